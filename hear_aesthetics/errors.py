@@ -1,0 +1,34 @@
+"""Errors whose message is one line a user can act on: what is wrong, where, and the remedy."""
+
+__all__ = [
+    "AudioError",
+    "CheckpointError",
+    "HearAestheticsError",
+    "InputError",
+    "TaskError",
+    "WeightsUnavailableError",
+]
+
+
+class HearAestheticsError(Exception):
+    """Base of every error this project raises on purpose; the command line prints its message."""
+
+
+class AudioError(HearAestheticsError):
+    """Audio that cannot be read or is too short or broken to encode; names the file and the remedy."""
+
+
+class InputError(HearAestheticsError):
+    """A list, manifest or option that does not describe usable input; names the place in it."""
+
+
+class CheckpointError(HearAestheticsError):
+    """Weights that do not fit: wrong names, shapes or hash; lists what differs."""
+
+
+class WeightsUnavailableError(HearAestheticsError):
+    """Weights that are neither on disk nor reachable; says what, how large, which licence, and how."""
+
+
+class TaskError(HearAestheticsError):
+    """A HEAR task or embedding folder that breaks its format; names the file and the key."""

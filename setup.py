@@ -1,0 +1,87 @@
+"""Packaging metadata; tool settings live in ``pyproject.toml``, exact versions in ``requirements/``."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(
+    r'^__version__ = "([^"]+)"', (ROOT / "hear_aesthetics/__init__.py").read_text(), re.MULTILINE
+).group(1)
+
+CORE = [
+    "torch>=2.6",
+    "numpy>=1.26",
+    "scipy>=1.11",
+    "pandas>=2.1",
+    "soundfile>=0.12.1",
+    "soxr>=0.3.2",
+    "safetensors>=0.4.3",
+    "huggingface_hub>=0.34",
+    "scikit-learn>=1.5",
+    "matplotlib>=3.8",
+    "typer>=0.12",
+    "rich>=13.7",
+]
+EXTRAS = {
+    "train": [
+        "accelerate>=1.0",
+        "audiomentations>=0.40",
+        "tensorboard>=2.16",
+        "pyarrow>=15",
+        "pyloudnorm>=0.1.1",
+    ],
+    "text": ["transformers>=4.46"],
+    "av": ["av>=12"],
+    "muq": ["muq>=0.1.0"],
+}
+EXTRAS["dev"] = [
+    *EXTRAS["train"],
+    *EXTRAS["text"],
+    *EXTRAS["av"],
+    "pytest>=8",
+    "ruff>=0.8",
+    "mypy>=1.13",
+    "pandas-stubs",
+]
+
+COMMANDS = [
+    "demo = hear_aesthetics.commands.demo:demo",
+    "doctor = hear_aesthetics.commands.doctor:doctor",
+    "models = hear_aesthetics.commands.models:app",
+    "embed = hear_aesthetics.commands.embed:embed",
+]
+
+setup(
+    name="hear-aesthetics",
+    version=VERSION,
+    description=(
+        "Music representations (MuQ + MusicFM), song aesthetics scores and the HEAR benchmark, in one package"
+    ),
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(
+        include=["hear_aesthetics*", "heads*", "songeval_task*", "musiceval_task*"]
+    ),
+    package_data={
+        "hear_aesthetics": ["py.typed", "weights/**/*"],
+        "heads": ["py.typed"],
+        "songeval_task": ["py.typed", "weights/**/*"],
+    },
+    install_requires=CORE,
+    extras_require=EXTRAS,
+    entry_points={
+        "console_scripts": ["hear-aesthetics = hear_aesthetics.cli:main"],
+        "hear_aesthetics.commands": COMMANDS,
+    },
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Topic :: Multimedia :: Sound/Audio :: Analysis",
+    ],
+)

@@ -1,0 +1,1 @@
+"""SongEval: the five-dimension song aesthetics task."""
