@@ -1,0 +1,132 @@
+"""Scales, chords, progressions and voice leading, as integers.
+
+Pitch classes count semitones from C (0 to 11), degrees count scale steps from the tonic (0 = tonic,
+7 = tonic an octave higher, negative below), pitches are MIDI note numbers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+__all__ = [
+    "MODES",
+    "PITCH_NAMES",
+    "Chord",
+    "Key",
+    "diatonic_chord",
+    "nearest_pitch",
+    "progression",
+    "random_chord",
+    "voice_lead",
+]
+
+OCTAVE = 12
+PITCH_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+MODES = {
+    "major": (0, 2, 4, 5, 7, 9, 11),
+    "minor": (0, 2, 3, 5, 7, 8, 10),
+    "dorian": (0, 2, 3, 5, 7, 9, 10),
+    "mixolydian": (0, 2, 4, 5, 7, 9, 10),
+    "harmonic minor": (0, 2, 3, 5, 7, 8, 11),
+}
+CHORD_SHAPES = ((0, 4, 7), (0, 3, 7), (0, 3, 6), (0, 4, 8), (0, 1, 6), (0, 5, 6), (0, 2, 3))
+
+# Where a degree's chord leads in functional harmony: subdominants to the dominant, that to the tonic
+SUCCESSORS = {
+    0: (3, 4, 5, 1, 2),
+    1: (4, 4, 6),
+    2: (5, 3),
+    3: (4, 0, 1, 4),
+    4: (0, 0, 5, 3),
+    5: (3, 1, 4),
+    6: (0, 2),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A tonic (pitch class) and a mode."""
+
+    tonic: int
+    mode: str
+
+    @property
+    def name(self) -> str:
+        """For readers: ``"Eb minor"``."""
+        return f"{PITCH_NAMES[self.tonic]} {self.mode}"
+
+    @property
+    def pitch_classes(self) -> frozenset[int]:
+        """The seven pitch classes of the scale."""
+        return frozenset((self.tonic + step) % OCTAVE for step in MODES[self.mode])
+
+    def pitch(self, degree: int, octave: int = 5) -> int:
+        """Returns the MIDI pitch of a degree; degree 0 of octave 5 is the tonic at or above C4."""
+        octaves, step = divmod(degree, 7)
+        return self.tonic + MODES[self.mode][step] + OCTAVE * (octave + octaves)
+
+
+@dataclass(frozen=True, slots=True)
+class Chord:
+    """A root and all pitch classes (root first); ``degree`` is None for chords outside the key."""
+
+    root: int
+    pitch_classes: tuple[int, ...]
+    degree: int | None = None
+
+
+def diatonic_chord(key: Key, degree: int, size: int = 3) -> Chord:
+    """Returns the chord of stacked thirds on a degree; ``size`` 3 is a triad, 4 a seventh chord."""
+    classes = tuple(key.pitch(degree + 2 * third) % OCTAVE for third in range(size))
+    return Chord(classes[0], classes, degree % 7)
+
+
+def random_chord(rng: np.random.Generator) -> Chord:
+    """Returns a chord on any of the twelve roots, consonant or not, related to nothing."""
+    root = int(rng.integers(OCTAVE))
+    shape = CHORD_SHAPES[rng.integers(len(CHORD_SHAPES))]
+    return Chord(root, tuple((root + step) % OCTAVE for step in shape))
+
+
+def progression(rng: np.random.Generator, length: int, cadence: bool = True) -> tuple[int, ...]:
+    """Returns ``length`` degrees: starts on the tonic, moves by function, may end on the dominant.
+
+    Args:
+        rng: Source of the choices.
+        length: Number of chords, at least 2.
+        cadence: End on the dominant, so that the tonic of the next phrase resolves it.
+    """
+    degrees = [0]
+    while len(degrees) < length:
+        degrees.append(int(rng.choice(SUCCESSORS[degrees[-1]])))
+    if cadence:
+        degrees[-1] = 4
+    return tuple(degrees)
+
+
+def nearest_pitch(pitch: float, pitch_classes: Sequence[int] | frozenset[int]) -> int:
+    """Returns the MIDI pitch nearest to ``pitch`` that is of one of the classes, the lower on a tie."""
+    candidates = (cls + OCTAVE * round((pitch - cls) / OCTAVE) for cls in sorted(pitch_classes))
+    return min(candidates, key=lambda candidate: (abs(candidate - pitch), candidate))
+
+
+def voice_lead(chord: Chord, previous: Sequence[int], low: int, high: int) -> tuple[int, ...]:
+    """Returns the voicing within [low, high] that moves least from ``previous``.
+
+    One pitch per pitch class, ascending. Without a previous voicing, the one nearest to the middle
+    of the register.
+    """
+    choices = [
+        [pitch for pitch in range(low, high + 1) if pitch % OCTAVE == cls]
+        for cls in chord.pitch_classes
+    ]
+    middle = (low + high) / 2
+
+    def cost(ordered: Sequence[int]) -> float:
+        spread = max(0, ordered[-1] - ordered[0] - OCTAVE)
+        anchor = previous if len(previous) == len(ordered) else [middle] * len(ordered)
+        return sum(abs(a - b) for a, b in zip(ordered, anchor, strict=True)) + spread
+
+    return min((tuple(sorted(voicing)) for voicing in product(*choices)), key=cost)
