@@ -1,0 +1,19 @@
+"""Published weights by name: what exists, where it is, how to get it, whether it is intact."""
+
+from hear_aesthetics.checkpoints.hashes import cache_home, weight_hash
+from hear_aesthetics.checkpoints.registry import CHECKPOINTS, Checkpoint, RemoteFile, by_name
+from hear_aesthetics.checkpoints.sources import Found, ModelFiles, find, locate, locate_model
+
+__all__ = [
+    "CHECKPOINTS",
+    "Checkpoint",
+    "Found",
+    "ModelFiles",
+    "RemoteFile",
+    "by_name",
+    "cache_home",
+    "find",
+    "locate",
+    "locate_model",
+    "weight_hash",
+]

@@ -1,0 +1,178 @@
+"""The Hugging Face hub and its cache: pinned revisions, mirrors, offline, checked files.
+
+``huggingface_hub`` reads its environment once, at import. Here ``HF_ENDPOINT``,
+``HF_HUB_OFFLINE``, ``HF_HUB_CACHE`` and ``HF_HOME`` are read at each call and passed on, so that
+setting them later works.
+"""
+
+import contextlib
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import huggingface_hub  # loads its parts when they are touched: cheap to import
+
+from hear_aesthetics.checkpoints.hashes import weight_hash
+from hear_aesthetics.checkpoints.registry import Checkpoint, RemoteFile
+from hear_aesthetics.errors import CheckpointError, WeightsUnavailableError
+
+__all__ = ["cache_folder", "cached", "describe_size", "endpoint", "fetch", "offline", "unavailable"]
+
+CONNECT_SECONDS = 10.0
+SHA256_DIGITS = 64  # the ETag of a large file is its sha256; that of a small one is shorter
+
+
+def endpoint() -> str:
+    """Address of the hub or of the mirror that ``HF_ENDPOINT`` names."""
+    return (os.environ.get("HF_ENDPOINT") or huggingface_hub.constants.ENDPOINT).rstrip("/")
+
+
+def offline() -> bool:
+    """Whether ``HF_HUB_OFFLINE`` (or ``TRANSFORMERS_OFFLINE``) forbids the network."""
+    value = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
+    return value.upper() in {"1", "ON", "YES", "TRUE"}
+
+
+def cache_folder() -> Path:
+    """The hub's cache: ``HF_HUB_CACHE``, or ``hub`` in ``HF_HOME``."""
+    explicit = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
+    if explicit:
+        return Path(explicit).expanduser()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("HF_HOME") or cache / "huggingface").expanduser() / "hub"
+
+
+def cached(record: Checkpoint) -> Path | None:
+    """The folder of the pinned revision in the hub's cache, checked; None if a file is missing.
+
+    Raises:
+        CheckpointError: If a cached file is not the published one; the file is deleted.
+    """
+    if record.repo is None:
+        return None
+    paths = [path for file in record.files if (path := _cached_file(record, file))]
+    if len(paths) < len(record.files):
+        return None
+    for path, file in zip(paths, record.files, strict=True):
+        _check(path, file, record.name)
+    return paths[0].parent
+
+
+def fetch(records: Sequence[Checkpoint], wanted: str) -> list[Path]:
+    """Download checkpoints into the hub's cache, check them, return their folders.
+
+    A connection that breaks is taken up where it broke; a process that dies starts that file over.
+    Files that are there already are not downloaded again.
+
+    Args:
+        records: What is missing.
+        wanted: The name the user asked for, which the message repeats.
+
+    Raises:
+        WeightsUnavailableError: If one is not on the hub, or the hub cannot be reached.
+        CheckpointError: If a file is not the published one; it is deleted, so trying again works.
+    """
+    if any(record.repo is None for record in records):
+        raise unavailable(records, wanted, "it is not on the hub")
+    if offline():
+        raise unavailable(records, wanted, "HF_HUB_OFFLINE is set")
+    # The bases of the hub's own error: OSError and its HTTP client's, which depends on its version.
+    failures = cast(tuple[type[Exception], ...], huggingface_hub.errors.HfHubHTTPError.__bases__)
+    try:
+        return [_fetch_files(record) for record in records]
+    except failures as error:
+        raise unavailable(records, wanted, _reason(error)) from error
+
+
+def unavailable(records: Sequence[Checkpoint], wanted: str, reason: str) -> WeightsUnavailableError:
+    """The error that says what is missing, how large, under which licence, and how to get it."""
+    missing = " and ".join(
+        f"{r.name}: {describe_size(r.size)}, licence {r.weights_licence}" for r in records
+    )
+    root = os.environ.get("HEAR_AESTHETICS_HOME") or "DIR"
+    places = " and ".join(
+        f"{', '.join(file.name for file in r.files)} in {Path(root) / r.name}" for r in records
+    )
+    instructions = "; ".join(r.instructions for r in records if r.instructions)
+    download = (
+        instructions
+        or f"run `hear-aesthetics models download {wanted} --to DIR` on a connected machine"
+    )
+    return WeightsUnavailableError(
+        f"{wanted} is not on this machine ({missing}) and {reason}; {download}, "
+        f"or put {places} and set HEAR_AESTHETICS_HOME={root}"
+    )
+
+
+def describe_size(size: int | None) -> str:
+    """Bytes as people say them: ``1.33 GB``, ``2.3 kB``; unknown for None."""
+    if size is None:
+        return "size unknown"
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= scale:
+            return f"{size / scale:.3g} {unit}"
+    return f"{size} B"
+
+
+def _fetch_files(record: Checkpoint) -> Path:
+    paths = [_fetch_file(record, file) for file in record.files]
+    return paths[0].parent
+
+
+def _fetch_file(record: Checkpoint, file: RemoteFile) -> Path:
+    repo, revision = str(record.repo), _revision(record)
+    url = huggingface_hub.hf_hub_url(repo, file.name, revision=revision, endpoint=endpoint())
+    # Asked first, with a short timeout and without retries: a machine without network hears so at
+    # once, and where the registry knows no hash the hub's own is checked.
+    stated = huggingface_hub.get_hf_file_metadata(url, timeout=CONNECT_SECONDS, endpoint=endpoint())
+    path = huggingface_hub.hf_hub_download(
+        repo, file.name, revision=revision, endpoint=endpoint(), cache_dir=cache_folder()
+    )
+    if file.sha256 is None and stated.etag and len(stated.etag) == SHA256_DIGITS:
+        file = replace(file, sha256=stated.etag)
+    _check(Path(path), file, record.name)
+    return Path(path)
+
+
+def _cached_file(record: Checkpoint, file: RemoteFile) -> Path | None:
+    path = huggingface_hub.try_to_load_from_cache(
+        str(record.repo), file.name, cache_dir=cache_folder(), revision=_revision(record)
+    )
+    return Path(path) if isinstance(path, str) else None
+
+
+def _revision(record: Checkpoint) -> str:
+    return record.revision or huggingface_hub.constants.DEFAULT_REVISION
+
+
+def _check(path: Path, file: RemoteFile, name: str) -> None:
+    """Compare size and sha256 with what was published; the hash is read once and remembered."""
+    size = path.stat().st_size
+    if file.size in (None, size) and file.sha256 in (None, weight_hash(path)):
+        return
+    found = f"{size:,} bytes, sha256 {weight_hash(path)}"
+    expected = f"{file.size or size:,} bytes, sha256 {file.sha256 or 'unknown'}"
+    _delete(path)
+    remedy = "delete it and try again" if path.exists() else "it was deleted: try again"
+    raise CheckpointError(f"{name}: {path}: expected {expected}, found {found}; {remedy}")
+
+
+def _delete(path: Path) -> None:
+    """Delete a cached file and the blob that it links to; a read-only cache keeps both."""
+    with contextlib.suppress(OSError):
+        while path.is_symlink():
+            target = path.parent / path.readlink()
+            path.unlink()
+            path = target
+        path.unlink()
+
+
+def _reason(error: Exception) -> str:
+    """One line on why the hub did not deliver."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status is not None:
+        return f"{endpoint()} answered {status} ({type(error).__name__})"
+    first_line = next(iter(str(error).splitlines()), "")
+    return f"{endpoint()} could not be reached ({type(error).__name__}: {first_line})"
