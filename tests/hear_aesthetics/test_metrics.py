@@ -1,0 +1,202 @@
+"""The metrics agree with scipy and the golden values, and the bootstrap with plain resampling."""
+
+import json
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+from scipy import stats
+
+from hear_aesthetics import metrics
+
+CORRELATIONS = {
+    "LCC": (metrics.lcc, stats.pearsonr),
+    "SRCC": (metrics.srcc, stats.spearmanr),
+    "KTAU": (metrics.ktau, stats.kendalltau),
+}
+THRESHOLDS = {
+    "Coherence": 4.0,
+    "Musicality": 4.0,
+    "Memorability": 3.75,
+    "Clarity": 3.75,
+    "Naturalness": 4.0,
+}
+
+
+@pytest.fixture
+def scores():
+    """Predictions and targets (60, 3) with ties in both."""
+    generator = np.random.default_rng(1)
+    target = generator.uniform(1, 5, (60, 3)).round(1)
+    return (target + generator.normal(0, 0.7, (60, 3))).round(1), target
+
+
+@pytest.mark.parametrize("name", CORRELATIONS)
+def test_correlation_equals_scipy_per_dimension(scores, name):
+    ours, scipys = CORRELATIONS[name]
+    expected = [scipys(p, t)[0] for p, t in zip(scores[0].T, scores[1].T, strict=True)]
+    np.testing.assert_allclose(ours(*scores), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", CORRELATIONS)
+@pytest.mark.parametrize("bad", [3.3, np.nan, np.inf])
+def test_constant_or_nonfinite_column_counts_zero_and_leaves_the_others(scores, name, bad):
+    ours, _ = CORRELATIONS[name]
+    preds = scores[0].copy()
+    preds[:, 1] = 3.3  # its mean over 60 is not 3.3 in floating point
+    preds[5, 1] = bad
+    values = ours(preds, scores[1])
+    assert values[1] == 0
+    np.testing.assert_array_equal(values[[0, 2]], ours(*scores)[[0, 2]])
+
+
+def test_mse_is_the_mean_of_squares(scores):
+    np.testing.assert_allclose(metrics.mse(*scores), ((scores[0] - scores[1]) ** 2).mean(0))
+
+
+def test_top_tier_f1_is_inclusive_and_zero_without_true_positive():
+    values = metrics.top_tier_f1(
+        [[4.0, 3.0], [3.9, 5.0], [4.2, 1.0]], [[4.0, 5.0], [4.0, 3.0], [3.0, 3.0]], (4.0, 4.0)
+    )
+    np.testing.assert_allclose(values, [0.5, 0.0])
+
+
+def test_tensors_of_any_precision_and_single_columns_are_accepted(scores):
+    preds, target = (torch.tensor(s).bfloat16().requires_grad_() for s in scores)
+    expected = metrics.srcc(preds.detach().double().numpy(), target.detach().double().numpy())
+    np.testing.assert_array_equal(metrics.srcc(preds, target), expected)
+    np.testing.assert_array_equal(metrics.srcc(preds[:, 0], target[:, 0]), expected[:1])
+
+
+@pytest.mark.parametrize(
+    ("preds", "target", "message"),
+    [
+        (np.zeros((4, 2)), np.zeros((4, 3)), r"\(4, 2\) and targets \(4, 3\)"),
+        (np.zeros((4, 2)), np.zeros((3, 2)), r"\(4, 2\) and targets \(3, 2\)"),
+        (np.zeros((1, 2)), np.zeros((1, 2)), "1 song is not enough"),
+    ],
+)
+@pytest.mark.parametrize("metric", [metrics.lcc, metrics.srcc, metrics.ktau, metrics.mse])
+def test_mismatched_or_too_few_songs_are_refused(metric, preds, target, message):
+    with pytest.raises(ValueError, match=message):
+        metric(preds, target)
+
+
+def test_number_of_thresholds_must_fit(scores):
+    with pytest.raises(ValueError, match="2 top-tier thresholds for 3 dimensions"):
+        metrics.top_tier_f1(*scores, (4.0, 3.75))
+
+
+def test_system_means_tie_whatever_the_order_of_summation():
+    values = np.float32([0.1, 0.2, 0.3, 0.3, 0.2, 0.1, 2.0])
+    means, names = metrics.system_means(values, ["b", "b", "b", "a", "a", "a", "c"])
+    assert names == ["a", "b", "c"]
+    assert means[0] == means[1] == 0.2
+    with pytest.raises(ValueError, match="7 songs but 1 system"):
+        metrics.system_means(values, ["a"])
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        metrics.lcc,
+        metrics.srcc,
+        metrics.ktau,
+        metrics.mse,
+        partial(metrics.top_tier_f1, thresholds=3.5),
+    ],
+)
+def test_weights_equal_repeating_the_drawn_songs(scores, metric):
+    counts = np.random.default_rng(2).multinomial(60, [1 / 60] * 60, 20).astype(float)
+    counts[0] = 0
+    counts[0, 7] = 60  # one song, sixty times: no spread
+    expected = metrics.by_resampling(metric)(*scores, weights=counts)
+    np.testing.assert_allclose(metric(*scores, weights=counts), expected, atol=1e-12)
+
+
+def test_interval_holds_the_estimate_and_narrows_with_more_songs(scores):
+    preds, target = (np.tile(s, (8, 1)) for s in scores)
+    small = metrics.bootstrap_interval(metrics.srcc, *scores, seed=3)
+    large = metrics.bootstrap_interval(metrics.srcc, preds, target, seed=3)
+    assert ((small.low < small.estimate) & (small.estimate < small.high)).all()
+    assert ((large.high - large.low) < 0.6 * (small.high - small.low)).all()
+    np.testing.assert_array_equal(
+        small.low, metrics.bootstrap_interval(metrics.srcc, *scores, seed=3).low
+    )
+
+
+def test_interval_of_the_mean_covers_as_often_as_it_says():
+    generator = np.random.default_rng(4)
+    hits = 0
+    for seed in range(200):
+        sample = generator.normal(0, 1, (80, 1))
+        interval = metrics.bootstrap_interval(
+            metrics.mse, sample, np.zeros_like(sample), resamples=200, confidence=0.9, seed=seed
+        )
+        hits += bool(interval.low[0] <= 1 <= interval.high[0])
+    assert 160 <= hits <= 195  # 0.9 of 200, less the small sample's bias
+
+
+def test_paired_bootstrap_sees_a_difference_that_separate_intervals_hide(scores):
+    preds, target = scores
+    better = preds + 0.2 * (target - preds)
+    difference = metrics.paired_bootstrap(metrics.lcc, better, preds, target)
+    separate = metrics.bootstrap_interval(metrics.lcc, preds, target)
+    assert difference.excludes_zero.all()
+    assert (difference.estimate > 0).all()
+    assert (separate.high > metrics.lcc(better, target)).any()
+    same = metrics.paired_bootstrap(metrics.lcc, preds, preds, target)
+    assert not same.excludes_zero.any()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"confidence": 1.0}, "confidence 1.0"), ({"resamples": 0}, "0 bootstrap resamples")],
+)
+def test_bootstrap_options_out_of_range_are_refused(scores, options, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.bootstrap_interval(metrics.mse, *scores, **options)
+
+
+@pytest.mark.parity
+def test_challenge_metrics_equal_the_golden_values(golden):
+    cases = load_file(golden / "metrics/cases.safetensors")
+    expected = json.loads((golden / "metrics/expected.json").read_text())
+    assert expected
+    for name, case in expected.items():
+        preds, target = cases[f"{name}.y_pred"], cases[f"{name}.y_true"]
+        dimensions = [d for d in case["unrounded"] if d != "mean"]
+        thresholds = [THRESHOLDS[d] for d in dimensions]
+        ours = {key: metric(preds, target) for key, (metric, _) in CORRELATIONS.items()}
+        ours["TTA"] = metrics.top_tier_f1(preds, target, thresholds)
+        for key, values in ours.items():
+            got = dict(zip(dimensions, values, strict=True), mean=values.mean())
+            for dimension, golden_values in case["unrounded"].items():
+                want = golden_values[key]
+                np.testing.assert_allclose(got[dimension], want, rtol=1e-5, atol=1e-6)
+            for dimension, golden_values in case["result"].items():
+                assert round(got[dimension], 3) == pytest.approx(golden_values[key], abs=1e-9)
+
+
+@pytest.mark.parity
+def test_mos_metrics_equal_the_golden_values(shared):
+    folder = shared / "golden/astar"
+    tensors = load_file(folder / "mos_scores.safetensors")
+    expected = json.loads((folder / "mos_metrics.json").read_text())
+    prefix = "audiomos2025-track1-"
+    systems = [name.removeprefix(prefix).split("_")[0] for name in expected["names"]]
+    preds, target = (
+        np.stack([tensors[f"{side}_overall"], tensors[f"{side}_textual"]], axis=1)
+        for side in ("pred", "true")
+    )
+    system_preds, names = metrics.system_means(preds, systems)
+    system_target, _ = metrics.system_means(target, systems)
+    assert len(names) == expected["n_systems"]
+    levels = {"utt": (preds, target), "sys": (system_preds, system_target)}
+    for level, sides in levels.items():
+        for name in ("mse", "lcc", "srcc", "ktau"):
+            want = [expected["metrics"][f"{level}_{name}_{suffix}"] for suffix in "ot"]
+            ours = getattr(metrics, name)(*sides)
+            np.testing.assert_allclose(ours, want, rtol=1e-4, atol=1e-5)
