@@ -1,26 +1,32 @@
-"""Agreement between predicted and mean listener scores, and how far chance moves it.
+"""Agreement between predicted and mean listener scores.
 
 Every metric takes ``preds, target`` of shape ``(songs, dimensions)`` (or ``(songs,)``: one
 dimension), numpy arrays or tensors, computes in float64 and returns one value per dimension. A
 column without spread on either side, or with a value that is not finite, has no correlation: it
 counts 0, the challenge's rule.
 
-A bootstrap resample of songs is a row of counts: how often each song was drawn. Given such
-``weights`` ``(resamples, songs)``, a metric returns ``(resamples, dimensions)``, all resamples in
-a few matrix products. :func:`by_resampling` gives any other score the same interface.
+With ``weights`` ``(resamples, songs)``, how often each song is drawn in each bootstrap resample, a
+metric returns ``(resamples, dimensions)``: see :mod:`hear_aesthetics.bootstrap`, whose functions are
+offered here too.
 
-Metrics: :func:`lcc`, :func:`srcc`, :func:`ktau`, :func:`mse`, :func:`top_tier_f1`. Sources: the
-rules of AudioMOS 2025 and of the SongEval challenge; Efron & Tibshirani, "An Introduction to the
-Bootstrap", Sec. 13.3.
+Metrics: :func:`lcc`, :func:`srcc`, :func:`ktau`, :func:`mse`, :func:`top_tier_f1`. Source: the
+rules of AudioMOS 2025 and of the SongEval challenge.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
+
+from hear_aesthetics.bootstrap import (
+    Array,
+    Interval,
+    Metric,
+    bootstrap_interval,
+    by_resampling,
+    paired_bootstrap,
+)
 
 __all__ = [
     "Interval",
@@ -36,33 +42,8 @@ __all__ = [
     "top_tier_f1",
 ]
 
-Array = NDArray[np.float64]
-
 _NO_SPREAD = 1e-13  # relative deviation that rounding alone leaves in equal values
-_BLOCK = 2**22  # counts held at once while bootstrapping
 _SYSTEM_DECIMALS = 6  # equal system means must tie in a ranking, whatever the order of summation
-
-
-class Metric(Protocol):
-    """A score per dimension, or per resample and dimension when ``weights`` are given."""
-
-    def __call__(self, preds: Any, target: Any, *, weights: Array | None = None) -> Array:
-        """Return ``(dimensions,)``, or ``(resamples, dimensions)`` with ``weights``."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate with its bootstrap interval, each ``(dimensions,)``."""
-
-    estimate: Array
-    low: Array
-    high: Array
-    confidence: float
-
-    @property
-    def excludes_zero(self) -> NDArray[np.bool_]:
-        """``(dimensions,)``: True where the interval lies on one side of zero."""
-        return (self.low > 0) | (self.high < 0)
 
 
 def lcc(preds: Any, target: Any, *, weights: Array | None = None) -> Array:
@@ -181,91 +162,6 @@ def system_means(values: Any, systems: Sequence[str]) -> tuple[Array, list[str]]
     members = np.equal(np.arange(len(names))[:, None], index).astype(np.float64)
     means = members @ matrix / members.sum(1, keepdims=True)
     return means.round(_SYSTEM_DECIMALS), [str(name) for name in names]
-
-
-def by_resampling(score: Callable[[Any, Any], Any]) -> Metric:
-    """Give a score of ``(preds, target)`` the ``weights`` of a :class:`Metric`, one by one."""
-
-    def metric(preds: Any, target: Any, *, weights: Array | None = None) -> Array:
-        if weights is None:
-            return np.atleast_1d(np.asarray(score(preds, target), dtype=np.float64))
-        preds, target = np.asarray(preds), np.asarray(target)
-        drawn = (np.repeat(np.arange(len(row)), row.astype(np.int64)) for row in weights)
-        return np.stack([metric(preds[rows], target[rows]) for rows in drawn])
-
-    return metric
-
-
-def bootstrap_interval(
-    metric: Metric,
-    preds: Any,
-    target: Any,
-    *,
-    resamples: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> Interval:
-    """Percentile bootstrap interval of a metric over songs.
-
-    Args:
-        metric: One of this module (``partial(top_tier_f1, thresholds=...)``), or
-            :func:`by_resampling` of any score.
-        preds: Predictions, ``(songs, ...)``.
-        target: Truth, ``(songs, ...)``.
-        resamples: Number of bootstrap samples.
-        confidence: Coverage in (0, 1).
-        seed: Of the resampling; the same seed draws the same songs for every metric and model.
-
-    Raises:
-        ValueError: If an option is out of range or the metric rejects its input.
-    """
-    estimate = metric(preds, target)
-    blocks = [metric(preds, target, weights=w) for w in _draw(len(preds), resamples, seed)]
-    return _interval(estimate, np.concatenate(blocks), confidence)
-
-
-def paired_bootstrap(
-    metric: Metric,
-    preds: Any,
-    baseline: Any,
-    target: Any,
-    *,
-    resamples: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> Interval:
-    """Interval of ``metric(preds) - metric(baseline)``, both on the same resampled songs.
-
-    Pairing removes the luck of the songs, which is common to both and much larger than the
-    difference of two good models. Arguments and errors as :func:`bootstrap_interval`.
-    """
-    estimate = metric(preds, target) - metric(baseline, target)
-    blocks = [
-        metric(preds, target, weights=w) - metric(baseline, target, weights=w)
-        for w in _draw(len(target), resamples, seed)
-    ]
-    return _interval(estimate, np.concatenate(blocks), confidence)
-
-
-def _interval(estimate: Array, sample: Array, confidence: float) -> Interval:
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence {confidence} is not between 0 and 1; 0.95 is usual")
-    tail = (1 - confidence) / 2
-    low, high = np.nanquantile(sample, [tail, 1 - tail], axis=0)
-    return Interval(estimate, low, high, confidence)
-
-
-def _draw(songs: int, resamples: int, seed: int) -> Iterator[Array]:
-    """Yield blocks ``(<= resamples, songs)`` of how often each song is drawn."""
-    if resamples < 1:
-        raise ValueError(f"{resamples} bootstrap resamples; ask for at least 1, 1000 is usual")
-    generator = np.random.default_rng(seed)
-    block = max(1, _BLOCK // songs)
-    for start in range(0, resamples, block):
-        size = min(block, resamples - start)
-        drawn = generator.integers(songs, size=(size, songs)) + songs * np.arange(size)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=size * songs)
-        yield counts.reshape(size, songs).astype(np.float64)
 
 
 def _as_float64(values: Any) -> Array:
