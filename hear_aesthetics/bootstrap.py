@@ -1,8 +1,8 @@
 """Bootstrap intervals of scores, alone and paired.
 
 A resample of songs is a row of counts: how often each song was drawn. Given such ``weights``
-``(resamples, songs)``, a :class:`Metric` returns ``(resamples, dimensions)``, all resamples in a few
-matrix products. :func:`by_resampling` gives any other score the same interface. Source: Efron &
+``(resamples, songs)``, a :class:`Metric` returns ``(resamples, dimensions)``, all resamples in a
+few matrix products. :func:`by_resampling` gives any other score the same interface. Source: Efron &
 Tibshirani, "An Introduction to the Bootstrap", Sec. 13.3 (percentile interval).
 """
 

@@ -6,8 +6,8 @@ column without spread on either side, or with a value that is not finite, has no
 counts 0, the challenge's rule.
 
 With ``weights`` ``(resamples, songs)``, how often each song is drawn in each bootstrap resample, a
-metric returns ``(resamples, dimensions)``: see :mod:`hear_aesthetics.bootstrap`, whose functions are
-offered here too.
+metric returns ``(resamples, dimensions)``: see :mod:`hear_aesthetics.bootstrap`, whose functions
+are offered here too.
 
 Metrics: :func:`lcc`, :func:`srcc`, :func:`ktau`, :func:`mse`, :func:`top_tier_f1`. Source: the
 rules of AudioMOS 2025 and of the SongEval challenge.
