@@ -15,7 +15,7 @@ class HearAestheticsError(Exception):
 
 
 class AudioError(HearAestheticsError):
-    """Audio that cannot be read or is too short or broken to encode; names the file and the remedy."""
+    """Audio that cannot be read or is too short to encode; names the file and the remedy."""
 
 
 class InputError(HearAestheticsError):
@@ -27,7 +27,7 @@ class CheckpointError(HearAestheticsError):
 
 
 class WeightsUnavailableError(HearAestheticsError):
-    """Weights that are neither on disk nor reachable; says what, how large, which licence, and how."""
+    """Weights neither on disk nor reachable; says what, how large, its licence, and how to get it."""
 
 
 class TaskError(HearAestheticsError):

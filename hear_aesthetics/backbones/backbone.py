@@ -1,0 +1,130 @@
+"""What MuQ and MusicFM have in common: everything but where their files lie."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from hear_aesthetics.backbones.published import config_from_tensors, from_published, to_published
+from hear_aesthetics.conformer import ConformerConfig, ConformerEncoder
+from hear_aesthetics.errors import CheckpointError
+from hear_aesthetics.frontend import LogMel, mel_filterbank
+
+__all__ = ["Backbone", "MelStatistics"]
+
+
+@dataclass(frozen=True)
+class MelStatistics:
+    """Mean and standard deviation in dB over an encoder's training set."""
+
+    mean: float = 6.768444971712967
+    std: float = 18.417922652295623
+
+
+class Backbone(nn.Module):
+    """Log-mel front end, normalisation and conformer encoder.
+
+    Args:
+        config: Sizes of the encoder.
+        statistics: Normalisation of the log-mel.
+    """
+
+    def __init__(self, config: ConformerConfig, statistics: MelStatistics | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.statistics = statistics or MelStatistics()
+        self.log_mel = LogMel()
+        self.encoder = ConformerEncoder(config)
+
+    @property
+    def dim(self) -> int:
+        """Width of a hidden state."""
+        return self.config.dim
+
+    @classmethod
+    def from_published(
+        cls,
+        state: dict[str, Tensor],
+        statistics: MelStatistics,
+        *,
+        layers: int | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Self:
+        """An encoder ready for inference from published tensors, named without ``model.``.
+
+        Args:
+            state: Published name -> tensor; of the training-only tensors any may be there.
+            statistics: Normalisation of the log-mel.
+            layers: Conformer layers to keep, all when ``None``; states above are not available.
+            dtype: ``torch.float32`` or ``torch.bfloat16``, for matrix products and convolutions.
+
+        Raises:
+            CheckpointError: If the tensors are not exactly those of one encoder.
+        """
+        config = config_from_tensors(state)
+        native = from_published(state, config)
+        _check_filterbank(state)
+        with torch.device("meta"):
+            backbone = cls(config, statistics)
+        backbone.log_mel = LogMel()
+        _load(backbone.encoder, native)
+        if layers is not None:
+            backbone.encoder.truncate(layers)
+        backbone.encoder.prepare(dtype)
+        return backbone
+
+    def published_state(self) -> dict[str, Tensor]:
+        """The encoder's tensors under their published names, without the leading ``model.``."""
+        return to_published(self.encoder.state_dict(), self.config)
+
+    def normalise(self, log_mel: Tensor) -> Tensor:
+        """Log-mel in dB to the encoder's input."""
+        return (log_mel - self.statistics.mean) / self.statistics.std
+
+    @torch.no_grad()
+    def hidden_states(self, waveform: Tensor, layers: Collection[int]) -> dict[int, Tensor]:
+        """Hidden states of one pass over ``waveform``; layers above the highest are not computed.
+
+        Args:
+            waveform: Mono audio at 24 kHz in [-1, 1].
+            layers: Which states: 0 is the encoder's input, ``depth`` the last, normalised one.
+
+        Shape:
+            - waveform: ``(B, samples)``, samples >= 1025
+            - each output: ``(B, frames, dim)`` float32, one frame per 40 ms
+
+        Raises:
+            ValueError: If a layer does not exist or the audio is too short.
+        """
+        self.check_layers(layers)
+        frames = self.encoder.subsampling(self.normalise(self.log_mel(waveform)))
+        return self.encoder(frames, layers)
+
+    def check_layers(self, layers: Collection[int]) -> None:
+        """Raise ``ValueError`` unless every hidden state asked for can be computed."""
+        available = len(self.encoder.layers)
+        wrong = [layer for layer in layers if not 0 <= layer <= available]
+        if wrong or not layers:
+            raise ValueError(f"hidden states {sorted(wrong)} asked for; there are 0 to {available}")
+
+
+def _load(encoder: ConformerEncoder, native: dict[str, Tensor]) -> None:
+    expected = encoder.state_dict()
+    wrong = [
+        f"{name} {tuple(native[name].shape)} instead of {tuple(tensor.shape)}"
+        for name, tensor in expected.items()
+        if name in native and native[name].shape != tensor.shape
+    ]
+    missing = [name for name in expected if name not in native]
+    if wrong or missing:
+        raise CheckpointError(f"checkpoint does not fit: {'; '.join((wrong + missing)[:4])}")
+    encoder.load_state_dict(native, strict=True, assign=True)
+
+
+def _check_filterbank(state: dict[str, Tensor]) -> None:
+    """MusicFM files carry their mel filters; ours are computed and have to be the same."""
+    stored = state.get("preprocessor_melspec_2048.mel_stft.mel_scale.fb")
+    if stored is not None and not torch.allclose(stored, mel_filterbank(), atol=1e-4):
+        raise CheckpointError("the checkpoint's mel filter bank is not the published one")

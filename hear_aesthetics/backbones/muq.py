@@ -1,0 +1,67 @@
+"""MuQ (Zhu et al. 2025, "MuQ: Self-Supervised Music Representation Learning with Mel RVQ").
+
+Published layout: ``config.json`` and ``model.safetensors`` (or ``pytorch_model.bin``); names start
+with ``model.``.
+"""
+
+import json
+from pathlib import Path
+from typing import Self
+
+import torch
+
+from hear_aesthetics.backbones.backbone import Backbone, MelStatistics
+from hear_aesthetics.backbones.files import published_tensors
+from hear_aesthetics.checkpoints import locate
+from hear_aesthetics.errors import CheckpointError
+from hear_aesthetics.spec import FRAME_RATE, HOP_LENGTH, N_MELS
+
+__all__ = ["MuQ"]
+
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+
+
+class MuQ(Backbone):
+    """The MuQ encoder."""
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        *,
+        layers: int | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Self:
+        """The published encoder, ready for inference.
+
+        Args:
+            source: ``"OpenMuQ/MuQ-large-msd-iter"`` or a directory in its layout.
+            layers: Conformer layers to keep, all when ``None``; states above are not available.
+            dtype: ``torch.float32`` or ``torch.bfloat16``, for matrix products and convolutions.
+
+        Raises:
+            CheckpointError: If the files do not hold exactly the expected tensors.
+            WeightsUnavailableError: If the weights are neither on disk nor reachable.
+        """
+        directory = locate(source)
+        path, statistics = directory / "config.json", None
+        try:
+            config = json.loads(path.read_text())
+            statistics = _statistics(config)
+        except (OSError, ValueError, KeyError) as error:
+            raise CheckpointError(f"{path}: not a MuQ configuration ({error})") from error
+        _check_front_end(config, path)
+        state = published_tensors(directory, WEIGHT_FILES)
+        return cls.from_published(state, statistics, layers=layers, dtype=dtype)
+
+
+def _statistics(config: dict) -> MelStatistics:
+    stat = config["stat"]
+    return MelStatistics(float(stat["melspec_2048_mean"]), float(stat["melspec_2048_std"]))
+
+
+def _check_front_end(config: dict, path: Path) -> None:
+    expected = {"hop_length": HOP_LENGTH, "n_mels": N_MELS, "label_rate": FRAME_RATE}
+    for key, value in expected.items():
+        if config.get(key, value) != value:
+            raise CheckpointError(f"{path}: {key} is {config[key]}, only {value} is supported")

@@ -1,0 +1,199 @@
+"""Mapping between the published encoders' tensors and ours.
+
+Both encoders share it. Published names are ``conv.conv.0.conv1.weight`` and so on, once the leading
+``model.`` is gone. Three things differ in ours: names; time comes before frequency, so kernels are
+transposed and the flattened channels reordered; and the two entry convolutions of a subsampling
+block (``conv1``, ``conv3``) are stacked into one.
+"""
+
+import re
+
+import torch
+from torch import Tensor
+
+from hear_aesthetics.conformer import ConformerConfig
+from hear_aesthetics.errors import CheckpointError
+
+__all__ = ["config_from_tensors", "from_published", "to_published"]
+
+State = dict[str, Tensor]
+
+# Part of the published files, but not of the path from audio to features.
+IGNORED = re.compile(
+    r"cls_token$|linear\.(weight|bias)$|rvq\.|quantizer|preprocessor_melspec_2048\."
+    r"|conformer\.pos_conv_embed\."
+)
+LAYER_NAMES = {
+    **{
+        f"{ffn}{published}": f"{ffn}{ours}"
+        for ffn in ("ffn1", "ffn2")
+        for published, ours in (
+            ("_layer_norm", ".norm"),
+            (".intermediate_dense", ".up"),
+            (".output_dense", ".down"),
+        )
+    },
+    "self_attn_layer_norm": "attention.norm",
+    "self_attn.linear_q": "attention.query",
+    "self_attn.linear_k": "attention.key",
+    "self_attn.linear_v": "attention.value",
+    "self_attn.linear_out": "attention.out",
+    "conv_module.layer_norm": "conv.norm",
+    "conv_module.pointwise_conv1": "conv.pointwise_in",
+    "conv_module.depthwise_conv": "conv.depthwise",
+    "conv_module.batch_norm": "conv.batch_norm",
+    "conv_module.pointwise_conv2": "conv.pointwise_out",
+    "final_layer_norm": "norm",
+}
+BLOCK_NAMES = {"conv2": "conv", "bn2": "norm"}
+# Ours: the published modules whose output channels it stacks, in order.
+STACKED = {"entry": ("conv1", "conv3"), "entry_norm": ("bn1", "bn3")}
+TOP_NAMES = {
+    "conv.linear": "subsampling.linear",
+    "conformer.layer_norm": "norm",
+}
+SHARED_COUNTER = "num_batches_tracked"  # the same in both stacked batch norms
+
+
+def _renames(depth: int) -> dict[str, str]:
+    """Published module name -> ours, for everything that maps one to one."""
+    names = dict(TOP_NAMES)
+    for block in range(2):
+        for published, ours in BLOCK_NAMES.items():
+            names[f"conv.conv.{block}.{published}"] = f"subsampling.blocks.{block}.{ours}"
+    for layer in range(depth):
+        for published, ours in LAYER_NAMES.items():
+            names[f"conformer.layers.{layer}.{published}"] = f"layers.{layer}.{ours}"
+    return names
+
+
+def config_from_tensors(state: State) -> ConformerConfig:
+    """Sizes of an encoder, read from its published tensors alone.
+
+    Raises:
+        CheckpointError: If the tensors that tell the sizes are missing.
+    """
+    try:
+        dim, flattened = state["conv.linear.weight"].shape
+        channels = state["conv.conv.0.conv1.weight"].shape[0]
+        ffn_dim = state["conformer.layers.0.ffn1.intermediate_dense.weight"].shape[0]
+        kernel = state["conformer.layers.0.conv_module.depthwise_conv.weight"].shape[-1]
+        heads = dim // (2 * len(state["conformer.embed_positions.inv_freq"]))
+    except KeyError as error:
+        raise CheckpointError(f"not an encoder checkpoint: no tensor {error}") from error
+    if flattened % channels:
+        raise CheckpointError(f"conv.linear takes {flattened} values, not a multiple of {channels}")
+    layers = {
+        int(match[1]) for key in state if (match := re.match(r"conformer\.layers\.(\d+)\.", key))
+    }
+    return ConformerConfig(dim, len(layers), heads, ffn_dim, channels, kernel)
+
+
+def _native_layout(name: str, tensor: Tensor, channels: int) -> Tensor:
+    """A published tensor in our layout: time first, pointwise convolutions as matrices."""
+    if name == "subsampling.linear.weight":
+        return tensor.unflatten(1, (channels, -1)).transpose(1, 2).flatten(1)
+    if name.endswith(("pointwise_in.weight", "pointwise_out.weight")):
+        return tensor.squeeze(-1)
+    if name.endswith("depthwise.weight"):
+        return tensor.unsqueeze(-1)
+    if name.startswith("subsampling.blocks") and tensor.dim() == 4:
+        return tensor.transpose(2, 3)
+    return tensor
+
+
+def _published_layout(name: str, tensor: Tensor, channels: int) -> Tensor:
+    """The inverse of :func:`_native_layout`."""
+    if name == "subsampling.linear.weight":
+        return tensor.unflatten(1, (-1, channels)).transpose(1, 2).flatten(1)
+    if name.endswith(("pointwise_in.weight", "pointwise_out.weight")):
+        return tensor.unsqueeze(-1)
+    if name.endswith("depthwise.weight"):
+        return tensor.squeeze(-1)
+    if name.startswith("subsampling.blocks") and tensor.dim() == 4:
+        return tensor.transpose(2, 3)
+    return tensor
+
+
+def _stacked_names(ours: str, attribute: str) -> tuple[str, list[str]]:
+    """Our full tensor name and the published ones stacked in it, for both blocks' entries."""
+    block, module = ours.split(".")
+    published = [f"conv.conv.{block}.{part}.{attribute}" for part in STACKED[module]]
+    return f"subsampling.blocks.{block}.{module}.{attribute}", published
+
+
+def _stacked_tensors() -> list[tuple[str, list[str]]]:
+    norm = ("weight", "bias", "running_mean", "running_var", SHARED_COUNTER)
+    return [
+        _stacked_names(f"{block}.{module}", attribute)
+        for block in range(2)
+        for module, attributes in (("entry", ("weight", "bias")), ("entry_norm", norm))
+        for attribute in attributes
+    ]
+
+
+def from_published(state: State, config: ConformerConfig) -> State:
+    """Our encoder's state dict from the published one (without the leading ``model.``).
+
+    Raises:
+        CheckpointError: If a tensor is missing, or one is there that is neither used nor known.
+    """
+    remaining = {name: tensor for name, tensor in state.items() if not _ignored(name)}
+    native: State = {}
+    missing: list[str] = []
+
+    def take(name: str) -> Tensor | None:
+        if name not in remaining:
+            missing.append(name)
+        return remaining.pop(name, None)
+
+    for ours, parts in _stacked_tensors():
+        tensors = [tensor for part in parts if (tensor := take(part)) is not None]
+        if len(tensors) == len(parts):
+            joined = tensors[0] if ours.endswith(SHARED_COUNTER) else torch.cat(tensors)
+            native[ours] = _native_layout(ours, joined, config.conv_channels)
+    inv_freq = take("conformer.embed_positions.inv_freq")
+    if inv_freq is not None:
+        native["inv_freq"] = inv_freq
+    renames = _renames(config.depth)
+    for published in list(remaining):
+        module, _, attribute = published.rpartition(".")
+        if module in renames:
+            ours = f"{renames[module]}.{attribute}"
+            native[ours] = _native_layout(ours, remaining.pop(published), config.conv_channels)
+    if missing or remaining:
+        raise CheckpointError(_difference(missing, list(remaining)))
+    return native
+
+
+def to_published(state: State, config: ConformerConfig) -> State:
+    """The published names and layout of our encoder's (unfolded) state dict.
+
+    Shape:
+        - inverse of :func:`from_published`; training-only tensors are not invented.
+    """
+    published: State = {}
+    for ours, parts in _stacked_tensors():
+        tensor = _published_layout(ours, state[ours], config.conv_channels)
+        split = [tensor, tensor] if ours.endswith(SHARED_COUNTER) else tensor.chunk(2)
+        published.update(zip(parts, split, strict=True))
+    published["conformer.embed_positions.inv_freq"] = state["inv_freq"]
+    for name, ours in _renames(config.depth).items():
+        for key in (key for key in state if key.rpartition(".")[0] == ours):
+            attribute = key.rpartition(".")[2]
+            tensor = _published_layout(key, state[key], config.conv_channels)
+            published[f"{name}.{attribute}"] = tensor
+    return {name: tensor.contiguous().clone() for name, tensor in published.items()}
+
+
+def _ignored(name: str) -> bool:
+    return IGNORED.match(name) is not None
+
+
+def _difference(missing: list[str], unexpected: list[str]) -> str:
+    parts = [
+        f"{label} {len(names)} ({', '.join(sorted(names)[:4])}{', ...' if len(names) > 4 else ''})"
+        for label, names in (("missing", missing), ("unexpected", unexpected))
+        if names
+    ]
+    return f"checkpoint does not fit: {'; '.join(parts)}"

@@ -1,0 +1,232 @@
+"""Segment and track views of both encoders, aligned and joined into one feature per frame.
+
+The *track view* is one pass over the whole waveform, the *segment view* one pass over each
+30-second segment, joined in time (HEAR, Sec. 2.1: multi-source, multi-scale representations).
+Segments hold a whole number of frames, so both views align exactly; a last segment too short for
+the front end (under 1,025 samples) has no segment view, and the feature ends where the shortest
+view does.
+
+The convolutional subsampling, two thirds of the work, runs once over the track. Its output differs
+from a segment's own only next to segment borders, where the segment sees reflected samples and
+zero padding instead of its neighbour. Those frames alone are computed again.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+
+import torch
+from torch import Tensor, nn
+
+from hear_aesthetics.backbones import Backbone
+from hear_aesthetics.conformer import HALO_AFTER, HALO_BEFORE, RECEPTIVE_MEL
+from hear_aesthetics.spec import (
+    FRAME_HOP,
+    FRAME_RATE,
+    HOP_LENGTH,
+    MEL_PER_FRAME,
+    MIN_SAMPLES,
+    N_FFT,
+    SAMPLE_RATE,
+    SEGMENT_SECONDS,
+)
+
+__all__ = ["SCALES", "SOURCES", "Features", "FusedFeatures"]
+
+SOURCES = ("musicfm", "muq")
+SCALES = ("segment", "track")
+
+# Mel frames whose window reaches over a segment's edge, at each end; with the convolutions' reach
+# they say how many frames next to a border a segment computes differently from the track.
+EDGE_MEL_BEFORE = -(-(N_FFT // 2) // HOP_LENGTH)
+EDGE_MEL_AFTER = (N_FFT // 2 - 1) // HOP_LENGTH
+HEAD_FRAMES = (EDGE_MEL_BEFORE - 1 + RECEPTIVE_MEL) // MEL_PER_FRAME + 1
+TAIL_FRAMES = -(-(EDGE_MEL_AFTER + RECEPTIVE_MEL - 1) // MEL_PER_FRAME)
+# A crop that yields those frames, and enough beyond them to keep its inner edge out of sight.
+CROP_FRAMES = max(HEAD_FRAMES + HALO_AFTER, TAIL_FRAMES + HALO_BEFORE)
+CROP_MEL = CROP_FRAMES * MEL_PER_FRAME
+INNER_MEL = -(-(N_FFT // 2) // HOP_LENGTH)  # more mel frames whose windows the inner edge spoils
+CROP_SAMPLES = (CROP_MEL + INNER_MEL) * HOP_LENGTH
+MEL_BATCH_FRAMES = 8 * SEGMENT_SECONDS * FRAME_RATE  # frames of segments encoded together
+
+
+@dataclass(frozen=True)
+class Features:
+    """What one pass over a batch of waveforms yields.
+
+    Attributes:
+        fused: ``(B, frames, dims)`` float32, the views side by side.
+        states: Further hidden states of the track view, ``"muq_06"`` -> ``(B, frames, dim)``.
+    """
+
+    fused: Tensor
+    states: dict[str, Tensor] = field(default_factory=dict)
+
+
+class FusedFeatures(nn.Module):
+    """Waveform to the fused multi-source, multi-scale feature.
+
+    Args:
+        backbones: Encoders by source name; their order is the order in the feature.
+        scales: Views, outermost in the feature's order. The published order is segment before
+            track, and MusicFM before MuQ in each.
+        layer: Hidden state that is taken.
+        segment_seconds: Length of a segment.
+        track_limit_seconds: Longest stretch the track view attends over; longer audio is attended
+            to in stretches of this length.
+    """
+
+    def __init__(
+        self,
+        backbones: Mapping[str, Backbone],
+        *,
+        scales: Sequence[str] = SCALES,
+        layer: int = 10,
+        segment_seconds: int = SEGMENT_SECONDS,
+        track_limit_seconds: int = 3600,
+    ) -> None:
+        super().__init__()
+        self.backbones = nn.ModuleDict(dict(backbones))
+        self.scales = tuple(scales)
+        self.layer = layer
+        self.segment_samples = segment_seconds * SAMPLE_RATE
+        self.track_limit_frames = track_limit_seconds * FRAME_RATE
+        for backbone in backbones.values():
+            backbone.check_layers((layer,))
+
+    @property
+    def dim(self) -> int:
+        """Width of the fused feature."""
+        return len(self.scales) * sum(backbone.dim for backbone in self._backbones().values())
+
+    def _backbones(self) -> dict[str, Backbone]:
+        return dict(self.backbones.items())  # type: ignore[arg-type]
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """The fused feature alone; see :meth:`extract`."""
+        return self.extract(waveform).fused
+
+    @torch.no_grad()
+    def extract(
+        self, waveform: Tensor, states: Mapping[str, Collection[int]] | None = None
+    ) -> Features:
+        """The fused feature and any further hidden states of the track view, from one pass.
+
+        Args:
+            waveform: Mono audio at 24 kHz in [-1, 1]; a batch of equal lengths.
+            states: Source -> hidden states wanted besides, such as ``{"muq": (6,)}``.
+
+        Shape:
+            - waveform: ``(B, samples)``, samples >= 1025
+            - fused: ``(B, frames, dim)``, one frame per 40 ms
+
+        Raises:
+            ValueError: If the audio is too short or a state does not exist.
+        """
+        wanted = {source: tuple(layers) for source, layers in (states or {}).items()}
+        backbones = self._backbones()
+        for source, layers in wanted.items():
+            backbones[source].check_layers(layers)
+        cuts = _Cuts(waveform, self.segment_samples)
+        first = next(iter(backbones.values()))
+        mel = first.log_mel(waveform)
+        crops = cuts.crop_mel(first)
+        views: dict[tuple[str, str], Tensor] = {}
+        extra: dict[str, Tensor] = {}
+        for source, backbone in backbones.items():
+            frames = backbone.encoder.subsampling(backbone.normalise(mel))
+            layers = wanted.get(source, ())
+            if "track" in self.scales or layers or not cuts.borders:
+                track = self._track(backbone, frames, {self.layer, *layers})
+                views["track", source] = track[self.layer]
+                extra |= {f"{source}_{layer:02d}": track[layer] for layer in layers}
+            if not cuts.borders:
+                views["segment", source] = views["track", source]
+            elif "segment" in self.scales:
+                pieces = cuts.segment_frames(backbone, frames, crops)
+                views["segment", source] = self._segments(backbone, pieces)
+        ordered = [views[key] for key in product(self.scales, backbones)]
+        shortest = min(view.shape[1] for view in ordered)
+        return Features(torch.cat([view[:, :shortest] for view in ordered], dim=-1), extra)
+
+    def _track(
+        self, backbone: Backbone, frames: Tensor, layers: Collection[int]
+    ) -> dict[int, Tensor]:
+        stretches = [
+            backbone.encoder(part, layers) for part in frames.split(self.track_limit_frames, dim=1)
+        ]
+        return {layer: _join([part[layer] for part in stretches]) for layer in layers}
+
+    def _segments(self, backbone: Backbone, frames: Tensor) -> Tensor:
+        """Encode each segment alone; whole segments go together in batches."""
+        length = self.segment_samples // FRAME_HOP
+        whole = frames.shape[1] // length * length
+        batch = frames[:, :whole].unflatten(1, (-1, length)).flatten(0, 1)
+        rows = max(1, MEL_BATCH_FRAMES // length)
+        encoded = _join([self._encode(backbone, part) for part in batch.split(rows)], dim=0)
+        encoded = encoded.unflatten(0, (frames.shape[0], -1)).flatten(1, 2)
+        if whole == frames.shape[1]:
+            return encoded
+        return torch.cat([encoded, self._encode(backbone, frames[:, whole:])], dim=1)
+
+    def _encode(self, backbone: Backbone, frames: Tensor) -> Tensor:
+        return backbone.encoder(frames, (self.layer,))[self.layer]
+
+
+class _Cuts:
+    """Where segments meet inside a track, and what the segments compute there.
+
+    ``borders`` are the sample positions strictly inside the track. After the last one lies the
+    tail, which is encoded like any segment, computed alone as a whole when it is shorter than a
+    crop, and dropped when it is too short for the front end.
+    """
+
+    def __init__(self, waveform: Tensor, segment_samples: int) -> None:
+        samples = waveform.shape[-1]
+        self.waveform = waveform
+        self.borders = range(segment_samples, samples, segment_samples)
+        rest = samples - self.borders[-1] if self.borders else samples
+        self.tail_dropped = rest < MIN_SAMPLES
+        self.tail_alone = not self.tail_dropped and rest < CROP_SAMPLES
+        self.heads = self.borders[: len(self.borders) - (rest < CROP_SAMPLES)]
+
+    def crop_mel(self, backbone: Backbone) -> list[Tensor]:
+        """Log-mel in dB of all crops: before each border, after it, and the lone tail."""
+        if not self.borders:
+            return []
+        before = self._crops(stop for stop in self.borders)
+        mels = [backbone.log_mel(before)[..., -CROP_MEL:]]
+        if self.heads:
+            after = self._crops(start + CROP_SAMPLES for start in self.heads)
+            mels.append(backbone.log_mel(after)[..., :CROP_MEL])
+        if self.tail_alone:
+            mels.append(backbone.log_mel(self.waveform[:, self.borders[-1] :]))
+        return mels
+
+    def _crops(self, stops: Iterable[int]) -> Tensor:
+        crops = [self.waveform[:, stop - CROP_SAMPLES : stop] for stop in stops]
+        return torch.stack(crops, dim=1).flatten(0, 1)
+
+    def segment_frames(self, backbone: Backbone, track: Tensor, crops: list[Tensor]) -> Tensor:
+        """The subsampled track with the frames next to each border as the segments see them."""
+        frames = track.clone()
+        pieces = [backbone.encoder.subsampling(backbone.normalise(mel)) for mel in crops]
+        tails = pieces[0].unflatten(0, (len(track), -1))
+        for index, border in enumerate(self.borders):
+            stop = border // FRAME_HOP
+            frames[:, stop - TAIL_FRAMES : stop] = tails[:, index, -TAIL_FRAMES:]
+        if self.heads:
+            heads = pieces[1].unflatten(0, (len(track), -1))
+            for index, border in enumerate(self.heads):
+                start = border // FRAME_HOP
+                frames[:, start : start + HEAD_FRAMES] = heads[:, index, :HEAD_FRAMES]
+        last = self.borders[-1] // FRAME_HOP
+        if self.tail_dropped:
+            return frames[:, :last]
+        if self.tail_alone:
+            frames[:, last:] = pieces[-1]
+        return frames
+
+
+def _join(parts: list[Tensor], dim: int = 1) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=dim)

@@ -1,0 +1,293 @@
+"""The HEAR benchmark's three functions over the fused MuQ + MusicFM features.
+
+HEAR offers 16 to 48 kHz but not the encoders' 24 kHz, so the model declares 48 kHz and halves the
+rate itself, exactly. The time of frame i is ``40 * i`` ms, the centre of what it sees.
+
+The tail is padded with zeros to a whole number of frames, so that the last embedding lies within
+40 ms of the end; a clip shorter than one frame is padded likewise and yields one embedding.
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hear_aesthetics import __version__
+from hear_aesthetics.backbones import Backbone, MuQ, MusicFM
+from hear_aesthetics.checkpoints import ModelFiles, locate_model, weight_hash
+from hear_aesthetics.errors import CheckpointError
+from hear_aesthetics.fusion import SCALES, SOURCES, Features, FusedFeatures
+from hear_aesthetics.precision import auto_precision
+from hear_aesthetics.resampling import HalveRate
+from hear_aesthetics.spec import (
+    API_SAMPLE_RATE,
+    FRAME_HOP,
+    FRAME_MS,
+    MIN_SAMPLES,
+    SAMPLE_RATE,
+    SEGMENT_SECONDS,
+)
+
+__all__ = ["HearModel", "get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
+
+DEFAULT_LAYER = 10  # hidden state the published aesthetic heads were trained on
+POOLINGS = ("mean", "mean+std")
+PRECISIONS = {"auto": None, "float32": torch.float32, "bfloat16": torch.bfloat16}
+ENCODERS: dict[str, type[MuQ] | type[MusicFM]] = {"musicfm": MusicFM, "muq": MuQ}
+SECONDS_PER_PASS = 240  # of audio in one batch: bounds memory, whatever the caller's batch
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """``hear_aesthetics.json`` of a model directory; every key is optional.
+
+    Attributes:
+        layer: Hidden state the embeddings are taken from.
+        pooling: How frames become a scene embedding, ``"mean"`` or ``"mean+std"``.
+        precision: What ``"auto"`` means for this model; ``"auto"`` leaves it to the hardware.
+        licence: Of the weights.
+        status: Such as ``"untrained"``; shown wherever the model is.
+        provenance: How the weights were made.
+    """
+
+    layer: int = DEFAULT_LAYER
+    pooling: str = "mean"
+    precision: str = "auto"
+    licence: str = "see the encoders' own"
+    status: str = "published"
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path | None) -> "ModelConfig":
+        """The file's values over the defaults.
+
+        Raises:
+            CheckpointError: If the file is no JSON object or has keys nobody knows.
+        """
+        if path is None:
+            return cls()
+        try:
+            values = json.loads(path.read_text())
+            return cls(**values)
+        except (OSError, ValueError, TypeError) as error:
+            known = ", ".join(item.name for item in fields(cls))
+            raise CheckpointError(f"{path}: {error}; it takes a JSON object of {known}") from error
+
+
+class HearModel(nn.Module):
+    """Fused features behind HEAR's attributes; made by :func:`load_model`.
+
+    Attributes:
+        sample_rate: Of the audio the HEAR functions take, Hz.
+        scene_embedding_size: Width of a scene embedding.
+        timestamp_embedding_size: Width of a timestamp embedding.
+    """
+
+    sample_rate = API_SAMPLE_RATE
+
+    def __init__(
+        self, fused: FusedFeatures, config: ModelConfig, files: ModelFiles, precision: torch.dtype
+    ) -> None:
+        super().__init__()
+        self.fused = fused
+        self.config = config
+        self.files = files
+        self.precision = precision
+        self.halve_rate = HalveRate()
+        self.timestamp_embedding_size = fused.dim
+        self.scene_embedding_size = fused.dim * len(config.pooling.split("+"))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return self.halve_rate.taps.device
+
+    @property
+    def name(self) -> str:
+        """Variant or directory name."""
+        return self.files.name
+
+    def provenance(self) -> dict[str, Any]:
+        """What made the numbers: model, weight hashes, precision, view options, version."""
+        folders = {source: getattr(self.files, source) for source in self.fused.backbones}
+        return {
+            "model": self.name,
+            "status": self.config.status,
+            **self.files.provenance,
+            "weights_sha256": {name: _weights_hash(path) for name, path in folders.items()},
+            "layer": self.fused.layer,
+            "sources": list(self.fused.backbones),
+            "scales": list(self.fused.scales),
+            "segment_seconds": self.fused.segment_samples // SAMPLE_RATE,
+            "pooling": self.config.pooling,
+            "precision": str(self.precision).removeprefix("torch."),
+            "version": __version__,
+        }
+
+    def features(self, waveform: Tensor) -> Tensor:
+        """The fused feature by the published length rules: nothing padded, no resampling.
+
+        Shape:
+            - waveform: ``(B, samples)`` float at 24 kHz in [-1, 1], samples >= 1025
+            - output: ``(B, frames, 4 * dim)`` float32: MusicFM segment, MuQ segment, MusicFM track,
+              MuQ track; ``ceil(ceil(floor(samples / 240) / 2) / 2)`` frames of 40 ms
+
+        Raises:
+            ValueError: If the shape or length does not fit.
+        """
+        return self.extract(waveform).fused
+
+    def extract(
+        self, waveform: Tensor, states: Mapping[str, Collection[int]] | None = None
+    ) -> Features:
+        """:meth:`features` and further hidden states, such as ``{"muq": (6,)}``, of the same pass.
+
+        Raises:
+            ValueError: If a state lies above the layers that :func:`load_model` was asked to keep.
+        """
+        waveform = self._check(waveform)
+        rows = max(1, SECONDS_PER_PASS * SAMPLE_RATE // waveform.shape[1])
+        parts = [self.fused.extract(part, states) for part in waveform.split(rows)]
+        if len(parts) == 1:
+            return parts[0]
+        return Features(
+            torch.cat([part.fused for part in parts]),
+            {key: torch.cat([part.states[key] for part in parts]) for key in parts[0].states},
+        )
+
+    def frame_embeddings(self, audio: Tensor) -> Tensor:
+        """One embedding per started 40 ms of ``audio`` at 48 kHz: ``(B, frames, dim)``."""
+        waveform = self.halve_rate(self._check(audio))
+        samples = waveform.shape[1]
+        frames = -(-samples // FRAME_HOP)
+        padded = max(frames, -(-MIN_SAMPLES // FRAME_HOP)) * FRAME_HOP
+        return self.features(F.pad(waveform, (0, padded - samples)))[:, :frames]
+
+    def _check(self, audio: Tensor) -> Tensor:
+        if not isinstance(audio, Tensor):
+            raise TypeError(f"audio is a {type(audio).__name__}; pass a torch tensor (B, samples)")
+        if audio.dim() != 2 or not audio.is_floating_point():
+            raise ValueError(
+                f"audio has shape {tuple(audio.shape)} and dtype {audio.dtype}; "
+                "pass floating point (B, samples) in [-1, 1]"
+            )
+        if not audio.numel():
+            raise ValueError(f"audio is empty: shape {tuple(audio.shape)}")
+        return audio.to(device=self.device, dtype=torch.float32)
+
+
+def load_model(
+    model_file_path: str = "",
+    *,
+    variant: str = "mini",
+    sources: Sequence[str] = SOURCES,
+    scales: Sequence[str] = SCALES,
+    layer: int | None = None,
+    pooling: str | None = None,
+    segment_seconds: int = SEGMENT_SECONDS,
+    precision: str = "auto",
+    device: str | torch.device | None = None,
+    states: Mapping[str, Collection[int]] | None = None,
+) -> HearModel:
+    """The model behind the HEAR functions, in evaluation mode and without gradients.
+
+    Args:
+        model_file_path: A variant's name or a model directory; wins over ``variant``.
+        variant: ``"mini"`` (bundled) or ``"large"`` (the published pair, from disk or the hub).
+        sources: Which encoders, in the feature's order.
+        scales: Which views, in the feature's order.
+        layer: Hidden state; ``None`` is what the model directory says, 10 if it says nothing.
+        pooling: Frames to scene embedding, ``"mean"`` or ``"mean+std"``; ``None`` is what the
+            model directory says, ``"mean"`` if it says nothing.
+        segment_seconds: Length of a segment in the segment view.
+        precision: ``"float32"``, ``"bfloat16"`` or ``"auto"``: what the model directory says, else
+            bfloat16 where the hardware multiplies it faster (:mod:`hear_aesthetics.precision`).
+        device: Where to compute; a GPU if there is one when ``None``.
+        states: Further hidden states that :meth:`HearModel.extract` will be asked for.
+
+    Raises:
+        ValueError: If an option has a wrong value; lists the right ones.
+        WeightsUnavailableError: If the weights are neither on disk nor reachable.
+        CheckpointError: If a file does not hold what it should.
+    """
+    _check_choices("sources", sources, SOURCES)
+    _check_choices("scales", scales, SCALES)
+    if not isinstance(segment_seconds, int) or segment_seconds < 1:
+        raise ValueError(f"segment_seconds is {segment_seconds!r}; it takes a whole number >= 1")
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    files = locate_model(model_file_path or variant, sources=sources)
+    config = ModelConfig.read(files.config)
+    config = replace(
+        config,
+        layer=config.layer if layer is None else layer,
+        pooling=pooling or config.pooling,
+        precision=config.precision if precision == "auto" else precision,
+    )
+    _check_choices("pooling", (config.pooling,), POOLINGS)
+    _check_choices("precision", (config.precision,), tuple(PRECISIONS))
+    dtype = PRECISIONS[config.precision] or auto_precision(place)
+    highest = max([config.layer, *(k for wanted in (states or {}).values() for k in wanted)])
+    backbones: dict[str, Backbone] = {
+        source: ENCODERS[source].from_pretrained(
+            getattr(files, source), layers=highest, dtype=dtype
+        )
+        for source in sources
+    }
+    fused = FusedFeatures(
+        backbones, scales=scales, layer=config.layer, segment_seconds=segment_seconds
+    )
+    return HearModel(fused, config, files, dtype).to(place).eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def get_scene_embeddings(audio: Tensor, model: HearModel) -> Tensor:
+    """One embedding per sound.
+
+    Args:
+        audio: Mono sounds of equal length at 48 kHz in [-1, 1].
+        model: From :func:`load_model`.
+
+    Shape:
+        - audio: ``(B, samples)`` float
+        - output: ``(B, model.scene_embedding_size)`` float32 on the model's device
+    """
+    frames = model.frame_embeddings(audio)
+    mean = frames.mean(dim=1)
+    if model.config.pooling == "mean":
+        return mean
+    return torch.cat([mean, frames.std(dim=1, correction=0)], dim=-1)
+
+
+@torch.no_grad()
+def get_timestamp_embeddings(audio: Tensor, model: HearModel) -> tuple[Tensor, Tensor]:
+    """One embedding per 40 ms of each sound, and when it is.
+
+    Args:
+        audio: Mono sounds of equal length at 48 kHz in [-1, 1].
+        model: From :func:`load_model`.
+
+    Shape:
+        - audio: ``(B, samples)`` float
+        - embeddings: ``(B, frames, model.timestamp_embedding_size)`` float32
+        - timestamps: ``(B, frames)`` float32, milliseconds: ``40 * i``
+    """
+    embeddings = model.frame_embeddings(audio)
+    frames = torch.arange(embeddings.shape[1], device=embeddings.device)
+    timestamps = (frames * FRAME_MS).float().repeat(embeddings.shape[0], 1)
+    return embeddings, timestamps
+
+
+def _check_choices(option: str, given: Sequence[str], allowed: Sequence[str]) -> None:
+    wrong = [name for name in given if name not in allowed]
+    if isinstance(given, str) or wrong or not given or len(set(given)) < len(given):
+        raise ValueError(f"{option} is {given!r}; it takes {' or '.join(map(repr, allowed))}")
+
+
+def _weights_hash(folder: Path) -> str:
+    files = [path for path in folder.iterdir() if path.suffix in {".safetensors", ".pt", ".bin"}]
+    return weight_hash(sorted(files)[0])

@@ -1,0 +1,82 @@
+"""Write one of ``requirements/*.lock`` from the environment that runs this script.
+
+    .venv/bin/python scripts/lock.py core > requirements/core.lock
+
+A lock names the exact version of everything that its roots need, and of nothing else that happens
+to be installed. ``dev`` and ``hear-kit`` start from ``core`` and list only what they add.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable
+from importlib.metadata import Distribution, distributions, requires
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+PROJECT = "hear-aesthetics"
+KIT = ("heareval", "hearvalidator")  # pins of 2021: installed without their requirements
+INSTALLERS = {"pip", "setuptools", "wheel"}
+HEADERS = {
+    "core": "What `import hear_aesthetics` and inference need; install torch first.",
+    "dev": "core, with what training, text, PyAV, the tests and the linters need.",
+    "hear-kit": "core, with the official HEAR tools. Only for `pip install --no-deps "
+    "--ignore-requires-python`:\n# the tools' own pins (numpy 1.19, numba 0.48) resolve no more.",
+}
+
+
+def needed(roots: Iterable[Requirement], installed: dict[str, Distribution]) -> set[str]:
+    """Names of the distributions that ``roots`` pull in, themselves included."""
+    found: set[str] = set()
+    done: set[tuple[str, tuple[str, ...]]] = set()
+    todo = [(canonicalize_name(root.name), tuple(sorted(root.extras))) for root in roots]
+    while todo:
+        name, extras = todo.pop()
+        if (name, extras) in done:
+            continue
+        done.add((name, extras))
+        if name not in installed:
+            raise SystemExit(f"{name} is needed but not installed in {sys.prefix}")
+        found.add(name)
+        for child in map(Requirement, installed[name].requires or []):
+            if name not in KIT and applies(child, extras):
+                todo.append((canonicalize_name(child.name), tuple(sorted(child.extras))))
+    return found
+
+
+def applies(requirement: Requirement, extras: tuple[str, ...]) -> bool:
+    """Whether the marker of ``requirement`` holds here, for any of ``extras`` or without one."""
+    marker = requirement.marker
+    return marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras))
+
+
+def project_requirements(extras: tuple[str, ...] = ()) -> list[Requirement]:
+    """What ``setup.py`` asks for, with ``extras``."""
+    return [r for r in map(Requirement, requires(PROJECT) or []) if applies(r, extras)]
+
+
+def kit_requirements(path: str = "requirements/hear-kit.txt") -> list[Requirement]:
+    """What the kit's list asks for, and the two tools."""
+    lines = [line.split("#")[0].strip() for line in Path(path).read_text().splitlines()]
+    return [Requirement(line) for line in (*filter(None, lines), *KIT)]
+
+
+def lock(name: str) -> str:
+    """The text of ``requirements/<name>.lock``."""
+    installed = {canonicalize_name(d.metadata["Name"]): d for d in distributions()}
+    core = needed(project_requirements(), installed) - INSTALLERS
+    listed, first = core, []
+    if name != "core":
+        roots = project_requirements(("dev",)) if name == "dev" else kit_requirements()
+        listed = needed([*roots, Requirement("setuptools")], installed) - core - {"pip", "wheel"}
+        first = ["-r core.lock"]
+    pins = [f"{dist}=={Version(installed[dist].version).public}" for dist in sorted(listed)]
+    return "\n".join([f"# {HEADERS[name]}\n# Written by `make lock`.", *first, *pins]) + "\n"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", choices=sorted(HEADERS))
+    sys.stdout.write(lock(parser.parse_args().name))
