@@ -1,0 +1,78 @@
+# Everything runs in .venv (made here) except the official HEAR tools, which need .venv-kit.
+# `make PYTHON=/path/to/python3` picks the interpreter; pip's own configuration picks the index.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv demo test lint kit bench fresh lock clean
+
+TORCH    := torch==2.13.0
+PACKAGES := $(wildcard hear_aesthetics heads songeval_task musiceval_task)
+BENCH    := $(filter-out _%,$(basename $(notdir $(wildcard benchmarks/*.py))))
+RUN      := .venv/bin/python
+PYTEST   := $(RUN) -m pytest -q
+PIP      := -m pip --disable-pip-version-check --no-input install -qq
+# Tests over a second run in CI, or with `make test CI=1`; the official tools have a target of their own.
+MARKS    := not official_kit$(if $(CI),, and not slow)
+RECENT   := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON   ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c '$(RECENT)' 2>/dev/null && echo $$p && break; done)
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+venv: .venv/.stamp  ## .venv with the package (editable) and everything the tests need
+
+demo: venv  ## a generated song -> embeddings, demo scores and a picture; offline
+	.venv/bin/hear-aesthetics demo
+
+test: venv  ## the tests (parity included; slow ones in CI or with CI=1) and the examples in docstrings
+	$(PYTEST) -m "$(MARKS)"
+	$(PYTEST) --doctest-modules $(PACKAGES)
+
+lint: venv  ## ruff and mypy
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+kit: venv .venv-kit/.stamp  ## .venv-kit with the official HEAR tools, and our tests that run them
+	HEAR_KIT=required $(PYTEST) -m official_kit
+
+bench: venv  ## every benchmark; refreshes benchmarks/RESULTS.md
+	@for name in $(BENCH); do echo "benchmarks.$$name"; $(RUN) -m benchmarks.$$name --write || exit 1; done
+
+fresh:  ## make demo and make test in a fresh clone of HEAD
+	@clone=$$(mktemp -d) && trap 'rm -rf "$$clone"' EXIT && git clone -q . "$$clone" \
+		&& $(MAKE) -C "$$clone" demo && $(MAKE) -C "$$clone" test && echo "a fresh clone works"
+
+lock: venv .venv-kit/.stamp  ## requirements/*.lock from what is installed
+	@$(RUN) scripts/lock.py core > requirements/core.lock
+	@$(RUN) scripts/lock.py dev > requirements/dev.lock
+	@.venv-kit/bin/python scripts/lock.py hear-kit > requirements/hear-kit.lock
+
+clean:  ## removes both environments and every cache
+	rm -rf .venv .venv-kit build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+# $(call environment,FOLDER): a virtual environment that holds torch, whose build (CPU or CUDA) and
+# platform packages pip chooses by itself before the locks fix all the rest.
+define environment
+	@$(or $(PYTHON),false) -c '$(RECENT)' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(1)/bin/python -c 'import pip' 2>/dev/null || \
+		{ echo "$(1): made with $(PYTHON)"; $(PYTHON) -m venv --clear $(1); }
+	@echo "$(1): $(TORCH), the largest download"
+	@$(1)/bin/python $(PIP) $(TORCH)
+endef
+
+.venv/.stamp: requirements/core.lock requirements/dev.lock setup.py
+	$(call environment,.venv)
+	@echo ".venv: requirements/dev.lock"
+	@.venv/bin/python $(PIP) -r requirements/dev.lock
+	@.venv/bin/python $(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv-kit/.stamp: requirements/core.lock requirements/hear-kit.lock setup.py
+	$(call environment,.venv-kit)
+	@echo ".venv-kit: requirements/hear-kit.lock, with TensorFlow and the official HEAR tools"
+	@.venv-kit/bin/python $(PIP) --no-deps --ignore-requires-python -r requirements/hear-kit.lock
+	@.venv-kit/bin/python $(PIP) --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,151 @@
+"""What is shipped: metadata, entry points, locks, licence, and the targets of the Makefile."""
+
+import re
+import subprocess
+import sys
+import tarfile
+import zipfile
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points, metadata, requires, version
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import hear_aesthetics
+
+ROOT = Path(__file__).parents[1]
+PROJECT = "hear-aesthetics"
+PACKAGES = [path.parent.name for path in sorted(ROOT.glob("*/py.typed"))]
+LOCKS = {"core": "", "dev": "dev", "hear-kit": ""}  # lock -> the extra whose needs it must meet
+ALIKE_EVERYWHERE = ("torch==2.13.0", "soxr==0.5.0.post1")
+GROUPS = ("console_scripts", "hear_aesthetics.commands", "hear_aesthetics.scorers")
+BUNDLED_LIMIT = 12 * 2**20  # bytes of each model that ships in the package
+
+
+def _lock_lines(name: str) -> list[str]:
+    """The lines of a lock that are not comments, with those of the lock it starts from."""
+    lines: list[str] = []
+    for line in (ROOT / f"requirements/{name}.lock").read_text(encoding="utf-8").splitlines():
+        if line.startswith("-r "):
+            lines += _lock_lines(line.removeprefix("-r ").removesuffix(".lock"))
+        elif not line.startswith("#"):
+            lines.append(line)
+    return lines
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_locks_hold_exact_versions_and_no_places(name: str) -> None:
+    odd = [line for line in _lock_lines(name) if not re.fullmatch(r"[a-z0-9-]+==[\w.]+", line)]
+    assert not odd, f"{name}.lock: not of the form name==version (public, no URL or path): {odd}"
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_locks_name_each_distribution_once(name: str) -> None:
+    names = [line.partition("==")[0] for line in _lock_lines(name)]
+    assert len(names) == len(set(names)), f"{name}.lock pins something twice"
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_locks_agree_on_torch_and_soxr(name: str) -> None:
+    assert set(ALIKE_EVERYWHERE) <= set(_lock_lines(name))
+
+
+@pytest.mark.parametrize(("name", "extra"), LOCKS.items())
+def test_locks_meet_the_ranges_of_setup(name: str, extra: str) -> None:
+    pins = dict(line.split("==") for line in _lock_lines(name))
+    for requirement in map(Requirement, requires(PROJECT) or []):
+        if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
+            continue
+        pin = pins.get(canonicalize_name(requirement.name))
+        assert pin, f"{name}.lock lacks {requirement.name}: run `make lock`"
+        assert requirement.specifier.contains(pin), f"{name}.lock has {pin}, not {requirement}"
+
+
+def test_version_is_the_same_everywhere() -> None:
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert version(PROJECT) == hear_aesthetics.__version__
+    assert f"version: {hear_aesthetics.__version__}" in citation
+    assert f"## [{hear_aesthetics.__version__}]" in changelog
+
+
+def test_licence_is_apache_with_its_text() -> None:
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert metadata(PROJECT)["License"] == "Apache-2.0"
+    assert "Version 2.0, January 2004" in text
+    assert "9. Accepting Warranty or Additional Liability" in text
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [e for group in GROUPS for e in entry_points(group=group) if e.dist and e.dist.name == PROJECT],
+    ids=lambda entry: f"{entry.group}:{entry.name}",
+)
+def test_entry_points_lead_somewhere(entry: EntryPoint) -> None:
+    assert callable(entry.load())
+
+
+@pytest.mark.parametrize("target", ["demo", "test", "lint", "kit", "bench", "fresh", "venv"])
+def test_make_knows_the_target(target: str) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(rf"^{target}:.*## \S", makefile, re.MULTILINE)
+
+
+def test_readme_starts_with_the_two_commands() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "make demo" in readme
+    assert "make test" in readme
+
+
+def test_ci_runs_lint_tests_and_the_official_kit() -> None:
+    script = ROOT / ".ci/run"
+    assert script.stat().st_mode & 0o111, ".ci/run is not executable"
+    assert re.search(r"make lint test kit\b", script.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """The wheel that this checkout builds, from a copy of its tracked files."""
+    work = tmp_path_factory.mktemp("wheel")
+    archive = ["git", "archive", "--format=tar", "-o", str(work / "source.tar"), "HEAD"]
+    if subprocess.run(archive, cwd=ROOT, capture_output=True, check=False).returncode:
+        pytest.skip("not a git checkout")
+    with tarfile.open(work / "source.tar") as source:
+        source.extractall(work / "source", filter="data")
+    build = ["-m", "pip", "wheel", "-qq", "--no-deps", "--no-build-isolation", "-w", str(work)]
+    done = subprocess.run(
+        [sys.executable, *build, str(work / "source")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    (built,) = work.glob("*.whl")
+    return zipfile.ZipFile(built)
+
+
+@pytest.mark.slow
+def test_wheel_holds_every_module_and_weight_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+    listing = subprocess.run(
+        ["git", "ls-tree", "-r", "--name-only", "HEAD"], cwd=ROOT, capture_output=True, text=True
+    )
+    tracked = {name for name in listing.stdout.splitlines() if name.split("/")[0] in PACKAGES}
+    shipped = {n for n in wheel.namelist() if ".dist-info/" not in n}
+    assert shipped == tracked
+
+
+@pytest.mark.slow
+def test_wheel_stays_small_and_carries_its_licence(wheel: zipfile.ZipFile) -> None:
+    weights = [i for i in wheel.infolist() if "/weights/" in i.filename]
+    sizes: dict[str, int] = {}
+    for item in weights:
+        model = item.filename.partition("/weights/")[2].split("/")[0]
+        sizes[model] = sizes.get(model, 0) + item.file_size
+    assert all(size <= BUNDLED_LIMIT for size in sizes.values()), sizes
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in wheel.namelist())
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_packages_export_what_they_name(package: str) -> None:
+    module = import_module(package)
+    missing = [name for name in module.__all__ if not hasattr(module, name)]
+    assert not missing, f"{package}.__all__ names what is not there: {missing}"
