@@ -12,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-import huggingface_hub  # loads its parts when they are touched: cheap to import
+import huggingface_hub  # loads its functions when they are touched: cheap to import
+from huggingface_hub import constants
 
 from hear_aesthetics.checkpoints.hashes import weight_hash
 from hear_aesthetics.checkpoints.registry import Checkpoint, RemoteFile
@@ -26,7 +27,7 @@ SHA256_DIGITS = 64  # the ETag of a large file is its sha256; that of a small on
 
 def endpoint() -> str:
     """Address of the hub or of the mirror that ``HF_ENDPOINT`` names."""
-    return (os.environ.get("HF_ENDPOINT") or huggingface_hub.constants.ENDPOINT).rstrip("/")
+    return (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
 
 
 def offline() -> bool:
@@ -78,8 +79,10 @@ def fetch(records: Sequence[Checkpoint], wanted: str) -> list[Path]:
         raise unavailable(records, wanted, "it is not on the hub")
     if offline():
         raise unavailable(records, wanted, "HF_HUB_OFFLINE is set")
-    # The bases of the hub's own error: OSError and its HTTP client's, which depends on its version.
-    failures = cast(tuple[type[Exception], ...], huggingface_hub.errors.HfHubHTTPError.__bases__)
+    from huggingface_hub.errors import HfHubHTTPError
+
+    # Its bases are OSError and its HTTP client's own error, which client depends on the version.
+    failures = cast(tuple[type[Exception], ...], HfHubHTTPError.__bases__)
     try:
         return [_fetch_files(record) for record in records]
     except failures as error:
@@ -144,7 +147,7 @@ def _cached_file(record: Checkpoint, file: RemoteFile) -> Path | None:
 
 
 def _revision(record: Checkpoint) -> str:
-    return record.revision or huggingface_hub.constants.DEFAULT_REVISION
+    return record.revision or constants.DEFAULT_REVISION
 
 
 def _check(path: Path, file: RemoteFile, name: str) -> None:

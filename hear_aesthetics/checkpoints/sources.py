@@ -208,6 +208,7 @@ def _obtain(records: Sequence[Checkpoint], wanted: str, download: bool) -> list[
         )
     if missing and not download:
         raise hub.unavailable(missing, wanted, "it was not to be downloaded")
-    for record, folder in zip(missing, hub.fetch(missing, wanted), strict=True):
+    folders = hub.fetch(missing, wanted) if missing else []
+    for record, folder in zip(missing, folders, strict=True):
         here[record.name] = [Found(folder, "hub")]
     return [here[record.name][0] for record in records]

@@ -1,0 +1,166 @@
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from hear_aesthetics.checkpoints import CHECKPOINTS, hashes, hub, locate
+from hear_aesthetics.errors import CheckpointError, WeightsUnavailableError
+
+
+def test_a_download_is_whole_cached_and_not_repeated(fake_hub, tiny):
+    folder = locate("tiny")
+    for name, content in fake_hub.files.items():
+        assert (folder / name).read_bytes() == content
+    assert folder.is_relative_to(hub.cache_folder())
+    assert folder.name == tiny.revision
+    asked = len(fake_hub.requests)
+    assert locate("tiny") == folder
+    assert locate(tiny.repo) == folder
+    assert len(fake_hub.requests) == asked
+
+
+def test_a_broken_connection_is_taken_up_where_it_broke(fake_hub, tiny, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # the pause before the hub's retry
+    monkeypatch.setattr(hub.constants, "DOWNLOAD_CHUNK_SIZE", 1_000)  # what is written at a time
+    fake_hub.cut_after = [10_000, 13_000]  # of weights.bin, the first file asked for
+    record = replace(tiny, files=tiny.files[::-1])
+    (folder,) = hub.fetch([record], "tiny")
+    assert (folder / "weights.bin").read_bytes() == fake_hub.files["weights.bin"]
+    ranges = [span for name, span in fake_hub.downloads() if name == "weights.bin"]
+    assert ranges == [None, "bytes=10000-", "bytes=23000-"]
+
+
+def test_a_download_that_never_completes_leaves_nothing_half_written(fake_hub, tiny, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    fake_hub.cut_after = [len(fake_hub.files["config.json"])] + [0] * 20
+    with pytest.raises(WeightsUnavailableError, match="tiny is not on this machine"):
+        locate("tiny")
+    assert not [path for path in hub.cache_folder().rglob("*") if path.name.endswith("incomplete")]
+    fake_hub.cut_after.clear()
+    assert (locate("tiny") / "weights.bin").read_bytes() == fake_hub.files["weights.bin"]
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-1] + b"!", lambda b: b + b"!"])
+def test_a_corrupted_download_names_both_hashes_and_is_deleted(fake_hub, tiny, damage):
+    intact = fake_hub.files["weights.bin"]
+    broken = damage(intact)
+    fake_hub.files["weights.bin"] = broken
+    with pytest.raises(CheckpointError) as caught:
+        locate("tiny")
+    message = str(caught.value)
+    assert hashlib.sha256(intact).hexdigest() in message
+    assert hashlib.sha256(broken).hexdigest() in message
+    assert "\n" not in message
+    assert not [path for path in hub.cache_folder().rglob("*") if path.name == "weights.bin"]
+    fake_hub.files["weights.bin"] = intact
+    assert (locate("tiny") / "weights.bin").read_bytes() == intact
+
+
+def test_a_file_damaged_in_the_cache_is_noticed_and_deleted(fake_hub, tiny):
+    weights = locate("tiny") / "weights.bin"
+    weights.resolve().write_bytes(b"x" * tiny.files[1].size)
+    with pytest.raises(CheckpointError, match=r"weights\.bin: expected"):
+        locate("tiny")
+    assert (locate("tiny") / "weights.bin").read_bytes() == fake_hub.files["weights.bin"]
+
+
+def test_where_no_hash_is_known_the_hubs_own_is_checked(fake_hub, tiny, monkeypatch):
+    unknown = replace(tiny, files=tuple(replace(f, size=None, sha256=None) for f in tiny.files))
+    monkeypatch.setitem(CHECKPOINTS, "tiny", unknown)
+    seen = []
+    monkeypatch.setattr(hub, "_check", lambda path, file, name: seen.append(file.sha256))
+    hub.fetch([unknown], "tiny")
+    assert seen == [file.sha256 for file in tiny.files]
+
+
+def test_hashing_happens_once_per_file(fake_hub, tiny, monkeypatch):
+    locate("tiny")
+    monkeypatch.setattr(hashes.hashlib, "file_digest", None)  # hashing again would raise
+    locate("tiny")
+    assert (hashes.cache_home() / hashes.MEMORY).is_file()
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"revision": "f" * 40}, "404 (RevisionNotFoundError)"),
+        ({"repo": "someone/else"}, "404 (RepositoryNotFoundError)"),
+    ],
+)
+def test_what_the_hub_does_not_have_is_said(tiny, change, error, monkeypatch):
+    monkeypatch.setitem(CHECKPOINTS, "tiny", replace(tiny, **change))
+    with pytest.raises(WeightsUnavailableError, match=re.escape(error)):
+        locate("tiny")
+
+
+def test_a_file_the_hub_does_not_have_is_said(fake_hub, tiny):
+    del fake_hub.files["weights.bin"]
+    with pytest.raises(WeightsUnavailableError, match="404"):
+        locate("tiny")
+
+
+def test_an_unreachable_hub_says_what_is_missing_and_both_ways_to_get_it(offline_home):
+    with pytest.raises(WeightsUnavailableError) as caught:
+        locate("muq")
+    message = str(caught.value)
+    for part in (
+        "muq: 1.33 GB, licence CC-BY-NC-4.0",
+        "http://127.0.0.1:9 could not be reached",
+        "hear-aesthetics models download muq",
+        "config.json, model.safetensors in DIR/muq",
+        "HEAR_AESTHETICS_HOME=DIR",
+    ):
+        assert part in message
+    assert "\n" not in message
+
+
+def test_offline_asks_nothing_and_still_finds_the_cache(fake_hub, tiny, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(WeightsUnavailableError, match="HF_HUB_OFFLINE is set"):
+        locate("tiny")
+    assert fake_hub.requests == []
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    folder = locate("tiny")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert locate("tiny") == folder
+
+
+def test_what_is_not_on_the_hub_says_where_it_is(offline_home):
+    with pytest.raises(WeightsUnavailableError, match=r"github\.com/ASLP-lab.*DIR/songeval"):
+        locate("songeval")
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"HF_HOME": "/a"},
+        {"HF_HOME": "/a", "HF_HUB_CACHE": "/b"},
+        {"HUGGINGFACE_HUB_CACHE": "/c"},
+        {"XDG_CACHE_HOME": "/d"},
+    ],
+)
+def test_the_cache_is_where_huggingface_hub_keeps_it(environment, monkeypatch, offline_home):
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    theirs = subprocess.run(
+        [sys.executable, "-c", "from huggingface_hub import constants as c; print(c.HF_HUB_CACHE)"],
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert str(hub.cache_folder()) == theirs.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(None, "size unknown"), (17, "17 B"), (2_277, "2.28 kB"), (1_333_825_096, "1.33 GB")],
+)
+def test_sizes_read_as_people_say_them(size, text):
+    assert hub.describe_size(size) == text
