@@ -27,7 +27,7 @@ class CheckpointError(HearAestheticsError):
 
 
 class WeightsUnavailableError(HearAestheticsError):
-    """Weights neither on disk nor reachable; says what, how large, its licence, and how to get it."""
+    """Weights neither on disk nor reachable; says what, how large, its licence, and the remedy."""
 
 
 class TaskError(HearAestheticsError):
