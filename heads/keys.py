@@ -1,0 +1,134 @@
+"""Translation between the tensors of a published checkpoint and ours, both ways and strict.
+
+A head describes each published tensor by a ``Slot``: the tensor of ours that holds it and the place
+in it. Renamed, reshaped and stacked tensors are all cases of that one rule.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = [
+    "Slot",
+    "attention_slots",
+    "check_shapes",
+    "count_numbered",
+    "from_published",
+    "layer_slots",
+    "to_published",
+]
+
+NAMES_SHOWN = 6  # per kind of mismatch; an error stays one readable line
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where a published tensor lives in ours.
+
+    Attributes:
+        name: Name of our tensor.
+        index: Place in the leading axes of our tensor, empty for all of it.
+        shape: Published shape; None where it equals that of our part.
+    """
+
+    name: str
+    index: tuple[int, ...] = ()
+    shape: tuple[int, ...] | None = None
+
+
+def from_published(
+    published: Mapping[str, Tensor],
+    slots: Mapping[str, Slot],
+    ours: Mapping[str, Tensor],
+    *,
+    where: str,
+) -> dict[str, Tensor]:
+    """Return our state dict with the values of a published one.
+
+    Args:
+        published: Published name -> tensor.
+        slots: Published name -> its place in ours.
+        ours: Our name -> tensor; only shapes are read, so the meta device will do.
+        where: The file, for the error.
+
+    Raises:
+        ValueError: If names are missing or unexpected, or shapes differ; lists them.
+    """
+    expected = {
+        name: slot.shape or ours[slot.name][slot.index].shape for name, slot in slots.items()
+    }
+    check_shapes({name: t.shape for name, t in published.items()}, expected, where=where)
+    state = {name: torch.empty(tensor.shape) for name, tensor in ours.items()}
+    for name, slot in slots.items():
+        part = state[slot.name][slot.index]
+        part.copy_(published[name].reshape(part.shape))
+    return state
+
+
+def to_published(ours: Mapping[str, Tensor], slots: Mapping[str, Slot]) -> dict[str, Tensor]:
+    """Return the published layout of our tensors (a state dict, or gradients by name)."""
+    parts = {name: ours[slot.name][slot.index] for name, slot in slots.items()}
+    return {
+        name: part.reshape(slots[name].shape or part.shape).clone() for name, part in parts.items()
+    }
+
+
+def check_shapes(
+    found: Mapping[str, Iterable[int]], expected: Mapping[str, Iterable[int]], *, where: str
+) -> None:
+    """Check that two sets of tensors have the same names and shapes.
+
+    Raises:
+        ValueError: If not; one line lists what is missing, unexpected and of another shape.
+    """
+    misshapen = [
+        f"{name} {tuple(found[name])} instead of {tuple(expected[name])}"
+        for name in expected
+        if name in found and tuple(found[name]) != tuple(expected[name])
+    ]
+    differences = {
+        "missing": [name for name in expected if name not in found],
+        "unexpected": [name for name in found if name not in expected],
+        "wrong shape": misshapen,
+    }
+    listed = "; ".join(f"{kind}: {_shorten(names)}" for kind, names in differences.items() if names)
+    if listed:
+        raise ValueError(f"{where}: the tensors do not fit this head ({listed})")
+
+
+def layer_slots(published: str, ours: str) -> dict[str, Slot]:
+    """Return the slots of a layer's weight and bias, given both name prefixes."""
+    return {f"{published}{kind}": Slot(f"{ours}{kind}") for kind in ("weight", "bias")}
+
+
+def attention_slots(published: str, ours: str, layers: int) -> dict[str, Slot]:
+    """Return the slots of numbered ``nn.MultiheadAttention`` layers, given both name prefixes."""
+    slots = {}
+    for layer in range(layers):
+        for kind in ("weight", "bias"):
+            slots[f"{published}{layer}.in_proj_{kind}"] = Slot(f"{ours}{layer}.qkv.{kind}")
+            slots[f"{published}{layer}.out_proj.{kind}"] = Slot(f"{ours}{layer}.out.{kind}")
+    return slots
+
+
+def count_numbered(names: Iterable[str], prefix: str) -> int:
+    """Return how many different numbers follow a prefix.
+
+    Raises:
+        KeyError: If there is none.
+
+    Example:
+        >>> count_numbered(["a.0.weight", "a.0.bias", "a.1.weight"], "a.")
+        2
+    """
+    numbers = {name.removeprefix(prefix).split(".")[0] for name in names if name.startswith(prefix)}
+    if not numbers:
+        raise KeyError(f"{prefix}0")
+    return len(numbers)
+
+
+def _shorten(names: list[str]) -> str:
+    rest = len(names) - NAMES_SHOWN
+    return ", ".join(names[:NAMES_SHOWN]) + (f" and {rest} more" if rest > 0 else "")

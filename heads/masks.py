@@ -1,0 +1,64 @@
+"""Padding masks: bool ``(batch, frames)``, True = padded, the same meaning in every head.
+
+A missing mask means that every frame is valid. Heads check their input here, once; inside, ``None``
+stands for "nothing is padded", so that attention over whole songs never builds a mask.
+"""
+
+import torch
+from torch import Tensor
+
+__all__ = ["active_padding", "check_sequence"]
+
+
+def check_sequence(
+    sequence: Tensor, dim: int, padding_mask: Tensor | None = None, *, name: str = "features"
+) -> None:
+    """Check that a sequence and its mask have the shapes and types a head expects.
+
+    Args:
+        sequence: Frames of a batch of songs (or tokens of a batch of texts).
+        dim: Width that the head was built for.
+        padding_mask: True = padded; None = nothing is padded.
+        name: What to call the sequence in an error.
+
+    Shape:
+        - sequence: ``(batch, frames, dim)``
+        - padding_mask: ``(batch, frames)``
+
+    Raises:
+        ValueError: If a shape or the type of the mask is wrong.
+    """
+    if sequence.ndim != 3 or sequence.shape[-1] != dim or not sequence.is_floating_point():
+        raise ValueError(
+            f"{name}: expected floats of shape (batch, frames, {dim}), "
+            f"got {sequence.dtype} of shape {tuple(sequence.shape)}"
+        )
+    if padding_mask is None:
+        return
+    if padding_mask.dtype != torch.bool or padding_mask.shape != sequence.shape[:2]:
+        raise ValueError(
+            f"{name}: padding_mask must be bool (True = padded) of shape "
+            f"{tuple(sequence.shape[:2])}, got {padding_mask.dtype} of shape "
+            f"{tuple(padding_mask.shape)}"
+        )
+
+
+def active_padding(padding_mask: Tensor | None, *, need: str) -> Tensor | None:
+    """Return the mask, or None where nothing is padded.
+
+    Args:
+        padding_mask: True = padded; None = nothing is padded.
+        need: What every item must have, for the error ("at least 3 frames of audio").
+
+    Shape:
+        - padding_mask: ``(batch, frames)``
+
+    Raises:
+        ValueError: If every frame of an item is padded; names the items.
+    """
+    if padding_mask is None or not bool(padding_mask.any()):
+        return None
+    empty = padding_mask.all(dim=1).nonzero().flatten().tolist()
+    if empty:
+        raise ValueError(f"padding_mask leaves nothing of item(s) {empty}: each needs {need}")
+    return padding_mask
