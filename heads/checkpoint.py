@@ -1,0 +1,227 @@
+"""Heads on disk: strict loading from a file, a folder or the hub, and saving with a model card.
+
+A saved head is a folder of ``model.safetensors`` (whose metadata repeat the configuration, so that
+the file alone is enough), ``config.json`` and ``README.md``. Published files keep their own tensor
+names; each head knows how to translate them (``heads.keys``) and reads its sizes from their shapes.
+"""
+
+import dataclasses
+import json
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from heads.card import model_card
+from heads.keys import Slot, check_shapes, from_published, to_published
+
+__all__ = ["PretrainedHead", "Shapes", "read_tensors"]
+
+WEIGHTS_FILE = "model.safetensors"
+CONFIG_FILE = "config.json"
+CARD_FILE = "README.md"
+CHECKPOINT_SUFFIXES = {".safetensors", ".pth", ".pt", ".bin"}
+METADATA_KEY = "head"  # in the safetensors header
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+class PretrainedHead(nn.Module):
+    """A head that can be loaded and saved; subclasses set ``config_class`` and ``self.config``.
+
+    Attributes:
+        config: Frozen dataclass that builds the head.
+        provenance: What is known about the weights: source, data, seed, licence, ...
+    """
+
+    config_class: ClassVar[type[Any]]
+    config: Any
+
+    def __init__(self, config: Any = None) -> None:
+        super().__init__()
+        self.config = config or self.config_class()
+        self.provenance: dict[str, Any] = {}
+
+    @classmethod
+    def config_from_published(cls, shapes: Shapes) -> Any:
+        """Return the configuration that the shapes of a published checkpoint imply.
+
+        Raises:
+            KeyError: If a tensor that sets a size is missing.
+        """
+        raise ValueError(f"{cls.__name__} has no published layout; load a folder that it saved")
+
+    def published_slots(self) -> Mapping[str, Slot]:
+        """Return published name -> place in this head."""
+        raise ValueError(f"{type(self).__name__} has no published layout")
+
+    def published_state_dict(self) -> dict[str, Tensor]:
+        """Return the weights under the names and shapes of the published checkpoints."""
+        return to_published(self.state_dict(), self.published_slots())
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        *,
+        filename: str | None = None,
+        revision: str | None = None,
+        **overrides: Any,
+    ) -> Self:
+        """Load a head, in evaluation mode.
+
+        Args:
+            source: A ``.safetensors`` or ``.pth`` file, a folder, or a hub repository,
+                ``owner/name``.
+            filename: File in the folder or repository; default: ``model.safetensors``.
+            revision: Commit, branch or tag of the hub repository.
+            **overrides: Fields of the configuration to set, such as ``dimensions``.
+
+        Raises:
+            ValueError: If the file is not there, is not a state dict, or does not fit the head.
+        """
+        path = _locate(str(source), filename, revision)
+        tensors, saved = read_tensors(path)
+        if saved is None:
+            config = _config_from_shapes(cls, _shapes(tensors), path)
+            provenance = {"source": str(source), "file": path.name, "revision": revision}
+        else:
+            config = _config_from_json(cls, saved, path)
+            provenance = saved.get("provenance", {})
+        with torch.device("meta"):  # spends neither time nor random numbers on a first draw
+            head = cls(_replace(config, overrides))
+        ours = head.state_dict()
+        if saved is None:
+            tensors = from_published(tensors, head.published_slots(), ours, where=str(path))
+        else:
+            check_shapes(_shapes(tensors), _shapes(ours), where=str(path))
+        head.load_state_dict({name: t.float() for name, t in tensors.items()}, assign=True)
+        head.provenance = dict(provenance)
+        return head.eval()
+
+    def save_pretrained(
+        self, directory: str | Path, provenance: Mapping[str, Any] | None = None
+    ) -> Path:
+        """Write ``config.json``, ``model.safetensors`` and ``README.md`` (the model card).
+
+        Args:
+            directory: Folder, made if missing; a head that is already there is replaced.
+            provenance: What to record about the weights; default: ``self.provenance``.
+
+        Returns:
+            The folder.
+        """
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        description = {
+            "head": type(self).__name__,
+            "config": dataclasses.asdict(self.config),
+            "provenance": dict(self.provenance if provenance is None else provenance),
+        }
+        text = json.dumps(description, indent=2, default=str)
+        state = {name: tensor.contiguous() for name, tensor in self.state_dict().items()}
+        partial = directory / (WEIGHTS_FILE + ".partial")
+        save_file(state, partial, metadata={"format": "pt", METADATA_KEY: text})
+        partial.replace(directory / WEIGHTS_FILE)
+        (directory / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
+        card = model_card(description, parameters=sum(t.numel() for t in state.values()))
+        (directory / CARD_FILE).write_text(card, encoding="utf-8")
+        return directory
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
+    """Read a checkpoint file.
+
+    Args:
+        path: ``.safetensors``, or a PyTorch pickle, which is read with ``weights_only=True``.
+
+    Returns:
+        The tensors by name, and the description that ``save_pretrained`` left in the file, if any.
+
+    Raises:
+        ValueError: If the file is broken or is not a plain state dict.
+    """
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    try:
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise ValueError(
+            f"{path}: not a readable PyTorch checkpoint of plain tensors; get the file again"
+        ) from error
+    if not isinstance(tensors, dict) or not all(isinstance(t, Tensor) for t in tensors.values()):
+        raise ValueError(f"{path}: expected a plain state dict, tensor name -> tensor")
+    return tensors, None
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            saved = (file.metadata() or {}).get(METADATA_KEY)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path}: not a readable safetensors file; get the file again") from error
+    return tensors, None if saved is None else json.loads(saved)
+
+
+def _locate(source: str, filename: str | None, revision: str | None) -> Path:
+    """Return the local path of a checkpoint, fetching it from the hub if need be."""
+    path = Path(source)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        file = path / (filename or WEIGHTS_FILE)
+        if file.is_file():
+            return file
+        there = sorted(p.name for p in path.iterdir() if p.suffix in CHECKPOINT_SUFFIXES)
+        raise ValueError(
+            f"{path}: no {file.name} here; checkpoints in this folder: {there or 'none'}"
+        )
+    if source.count("/") != 1 or path.suffix or source.startswith((".", "/", "~")):
+        raise ValueError(f"{source}: no such file or folder")
+    return _fetch(source, filename or WEIGHTS_FILE, revision)
+
+
+def _fetch(repository: str, filename: str, revision: str | None) -> Path:
+    from huggingface_hub import hf_hub_download  # slow to import, and needed by few
+
+    try:
+        return Path(hf_hub_download(repository, filename, revision=revision))
+    except (OSError, ValueError) as error:  # not found, no access, offline, malformed name
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(
+            f"{repository}: cannot get {filename} from the hub ({reason}); give a local path, "
+            "or point HF_ENDPOINT to a mirror"
+        ) from error
+
+
+def _config_from_json(cls: type[PretrainedHead], saved: Mapping[str, Any], path: Path) -> Any:
+    if saved.get("head") != cls.__name__:
+        raise ValueError(f"{path}: holds a {saved.get('head')}, not a {cls.__name__}")
+    return _replace(cls.config_class(), saved.get("config", {}))
+
+
+def _config_from_shapes(cls: type[PretrainedHead], shapes: Shapes, path: Path) -> Any:
+    try:
+        return cls.config_from_published(shapes)
+    except KeyError as error:
+        raise ValueError(
+            f"{path}: not a {cls.__name__} checkpoint: missing {error.args[0]}, which sets its size"
+        ) from error
+
+
+def _replace(config: Any, values: Mapping[str, Any]) -> Any:
+    known = [field.name for field in dataclasses.fields(config)]
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise ValueError(f"{type(config).__name__} has no {unknown}; its fields are {known}")
+    return dataclasses.replace(config, **values)
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
