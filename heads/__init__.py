@@ -1,1 +1,28 @@
-"""Heads that turn ``(batch, frames, dim)`` features and a ``padding_mask`` into scores."""
+"""Heads that turn ``(batch, frames, dim)`` features and a ``padding_mask`` into scores.
+
+``padding_mask`` is bool ``(batch, frames)``, True = padded; without one, nothing is padded. The
+package needs torch, safetensors and huggingface_hub only, and knows nothing of audio.
+"""
+
+from heads.aesthetic import AestheticHead, AestheticHeadConfig
+from heads.cmixup import CMixupSampler, mix, mix_factor
+from heads.losses import hybrid_loss, list_mle
+from heads.pooling import MQMHASTP, AttentivePooling
+from heads.scale import SONGBENCH_DIMENSIONS, SONGEVAL_DIMENSIONS
+from heads.songeval_baseline import SongEvalBaselineConfig, SongEvalBaselineHead
+
+__all__ = [
+    "MQMHASTP",
+    "SONGBENCH_DIMENSIONS",
+    "SONGEVAL_DIMENSIONS",
+    "AestheticHead",
+    "AestheticHeadConfig",
+    "AttentivePooling",
+    "CMixupSampler",
+    "SongEvalBaselineConfig",
+    "SongEvalBaselineHead",
+    "hybrid_loss",
+    "list_mle",
+    "mix",
+    "mix_factor",
+]
