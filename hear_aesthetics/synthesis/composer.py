@@ -1,27 +1,97 @@
-"""Composes songs."""
+"""Composes songs of known qualities, and says what was composed."""
+
+from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
+from hear_aesthetics.synthesis.accompaniment import accompany
+from hear_aesthetics.synthesis.expression import perform, performance_of
+from hear_aesthetics.synthesis.form import Bar, plan_bars
+from hear_aesthetics.synthesis.harmony import harmonise
+from hear_aesthetics.synthesis.instruments import INSTRUMENTS
+from hear_aesthetics.synthesis.melody import compose_lead
+from hear_aesthetics.synthesis.production import produce
 from hear_aesthetics.synthesis.qualities import Generator, Qualities, stream
+from hear_aesthetics.synthesis.renderer import render
 from hear_aesthetics.synthesis.score import (
     ChordSpan,
     KeySpan,
     Note,
-    Performance,
-    Production,
     Score,
     Section,
     Tempo,
 )
-from hear_aesthetics.synthesis.theory import (
-    Key,
-    diatonic_chord,
-    nearest_pitch,
-    progression,
-    voice_lead,
-)
+from hear_aesthetics.synthesis.styles import STYLES, Style, find_style
+from hear_aesthetics.synthesis.theory import Chord
+from hear_aesthetics.synthesis.voice import LEADS
 
-__all__ = ["compose", "demo_song"]
+__all__ = ["Description", "compose", "demo_song", "describe"]
+
+MIN_SECONDS = 4.0
+TAIL_SECONDS = 1.0  # after the last bar, for the sound to die away
+TEMPO_WORDS = ((76, "slow"), (108, "moderate"), (132, "fast"), (float("inf"), "very fast"))
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a prompt could say of a song; ``key`` and ``tempo_bpm`` are those it has at home."""
+
+    style: str
+    tempo_bpm: int
+    tempo_word: str
+    key: str
+    beats_per_bar: int
+    instruments: tuple[str, ...]
+
+
+def _choose_style(seed: int, style: str | None, generator: Generator | None) -> Style:
+    if style is not None:
+        return find_style(style)
+    names = (generator.styles if generator else ()) or tuple(STYLES)
+    return find_style(names[int(stream(seed, "style").integers(len(names)))])
+
+
+def _keys(bars: tuple[Bar, ...]) -> tuple[KeySpan, ...]:
+    spans = []
+    for key, group in groupby(bars, key=lambda bar: bar.key):
+        same = list(group)
+        spans.append(KeySpan(same[0].start, same[-1].start + same[-1].seconds, key))
+    return tuple(spans)
+
+
+def _sections(bars: tuple[Bar, ...]) -> tuple[Section, ...]:
+    starts = [bar for bar in bars if bar.position == 0]
+    end = bars[-1].start + bars[-1].seconds
+    edges = [*(bar.start for bar in starts), end]
+    return tuple(
+        Section(bar.section, first, last)
+        for bar, first, last in zip(starts, edges[:-1], edges[1:], strict=True)
+    )
+
+
+def _tempi(bars: tuple[Bar, ...], beats: int) -> tuple[Tempo, ...]:
+    tempi: list[Tempo] = []
+    for bar in bars:
+        bpm = 60.0 * beats / bar.seconds
+        if not tempi or abs(bpm - tempi[-1].bpm) > 1e-6 * bpm:
+            tempi.append(Tempo(bar.start, bpm))
+    return tuple(tempi)
+
+
+def _write(
+    seed: int, bars: tuple[Bar, ...], chords: tuple[Chord, ...], style: Style, qualities: Qualities
+) -> tuple[Note, ...]:
+    """Returns all notes, by onset."""
+    musicality, naturalness = qualities.degree("musicality"), qualities.degree("naturalness")
+    octave = LEADS[bars[0].band.lead].octave
+    line = compose_lead(
+        seed, bars, chords, qualities.degree("memorability"), musicality, style.beats, octave
+    )
+    lead = perform(seed, line, bars, naturalness, style.beats, style.swing)
+    clarity = qualities.degree("clarity")
+    band = accompany(seed, bars, chords, musicality, clarity, style.beats, style.swing)
+    return tuple(sorted((*lead, *band), key=lambda note: note.onset))
 
 
 def compose(
@@ -29,77 +99,78 @@ def compose(
     seconds: float = 90.0,
     qualities: Qualities | None = None,
     generator: Generator | None = None,
+    *,
+    style: str | None = None,
+    tempo: float | None = None,
+    form: str | None = None,
 ) -> Score:
-    """Composes a song of the form A B A."""
-    rng = stream(seed, "song")
-    key = Key(int(rng.integers(12)), str(rng.choice(["major", "minor"])))
-    bars = max(6, round(seconds / 60 * rng.uniform(80, 130) / 4))
-    bar_seconds = (seconds - 0.5) / bars
-    beat = bar_seconds / 4
-    third = bars // 3
-    edges = (0, third, 2 * third, bars)
-    names = ("A", "B", "A")
-    chords_of = {name: progression(stream(seed, f"chords {name}"), 4) for name in "AB"}
-    notes: list[Note] = []
-    spans = []
-    voicing: tuple[int, ...] = ()
-    for name, first, last in zip(names, edges[:-1], edges[1:], strict=True):
-        motif = stream(seed, f"motif {name}").integers(-2, 3, 8)
-        full = name == "B"
-        for bar in range(first, last):
-            start = bar * bar_seconds
-            chord = diatonic_chord(key, chords_of[name][(bar - first) % 4])
-            spans.append(ChordSpan(start, start + bar_seconds, chord))
-            voicing = voice_lead(chord, voicing, 52, 70)
-            notes += [
-                Note(start, bar_seconds, p, 0.7, "string pad", "pad") for p in voicing if full
-            ]
-            for step in range(8):
-                pitch = voicing[(0, 1, 2, 1)[step % 4]]
-                instrument = "piano" if full else "guitar"
-                notes.append(Note(start + step * beat / 2, beat, pitch, 0.7, instrument, "chords"))
-            root = 36 + (chord.root - 36) % 12
-            for step in (0, 2):
-                notes.append(
-                    Note(start + step * beat, 1.8 * beat, root, 0.8, "bass guitar", "bass")
-                )
-            degree = 4 if full else 0
-            for step in range(0, 8, 2 if full else 1):
-                degree = int(np.clip(degree + motif[step], -1, 9))
-                pitch = key.pitch(degree)
-                if step % 4 == 0:
-                    pitch = nearest_pitch(pitch, chord.pitch_classes)
-                length = beat * (0.9 if full else 0.45)
-                lead = "violin" if full else "flute"
-                notes.append(Note(start + step * beat / 2, length, pitch, 0.8, lead, "lead"))
-            if full:
-                notes += [Note(start + s * beat, 0.2, 0, 0.9, "kick", "drums") for s in (0, 2)]
-                notes += [Note(start + s * beat, 0.2, 0, 0.8, "snare", "drums") for s in (1, 3)]
-                notes += [
-                    Note(start + s * beat / 2, 0.1, 0, 0.6, "closed hat", "drums") for s in range(8)
-                ]
-    sections = tuple(
-        Section(name, first * bar_seconds, last * bar_seconds)
-        for name, first, last in zip(names, edges[:-1], edges[1:], strict=True)
-    )
+    """Composes a song.
+
+    The seed decides everything that the other arguments leave open, each aspect from a stream of
+    its own: two songs with the same seed that differ in one quality differ in nothing else.
+
+    Args:
+        seed: Any integer >= 0.
+        seconds: Exact duration, at least 4.
+        qualities: What the song is to be like; the best in all five if None.
+        generator: Its preferred styles are used. Its offsets act through ``sample_qualities``.
+        style: A name in ``STYLES``; drawn if None.
+        tempo: Quarter notes per minute, kept within a few per cent; drawn if None.
+        form: One letter (A, B or C) per section; drawn if None.
+
+    Raises:
+        ValueError: If the song is shorter than 4 s or the style is unknown.
+    """
+    if seconds < MIN_SECONDS:
+        raise ValueError(
+            f"a song of {seconds} s is too short to compose; ask for {MIN_SECONDS} s or more"
+        )
+    qualities = qualities or Qualities()
+    chosen = _choose_style(seed, style, generator)
+    tempo = tempo or float(stream(seed, "tempo").uniform(*chosen.tempo))
+    coherence, musicality = qualities.degree("coherence"), qualities.degree("musicality")
+    bars = plan_bars(seed, seconds - TAIL_SECONDS, chosen, tempo, coherence, form)
+    chords = harmonise(seed, bars, musicality, chosen.chord_size)
     return Score(
-        seed,
-        seconds,
-        "pop",
-        4,
-        qualities or Qualities(),
-        tuple(sorted(notes, key=lambda n: n.onset)),
-        sections,
-        (KeySpan(0.0, seconds, key),),
-        tuple(spans),
-        (Tempo(0.0, 60 / beat),),
-        Performance(),
-        Production(),
+        seed=seed,
+        seconds=seconds,
+        style=chosen.name,
+        beats_per_bar=chosen.beats,
+        qualities=qualities,
+        notes=_write(seed, bars, chords, chosen, qualities),
+        sections=_sections(bars),
+        keys=_keys(bars),
+        chords=tuple(
+            ChordSpan(bar.start, bar.start + bar.seconds, chord)
+            for bar, chord in zip(bars, chords, strict=True)
+        ),
+        tempi=_tempi(bars, chosen.beats),
+        performance=performance_of(seed, qualities.degree("naturalness")),
+        production=produce(seed, qualities.degree("clarity")),
+    )
+
+
+def describe(score: Score) -> Description:
+    """Returns genre, tempo, key and instruments of a song, for prompts."""
+    total: dict[str, float] = {}
+    for span in score.keys:
+        total[span.key.name] = total.get(span.key.name, 0.0) + span.end - span.start
+    bars = len(score.chords)
+    sounding = score.chords[-1].end - score.chords[0].start
+    bpm = 60.0 * bars * score.beats_per_bar / sounding
+    names = {key: timbre.name for key, timbre in INSTRUMENTS.items()}
+    names |= {key: timbre.name for key, timbre in LEADS.items()}
+    played = dict.fromkeys(names.get(note.instrument, "drums") for note in score.notes)
+    return Description(
+        style=score.style,
+        tempo_bpm=round(bpm),
+        tempo_word=next(word for limit, word in TEMPO_WORDS if bpm < limit),
+        key=max(total, key=lambda name: total[name]),
+        beats_per_bar=score.beats_per_bar,
+        instruments=tuple(played),
     )
 
 
 def demo_song(seconds: float = 30.0, seed: int = 0, sample_rate: int = 48_000) -> np.ndarray:
     """Returns a short song with clear sections A B A, ``(samples,)`` float32."""
-    from hear_aesthetics.synthesis.renderer import render
-
-    return render(compose(seed, seconds), sample_rate)
+    return render(compose(seed, seconds, style="pop", form="ABA"), sample_rate)

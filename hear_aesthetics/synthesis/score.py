@@ -5,7 +5,7 @@ allowed), velocities in [0, 1], levels in dB. A score is plain immutable data: t
 render to equal samples.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hear_aesthetics.synthesis.qualities import Qualities
 from hear_aesthetics.synthesis.theory import Chord, Key
@@ -23,6 +23,10 @@ class Note:
     velocity: float
     instrument: str
     layer: str
+
+    def moved(self, seconds: float) -> "Note":
+        """Returns the same note ``seconds`` later."""
+        return replace(self, onset=self.onset + seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ MODES = {
 }
 CHORD_SHAPES = ((0, 4, 7), (0, 3, 7), (0, 3, 6), (0, 4, 8), (0, 1, 6), (0, 5, 6), (0, 2, 3))
 
-# Where a degree's chord leads in functional harmony: subdominants to the dominant, that to the tonic
+# Where a degree's chord leads in functional harmony: subdominants to dominants, these to the tonic
 SUCCESSORS = {
     0: (3, 4, 5, 1, 2),
     1: (4, 4, 6),
@@ -107,7 +107,7 @@ def progression(rng: np.random.Generator, length: int, cadence: bool = True) -> 
 
 
 def nearest_pitch(pitch: float, pitch_classes: Sequence[int] | frozenset[int]) -> int:
-    """Returns the MIDI pitch nearest to ``pitch`` that is of one of the classes, the lower on a tie."""
+    """Returns the MIDI pitch of one of the classes nearest to ``pitch``, the lower on a tie."""
     candidates = (cls + OCTAVE * round((pitch - cls) / OCTAVE) for cls in sorted(pitch_classes))
     return min(candidates, key=lambda candidate: (abs(candidate - pitch), candidate))
 
