@@ -2,7 +2,16 @@
 
 from hear_aesthetics.checkpoints.hashes import cache_home, weight_hash
 from hear_aesthetics.checkpoints.registry import CHECKPOINTS, Checkpoint, RemoteFile, by_name
-from hear_aesthetics.checkpoints.sources import Found, ModelFiles, find, locate, locate_model
+from hear_aesthetics.checkpoints.sources import (
+    Found,
+    ModelFiles,
+    Whereabouts,
+    find,
+    home,
+    locate,
+    locate_model,
+    whereabouts,
+)
 
 __all__ = [
     "CHECKPOINTS",
@@ -10,10 +19,13 @@ __all__ = [
     "Found",
     "ModelFiles",
     "RemoteFile",
+    "Whereabouts",
     "by_name",
     "cache_home",
     "find",
+    "home",
     "locate",
     "locate_model",
     "weight_hash",
+    "whereabouts",
 ]

@@ -19,7 +19,17 @@ from hear_aesthetics.checkpoints import hub
 from hear_aesthetics.checkpoints.registry import CHECKPOINTS, REPOS, Checkpoint, by_name, by_repo
 from hear_aesthetics.errors import CheckpointError, WeightsUnavailableError
 
-__all__ = ["CONFIG_NAME", "Found", "ModelFiles", "find", "home", "locate", "locate_model"]
+__all__ = [
+    "CONFIG_NAME",
+    "Found",
+    "ModelFiles",
+    "Whereabouts",
+    "find",
+    "home",
+    "locate",
+    "locate_model",
+    "whereabouts",
+]
 
 CONFIG_NAME = "hear_aesthetics.json"
 ENCODERS = ("musicfm", "muq")  # subfolders of a model directory
@@ -32,6 +42,21 @@ class Found:
 
     folder: Path
     origin: Literal["bundled", "home", "cache", "hub"]
+
+
+@dataclass(frozen=True)
+class Whereabouts:
+    """What this machine has of a checkpoint, for display.
+
+    Attributes:
+        origin: The sources it was found in, such as "bundled" or "home+cache"; None if missing.
+        folders: Where its files are; several for a pair.
+        problem: What is wrong with the copy that is here; None if nothing is.
+    """
+
+    origin: str | None
+    folders: tuple[str, ...] = ()
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -119,8 +144,12 @@ def locate_model(
     )
 
 
-def find(record: Checkpoint) -> list[Found]:
+def find(record: Checkpoint, *, check: bool = True) -> list[Found]:
     """The folders of a checkpoint, or of its parts, on this machine; empty if one is missing.
+
+    Args:
+        record: What to look for.
+        check: Compare cached files with what was published; False only looks whether they exist.
 
     Raises:
         CheckpointError: If a folder under ``HEAR_AESTHETICS_HOME`` lacks a file, or a cached file
@@ -130,10 +159,19 @@ def find(record: Checkpoint) -> list[Found]:
     if whole is not None:
         return [whole]
     if record.parts:
-        parts = [find(by_name(part)) for part in record.parts]
+        parts = [find(by_name(part), check=check) for part in record.parts]
         return [found for part in parts for found in part] if all(parts) else []
-    cached = hub.cached(record)
+    cached = hub.cached(record, check=check)
     return [Found(cached, "cache")] if cached else []
+
+
+def whereabouts(record: Checkpoint) -> Whereabouts:
+    """Where a checkpoint is on this machine; unlike `find` it reads no weights and never fails."""
+    try:
+        found = find(record, check=False)
+    except CheckpointError as error:
+        return Whereabouts(origin=None, problem=str(error))
+    return Whereabouts(_origin(found) or None, tuple(str(place.folder) for place in found))
 
 
 def home() -> Path | None:
@@ -185,12 +223,16 @@ def _model_directory(
     )
 
 
+def _origin(places: Sequence[Found]) -> str:
+    return "+".join(dict.fromkeys(place.origin for place in places))
+
+
 def _provenance(
     record: Checkpoint, places: Sequence[Found], parts: Sequence[Checkpoint] = ()
 ) -> dict[str, str]:
     pinned = {p.folder: f"{p.repo}@{p.revision}" for p in parts if p.repo and p.revision}
     return {
-        "origin": "+".join(dict.fromkeys(place.origin for place in places)),
+        "origin": _origin(places),
         "licence": record.weights_licence,
         "status": record.status,
         **pinned,

@@ -109,7 +109,7 @@ def test_an_unreachable_hub_says_what_is_missing_and_both_ways_to_get_it(offline
     message = str(caught.value)
     for part in (
         "muq: 1.33 GB, licence CC-BY-NC-4.0",
-        "http://127.0.0.1:9 could not be reached",
+        "http://127.0.0.1:9 did not deliver",
         "hear-aesthetics models download muq",
         "config.json, model.safetensors in DIR/muq",
         "HEAR_AESTHETICS_HOME=DIR",

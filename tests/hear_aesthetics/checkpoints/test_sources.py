@@ -3,7 +3,16 @@ from pathlib import Path
 
 import pytest
 
-from hear_aesthetics.checkpoints import CHECKPOINTS, by_name, find, locate, locate_model, sources
+from hear_aesthetics.checkpoints import (
+    CHECKPOINTS,
+    Whereabouts,
+    by_name,
+    find,
+    locate,
+    locate_model,
+    sources,
+    whereabouts,
+)
 from hear_aesthetics.errors import CheckpointError, WeightsUnavailableError
 
 
@@ -188,3 +197,14 @@ def test_find_says_where_without_asking_the_hub(tiny, tiny_pair, fake_hub, bundl
     folder = locate("tiny")
     assert [(found.folder, found.origin) for found in find(tiny)] == [(folder, "cache")]
     assert [found.origin for found in find(tiny_pair)] == ["cache", "cache"]
+
+
+def test_whereabouts_neither_reads_weights_nor_fails(tiny, fake_hub, tmp_path, monkeypatch):
+    assert whereabouts(tiny) == Whereabouts(origin=None)
+    folder = locate("tiny")
+    (folder / "weights.bin").resolve().write_bytes(b"damaged")
+    assert whereabouts(tiny) == Whereabouts("cache", (str(folder),))
+    assert (folder / "weights.bin").is_file()  # looking deletes nothing
+    monkeypatch.setenv("HEAR_AESTHETICS_HOME", str(tmp_path))
+    (tmp_path / "tiny").mkdir()
+    assert "lacks config.json" in str(whereabouts(tiny).problem)

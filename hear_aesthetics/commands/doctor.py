@@ -1,0 +1,155 @@
+"""``hear-aesthetics doctor``: what this machine has, what ``auto`` picks, which weights it holds.
+
+Nothing is downloaded or hashed, and nothing that is missing or broken makes it fail.
+"""
+
+import json
+import os
+import platform
+import re
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hear_aesthetics import __version__
+from hear_aesthetics.checkpoints import CHECKPOINTS, cache_home, home, hub, whereabouts
+
+__all__ = ["diagnose", "doctor"]
+
+# Distribution -> the extra that installs it; None is always installed.
+PACKAGES = {
+    "torch": None,
+    "numpy": None,
+    "scipy": None,
+    "pandas": None,
+    "scikit-learn": None,
+    "soundfile": None,
+    "soxr": None,
+    "safetensors": None,
+    "huggingface_hub": None,
+    "av": "av",
+    "transformers": "text",
+    "accelerate": "train",
+    "audiomentations": "train",
+    "pyarrow": "train",
+    "pyloudnorm": "train",
+    "tensorboard": "train",
+}
+USE = {True: "allowed", False: "not_allowed", None: "not_stated"}
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program.")] = False,
+) -> None:
+    """Show versions, devices, the precision `auto` picks, weights, caches and licences."""
+    report = diagnose()
+    if as_json:
+        typer.echo(json.dumps(report, indent=1))
+        return
+    for section, facts in report.items():
+        typer.echo(section)
+        for name, fact in facts.items():
+            typer.echo(f"  {name:<22}{_text(fact)}")
+
+
+def diagnose() -> dict[str, dict[str, Any]]:
+    """All that the command shows: section -> name -> a JSON value, None for what is absent."""
+    return {
+        "versions": _versions(),
+        "devices": _devices(),
+        "precision": _precision(),
+        "weights": {name: asdict(whereabouts(record)) for name, record in CHECKPOINTS.items()},
+        "commercial_use": _commercial_use(),
+        "folders": {
+            "hub_cache": str(hub.cache_folder()),
+            "own_cache": str(cache_home()),
+            "hear_aesthetics_home": str(home()) if home() else None,
+        },
+        "network": {"hub": hub.endpoint(), "offline": hub.offline()},
+    }
+
+
+def _versions() -> dict[str, str]:
+    versions = {"hear-aesthetics": __version__, "python": platform.python_version()}
+    for name, extra in PACKAGES.items():
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = f"not installed: extra {extra}" if extra else "not installed"
+    versions["libsndfile"] = _libsndfile()
+    return versions
+
+
+def _libsndfile() -> str:
+    """Version of the library that decodes, which is not soundfile's: MP3 needs 1.1 or newer."""
+    try:
+        import soundfile
+    except (ImportError, OSError) as error:  # OSError: the package is there, its library is not
+        return f"cannot be loaded: {error}"
+    return str(soundfile.__libsndfile_version__)
+
+
+def _devices() -> dict[str, Any]:
+    import torch
+
+    from hear_aesthetics.precision import cpu_has_amx
+
+    devices: dict[str, Any] = {
+        "cpu": _cpu_model(),
+        "cores": _usable_cores(),
+        "threads": torch.get_num_threads(),
+        "amx_bfloat16": cpu_has_amx(),
+    }
+    for index in range(torch.cuda.device_count()):
+        card = torch.cuda.get_device_properties(index)
+        devices[f"cuda:{index}"] = f"{card.name}, {hub.describe_size(card.total_memory)}"
+    if not torch.cuda.is_available():
+        devices["cuda"] = None
+    return devices
+
+
+def _precision() -> dict[str, str]:
+    import torch
+
+    from hear_aesthetics.precision import auto_precision
+
+    kinds = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    chosen = {kind: str(auto_precision(kind)).removeprefix("torch.") for kind in kinds}
+    return {**chosen, "default_device": kinds[-1]}
+
+
+def _commercial_use() -> dict[str, list[str]]:
+    return {
+        label: [name for name, record in CHECKPOINTS.items() if record.commercial is allowed]
+        for allowed, label in USE.items()
+    }
+
+
+def _cpu_model() -> str:
+    try:
+        match = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.M)
+    except OSError:
+        match = None
+    return match.group(1) if match else platform.processor() or platform.machine()
+
+
+def _usable_cores() -> int | None:
+    """Cores this process may run on, which in a container can be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
+def _text(fact: Any) -> str:
+    """A fact as a person reads it."""
+    if isinstance(fact, dict):  # the whereabouts of a checkpoint
+        here = f"{fact['origin']}: {', '.join(fact['folders'])}"
+        return fact["problem"] or (here if fact["origin"] else "not on this machine")
+    if isinstance(fact, bool):
+        return "yes" if fact else "no"
+    if isinstance(fact, list):
+        return ", ".join(fact) or "-"
+    return "-" if fact is None else str(fact)

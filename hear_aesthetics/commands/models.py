@@ -1,0 +1,164 @@
+"""``hear-aesthetics models``: what can be had, on which terms, and what is on this machine."""
+
+import json
+import os
+import shutil
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hear_aesthetics.checkpoints import CHECKPOINTS, Checkpoint, by_name, locate, whereabouts
+from hear_aesthetics.checkpoints.hub import describe_size
+
+__all__ = ["app", "download", "info", "list_models"]
+
+COMMERCIAL = {True: "yes", False: "no", None: "unknown"}
+PIPE_WIDTH = 200  # columns; what is piped is read by programs such as grep, so rows stay whole
+
+app = typer.Typer(help="Published weights: licences, sizes, what is here; download.")
+Name = Annotated[str, typer.Argument(help="A name that `models list` shows.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+
+
+@app.callback(invoke_without_command=True)
+def models(context: typer.Context) -> None:
+    """List the weights unless a subcommand is given."""
+    if context.invoked_subcommand is None:
+        list_models()
+
+
+@app.command("list")
+def list_models(as_json: AsJson = False) -> None:
+    """List all weights: size, licence, commercial use, and where they are on this machine."""
+    rows = [_summary(record) for record in CHECKPOINTS.values()]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None)
+    for column in ("name", "size", "licence", "commercial", "status", "here"):
+        table.add_column(column, no_wrap=column != "here")
+    for row in rows:
+        table.add_row(
+            row["name"],
+            describe_size(row["size"]),
+            row["weights_licence"].partition(" (")[0],  # `info` shows the remark
+            COMMERCIAL[row["commercial"]],
+            row["status"],
+            row["problem"] or row["origin"] or "-",
+        )
+    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
+
+
+@app.command()
+def info(name: Name, as_json: AsJson = False) -> None:
+    """Show all that is known of one: files and hashes, licences, provenance, fair evaluation."""
+    record = _record(name)
+    facts = asdict(record) | _summary(record)
+    if as_json:
+        typer.echo(json.dumps(facts, indent=1))
+        return
+    for label, value in _lines(record, facts):
+        typer.echo(f"{label:<18}{value}")
+
+
+@app.command()
+def download(
+    name: Name,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also lay the files out in this folder, for HEAR_AESTHETICS_HOME elsewhere."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Download the files of one, check their sizes and hashes, and say where they are."""
+    record = _record(name)
+    if not (record.files or record.parts):
+        typer.echo(f"{name} belongs to this package: there is nothing to download")
+        return
+    wanted = [by_name(part) for part in record.parts] or [record]
+    folders = {part.name: locate(part.name) for part in wanted}
+    if to is not None:
+        folders = {part.name: _lay_out(part, folders[part.name], to) for part in wanted}
+    if as_json:
+        typer.echo(json.dumps({key: str(folder) for key, folder in folders.items()}, indent=1))
+        return
+    for key, folder in folders.items():
+        typer.echo(f"{key}: {folder}")
+    if to is not None:
+        typer.echo(f"set HEAR_AESTHETICS_HOME={to.resolve()} to use them")
+
+
+def _record(name: str) -> Checkpoint:
+    try:
+        return by_name(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _summary(record: Checkpoint) -> dict[str, Any]:
+    """One row of the list; what is wrong with a local copy is part of the row, not an error."""
+    here = whereabouts(record)
+    unlisted = here.folders if not record.files else ()  # bundled: its size is that on disk
+    return {
+        "name": record.name,
+        "kind": record.kind,
+        "size": record.size or sum(map(_bytes_in, unlisted)) or None,
+        "weights_licence": record.weights_licence,
+        "commercial": record.commercial,
+        "status": record.status,
+        **asdict(here),
+    }
+
+
+def _lines(record: Checkpoint, facts: dict[str, Any]) -> list[tuple[str, str]]:
+    lines = [
+        ("name", record.name),
+        ("kind", record.kind),
+        ("description", record.description),
+        ("status", record.status),
+        ("parts", ", ".join(record.parts)),
+        ("repository", record.repo or ""),
+        ("revision", record.revision or ("unknown" if record.repo else "")),
+        ("weights licence", record.weights_licence),
+        ("code licence", record.code_licence),
+        ("commercial use", COMMERCIAL[record.commercial]),
+        ("fair to evaluate", record.fair),
+        ("notes", record.notes),
+        ("how to get it", record.instructions),
+        ("url", record.url),
+        ("citation", record.citation),
+        ("size", describe_size(facts["size"])),
+    ]
+    for file in record.files:
+        size = f"{file.size:,} bytes" if file.size else "size unknown"
+        lines.append(("file", f"{file.name}, {size}, sha256 {file.sha256 or 'unknown'}"))
+    here = ", ".join(facts["folders"]) or "nowhere"
+    lines.append(("on this machine", facts["problem"] or here))
+    return [(label, value) for label, value in lines if value]
+
+
+def _bytes_in(folder: str) -> int:
+    return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+
+
+def _lay_out(record: Checkpoint, source: Path, root: Path) -> Path:
+    """Copy the files of a checkpoint to ``root/name``, without using the disk twice if it can."""
+    folder = root / record.name
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in record.files:
+        partial = folder / f"{file.name}.partial"
+        partial.unlink(missing_ok=True)
+        try:
+            os.link((source / file.name).resolve(), partial)
+        except OSError:  # another file system, or one without hard links
+            shutil.copyfile(source / file.name, partial)
+        partial.replace(folder / file.name)
+    return folder
