@@ -111,7 +111,7 @@ class AestheticHead(PretrainedHead):
         config: Sizes, dimension names and score range.
 
     Shape:
-        - features: ``(batch, frames, feature_dim)``, frames >= 3 (120 ms) valid in each item
+        - features: ``(batch, frames, feature_dim)``, ``min_frames`` or more of each item valid
         - padding_mask: bool ``(batch, frames)``, True = padded; default: nothing is padded
         - output: ``(batch, dimensions)``, float32, between ``low`` and ``high``
 
@@ -182,7 +182,7 @@ class AestheticHead(PretrainedHead):
     ) -> tuple[Tensor, Tensor | None]:
         """Return what the pooling reads: frames after attention, and their padding."""
         check_sequence(features, self.config.feature_dim, padding_mask)
-        need = f"at least {self.min_frames} frames ({self.min_frames * 40} ms) of audio"
+        need = f"at least {self.min_frames} frames of audio"
         if features.shape[1] < self.min_frames:
             raise ValueError(f"features: {features.shape[1]} frames, need {need}")
         if padding_mask is not None:
