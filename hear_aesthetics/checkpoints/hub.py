@@ -86,8 +86,10 @@ def fetch(records: Sequence[Checkpoint], wanted: str) -> list[Path]:
         raise unavailable(records, wanted, "HF_HUB_OFFLINE is set")
     from huggingface_hub.errors import HfHubHTTPError
 
-    # Its bases are OSError and its HTTP client's own error, which client depends on the version.
-    failures = cast(tuple[type[Exception], ...], HfHubHTTPError.__bases__)
+    # The HTTP client differs between versions of the hub's library. What it raises is an OSError
+    # (requests) or shares its base with the library's own error (httpx).
+    bases = cast(tuple[type[Exception], ...], HfHubHTTPError.__bases__)
+    failures: tuple[type[Exception], ...] = (OSError, *bases)
     try:
         return [_fetch_files(record) for record in records]
     except failures as error:

@@ -96,6 +96,8 @@ def offline_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # the discard port: nobody listens
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", False)  # set if the tests run offline
     # Otherwise huggingface_hub asks the real hub for a list when it builds its user agent.
     monkeypatch.setattr(hub.constants, "HF_HUB_DISABLE_TELEMETRY", True)
     return tmp_path
