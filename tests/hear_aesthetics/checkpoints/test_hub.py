@@ -43,9 +43,7 @@ def test_a_broken_connection_is_taken_up_where_it_broke(fake_hub, tiny, monkeypa
     assert ranges == [None, "bytes=10000-", "bytes=23000-"]
 
 
-def test_a_download_that_never_completes_leaves_nothing_that_looks_whole(
-    fake_hub, tiny, monkeypatch
-):
+def test_a_download_that_never_completes_leaves_nothing_half_done(fake_hub, tiny, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     fake_hub.cut_after = [len(fake_hub.files["config.json"])] + [0] * 20
     with pytest.raises(WeightsUnavailableError, match="tiny is not on this machine"):
