@@ -10,7 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from hear_aesthetics.checkpoints import CHECKPOINTS, Checkpoint, by_name, locate, whereabouts
+from hear_aesthetics.checkpoints import (
+    CHECKPOINTS,
+    Checkpoint,
+    by_name,
+    locate,
+    locate_model,
+    whereabouts,
+)
 from hear_aesthetics.checkpoints.hub import describe_size
 
 __all__ = ["app", "download", "info", "list_models"]
@@ -83,10 +90,9 @@ def download(
     if not (record.files or record.parts):
         typer.echo(f"{name} belongs to this package: there is nothing to download")
         return
-    wanted = [by_name(part) for part in record.parts] or [record]
-    folders = {part.name: locate(part.name) for part in wanted}
+    folders = _fetch(record)
     if to is not None:
-        folders = {part.name: _lay_out(part, folders[part.name], to) for part in wanted}
+        folders = {part: _lay_out(by_name(part), source, to) for part, source in folders.items()}
     if as_json:
         typer.echo(json.dumps({key: str(folder) for key, folder in folders.items()}, indent=1))
         return
@@ -101,6 +107,16 @@ def _record(name: str) -> Checkpoint:
         return by_name(name)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def _fetch(record: Checkpoint) -> dict[str, Path]:
+    """Name of each part, or of the checkpoint itself -> the folder with its files."""
+    if not record.parts:
+        return {record.name: locate(record.name)}
+    files = locate_model(record.name)  # all parts at once: an error names all that are missing
+    places = {"muq": files.muq, "musicfm": files.musicfm}
+    found = {part: places[by_name(part).folder] for part in record.parts}
+    return {part: folder for part, folder in found.items() if folder is not None}
 
 
 def _summary(record: Checkpoint) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 import json
 import os
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -83,6 +84,17 @@ def test_a_download_says_where_the_files_are(run, tiny, fake_hub):
     assert "cache" in run("list").stdout
 
 
+def test_a_pair_downloads_as_its_parts(run, tiny, fake_hub, tmp_path, monkeypatch):
+    for part in ("muq", "musicfm-msd"):
+        files = tiny.files if part == "muq" else tiny.files[:1]
+        small = replace(CHECKPOINTS[part], files=files, repo=tiny.repo, revision=tiny.revision)
+        monkeypatch.setitem(CHECKPOINTS, part, small)
+    result = run("download", "large", "--to", tmp_path / "usb")
+    assert result.exit_code == 0
+    laid_out = {str(p.relative_to(tmp_path / "usb")) for p in (tmp_path / "usb").rglob("*.*")}
+    assert laid_out == {"muq/config.json", "muq/weights.bin", "musicfm-msd/config.json"}
+
+
 def test_downloads_laid_out_in_a_folder_work_as_home(run, tiny, fake_hub, tmp_path, monkeypatch):
     result = run("download", "tiny", "--to", tmp_path / "usb")
     assert f"HEAR_AESTHETICS_HOME={tmp_path / 'usb'}" in result.stdout
@@ -110,7 +122,10 @@ def test_a_failed_download_raises_what_the_command_line_prints(run, tiny, fake_h
     result = run("download", "tiny")
     assert result.exit_code == 1
     assert isinstance(result.exception, CheckpointError)
-    assert isinstance(run("download", "large").exception, WeightsUnavailableError)
+    missing = run("download", "large").exception
+    assert isinstance(missing, WeightsUnavailableError)
+    assert "muq: 1.33 GB" in str(missing)
+    assert "musicfm-msd: 1.32 GB" in str(missing)
 
 
 def test_the_bundled_model_needs_no_download(run):
