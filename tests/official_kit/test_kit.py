@@ -14,4 +14,4 @@ def test_validator_accepts_a_trivial_module(kit, trivial_module: Path) -> None:
 def test_runners_score_a_trivial_module(kit, trivial_module: Path, scene_task: Path) -> None:
     embeddings = kit.embed("trivial", scene_task, path=trivial_module)
     scores = kit.predict(embeddings / "textures-1.0.0-test")
-    assert 0 <= scores["test"]["test_top1_acc"] <= 1
+    assert scores["test"]["test_top1_acc"] > 0.6
