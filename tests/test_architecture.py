@@ -31,11 +31,11 @@ ROOMS = {
 
 # The layers of hear_aesthetics, lowest first.
 LAYERS = (
-    {"spec", "errors", "precision", "audio", "resampling", "metrics", "bootstrap"},
+    {"spec", "errors", "precision", "audio", "decoding", "resampling", "metrics", "bootstrap"},
     {"frontend", "conformer"},
     {"backbones", "checkpoints", "synthesis"},
     {"fusion"},
-    {"evaluation", "pretraining", "model", "engine"},
+    {"evaluation", "pretraining", "model", "engine", "grouping", "read_ahead"},
     {"commands", "cli", "__main__"},
 )
 
@@ -128,7 +128,8 @@ def _is_command_line(module: str) -> bool:
 
 
 def _report(violations: list[Import], rule: str) -> None:
-    assert not violations, rule + ":\n" + "\n".join(map(str, violations))
+    if violations:
+        pytest.fail(f"{rule}:\n" + "\n".join(map(str, violations)), pytrace=False)
 
 
 def test_every_module_has_a_layer() -> None:
