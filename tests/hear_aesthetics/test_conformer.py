@@ -1,0 +1,102 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from hear_aesthetics.conformer import (
+    FRAMES_PER_CHUNK,
+    ConformerConfig,
+    ConformerEncoder,
+    rotary_tables,
+    rotate,
+)
+
+TINY = ConformerConfig(dim=32, depth=2, heads=2, ffn_dim=48, conv_channels=4, kernel_size=5)
+
+
+@pytest.fixture
+def encoder() -> ConformerEncoder:
+    """Seeded, with batch-norm statistics that are not the identity."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        encoder = ConformerEncoder(TINY).eval()
+        for module in encoder.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                for statistic in (module.running_mean, module.bias.data):
+                    statistic.normal_(0, 0.3)
+                for statistic in (module.running_var, module.weight.data):
+                    statistic.uniform_(0.5, 2)
+    return encoder
+
+
+def noise(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(1))
+
+
+def test_sizes_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="heads"):
+        ConformerConfig(dim=30, heads=4)
+
+
+@pytest.mark.parametrize("mel_frames", [1, 2, 3, 4, 5, 50, 403])
+def test_subsampling_gives_a_frame_per_four_started_mel_frames(encoder, mel_frames):
+    assert encoder.subsampling(noise(1, 128, mel_frames)).shape == (1, -(-mel_frames // 4), 32)
+
+
+@torch.no_grad()
+def test_chunked_subsampling_equals_one_convolution(encoder):
+    mel = noise(2, 128, (2 * FRAMES_PER_CHUNK + 3) * 4 - 1)
+    torch.testing.assert_close(encoder.subsampling(mel), encoder.subsampling._convolve(mel))
+
+
+@torch.no_grad()
+def test_folding_batch_norms_changes_no_result(encoder):
+    mel = noise(1, 128, 90)
+    folded = copy.deepcopy(encoder)
+    folded.prepare(torch.float32)
+    assert not [m for m in folded.modules() if isinstance(m, nn.BatchNorm2d)]
+    expected = encoder(encoder.subsampling(mel), (0, 1, 2))
+    states = folded(folded.subsampling(mel), (0, 1, 2))
+    for layer, state in expected.items():
+        torch.testing.assert_close(states[layer], state, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_layers_above_the_highest_asked_are_not_run(encoder):
+    calls = []
+    for index, layer in enumerate(encoder.layers, start=1):
+        layer.register_forward_hook(lambda *_, index=index: calls.append(index))
+    states = encoder(noise(1, 20, 32), (0, 1))
+    assert calls == [1]
+    assert set(states) == {0, 1}
+
+
+@torch.no_grad()
+def test_only_the_last_state_is_normalised_by_the_encoder(encoder):
+    nn.init.constant_(encoder.norm.bias, 5.0)
+    states = encoder(noise(1, 20, 32), (1, 2))
+    assert states[2].mean() == pytest.approx(5.0, abs=1e-4)
+    assert abs(states[1].mean()) < 1
+
+
+def test_rotation_keeps_norms_and_depends_on_distance_alone():
+    tables = rotary_tables(ConformerEncoder(TINY).inv_freq, 30)
+    q, k = noise(1, 1, 1, 16).expand(1, 30, 1, 16), noise(2, 1, 1, 16)[:1].expand(1, 30, 1, 16)
+    rotated_q, rotated_k = rotate(q, tables)[0, :, 0], rotate(k, tables)[0, :, 0]
+    torch.testing.assert_close(rotated_q.norm(dim=-1), q[0, :, 0].norm(dim=-1))
+    products = rotated_q @ rotated_k.T
+    torch.testing.assert_close(products[5, 2], products[25, 22])
+    assert (products[5, 2] - products[5, 20]).abs() > 1e-3
+
+
+@torch.no_grad()
+def test_bfloat16_keeps_the_residual_stream_in_float32(encoder):
+    reference = encoder(frames := noise(1, 40, 32), (2,))[2]
+    encoder.prepare(torch.bfloat16)
+    assert encoder.norm.weight.dtype == torch.float32
+    assert encoder.layers[0].ffn1.up.weight.dtype == torch.bfloat16
+    states = encoder(frames, (1, 2))
+    assert states[1].dtype == torch.float32
+    cosine = torch.cosine_similarity(states[2], reference, dim=-1)
+    assert cosine.min() > 0.9995

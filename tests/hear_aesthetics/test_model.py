@@ -1,0 +1,222 @@
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import hear_aesthetics
+from hear_aesthetics import get_scene_embeddings, get_timestamp_embeddings, load_model
+from hear_aesthetics.errors import CheckpointError
+
+RATE = 48_000
+
+
+@pytest.fixture(scope="module")
+def mini():
+    return load_model()
+
+
+def noise(batch: int, seconds: float, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(batch, round(seconds * RATE), generator=generator) * 2 - 1
+
+
+def test_importing_the_package_does_not_import_torch():
+    code = "import hear_aesthetics, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_unknown_attributes_are_attribute_errors():
+    with pytest.raises(AttributeError, match="load_modle"):
+        hear_aesthetics.load_modle  # noqa: B018
+
+
+def test_hear_attributes(mini):
+    assert mini.sample_rate == 48_000
+    assert type(mini.scene_embedding_size) is int
+    assert type(mini.timestamp_embedding_size) is int
+    assert isinstance(mini, torch.nn.Module)
+    assert not mini.training
+    assert not any(parameter.requires_grad for parameter in mini.parameters())
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.0213, 0.04, 0.5, 1.07, 1.98, 2.74, 31.3])
+def test_shapes_dtypes_and_times(mini, seconds):
+    audio = noise(2, seconds)
+    embeddings, timestamps = get_timestamp_embeddings(audio, mini)
+    scene = get_scene_embeddings(audio, mini)
+    assert embeddings.shape == (*timestamps.shape, mini.timestamp_embedding_size)
+    assert scene.shape == (2, mini.scene_embedding_size)
+    assert {embeddings.dtype, timestamps.dtype, scene.dtype} == {torch.float32}
+    assert torch.equal(timestamps[0], 40.0 * torch.arange(timestamps.shape[1]))
+    end = 1000 * audio.shape[1] / RATE
+    assert end - 40 <= timestamps[0, -1] <= end
+    assert embeddings.isfinite().all()
+
+
+def test_times_do_not_drift(mini):
+    _, timestamps = get_timestamp_embeddings(noise(1, 130.02), mini)
+    assert timestamps[0, -1] == 130_000
+
+
+def distance_to_click(model, quiet: torch.Tensor, at: int) -> float:
+    """Milliseconds between a click added at sample ``at`` and the frame that it changes most."""
+    before, timestamps = get_timestamp_embeddings(quiet, model)
+    clicked = quiet.clone()
+    clicked[0, at] += 0.9
+    after, _ = get_timestamp_embeddings(clicked, model)
+    frame = (after - before).norm(dim=-1)[0].argmax()
+    return abs(timestamps[0, frame].item() - 1000 * at / RATE)
+
+
+@pytest.mark.slow
+def test_a_click_changes_most_the_frame_at_its_time(mini):
+    places = torch.randint(0, 5 * RATE, (20,), generator=torch.Generator().manual_seed(1))
+    quiet = noise(1, 5) * 0.01
+    assert max(distance_to_click(mini, quiet, at) for at in places.tolist()) <= 40
+
+
+@pytest.mark.slow
+def test_a_click_near_minute_19_changes_the_frame_at_its_time():
+    one_source = load_model(sources=["muq"])  # half the time of two
+    at = round(19.0123 * 60 * RATE)
+    assert distance_to_click(one_source, noise(1, 20 * 60) * 0.01, at) <= 40
+
+
+def test_a_batch_equals_its_items_and_runs_repeat(mini):
+    audio = noise(8, 3)
+    batch = get_timestamp_embeddings(audio, mini)[0]
+    alone = torch.cat([get_timestamp_embeddings(item[None], mini)[0] for item in audio])
+    torch.testing.assert_close(batch, alone, rtol=0, atol=1e-5)
+    assert torch.equal(batch, get_timestamp_embeddings(audio, mini)[0])
+
+
+def test_rows_beyond_one_pass_change_nothing(mini, monkeypatch):
+    audio = noise(4, 1)
+    whole = get_scene_embeddings(audio, mini)
+    monkeypatch.setattr("hear_aesthetics.model.SECONDS_PER_PASS", 2)
+    torch.testing.assert_close(get_scene_embeddings(audio, mini), whole, rtol=0, atol=1e-5)
+
+
+def test_silence_stays_finite(mini):
+    assert get_scene_embeddings(torch.zeros(1, RATE), mini).isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_other_float_types_are_converted(mini, dtype):
+    audio = noise(1, 1).to(dtype)
+    expected = get_scene_embeddings(audio.float(), mini)
+    assert torch.equal(get_scene_embeddings(audio, mini), expected)
+
+
+@pytest.mark.parametrize(
+    ("audio", "error", "message"),
+    [
+        (torch.zeros(100), ValueError, "shape"),
+        (torch.zeros(1, 1, 100), ValueError, "shape"),
+        (torch.zeros(1, 100, dtype=torch.int16), ValueError, "int16"),
+        (torch.zeros(1, 0), ValueError, "empty"),
+        ([0.0], TypeError, "torch tensor"),
+    ],
+)
+def test_audio_that_does_not_fit_is_refused_in_words(mini, audio, error, message):
+    with pytest.raises(error, match=message):
+        get_scene_embeddings(audio, mini)
+
+
+def test_no_gradients_are_kept(mini):
+    audio = noise(1, 1).requires_grad_()
+    assert not get_scene_embeddings(audio, mini).requires_grad
+    assert not get_timestamp_embeddings(audio, mini)[0].requires_grad
+
+
+def test_options_change_sizes_and_values(mini):
+    audio = noise(1, 2)
+    stats = load_model(pooling="mean+std")
+    assert stats.scene_embedding_size == 2 * mini.scene_embedding_size
+    frames = get_timestamp_embeddings(audio, stats)[0]
+    scene = get_scene_embeddings(audio, stats)
+    torch.testing.assert_close(scene[:, : frames.shape[-1]], frames.mean(1))
+    torch.testing.assert_close(scene[:, frames.shape[-1] :], frames.std(1, correction=0))
+    muq = load_model(sources=["muq"], scales=["track"], layer=2, precision="bfloat16")
+    assert muq.scene_embedding_size * 4 == mini.scene_embedding_size
+    assert muq.precision == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"variant": "huge"}, "mini, large"),
+        ({"sources": ("clap",)}, "'musicfm' or 'muq'"),
+        ({"sources": ()}, "'musicfm' or 'muq'"),
+        ({"sources": "muq"}, "'musicfm' or 'muq'"),
+        ({"scales": ("bar",)}, "'segment' or 'track'"),
+        ({"pooling": "max"}, r"'mean' or 'mean\+std'"),
+        ({"precision": "half"}, "'auto' or 'float32' or 'bfloat16'"),
+        ({"segment_seconds": 0}, "whole number"),
+        ({"layer": 99}, "there are 0 to 4"),
+    ],
+)
+def test_wrong_options_list_the_right_ones(options, message):
+    with pytest.raises(ValueError, match=message):
+        load_model(**options)
+
+
+def test_the_path_wins_over_the_variant(tiny_model_directory):
+    model = load_model(str(tiny_model_directory), variant="mini")
+    assert model.name == "tiny"
+    assert model.timestamp_embedding_size == 4 * 32
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("name", ["short", "medium", "long", "tail"])
+def test_features_follow_the_published_rules(name, golden, golden_audio, tiny_model_directory):
+    model = load_model(str(tiny_model_directory), precision="float32")
+    expected = load_file(golden / "fused_features" / f"{name}.safetensors")["features"]
+    features = model.features(golden_audio[name])
+    torch.testing.assert_close(features, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_provenance_says_what_made_the_numbers(mini):
+    provenance = mini.provenance()
+    assert provenance["model"] == "mini"
+    assert provenance["status"] == "untrained"
+    assert provenance["precision"] == "float32"
+    assert provenance["version"] == hear_aesthetics.__version__
+    assert all(len(digest) == 64 for digest in provenance["weights_sha256"].values())
+    json.dumps(provenance)
+
+
+def test_a_model_directory_states_layer_and_pooling(tiny_model_directory, tmp_path):
+    directory = shutil.copytree(tiny_model_directory, tmp_path / "mine")
+    (directory / "hear_aesthetics.json").write_text('{"layer": 3, "pooling": "mean+std"}')
+    model = load_model(str(directory))
+    assert model.fused.layer == 3
+    assert model.scene_embedding_size == 2 * model.timestamp_embedding_size
+    assert load_model(str(directory), layer=0).fused.layer == 0
+
+
+@pytest.mark.parametrize("content", ['{"layers": 3}', "[", "[1]"])
+def test_a_wrong_model_configuration_names_the_file(tiny_model_directory, tmp_path, content):
+    directory = shutil.copytree(tiny_model_directory, tmp_path / "mine")
+    (directory / "hear_aesthetics.json").write_text(content)
+    with pytest.raises(CheckpointError, match=r"hear_aesthetics\.json: .*layer, pooling"):
+        load_model(str(directory))
+
+
+def test_further_states_are_kept_on_request(tiny_model_directory, golden_audio):
+    model = load_model(str(tiny_model_directory), states={"muq": (12,)})
+    features = model.extract(golden_audio["short"], {"muq": (6, 12)})
+    assert features.states.keys() == {"muq_06", "muq_12"}
+    with pytest.raises(ValueError, match="there are 0 to 10"):
+        load_model(str(tiny_model_directory)).extract(golden_audio["short"], {"muq": (12,)})
+
+
+def test_mini_is_small_and_says_it_is_untrained(mini):
+    folder = mini.files.config.parent
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) <= 12e6
+    assert mini.config.status == "untrained"
+    assert mini.config.licence == "Apache-2.0"
