@@ -1,0 +1,1 @@
+"""HEAR tasks: folders, embeddings, probes and scores."""

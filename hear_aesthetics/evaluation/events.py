@@ -1,0 +1,182 @@
+"""From frame probabilities to events: median filter, threshold, minimum duration.
+
+Per file and label, the probabilities are median filtered over time, thresholded, and every run of
+active frames becomes an event from its *first to its last* timestamp (not plus one hop), kept if it
+lasts ``min_duration``. A median of thresholded values is a count: with ``w`` frames in the window,
+the value of rank ``w // 2`` exceeds the threshold exactly if at least ``w - w // 2`` frames do. So
+one cumulative sum over all files replaces the filter. Times are in milliseconds.
+"""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Events", "Postprocessing", "Timeline", "postprocessing_grid"]
+
+Postprocessing = tuple[tuple[str, float], ...]
+_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class Events:
+    """Events of several files, ordered by file, start and label.
+
+    Shape:
+        - file, label: ``(events,)`` indices; start, end: ``(events,)`` ms
+    """
+
+    file: NDArray[np.int64]
+    label: NDArray[np.int64]
+    start: NDArray[np.float64]
+    end: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[int, int, float, float]]) -> "Events":
+        """Events from ``(file, label, start, end)`` rows, sorted."""
+        columns = list(zip(*rows, strict=True)) or [(), (), (), ()]
+        return cls(
+            np.array(columns[0], dtype=np.int64),
+            np.array(columns[1], dtype=np.int64),
+            np.array(columns[2], dtype=np.float64),
+            np.array(columns[3], dtype=np.float64),
+        ).take()
+
+    def take(self, keep: NDArray[np.bool_] | None = None) -> "Events":
+        """The events where ``keep`` is True (default all), sorted by file, start and label."""
+        order = np.lexsort((self.label, self.start, self.file))
+        if keep is not None:
+            order = order[keep[order]]
+        return Events(self.file[order], self.label[order], self.start[order], self.end[order])
+
+    def as_dicts(
+        self, files: Sequence[str], labels: Sequence[str]
+    ) -> dict[str, list[dict[str, Any]]]:
+        """The layout of a split file: ``{file: [{"label", "start", "end"}, ...]}``, every file."""
+        events: dict[str, list[dict[str, Any]]] = {name: [] for name in files}
+        columns = (self.file.tolist(), self.label.tolist(), self.start.tolist(), self.end.tolist())
+        for file, label, start, end in zip(*columns, strict=True):
+            events[files[file]].append({"label": labels[label], "start": start, "end": end})
+        return events
+
+
+def postprocessing_grid(grid: Mapping[str, Sequence[float]]) -> list[Postprocessing]:
+    """Every combination, keys sorted and the last one fastest."""
+    names = sorted(grid)
+    values = itertools.product(*(grid[name] for name in names))
+    return [tuple(zip(names, point, strict=True)) for point in values]
+
+
+class Timeline:
+    """Where every prediction row lies: its file and time.
+
+    Rows may come in any order; of two rows of a file with the same time the later one counts.
+
+    Args:
+        names: File of each row; only the last path component counts.
+        timestamps: Time of each row, ms.
+    """
+
+    def __init__(self, names: Sequence[str], timestamps: Sequence[float]) -> None:
+        index: dict[str, int] = {}
+        slugs = {name: name.rsplit("/", 1)[-1] for name in dict.fromkeys(names)}
+        file = np.array([index.setdefault(slugs[n], len(index)) for n in names], dtype=np.int64)
+        times = np.asarray(timestamps, dtype=np.float64)
+        order = np.lexsort((times, file))  # stable: a repeated time keeps the order of the rows
+        last = np.ones(len(order), dtype=bool)
+        last[:-1] = (np.diff(file[order]) != 0) | (np.diff(times[order]) != 0)
+        self.files = tuple(index)
+        self.rows = order[last]
+        self.file = file[self.rows]
+        self.times = times[self.rows]
+        bounds = np.searchsorted(self.file, np.arange(len(self.files) + 1))
+        self._spans = list(itertools.pairwise(bounds.tolist()))
+        self._first = np.zeros(len(self.rows), dtype=bool)
+        self._first[bounds[:-1]] = True
+        self._windows: dict[float, _Windows | None] = {}
+
+    def targets(self, split_labels: Mapping[str, list[dict[str, Any]]], label_index: Any) -> Events:
+        """The reference events of the files on this timeline; others do not count."""
+        index = {name: i for i, name in enumerate(self.files)}
+        return Events.of(
+            (index[name], label_index(event["label"]), event["start"], event["end"])
+            for name, events in split_labels.items()
+            if name in index
+            for event in events
+        )
+
+    def decode(
+        self,
+        predictions: NDArray[np.floating],
+        *,
+        median_filter_ms: float = 150,
+        min_duration: float = 60,
+        threshold: float = _THRESHOLD,
+    ) -> Events:
+        """Events in frame probabilities.
+
+        Args:
+            predictions: One row per name given to the constructor, in that order.
+            median_filter_ms: Length of the median filter; 0 for none.
+            min_duration: Shortest event, ms, from its first to its last frame.
+            threshold: A frame is active above it.
+
+        Shape:
+            - predictions: ``(rows, labels)``
+        """
+        active = predictions[self.rows] > threshold
+        windows = self._windows_of(median_filter_ms)
+        if windows is not None:
+            active = windows.majority(active)
+        starts = active.copy()
+        starts[1:] &= ~active[:-1] | self._first[1:, None]
+        ends = active.copy()
+        ends[:-1] &= ~active[1:] | self._first[1:, None]
+        label, first = np.nonzero(starts.T)  # by label, then time: starts and ends pair up
+        last = np.nonzero(ends.T)[1]
+        events = Events(self.file[first], label, self.times[first], self.times[last])
+        return events.take(events.end - events.start >= min_duration)
+
+    def _windows_of(self, median_filter_ms: float) -> "_Windows | None":
+        if median_filter_ms not in self._windows:
+            widths = [self._width(a, b, median_filter_ms) for a, b in self._spans]
+            plan = _Windows(self._spans, widths) if any(w > 1 for w in widths) else None
+            self._windows[median_filter_ms] = plan
+        return self._windows[median_filter_ms]
+
+    def _width(self, first: int, end: int, median_filter_ms: float) -> int:
+        if end - first < 2:
+            return 0
+        return round(median_filter_ms / float(np.mean(np.diff(self.times[first:end]))))
+
+
+class _Windows:
+    """Median windows of every frame: where they lie in the padded frames, and the majority.
+
+    Each file is padded by reflection that repeats the edge frame. The window of frame ``i`` is
+    ``i - w // 2 .. i + w - w // 2 - 1``.
+    """
+
+    def __init__(self, spans: Sequence[tuple[int, int]], widths: Sequence[int]) -> None:
+        padded, low, high, needed = [], [], [], []
+        offset = 0
+        for (first, end), width in zip(spans, widths, strict=True):
+            width = max(width, 1)
+            before, after = width // 2, width - width // 2 - 1
+            frames = np.arange(first, end)
+            padded.append(np.pad(frames, (before, after), mode="symmetric"))
+            low.append(offset + np.arange(end - first))
+            high.append(low[-1] + width)
+            needed.append(np.full(end - first, width - before))
+            offset += end - first + width - 1
+        self._padded, self._low, self._high = map(np.concatenate, (padded, low, high))
+        self._needed = np.concatenate(needed)[:, None]
+
+    def majority(self, active: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Whether the median of each frame's window is active, ``(frames, labels)``."""
+        total = np.zeros((len(self._padded) + 1, active.shape[1]), dtype=np.int32)
+        np.cumsum(active[self._padded], axis=0, dtype=np.int32, out=total[1:])
+        return total[self._high] - total[self._low] >= self._needed
