@@ -1,0 +1,204 @@
+"""Many files through one model: load ahead, batch by length, compute, hand over in order.
+
+While the model computes, threads decode and resample the next files. Clips of equal length that lie
+near each other in the list go through the model together; nothing is ever padded, so that a result
+is the one the file gives alone. Which clips share a batch follows from the list and the lengths,
+not from timing: two runs give the same bits. What goes wrong with one file is that file's result.
+
+On a GPU the waveforms leave from pinned memory and the results come back asynchronously; the loop
+waits for a batch only when the next one is already queued behind it.
+"""
+
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from os import PathLike
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hear_aesthetics.audio import load_audio
+from hear_aesthetics.errors import HearAestheticsError
+from hear_aesthetics.grouping import Job, Window, forget_frames
+from hear_aesthetics.read_ahead import ReadAhead
+from hear_aesthetics.spec import SAMPLE_RATE
+
+__all__ = ["Output", "Result", "run"]
+
+Item = TypeVar("Item")
+Output = Tensor | Mapping[str, Tensor]
+
+CPU_BATCH_SECONDS = 30.0  # of audio in one batch: a processor is busy with a few,
+GPU_BATCH_SECONDS = 240.0  # a GPU needs many
+WINDOW_BATCHES = 4  # how far apart in the list, in batches, clips of one batch may lie
+GPU_QUEUE = 1  # batches that compute while the next one is prepared
+CORES_PER_WORKER = 4
+MAX_WORKERS = 8
+
+logger = logging.getLogger(__name__)
+
+
+class Model(Protocol):
+    """What the engine has to know of a model."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where waveforms have to be."""
+
+
+class Source(Protocol):
+    """What is loaded by default: an audio file, or a span of it in seconds."""
+
+    @property
+    def path(self) -> str | PathLike[str]:
+        """The file."""
+
+    @property
+    def start(self) -> float | None:
+        """Beginning of the span; None is that of the file."""
+
+    @property
+    def end(self) -> float | None:
+        """End of the span; None is that of the file."""
+
+
+@dataclass(frozen=True)
+class Result(Generic[Item]):
+    """What became of one item: an output or an error.
+
+    Attributes:
+        item: As it was given.
+        seconds: Length of its audio; 0 if it could not be loaded.
+        output: The item's part of what ``work`` returned, on the CPU and without the batch axis;
+            None where there is an error.
+        error: One line that names the file and the remedy.
+    """
+
+    item: Item
+    seconds: float
+    output: Any = None
+    error: HearAestheticsError | None = None
+
+
+def run(
+    items: Iterable[Item],
+    model: Model,
+    work: Callable[[Any, Tensor], Output],
+    *,
+    sample_rate: int = SAMPLE_RATE,
+    load: Callable[[Item], np.ndarray] | None = None,
+    workers: int | None = None,
+    batch_seconds: float | None = None,
+) -> Iterator[Result[Item]]:
+    """The results of all items in their order, each as soon as it and those before it are known.
+
+    Args:
+        items: Files or spans of files; anything that ``load`` takes. May be an endless stream.
+        model: Handed to ``work``; the waveforms are moved to its device.
+        work: ``(model, waveform (B, samples))`` -> a tensor, or tensors by name, whose first axis
+            is the batch. Called without gradients.
+        sample_rate: Of the waveforms, Hz.
+        load: Item -> float32 ``(samples,)``, called on threads; by default ``load_audio`` with the
+            item's path, start and end.
+        workers: Threads that load: by default one for every four cores.
+        batch_seconds: Most audio in a batch of several items.
+
+    Raises:
+        Exception: What iterating over ``items`` raises; never what one item does.
+    """
+    on_gpu = model.device.type == "cuda"
+    batch_seconds = batch_seconds or (GPU_BATCH_SECONDS if on_gpu else CPU_BATCH_SECONDS)
+    batch_samples = max(1, round(batch_seconds * sample_rate))
+    window: Window[Item] = Window(
+        ReadAhead(
+            items,
+            load or partial(_load, sample_rate=sample_rate),
+            ahead_samples=batch_samples,
+            workers=workers or min(max(1, _cores() // CORES_PER_WORKER), MAX_WORKERS),
+        ),
+        sample_rate,
+    )
+    computing: deque[_Batch] = deque()
+    with window.source:
+        while window.fill(WINDOW_BATCHES * batch_samples):
+            jobs = window.choose(batch_samples)
+            if jobs:
+                computing.append(_launch(model, work, jobs))
+            while len(computing) > (GPU_QUEUE if on_gpu and jobs else 0):
+                computing.popleft().wait()
+            for job in window.ready():
+                yield Result(job.item, job.seconds, job.output, job.error)
+
+
+class _Batch:
+    """Jobs whose outputs are computed, or on a GPU being computed and copied back."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.done = False
+        self._copied = torch.cuda.Event() if device.type == "cuda" else None
+        if self._copied is not None:
+            self._copied.record(torch.cuda.current_stream(device))
+
+    def wait(self) -> None:
+        if self._copied is not None:
+            self._copied.synchronize()
+        self.done = True
+
+
+def _launch(
+    model: Model, work: Callable[[Any, Tensor], Output], jobs: Sequence[Job[Any]]
+) -> _Batch:
+    """Compute a batch; one that fails is computed again job by job, to blame the right one."""
+    failure = _compute(model, work, jobs)
+    if failure is not None and len(jobs) == 1:
+        jobs[0].fail(failure)
+    elif failure is not None:
+        for job in jobs:
+            _launch(model, work, [job])
+    batch = _Batch(model.device)
+    for job in jobs:
+        job.launched(batch)
+    return batch
+
+
+@torch.no_grad()
+def _compute(
+    model: Model, work: Callable[[Any, Tensor], Output], jobs: Sequence[Job[Any]]
+) -> Exception | None:
+    """Give each job its output, or return what went wrong."""
+    try:
+        waveforms = [torch.from_numpy(job.waveform) for job in jobs]
+        batch = torch.stack(waveforms) if len(jobs) > 1 else waveforms[0][None]
+        if model.device.type == "cuda":
+            batch = batch.pin_memory()
+        output = work(model, batch.to(model.device, non_blocking=True))
+        for job, part in zip(jobs, _rows(output), strict=True):
+            job.output = part
+    except Exception as error:
+        logger.debug("a batch of %d failed", len(jobs), exc_info=error)
+        return forget_frames(error)
+    return None
+
+
+def _rows(output: Output) -> Iterable[Any]:
+    """The items' parts of an output, on the CPU, or from a GPU on their way there."""
+    if isinstance(output, Tensor):
+        return output.to("cpu", non_blocking=True).unbind()
+    columns = [column.to("cpu", non_blocking=True).unbind() for column in output.values()]
+    return [dict(zip(output, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _load(item: Source, sample_rate: int) -> np.ndarray:
+    return load_audio(item.path, sample_rate, start=item.start, end=item.end)
+
+
+def _cores() -> int:
+    """Cores this process may use, which a container or ``taskset`` may limit."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
