@@ -42,7 +42,8 @@ bench: venv  ## every benchmark; refreshes benchmarks/RESULTS.md
 
 fresh:  ## make demo and make test in a fresh clone of HEAD
 	@clone=$$(mktemp -d) && trap 'rm -rf "$$clone"' EXIT && git clone -q . "$$clone" \
-		&& $(MAKE) -C "$$clone" demo && $(MAKE) -C "$$clone" test && echo "a fresh clone works"
+		&& $(MAKE) --no-print-directory -C "$$clone" demo \
+		&& $(MAKE) --no-print-directory -C "$$clone" test && echo "a fresh clone works"
 
 lock: venv .venv-kit/.stamp  ## requirements/*.lock from what is installed
 	@$(RUN) scripts/lock.py core > requirements/core.lock

@@ -63,6 +63,16 @@ def test_locks_meet_the_ranges_of_setup(name: str, extra: str) -> None:
         assert requirement.specifier.contains(pin), f"{name}.lock has {pin}, not {requirement}"
 
 
+def test_kit_lock_meets_the_kit_list() -> None:
+    pins = dict(line.split("==") for line in _lock_lines("hear-kit"))
+    listed = (ROOT / "requirements/hear-kit.txt").read_text(encoding="utf-8").splitlines()
+    for line in filter(None, (line.partition("#")[0].strip() for line in listed)):
+        requirement = Requirement(line)
+        pin = pins[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(pin), f"hear-kit.lock has {pin}, not {requirement}"
+    assert {"heareval", "hearvalidator"} <= pins.keys()
+
+
 def test_version_is_the_same_everywhere() -> None:
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
