@@ -14,7 +14,8 @@ from torch import Tensor
 
 __all__ = ["CMixupSampler", "mix", "mix_factor"]
 
-PROPOSAL_ROUNDS = 32
+PROPOSAL_ROUNDS = 12
+MIN_PROPOSALS = 1_024  # per round
 ROWS_AT_ONCE = 8  # whole rows of probabilities held in memory
 
 
@@ -80,23 +81,27 @@ class CMixupSampler:
         rows = torch.as_tensor(indices).flatten().cpu()
         partners = torch.empty_like(rows)
         pending = torch.arange(len(rows))
-        if not self._single_group:
-            for _ in range(PROPOSAL_ROUNDS):
-                if not len(pending):
-                    break
-                proposed = torch.randint(len(self), (len(pending),), generator=generator)
-                accepted = self._accept(rows[pending], proposed, generator)
-                partners[pending[accepted]] = proposed[accepted]
-                pending = pending[~accepted]
+        for _ in range(0 if self._single_group else PROPOSAL_ROUNDS):
+            if not len(pending):
+                break
+            # as rows find partners, those left get more proposals each, at constant work
+            each = max(len(rows), MIN_PROPOSALS) // len(pending)
+            proposed = torch.randint(len(self), (len(pending), each), generator=generator)
+            accepted = self._accept(rows[pending], proposed, generator)
+            found, first = accepted.max(dim=1)  # of equals, the first
+            partners[pending[found]] = proposed[found, first[found]]
+            pending = pending[~found]
         for some in pending.split(ROWS_AT_ONCE):
             weights = self._weights(rows[some])
             partners[some] = torch.multinomial(weights, 1, generator=generator).squeeze(1)
         return partners.reshape(torch.as_tensor(indices).shape)
 
     def _accept(self, rows: Tensor, proposed: Tensor, generator: torch.Generator | None) -> Tensor:
-        distances = (self._points[rows] - self._points[proposed]).square_().sum(dim=1)
-        chances = torch.rand(len(rows), dtype=torch.float64, generator=generator)
-        return (chances < torch.exp(-distances)) & (self._groups[rows] != self._groups[proposed])
+        """Decide on each of several proposals per row, ``(some, proposals)``."""
+        distances = (self._points[rows][:, None] - self._points[proposed]).square_().sum(dim=-1)
+        chances = torch.rand(proposed.shape, dtype=torch.float64, generator=generator)
+        other_song = self._groups[rows][:, None] != self._groups[proposed]
+        return (chances < torch.exp(-distances)) & other_song
 
     def _weights(self, rows: Tensor) -> Tensor:
         """Return the unnormalised probabilities of some rows, ``(some, rows)``."""

@@ -1,0 +1,258 @@
+"""What every benchmark shares: alternating timers, peak memory, and one way to report.
+
+A benchmark is a module with a ``measure(quick) -> Report`` and two lines at its end::
+
+    if __name__ == "__main__":
+        raise SystemExit(main("cmixup", measure))
+
+It then runs as ``python -m benchmarks.cmixup [--quick] [--json] [--write]``.
+"""
+
+import argparse
+import gc
+import importlib
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = [
+    "RESULTS",
+    "Report",
+    "Timing",
+    "alternate",
+    "device_name",
+    "difference",
+    "main",
+    "peak_memory",
+    "write_section",
+]
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+RESULTS_HEADER = """\
+# Results
+
+Each section is written by the benchmark it names: `python -m benchmarks.NAME --write`. Timings are
+medians of alternating runs; "difference" is max|ours - reference| / RMS(reference).
+"""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Medians of alternating runs.
+
+    Attributes:
+        ours: Seconds.
+        reference: Seconds.
+        runs: Runs of each.
+    """
+
+    ours: float
+    reference: float
+    runs: int
+
+    @property
+    def ratio(self) -> float:
+        """How many times faster ours is."""
+        return self.reference / self.ours
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a benchmark found.
+
+    Attributes:
+        title: The question, one line.
+        rows: Table, one mapping per row, all with the same keys.
+        ratio: The headline: reference time / our time, or memory, as the title says.
+        max_difference: Largest numeric difference between ours and the reference.
+        device: What it ran on; default: this processor.
+        targets: What was aimed at, and whether it was reached.
+        notes: Lines below the table.
+    """
+
+    title: str
+    rows: Sequence[Mapping[str, object]]
+    ratio: float
+    max_difference: float
+    device: str = field(default_factory=lambda: device_name())
+    targets: Mapping[str, bool] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """Return everything a program may read."""
+        return {
+            "title": self.title,
+            "ratio": self.ratio,
+            "max_difference": self.max_difference,
+            "device": self.device,
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+            "targets": dict(self.targets),
+            "rows": [dict(row) for row in self.rows],
+            "notes": list(self.notes),
+        }
+
+    def as_markdown(self, command: str) -> str:
+        """Return the section for ``RESULTS.md``."""
+        threads = torch.get_num_threads()
+        lines = [f"**{self.title}**", "", *_table(self.rows), ""]
+        lines += [f"- ratio {_cell(self.ratio)}, difference {_cell(self.max_difference)}"]
+        lines += [
+            f"- target: {name}: {'yes' if met else 'NO'}" for name, met in self.targets.items()
+        ]
+        lines += [f"- {note}" for note in self.notes]
+        lines += [f"- `{command}` on {self.device}, {threads} threads, torch {torch.__version__}"]
+        return "\n".join(lines)
+
+
+def alternate(
+    ours: Callable[[], object],
+    reference: Callable[[], object],
+    *,
+    runs: int = 5,
+    warmup: int = 1,
+) -> Timing:
+    """Time two functions in turn, so that a busy machine slows both.
+
+    Args:
+        ours: Our computation.
+        reference: What it is compared with.
+        runs: Timed runs of each; medians are taken.
+        warmup: Runs of each before, not timed.
+    """
+    seconds: dict[Callable[[], object], list[float]] = {ours: [], reference: []}
+    for run in range(warmup + runs):
+        for work, times in seconds.items():
+            elapsed = _seconds(work)
+            if run >= warmup:
+                times.append(elapsed)
+    medians = [statistics.median(times) for times in seconds.values()]
+    return Timing(ours=medians[0], reference=medians[1], runs=runs)
+
+
+def difference(ours: Tensor, reference: Tensor) -> float:
+    """Return max|ours - reference| / RMS(reference)."""
+    ours, reference = ours.detach().cpu().double(), reference.detach().cpu().double()
+    if ours.shape != reference.shape:
+        raise ValueError(f"cannot compare {tuple(ours.shape)} with {tuple(reference.shape)}")
+    return float((ours - reference).abs().max() / reference.square().mean().sqrt())
+
+
+def peak_memory(prepare: str, **arguments: Any) -> int:
+    """Return the most memory that some work adds to a fresh process, in bytes (Linux).
+
+    Args:
+        prepare: ``"module:function"``. Called in the new process with the arguments, it makes the
+            inputs, warms up what should not count, and returns the work: a function of nothing.
+        **arguments: For ``prepare``; anything JSON can carry.
+    """
+    command = [sys.executable, "-m", "benchmarks._harness", prepare, json.dumps(arguments)]
+    root = Path(__file__).parents[1]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{prepare} failed while its memory was measured:\n{done.stderr}")
+    return int(done.stdout.split()[-1])
+
+
+def device_name() -> str:
+    """Return the name of this machine's processor and its number of cores."""
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        name = names[0].partition(":")[2].strip() if names else name
+    return f"{name}, {os.cpu_count()} cores"
+
+
+def main(name: str, measure: Callable[[bool], Report], argv: Sequence[str] | None = None) -> int:
+    """Run a benchmark from the command line.
+
+    Args:
+        name: Of its module, and of its section in ``RESULTS.md``.
+        measure: Makes the report; True asks for a run of seconds.
+        argv: Arguments; default: those of the process.
+
+    Returns:
+        0, or 1 if a target was missed.
+    """
+    command = f"python -m benchmarks.{name}"
+    parser = argparse.ArgumentParser(prog=command, description=measure.__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="small sizes, seconds instead of minutes"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--write", action="store_true", help=f"refresh the section in {RESULTS.name}"
+    )
+    options = parser.parse_args(argv)
+    report = measure(options.quick)
+    section = report.as_markdown(command + " --quick" * options.quick)
+    print(json.dumps({"benchmark": name, **report.as_json()}) if options.json else section)
+    if options.write:
+        write_section(name, section)
+    return 0 if all(report.targets.values()) else 1
+
+
+def write_section(name: str, text: str, path: Path = RESULTS) -> None:
+    """Replace the section between this benchmark's markers, or append it."""
+    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+    section = f"{begin}\n## {name}\n\n{text}\n{end}"
+    page = path.read_text(encoding="utf-8") if path.is_file() else RESULTS_HEADER
+    before, found, rest = page.partition(begin)
+    after = rest.partition(end)[2] if found else "\n"
+    path.write_text(before.rstrip("\n") + "\n\n" + section + after, encoding="utf-8")
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def _table(rows: Sequence[Mapping[str, object]]) -> list[str]:
+    if not rows:
+        return []
+    header = list(rows[0])
+    lines = [header, ["---"] * len(header)]
+    lines += [[_cell(row[key]) for key in header] for row in rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def _cell(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _status(key: str) -> int:
+    """Return a size from ``/proc/self/status`` in bytes."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{key}:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(f"this system does not report {key}")
+
+
+def _report_peak(prepare: str, arguments: str) -> None:
+    """Print by how many bytes the resident memory of this process grows at most."""
+    module, _, function = prepare.partition(":")
+    work = getattr(importlib.import_module(module), function)(**json.loads(arguments))
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")  # sets the high-water mark to the present size
+    before = _status("VmRSS")
+    work()
+    print(_status("VmHWM") - before)
+
+
+if __name__ == "__main__":
+    _report_peak(*sys.argv[1:])

@@ -1,0 +1,105 @@
+"""The benchmark harness: alternation, memory, reports, and sections that replace each other."""
+
+import json
+import time
+
+import pytest
+import torch
+
+from benchmarks._harness import (
+    Report,
+    alternate,
+    difference,
+    main,
+    peak_memory,
+    write_section,
+)
+
+
+def test_runs_alternate_and_medians_shrug_off_one_slow_run():
+    calls = []
+
+    def ours():
+        calls.append("ours")
+        time.sleep(0.2 if len(calls) == 1 else 0.001)
+
+    def reference():
+        calls.append("reference")
+        time.sleep(0.01)
+
+    timing = alternate(ours, reference, runs=3, warmup=0)
+    assert calls == ["ours", "reference"] * 3
+    assert timing.ours < 0.01
+    assert timing.ratio > 1
+
+
+def test_difference_is_relative_to_the_reference():
+    reference = torch.tensor([3.0, -4.0, 0.0, 0.0])
+    assert difference(reference + 0.5, reference) == pytest.approx(0.5 / 2.5)
+    with pytest.raises(ValueError, match="cannot compare"):
+        difference(torch.zeros(2), reference)
+
+
+ALLOCATE = """
+import torch
+
+def allocate(megabytes):
+    torch.ones(1).sum()
+    return lambda: torch.ones(megabytes * 250_000).sum()
+"""
+
+
+@pytest.mark.slow
+def test_peak_memory_sees_what_the_work_allocates_and_frees(tmp_path, monkeypatch):
+    (tmp_path / "allocating.py").write_text(ALLOCATE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert peak_memory("allocating:allocate", megabytes=64) == pytest.approx(64e6, rel=0.1)
+    with pytest.raises(RuntimeError, match="allocating:nothing failed"):
+        peak_memory("allocating:nothing")
+
+
+def report(ratio, **options):
+    return Report(
+        title="Which is faster?",
+        rows=[{"who": "ours", "seconds": 0.123456}],
+        ratio=ratio,
+        max_difference=1e-7,
+        **options,
+    )
+
+
+def test_json_holds_what_a_program_needs(capsys):
+    seen = []
+
+    def measure(quick):
+        """Time something."""
+        seen.append(quick)
+        return report(3.0)
+
+    assert main("name", measure, ["--quick", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert seen == [True]
+    assert printed["benchmark"] == "name"
+    assert printed["ratio"] == 3.0
+    assert printed["rows"] == [{"who": "ours", "seconds": 0.123456}]
+    assert {"max_difference", "device", "threads"} <= printed.keys()
+
+
+def test_a_missed_target_fails(capsys):
+    assert main("name", lambda _quick: report(3.0, targets={"4 times": False}), []) == 1
+    assert "target: 4 times: NO" in capsys.readouterr().out
+
+
+def test_sections_are_replaced_in_place(tmp_path):
+    page = tmp_path / "RESULTS.md"
+    write_section("first", "one", page)
+    write_section("second", "two", page)
+    write_section("first", "three", page)
+    text = page.read_text()
+    assert text.startswith("# Results")
+    assert "one" not in text.split("<!-- begin first -->")[1]
+    assert text.index("three") < text.index("two")
+    assert text.count("## first") == 1
+    once_more = text
+    write_section("second", "two", page)
+    assert page.read_text() == once_more
