@@ -35,7 +35,8 @@ LAYERS = (
     {"frontend", "conformer"},
     {"backbones", "checkpoints", "synthesis"},
     {"fusion"},
-    {"evaluation", "pretraining", "model", "engine", "grouping", "read_ahead"},
+    {"model", "engine", "grouping", "read_ahead", "embeddings", "scorers", "plots"}
+    | {"evaluation", "pretraining"},
     {"commands", "cli", "__main__"},
 )
 
