@@ -1,16 +1,19 @@
-"""A Hugging Face hub on this machine: a local HTTP server with the hub's paths and headers."""
+"""Audio files made on the spot, good and broken, and a Hugging Face hub on this machine."""
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from hear_aesthetics.checkpoints import CHECKPOINTS, Checkpoint, RemoteFile, hub
 
+WriteTone = Callable[..., Path]
 REPO = "someone/tiny"
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
@@ -140,3 +143,66 @@ def tiny(fake_hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> Checkpoint:
     )
     monkeypatch.setitem(CHECKPOINTS, record.name, record)
     return record
+
+
+# Audio files
+
+
+def tone(seconds: float, sample_rate: int, frequency: float = 440.0) -> np.ndarray:
+    """A sine of amplitude 0.5, float32."""
+    times = np.arange(round(seconds * sample_rate)) / sample_rate
+    return (0.5 * np.sin(2 * np.pi * frequency * times)).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def write_tone() -> WriteTone:
+    """Writes a tone; the extension picks the format, channel c plays its harmonic c + 1."""
+
+    def write(
+        path: Path,
+        seconds: float = 1.0,
+        sample_rate: int = 24_000,
+        channels: int = 1,
+        frequency: float = 440.0,
+        **options: str,
+    ) -> Path:
+        waves = [tone(seconds, sample_rate, frequency * (c + 1)) / (c + 1) for c in range(channels)]
+        samples = np.stack(waves, axis=1)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".opus":
+            options = {"format": "OGG", "subtype": "OPUS", **options}
+        # In pieces: libsndfile's Vorbis encoder overflows its stack on long writes.
+        with soundfile.SoundFile(path, "w", sample_rate, channels, **options) as file:
+            for begin in range(0, len(samples), 8192):
+                file.write(samples[begin : begin + 8192])
+        return path
+
+    return write
+
+
+@pytest.fixture
+def broken_audio_folder(tmp_path: Path, write_tone: WriteTone) -> Path:
+    """A folder with 12 files of audio extensions, each broken in its own way and none usable."""
+    folder = tmp_path / "broken"
+    good = write_tone(tmp_path / "good.wav").read_bytes()
+    flac = write_tone(tmp_path / "good.flac").read_bytes()
+    write_tone(folder / "too_short.wav", seconds=0.02)
+    write_tone(folder / "no_samples.wav", seconds=0)
+    for name, value in {"nan.wav": np.nan, "infinite.wav": np.inf}.items():
+        samples = tone(1, 24_000)
+        samples[12_000] = value
+        soundfile.write(folder / name, samples, 24_000, subtype="FLOAT")
+    contents = {
+        "empty.wav": b"",
+        "text.wav": b"this is no audio\n" * 100,
+        "web_page.mp3": b"<!DOCTYPE html><html><body>404 not found</body></html>",
+        "zeros.mp3": bytes(20_000),
+        "random.ogg": np.random.default_rng(0).bytes(20_000),
+        "cut_header.wav": good[:20],
+        "cut.flac": flac[: len(flac) // 2],
+        "no_index.m4a": b"\0\0\0\x18ftypM4A \0\0\0\0M4A isom\0\0\x20\0mdat" + good[: 0x2000 - 8],
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    assert len(list(folder.iterdir())) == 12
+    return folder

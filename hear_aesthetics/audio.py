@@ -1,0 +1,194 @@
+"""Audio files as the mono waveforms that the encoders take.
+
+The channels are averaged first and the mean is resampled with soxr's HQ filter, to
+``ceil(samples * new_rate / rate)`` samples: what the published pipelines do. Everything goes block
+by block, so that memory stays at about twice the result, whatever the file's rate and channels.
+
+What a file that ends early still holds is used, with a warning in the log where its header promises
+more. Damage that a decoder reports, NaN, infinity and audio too short to encode raise an
+``AudioError``. Digital silence is audio, and float samples beyond [-1, 1] are kept.
+"""
+
+import logging
+from collections.abc import Iterator
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import soxr
+
+from hear_aesthetics.decoding import AUDIO_EXTENSIONS, AudioInfo, Decoder, open_decoder
+from hear_aesthetics.errors import AudioError
+from hear_aesthetics.spec import MIN_SAMPLES, SAMPLE_RATE
+
+__all__ = ["AUDIO_EXTENSIONS", "AudioInfo", "audio_info", "load_audio", "resample"]
+
+QUALITY = "HQ"
+MISSING_SECONDS = 0.5  # a header may promise this much more than is there before we speak of a cut
+
+logger = logging.getLogger(__name__)
+
+
+def load_audio(
+    path: str | PathLike[str],
+    sample_rate: int = SAMPLE_RATE,
+    *,
+    start: float | None = None,
+    end: float | None = None,
+    min_samples: int | None = None,
+) -> np.ndarray:
+    """The mono waveform of a file, or of a span of it, at ``sample_rate``.
+
+    libsndfile reads wav, flac, ogg, opus, mp3 and more; m4a, aac, webm and the rest need PyAV
+    (``pip install "hear-aesthetics[av]"``).
+
+    Args:
+        path: Audio file.
+        sample_rate: Rate of the result in Hz.
+        start: Beginning of the span in seconds; None is the beginning of the file.
+        end: End of the span in seconds; None, or a time past it, is the end of the file.
+        min_samples: Fewest samples of the result; by default what the encoders need (0.043 s).
+
+    Shape:
+        - output: ``(samples,)``, float32, samples >= 1
+
+    Raises:
+        AudioError: If the file cannot be read, is damaged, holds NaN or infinity, or is too short.
+    """
+    path = Path(path)
+    _check_span(path, start, end)
+    with open_decoder(path) as decoder:
+        rate = decoder.info.sample_rate
+        first = 0 if start is None else round(start * rate)
+        last = None if end is None else round(end * rate)
+        resampler = _Resampler(rate, sample_rate)
+        chunks = [resampler.push(block) for block in _mono_blocks(path, decoder, first, last)]
+        chunks.append(resampler.finish())
+        if last is None:
+            _warn_if_cut(path, decoder.info, first + resampler.samples_in)
+    waveform = np.concatenate(chunks)
+    if min_samples is None:
+        min_samples = -(-MIN_SAMPLES * sample_rate // SAMPLE_RATE)
+    _check_length(path, waveform.size / sample_rate, max(min_samples, 1) / sample_rate, start, end)
+    return waveform
+
+
+def audio_info(path: str | PathLike[str]) -> AudioInfo:
+    """Duration, rate, channels, frames and format of a file by its header; nothing is decoded.
+
+    Raises:
+        AudioError: If the file cannot be read.
+    """
+    with open_decoder(Path(path)) as decoder:
+        return decoder.info
+
+
+def resample(waveform: np.ndarray, orig: int, new: int) -> np.ndarray:
+    """A waveform at another rate, by the same filter and length rule as ``load_audio``.
+
+    Args:
+        waveform: Float32 samples.
+        orig: Rate of ``waveform`` in Hz.
+        new: Rate of the result in Hz.
+
+    Shape:
+        - waveform: ``(..., samples)``
+        - output: ``(..., ceil(samples * new / orig))``
+    """
+    waveform = np.asarray(waveform, dtype=np.float32)
+    if orig == new:
+        return waveform
+    rows = waveform.reshape(-1, waveform.shape[-1])
+    output = np.zeros((len(rows), _resampled_size(rows.shape[1], orig, new)), dtype=np.float32)
+    for row, result in zip(rows, output, strict=True):
+        resampled = soxr.resample(row, orig, new, quality=QUALITY)[: result.size]
+        result[: resampled.size] = resampled
+    return output.reshape(*waveform.shape[:-1], -1)
+
+
+def _resampled_size(samples: int, orig: int, new: int) -> int:
+    return -(-samples * new // orig)
+
+
+class _Resampler:
+    """soxr's stream with a count: the same samples as ``resample`` on the whole, bit for bit."""
+
+    def __init__(self, orig: int, new: int) -> None:
+        self._rates = orig, new
+        self._stream = None if orig == new else soxr.ResampleStream(orig, new, 1, quality=QUALITY)
+        self.samples_in = 0
+        self.samples_out = 0
+
+    def push(self, mono: np.ndarray, last: bool = False) -> np.ndarray:
+        """What the resampler releases for the next samples of its input."""
+        output = mono if self._stream is None else self._stream.resample_chunk(mono, last)
+        self.samples_in += mono.size
+        self.samples_out += output.size
+        return output
+
+    def finish(self) -> np.ndarray:
+        """The tail, made to reach the length of the whole."""
+        tail = self.push(np.zeros(0, dtype=np.float32), last=True)
+        missing = _resampled_size(self.samples_in, *self._rates) - self.samples_out
+        return np.pad(tail, (0, missing)) if missing >= 0 else tail[:missing]
+
+
+def _mono_blocks(
+    path: Path, decoder: Decoder, first: int, last: int | None
+) -> Iterator[np.ndarray]:
+    """The mean of the channels, frames ``first`` to ``last``, block by block."""
+    for position, block in decoder.blocks_from(first):
+        stop = None if last is None else max(last - position, 0)
+        mono = _mix(block[max(first - position, 0) : stop])
+        finite = np.isfinite(mono)
+        if not finite.all():
+            at = (max(first, position) + int(finite.argmin())) / decoder.info.sample_rate
+            raise AudioError(
+                f"{path}: NaN or infinity at {at:.2f} s; render it again, or cut that part out"
+            )
+        if mono.size:
+            yield mono
+        if last is not None and position + len(block) >= last:
+            return
+
+
+def _mix(block: np.ndarray) -> np.ndarray:
+    """Mean over channels, added one after the other: ``(frames, channels) -> (frames,)``."""
+    mono = np.ascontiguousarray(block[:, 0])
+    if block.shape[1] == 1:
+        return mono
+    mono = mono.copy()
+    with np.errstate(over="ignore", invalid="ignore"):  # the caller looks for what is not finite
+        for channel in block.T[1:]:
+            mono += channel
+    mono /= block.shape[1]
+    return mono
+
+
+def _check_span(path: Path, start: float | None, end: float | None) -> None:
+    low = 0.0 if start is None else start
+    if not (0 <= low < float("inf")) or (end is not None and not low < end < float("inf")):
+        raise AudioError(f"{path}: span {start} to {end} s; need 0 <= start < end, in seconds")
+
+
+def _check_length(
+    path: Path, seconds: float, needed: float, start: float | None, end: float | None
+) -> None:
+    if seconds >= needed:
+        return
+    if start and not seconds:
+        raise AudioError(f"{path}: ends before the span's start, {start} s; correct the span")
+    whole = start is None and end is None
+    remedy = "remove it or join it to its neighbour" if whole else "make the span longer"
+    raise AudioError(f"{path}: {seconds:.2f} s of audio, need at least {needed:.3f} s; {remedy}")
+
+
+def _warn_if_cut(path: Path, info: AudioInfo, frames: int) -> None:
+    seconds = frames / info.sample_rate
+    if info.duration - seconds > MISSING_SECONDS:
+        logger.warning(
+            "%s: holds %.2f of the %.2f s its header promises; it is probably cut off",
+            path,
+            seconds,
+            info.duration,
+        )
