@@ -1,0 +1,171 @@
+"""What the commands share on a terminal: error lines, a progress bar, a summary, exit codes, JSON.
+
+Results go to stdout; everything meant for eyes goes to stderr. The bar is drawn only where stderr
+is a terminal, and colours stay away where it is none or ``NO_COLOR`` is set.
+"""
+
+import json
+import logging
+import math
+import sys
+from enum import IntEnum
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+__all__ = ["ExitCode", "Report", "error_line", "exit_code", "log_to_stderr", "write_json"]
+
+
+class ExitCode(IntEnum):
+    """How a command ends."""
+
+    OK = 0
+    FAILED = 1  # nothing worked
+    USAGE = 2  # wrong usage
+    PARTIAL = 3  # some inputs failed
+    INTERRUPTED = 130  # by the keyboard
+
+
+def exit_code(done: int, failed: int) -> ExitCode:
+    """The code for a number of inputs that worked and of inputs that did not."""
+    if not failed:
+        return ExitCode.OK
+    return ExitCode.PARTIAL if done else ExitCode.FAILED
+
+
+def error_line(message: object) -> None:
+    """Writes ``error: message`` to stderr, as one line."""
+    _write_line(_stderr(), "error", "red", message)
+
+
+def write_json(value: Any) -> None:
+    """Writes one JSON document to stdout; a number that is not finite becomes null.
+
+    Args:
+        value: Dictionaries, lists, strings, numbers, booleans and None.
+    """
+    sys.stdout.write(json.dumps(_finite(value), indent=1, allow_nan=False) + "\n")
+
+
+def log_to_stderr() -> None:
+    """Sends warnings and errors of the libraries to stderr, one line each."""
+    root = logging.getLogger()
+    if not any(isinstance(handler, _LineHandler) for handler in root.handlers):
+        root.addHandler(_LineHandler(logging.WARNING))
+
+
+class Report:
+    """Counts what worked and what failed, shows how far it is, and says so at the end.
+
+    ```
+    with Report(len(inputs), "scored") as report:
+        for result in results:
+            report.fail(result.error) if result.error else report.done()
+    raise typer.Exit(report.exit_code)
+    ```
+
+    Args:
+        total: Number of inputs; None if it is not known.
+        verb: What happens to them, as a participle: ``"scored"``.
+        noun: What one of them is.
+    """
+
+    def __init__(self, total: int | None, verb: str, noun: str = "file") -> None:
+        self.worked = 0
+        self.errors: list[str] = []
+        self._total, self._verb, self._noun = total, verb, noun
+        self._console = _stderr()
+        self._progress = _progress(self._console) if sys.stderr.isatty() else None
+
+    def __enter__(self) -> Self:
+        if self._progress:
+            self._progress.start()
+            self._progress.add_task(self._verb, total=self._total)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._progress:
+            self._progress.stop()
+        if kind is None:
+            self._console.print(self.summary)
+
+    def done(self, count: int = 1) -> None:
+        """Counts inputs that worked."""
+        self.worked += count
+        self._advance(count)
+
+    def fail(self, message: object) -> None:
+        """Counts an input that failed, and says why: the message names it."""
+        self.errors.append(str(message))
+        _write_line(self._console, "error", "red", message)
+        self._advance(1)
+
+    @property
+    def failed(self) -> int:
+        """Number of inputs that failed."""
+        return len(self.errors)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command should exit with."""
+        return exit_code(self.worked, self.failed)
+
+    @property
+    def summary(self) -> str:
+        """One line: ``12 files scored, 1 failed``."""
+        plural = "" if self.worked == 1 else "s"
+        failed = f", {self.failed} failed" if self.failed else ""
+        return f"{self.worked} {self._noun}{plural} {self._verb}{failed}"
+
+    def _advance(self, count: int) -> None:
+        if self._progress:
+            self._progress.advance(self._progress.task_ids[0], count)
+
+
+class _LineHandler(logging.Handler):
+    """Log records as ``warning: message`` on whatever stderr is at the time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _write_line(_stderr(), record.levelname.lower(), "yellow", record.getMessage())
+
+
+def _stderr() -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def _write_line(console: "Console", label: str, style: str, message: object) -> None:
+    from rich.text import Text
+
+    line = " ".join(str(message).splitlines())
+    console.print(Text.assemble((f"{label}: ", style), line))
+
+
+def _progress(console: "Console") -> "Progress":
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    return Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
