@@ -63,8 +63,8 @@ class Task:
     evaluation: tuple[str, ...]
     labels: tuple[str, ...]
     use_scoring_for_early_stopping: bool = True
-    postprocessing_grid: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    param_grid: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    postprocessing_grid: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    param_grid: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     top_tier_thresholds: tuple[float, ...] = ()
 
     @property
