@@ -5,10 +5,14 @@
 (192000,)
 """
 
-from hear_aesthetics.synthesis.composer import Description, compose, demo_song, describe
+from hear_aesthetics.synthesis.composer import compose
+from hear_aesthetics.synthesis.demo import demo_song
+from hear_aesthetics.synthesis.description import Description, describe
 from hear_aesthetics.synthesis.drums import DRUMS, render_drum
-from hear_aesthetics.synthesis.effects import coloured_noise, reverb, tilt
-from hear_aesthetics.synthesis.instruments import INSTRUMENTS, render_note
+from hear_aesthetics.synthesis.effects import reverb, tilt
+from hear_aesthetics.synthesis.formants import LEADS
+from hear_aesthetics.synthesis.instruments import render_note
+from hear_aesthetics.synthesis.noise import band_noise, coloured_noise
 from hear_aesthetics.synthesis.qualities import (
     QUALITIES,
     Generator,
@@ -20,7 +24,7 @@ from hear_aesthetics.synthesis.renderer import render, render_layers
 from hear_aesthetics.synthesis.score import Note, Score
 from hear_aesthetics.synthesis.speech import speech_like
 from hear_aesthetics.synthesis.styles import STYLES
-from hear_aesthetics.synthesis.voice import LEADS
+from hear_aesthetics.synthesis.timbres import INSTRUMENTS
 
 __all__ = [
     "DRUMS",
@@ -33,6 +37,7 @@ __all__ = [
     "Note",
     "Qualities",
     "Score",
+    "band_noise",
     "coloured_noise",
     "compose",
     "demo_song",

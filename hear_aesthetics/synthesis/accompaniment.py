@@ -7,15 +7,14 @@ clarity everybody plays all the time and the registers move into that of the lea
 from collections.abc import Iterator, Set
 from typing import NamedTuple
 
-from hear_aesthetics.synthesis.expression import beat_time
-from hear_aesthetics.synthesis.form import BARS_PER_UNIT, Band, Bar
+from hear_aesthetics.synthesis.form import BARS_PER_UNIT, Band, Bar, beat_time
 from hear_aesthetics.synthesis.harmony import voice_chords
 from hear_aesthetics.synthesis.qualities import stream
 from hear_aesthetics.synthesis.score import Note
 from hear_aesthetics.synthesis.styles import BASS_PATTERNS, CHORD_PATTERNS, DRUM_PATTERNS
 from hear_aesthetics.synthesis.theory import OCTAVE, Chord, nearest_pitch
 
-__all__ = ["LAYERS", "accompany", "playing_layers"]
+__all__ = ["LAYERS", "SECTION_NAMES", "accompany", "playing_layers"]
 
 LAYERS = ("chords", "bass", "pad", "arpeggio", "drums")
 # Who plays in each section when sections are kept apart; two ways, of which a song takes one
@@ -33,6 +32,7 @@ CONTRASTS = (
 )
 # Lowest pitch of each layer at full clarity, and how far mud moves it towards the lead
 REGISTERS = {"bass": (31, 14), "chords": (52, 8), "pad": (50, 10), "arpeggio": (77, -14)}
+SECTION_NAMES = frozenset(CONTRASTS[0])
 EIGHTHS, SIXTEENTHS = 2, 4  # per beat
 HUMAN_SECONDS = 0.004  # onsets scatter by this
 

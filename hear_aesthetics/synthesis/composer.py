@@ -1,19 +1,15 @@
-"""Composes songs of known qualities, and says what was composed."""
+"""Composes songs of known qualities: plan, harmony, lead, band, mix."""
 
-from dataclasses import dataclass
 from itertools import groupby
 
-import numpy as np
-
-from hear_aesthetics.synthesis.accompaniment import accompany
+from hear_aesthetics.synthesis.accompaniment import SECTION_NAMES, accompany
 from hear_aesthetics.synthesis.expression import perform, performance_of
 from hear_aesthetics.synthesis.form import Bar, plan_bars
+from hear_aesthetics.synthesis.formants import LEADS
 from hear_aesthetics.synthesis.harmony import harmonise
-from hear_aesthetics.synthesis.instruments import INSTRUMENTS
 from hear_aesthetics.synthesis.melody import compose_lead
 from hear_aesthetics.synthesis.production import produce
 from hear_aesthetics.synthesis.qualities import Generator, Qualities, stream
-from hear_aesthetics.synthesis.renderer import render
 from hear_aesthetics.synthesis.score import (
     ChordSpan,
     KeySpan,
@@ -24,25 +20,21 @@ from hear_aesthetics.synthesis.score import (
 )
 from hear_aesthetics.synthesis.styles import STYLES, Style, find_style
 from hear_aesthetics.synthesis.theory import Chord
-from hear_aesthetics.synthesis.voice import LEADS
 
-__all__ = ["Description", "compose", "demo_song", "describe"]
+__all__ = ["compose"]
 
 MIN_SECONDS = 4.0
 TAIL_SECONDS = 1.0  # after the last bar, for the sound to die away
-TEMPO_WORDS = ((76, "slow"), (108, "moderate"), (132, "fast"), (float("inf"), "very fast"))
 
 
-@dataclass(frozen=True)
-class Description:
-    """What a prompt could say of a song; ``key`` and ``tempo_bpm`` are those it has at home."""
-
-    style: str
-    tempo_bpm: int
-    tempo_word: str
-    key: str
-    beats_per_bar: int
-    instruments: tuple[str, ...]
+def _check(seconds: float, form: str | None) -> None:
+    if seconds < MIN_SECONDS:
+        raise ValueError(
+            f"a song of {seconds} s is too short to compose; ask for {MIN_SECONDS} s or more"
+        )
+    if form is not None and (not form or set(form) - SECTION_NAMES):
+        letters = ", ".join(sorted(SECTION_NAMES))
+        raise ValueError(f"unknown form {form!r}; write one letter of {letters} per section")
 
 
 def _choose_style(seed: int, style: str | None, generator: Generator | None) -> Style:
@@ -119,12 +111,9 @@ def compose(
         form: One letter (A, B or C) per section; drawn if None.
 
     Raises:
-        ValueError: If the song is shorter than 4 s or the style is unknown.
+        ValueError: If the song is shorter than 4 s, or style or form are unknown.
     """
-    if seconds < MIN_SECONDS:
-        raise ValueError(
-            f"a song of {seconds} s is too short to compose; ask for {MIN_SECONDS} s or more"
-        )
+    _check(seconds, form)
     qualities = qualities or Qualities()
     chosen = _choose_style(seed, style, generator)
     tempo = tempo or float(stream(seed, "tempo").uniform(*chosen.tempo))
@@ -148,29 +137,3 @@ def compose(
         performance=performance_of(seed, qualities.degree("naturalness")),
         production=produce(seed, qualities.degree("clarity")),
     )
-
-
-def describe(score: Score) -> Description:
-    """Returns genre, tempo, key and instruments of a song, for prompts."""
-    total: dict[str, float] = {}
-    for span in score.keys:
-        total[span.key.name] = total.get(span.key.name, 0.0) + span.end - span.start
-    bars = len(score.chords)
-    sounding = score.chords[-1].end - score.chords[0].start
-    bpm = 60.0 * bars * score.beats_per_bar / sounding
-    names = {key: timbre.name for key, timbre in INSTRUMENTS.items()}
-    names |= {key: timbre.name for key, timbre in LEADS.items()}
-    played = dict.fromkeys(names.get(note.instrument, "drums") for note in score.notes)
-    return Description(
-        style=score.style,
-        tempo_bpm=round(bpm),
-        tempo_word=next(word for limit, word in TEMPO_WORDS if bpm < limit),
-        key=max(total, key=lambda name: total[name]),
-        beats_per_bar=score.beats_per_bar,
-        instruments=tuple(played),
-    )
-
-
-def demo_song(seconds: float = 30.0, seed: int = 0, sample_rate: int = 48_000) -> np.ndarray:
-    """Returns a short song with clear sections A B A, ``(samples,)`` float32."""
-    return render(compose(seed, seconds, style="pop", form="ABA"), sample_rate)

@@ -1,7 +1,8 @@
-"""Drums and cymbals: falling sines, filtered noise, and clusters of metal partials."""
+"""Drums and cymbals: falling sines, filtered noise, and short wooden tones."""
 
 import numpy as np
-from scipy.signal import butter, sosfilt
+
+from hear_aesthetics.synthesis.noise import band_noise
 
 __all__ = ["DRUMS", "render_drum"]
 
@@ -13,10 +14,7 @@ def _time(seconds: float, sample_rate: int) -> np.ndarray:
 def _noise(
     time: np.ndarray, low: float, high: float, sample_rate: int, rng: np.random.Generator
 ) -> np.ndarray:
-    band = (low, min(high, 0.48 * sample_rate))
-    sections = butter(2, band, "bandpass", fs=sample_rate, output="sos")
-    filtered = sosfilt(sections, rng.standard_normal(len(time)))
-    return filtered / (np.sqrt(np.mean(filtered**2)) + 1e-12)
+    return band_noise(len(time), low, high, sample_rate, rng)
 
 
 def _falling_sine(time: np.ndarray, top: float, bottom: float, fall: float) -> np.ndarray:

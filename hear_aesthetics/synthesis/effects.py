@@ -1,4 +1,4 @@
-"""Room, noise, tone and level of a whole mix.
+"""Room, tone and level of a whole mix.
 
 Level and brightness of a song must say nothing about its qualities. ``equalise`` therefore brings
 two measures of brightness, the mean spectral centroid and the rate of zero crossings, to targets
@@ -15,7 +15,6 @@ from scipy.signal import oaconvolve
 __all__ = [
     "Brightness",
     "brightness",
-    "coloured_noise",
     "equalise",
     "impulse_response",
     "normalise",
@@ -28,6 +27,7 @@ KNEE, CEILING = 0.7, 0.98  # of full scale: peaks are rounded off between these
 FRAME = 2048  # samples, of the brightness measurement
 MAX_FRAMES = 256
 QUIET_DB = -50.0  # frames below this, relative to the loudest, have no brightness
+SILENT_HZ = 1.0  # taken for the brightness of silence, which has none
 TAPS = 1023
 REFERENCE_HZ = 1000.0
 LOG_RANGE = (-3.5, 3.5)  # octaves from the reference in which the filter has a slope
@@ -41,18 +41,6 @@ class Brightness(NamedTuple):
 
     centroid_hz: float
     crossing_rate: float
-
-
-def coloured_noise(
-    samples: int, exponent: float, sample_rate: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Returns noise with power spectrum 1 / f**exponent (0 white, 1 pink, 2 red) at unit RMS."""
-    length = fft.next_fast_len(samples, real=True)
-    spectrum = fft.rfft(rng.standard_normal(length, np.float32))
-    hertz = np.maximum(fft.rfftfreq(length, 1 / sample_rate), 30.0)
-    spectrum *= (hertz ** (-exponent / 2)).astype(np.float32)
-    noise = fft.irfft(spectrum, length)[:samples]
-    return (noise / (np.sqrt(np.mean(noise**2)) + 1e-12)).astype(np.float32)
 
 
 def impulse_response(seconds: float, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
@@ -156,7 +144,7 @@ def equalise(waveform: np.ndarray, target: Brightness, sample_rate: int = 24_000
     def residual(point: np.ndarray) -> np.ndarray:
         slope, bend = point * limits
         measured = _measure(spectra, _curve(slope, bend, hertz), sample_rate)
-        return np.log(measured) - np.log(target)
+        return np.log(np.maximum(measured, SILENT_HZ)) - np.log(target)
 
     point = np.zeros(2)  # slope and bend as shares of their limits
     now, damping = residual(point), DAMPING

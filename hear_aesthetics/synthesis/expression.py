@@ -8,15 +8,18 @@ loudness and pitch jump without reason, again without breath).
 
 import numpy as np
 
-from hear_aesthetics.synthesis.form import BARS_PER_UNIT, Bar
+from hear_aesthetics.synthesis.form import BARS_PER_UNIT, Bar, beat_time
 from hear_aesthetics.synthesis.melody import LeadNote
-from hear_aesthetics.synthesis.qualities import stream
+from hear_aesthetics.synthesis.qualities import even_draws, stream
 from hear_aesthetics.synthesis.score import Note, Performance
 
-__all__ = ["beat_time", "perform", "performance_of"]
+__all__ = ["perform", "performance_of"]
 
 FLOAT_SECONDS = 0.012  # standard deviation of a musician's onsets around the beat
-ERRATIC_SECONDS, ERRATIC_SEMITONES = 0.07, 0.45
+ERRATIC_SECONDS, ERRATIC_SEMITONES, ERRATIC_VELOCITY = 0.07, 0.45, 0.2
+VELOCITY, ARCH, MEAN_ARCH = 0.78, 0.2, 0.6  # mean, depth of the phrase's arch, mean of that
+VELOCITY_RANGE = (0.35, 1.0)
+SHORTEST = 0.06  # seconds
 FLOAT_MEMORY = 0.8  # a musician who is late stays late for a while
 GAP = 0.93  # share of a note's length that sounds when sung
 
@@ -39,19 +42,6 @@ def performance_of(seed: int, naturalness: float) -> Performance:
     )
 
 
-def beat_time(
-    bars: tuple[Bar, ...], unit: int, beat: float, beats: int, swing: float = 0.0
-) -> float:
-    """Returns the time in seconds of a beat counted from the start of a unit."""
-    if swing and beat % 1.0 == 0.5:
-        beat += swing
-    offset, inside = divmod(beat, beats)
-    index = unit * BARS_PER_UNIT + int(offset)
-    if index >= len(bars):
-        return bars[-1].start + bars[-1].seconds
-    return bars[index].start + bars[index].seconds * inside / beats
-
-
 def _floating(rng: np.random.Generator, count: int) -> np.ndarray:
     """Onset deviations of a musician in seconds: a slow random walk around the beat."""
     steps = rng.normal(0.0, FLOAT_SECONDS * np.sqrt(1.0 - FLOAT_MEMORY**2), count)
@@ -66,6 +56,25 @@ def _phrase_arch(notes: tuple[LeadNote, ...], beats: int) -> np.ndarray:
     return np.sin(np.pi * np.clip(place + 0.15, 0.0, 1.0))
 
 
+def _onsets(grid: np.ndarray, floating: np.ndarray, jumps: np.ndarray) -> np.ndarray:
+    """Returns when notes begin: in order, whatever the deviations from the grid."""
+    return np.maximum.accumulate(np.maximum(grid + floating + ERRATIC_SECONDS * jumps, 0.0))
+
+
+def _ends(
+    notes: tuple[LeadNote, ...],
+    bars: tuple[Bar, ...],
+    grid: np.ndarray,
+    breathes: np.ndarray,
+    beats: int,
+) -> np.ndarray:
+    """Returns when notes end on the grid; a phrase without breath is held into the next one."""
+    written = [beat_time(bars, note.unit, note.beat + note.length, beats) for note in notes]
+    following = np.append(grid[1:], bars[-1].start + bars[-1].seconds)
+    held = np.array([note.ends_phrase for note in notes]) & ~breathes
+    return np.where(held, following, written)
+
+
 def perform(
     seed: int,
     notes: tuple[LeadNote, ...],
@@ -76,32 +85,25 @@ def perform(
 ) -> tuple[Note, ...]:
     """Returns the notes of the lead in seconds, with phrasing."""
     stiff, count = 1.0 - naturalness, len(notes)
-    erratic = is_erratic(seed)
     rng = stream(seed, "performance")
     floating = naturalness * _floating(rng, count)
-    jumps = rng.normal(0.0, 1.0, (3, count)) * (stiff if erratic else 0.0)
-    breathes = rng.random(count) < naturalness
-    velocity = 0.78 + naturalness * 0.2 * (_phrase_arch(notes, beats) - 0.6)
-    velocity = np.clip(velocity + 0.2 * jumps[1], 0.35, 1.0)
-
-    grid = [beat_time(bars, note.unit, note.beat, beats, swing) for note in notes]
-    onsets = np.maximum(np.array(grid) + floating + ERRATIC_SECONDS * jumps[0], 0.0)
-    onsets = np.maximum.accumulate(onsets)
-    performed = []
-    for index, note in enumerate(notes):
-        written = beat_time(bars, note.unit, note.beat + note.length, beats, swing)
-        following = grid[index + 1] if index + 1 < count else bars[-1].start + bars[-1].seconds
-        held = note.ends_phrase and not breathes[index]  # no rest, no breath: on to the next note
-        end = following if held else written
-        sounding = (end - grid[index]) * (1.0 - (1.0 - GAP) * naturalness)
-        performed.append(
-            Note(
-                onset=float(onsets[index]),
-                seconds=float(max(0.06, sounding)),
-                pitch=float(note.pitch + ERRATIC_SEMITONES * jumps[2, index]),
-                velocity=float(velocity[index]),
-                instrument=bars[note.unit * BARS_PER_UNIT].band.lead,
-                layer="lead",
-            )
+    jumps = rng.normal(0.0, stiff if is_erratic(seed) else 0.0, (3, count))
+    breathes = even_draws(rng, count) < naturalness
+    velocity = VELOCITY + naturalness * ARCH * (_phrase_arch(notes, beats) - MEAN_ARCH)
+    velocity = np.clip(velocity + ERRATIC_VELOCITY * jumps[1], *VELOCITY_RANGE)
+    grid = np.array([beat_time(bars, note.unit, note.beat, beats, swing) for note in notes])
+    onsets = _onsets(grid, floating, jumps[0])
+    seconds = _ends(notes, bars, grid, breathes, beats) - grid
+    seconds = np.maximum(SHORTEST, seconds * (1.0 - (1.0 - GAP) * naturalness))
+    return tuple(
+        Note(
+            onset=float(onsets[index]),
+            seconds=float(seconds[index]),
+            pitch=float(note.pitch + ERRATIC_SEMITONES * jumps[2, index]),
+            velocity=float(velocity[index]),
+            instrument=bars[note.unit * BARS_PER_UNIT].band.lead,
+            layer="lead",
+            syllable=note.syllable,
         )
-    return tuple(performed)
+        for index, note in enumerate(notes)
+    )

@@ -5,12 +5,13 @@ whole song. At low coherence units digress: to an unrelated key, another tempo, 
 other accompaniment patterns, each drawn anew and each on its own.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from hear_aesthetics.synthesis.qualities import stream
+from hear_aesthetics.synthesis.qualities import even_draws, stream
 from hear_aesthetics.synthesis.styles import (
     BASS_PATTERNS,
     CHORD_PATTERNS,
@@ -20,7 +21,7 @@ from hear_aesthetics.synthesis.styles import (
 )
 from hear_aesthetics.synthesis.theory import MODES, OCTAVE, Key
 
-__all__ = ["BARS_PER_UNIT", "Band", "Bar", "plan_bars", "section_bars"]
+__all__ = ["BARS_PER_UNIT", "Band", "Bar", "beat_time", "plan_bars"]
 
 BARS_PER_UNIT = 2
 FORMS = ("ABABCBAB", "AABACABA", "ABACABAB")
@@ -28,7 +29,7 @@ MAX_SECTIONS = 8
 SECTION_BARS = 8  # aimed at; short songs have shorter sections
 MIN_SECTIONS = 3
 DIGRESSION = 0.85  # share of the units that leave home at the lowest coherence, per aspect
-TEMPO_SPREAD = 0.3  # standard deviation of the log tempo of a digression
+TEMPO_SPREAD, TEMPO_LIMIT = 0.3, 0.5  # deviation and largest value of a digression's log tempo
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +70,14 @@ class Bar:
     band: Band
 
 
-def section_bars(form: str, bars: int) -> tuple[int, ...]:
+def _section_bars(form: str, bars: int) -> tuple[int, ...]:
     """Returns the first bar of each section and the total: even lengths in whole units."""
     units = bars // BARS_PER_UNIT
     edges = [round(units * index / len(form)) * BARS_PER_UNIT for index in range(len(form))]
     return (*edges, bars)
 
 
-def choose_form(bars: int, rng: np.random.Generator) -> str:
+def _choose_form(bars: int, rng: np.random.Generator) -> str:
     """Returns one letter per section, as many as fit."""
     form = str(rng.choice(FORMS))
     return form[: int(np.clip(round(bars / SECTION_BARS), MIN_SECTIONS, MAX_SECTIONS))]
@@ -125,6 +126,51 @@ def _pick_style(rng: np.random.Generator) -> Style:
     return STYLES[_pick(rng, tuple(STYLES))]
 
 
+def beat_time(
+    bars: tuple[Bar, ...], unit: int, beat: float, beats: int, swing: float = 0.0
+) -> float:
+    """Returns the time in seconds of a beat counted from the start of a unit."""
+    if swing and beat % 1.0 == 0.5:
+        beat += swing
+    offset, inside = divmod(beat, beats)
+    index = unit * BARS_PER_UNIT + int(offset)
+    if index >= len(bars):
+        return bars[-1].start + bars[-1].seconds
+    return bars[index].start + bars[index].seconds * inside / beats
+
+
+@dataclass(frozen=True, slots=True)
+class _Digression:
+    """How one unit differs from home; a log tempo of 0 and a key of None mean not at all."""
+
+    log_tempo: float
+    key: Key | None
+    band: Band
+
+
+def _digressions(seed: int, units: int, home: Band, coherence: float) -> list[_Digression]:
+    """Returns what each unit does; at full coherence nothing but stay at home.
+
+    All draws are made whatever the coherence, so that it alone decides which of them count.
+    """
+    rng = stream(seed, "digressions")
+    draws = np.stack([even_draws(rng, units) for _ in range(4)], axis=1)
+    leaves = draws < DIGRESSION * (1.0 - coherence)
+    log_tempo = np.clip(rng.normal(0.0, TEMPO_SPREAD, units), -TEMPO_LIMIT, TEMPO_LIMIT)
+    digressions = []
+    for unit in range(units):
+        tempo, key, instruments, patterns = leaves[unit].tolist()
+        foreign_key = Key(int(rng.integers(OCTAVE)), _pick(rng, tuple(MODES)))
+        digressions.append(
+            _Digression(
+                log_tempo=float(log_tempo[unit]) if tempo else 0.0,
+                key=foreign_key if key else None,
+                band=_foreign_band(home, instruments, patterns, rng),
+            )
+        )
+    return digressions
+
+
 def plan_bars(
     seed: int, seconds: float, style: Style, tempo: float, coherence: float, form: str | None = None
 ) -> tuple[Bar, ...]:
@@ -141,34 +187,30 @@ def plan_bars(
         coherence: In [0, 1].
         form: One letter per section; drawn if None.
     """
-    home_rng, rng = stream(seed, "home"), stream(seed, "digressions")
+    rng = stream(seed, "home")
     units = max(MIN_SECTIONS, round(seconds * tempo / 60 / style.beats / BARS_PER_UNIT))
     bars = units * BARS_PER_UNIT
-    form = form or choose_form(bars, home_rng)
-    edges = section_bars(form, bars)
-    home_key = Key(int(home_rng.integers(OCTAVE)), _pick(home_rng, style.modes))
-    home_band = _home_band(style, home_rng)
-
-    # all draws are made whatever the coherence, so that it alone decides which of them count
-    digresses = rng.random((units, 4)) < DIGRESSION * (1.0 - coherence)
-    log_tempo = np.clip(rng.normal(0.0, TEMPO_SPREAD, units), -0.5, 0.5) * digresses[:, 0]
-    keys = [Key(int(rng.integers(OCTAVE)), _pick(rng, tuple(MODES))) for _ in range(units)]
-    bands = [_foreign_band(home_band, bool(d[2]), bool(d[3]), rng) for d in digresses]
-
-    lengths = np.repeat(np.exp(-log_tempo), BARS_PER_UNIT)
+    form = form or _choose_form(bars, rng)
+    edges = _section_bars(form, bars)
+    home = Key(int(rng.integers(OCTAVE)), _pick(rng, style.modes))
+    digressions = _digressions(seed, units, _home_band(style, rng), coherence)
+    lengths = np.repeat([np.exp(-unit.log_tempo) for unit in digressions], BARS_PER_UNIT)
     lengths *= seconds / lengths.sum()
-    starts = np.concatenate([[0.0], np.cumsum(lengths)])
-    section_of = np.searchsorted(edges, np.arange(bars), side="right") - 1
-    return tuple(
-        Bar(
-            start=float(starts[bar]),
-            seconds=float(lengths[bar]),
-            section=form[section_of[bar]],
-            position=bar - edges[section_of[bar]],
-            unit=bar // BARS_PER_UNIT,
-            last=bar == bars - 1,
-            key=keys[bar // BARS_PER_UNIT] if digresses[bar // BARS_PER_UNIT, 1] else home_key,
-            band=bands[bar // BARS_PER_UNIT],
+    starts = np.cumsum(lengths) - lengths
+    plan = []
+    for bar in range(bars):
+        section = bisect_right(edges, bar) - 1
+        unit = digressions[bar // BARS_PER_UNIT]
+        plan.append(
+            Bar(
+                start=float(starts[bar]),
+                seconds=float(lengths[bar]),
+                section=form[section],
+                position=bar - edges[section],
+                unit=bar // BARS_PER_UNIT,
+                last=bar == bars - 1,
+                key=unit.key or home,
+                band=unit.band,
+            )
         )
-        for bar in range(bars)
-    )
+    return tuple(plan)

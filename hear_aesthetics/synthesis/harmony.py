@@ -10,7 +10,7 @@ bad harmony is not heard as missing repetition.
 import numpy as np
 
 from hear_aesthetics.synthesis.form import Bar
-from hear_aesthetics.synthesis.qualities import stream
+from hear_aesthetics.synthesis.qualities import even_draws, stream
 from hear_aesthetics.synthesis.theory import (
     OCTAVE,
     Chord,
@@ -43,7 +43,7 @@ def harmonise(
     for letter in sorted({bar.section for bar in bars}):
         rng = stream(seed, f"harmony {letter}")
         degrees[letter] = progression(rng, LOOP)
-        random[letter], foreign[letter] = rng.random((2, LOOP))
+        random[letter], foreign[letter] = even_draws(rng, LOOP), even_draws(rng, LOOP)
         strangers[letter] = [random_chord(rng) for _ in range(LOOP)]
 
     chords = []
@@ -73,7 +73,7 @@ def voice_chords(
         low: Lowest pitch of the register.
     """
     rng = stream(seed, "voicing")
-    leaps = rng.random(len(chords)) < PARALLEL_LEAP * (1.0 - musicality)
+    leaps = even_draws(rng, len(chords)) < PARALLEL_LEAP * (1.0 - musicality)
     shifts = rng.choice([-9, -7, 7, 9], len(chords))
     high = low + REGISTER_SPAN
     voicings: list[tuple[int, ...]] = []

@@ -6,12 +6,12 @@ every unit is new: nothing returns, neither rhythm nor contour. Wrong notes belo
 return with it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hear_aesthetics.synthesis.form import BARS_PER_UNIT, Bar
-from hear_aesthetics.synthesis.qualities import stream
+from hear_aesthetics.synthesis.qualities import even_draws, stream
 from hear_aesthetics.synthesis.theory import Chord, nearest_pitch
 
 __all__ = ["LeadNote", "Motif", "compose_lead", "hook", "wander"]
@@ -31,6 +31,7 @@ STEPS = (-2, -1, -1, 1, 1, 2)  # of a hook, in scale degrees, before its one lea
 WRONG_NOTE, WILD_LEAP = 0.6, 0.3  # shares at the lowest musicality
 RANGE = (-3, 9)  # degrees above the tonic that the lead may use
 MIN_REST = 0.75  # beats left free at the end of a unit, for the breath
+SYLLABLES = 1000  # different ones; the voice maps them to vowels and consonants
 ORNAMENT = 0.25  # share of a returning hook's units that are varied by one note
 
 
@@ -45,6 +46,7 @@ class Motif:
         wrong: Uniform draws in [0, 1): a note is wrong where its draw is below the share of flaws.
         leaping: The same for leaps.
         shifts: Semitones by which a wrong note misses.
+        syllables: The text: a motif that returns brings its words along.
     """
 
     beats: np.ndarray
@@ -53,6 +55,7 @@ class Motif:
     wrong: np.ndarray
     leaping: np.ndarray
     shifts: np.ndarray
+    syllables: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class LeadNote:
     beat: float
     length: float
     pitch: int
+    syllable: int
     ends_phrase: bool
 
 
@@ -73,9 +77,10 @@ def _motif(lengths: list[float], degrees: np.ndarray, rng: np.random.Generator) 
         onsets,
         np.array(lengths),
         np.clip(degrees, *RANGE),
-        rng.random(count),
-        rng.random(count),
+        even_draws(rng, count),
+        even_draws(rng, count),
         rng.choice([-1, 1, -1, 1, 6], count),
+        rng.integers(SYLLABLES, size=count),
     )
 
 
@@ -119,14 +124,7 @@ def _vary(motif: Motif, answer: bool, ornament: float, rng: np.random.Generator)
         degrees[-2:] += rng.choice([-2, -1, 1, 2], 2)
     if ornament < ORNAMENT:
         degrees[rng.integers(1, len(degrees))] += rng.choice([-1, 1])
-    return Motif(
-        motif.beats,
-        motif.lengths,
-        np.clip(degrees, *RANGE),
-        motif.wrong,
-        motif.leaping,
-        motif.shifts,
-    )
+    return replace(motif, degrees=np.clip(degrees, *RANGE))
 
 
 def _motifs(seed: int, bars: tuple[Bar, ...], memorability: float, beats: int) -> list[Motif]:
@@ -135,11 +133,13 @@ def _motifs(seed: int, bars: tuple[Bar, ...], memorability: float, beats: int) -
         letter: hook(stream(seed, f"hook {letter}"), beats) for letter in {b.section for b in bars}
     }
     rng = stream(seed, "units")
+    starts = bars[::BARS_PER_UNIT]
     motifs = []
-    for bar in bars[::BARS_PER_UNIT]:
-        returns, ornament = rng.random(2)
+    for bar, returns in zip(starts, even_draws(rng, len(starts)), strict=True):
         answer = bar.position // BARS_PER_UNIT % 2 == 1
-        varied = _vary(hooks[bar.section], answer, ornament, stream(seed, f"answer {bar.section}"))
+        varied = _vary(
+            hooks[bar.section], answer, rng.random(), stream(seed, f"answer {bar.section}")
+        )
         fresh = wander(rng, beats)
         motifs.append(varied if returns < memorability else fresh)
     return motifs
@@ -192,5 +192,7 @@ def compose_lead(
             pitch = _pitch(motif, index, bars[bar], chords[bar], octave, musicality)
             last = beat + length >= end
             kept = end - beat if last else length
-            notes.append(LeadNote(unit, float(beat), float(kept), pitch, last))
+            notes.append(
+                LeadNote(unit, float(beat), float(kept), pitch, int(motif.syllables[index]), last)
+            )
     return tuple(notes)

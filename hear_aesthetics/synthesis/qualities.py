@@ -15,6 +15,7 @@ __all__ = [
     "QUALITIES",
     "Generator",
     "Qualities",
+    "even_draws",
     "make_generators",
     "sample_qualities",
     "stream",
@@ -31,6 +32,15 @@ def stream(seed: int, name: str) -> np.random.Generator:
     other aspect of the song with that seed as it was.
     """
     return np.random.default_rng([seed, zlib.crc32(name.encode())])
+
+
+def even_draws(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Returns uniform draws from [0, 1), one from each ``count``-th of it, in random order.
+
+    Compared with a threshold p they give a share of p with hardly any scatter, so that a song of
+    few bars still shows the quality it was given.
+    """
+    return (rng.permutation(count) + rng.random(count)) / count
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,12 @@ import numpy as np
 
 from hear_aesthetics.synthesis import effects
 from hear_aesthetics.synthesis.drums import DRUMS, render_drum
-from hear_aesthetics.synthesis.instruments import INSTRUMENTS, Timbre, render_note, vary
+from hear_aesthetics.synthesis.formants import LEADS, another_singer
+from hear_aesthetics.synthesis.instruments import render_note
+from hear_aesthetics.synthesis.noise import coloured_noise
 from hear_aesthetics.synthesis.qualities import stream
 from hear_aesthetics.synthesis.score import Note, Score
+from hear_aesthetics.synthesis.timbres import INSTRUMENTS, Timbre, vary
 from hear_aesthetics.synthesis.voice import render_lead
 
 __all__ = ["LEVELS", "render", "render_layers"]
@@ -78,8 +81,9 @@ def _render_leads(
     """Renders each passage of one lead on its own and joins them."""
     joined = np.zeros(samples, np.float32)
     rng = stream(score.seed, "lead")
+    singers = {name: another_singer(timbre, rng) for name, timbre in LEADS.items()}
     gain = np.float32(LEVELS["lead"] * 10 ** (score.production.lead_db / 20))
-    for _, group in groupby(notes, key=lambda note: note.instrument):
+    for name, group in groupby(notes, key=lambda note: note.instrument):
         passage = list(group)
         start = round(max(0.0, passage[0].onset - BREATH_ROOM) * sample_rate)
         end = max(note.onset + note.seconds for note in passage) + LEAD_TAIL
@@ -87,7 +91,7 @@ def _render_leads(
         if length <= 0:
             continue
         shifted = [note.moved(-start / sample_rate) for note in passage]
-        rendered = render_lead(shifted, length, score.performance, sample_rate, rng)
+        rendered = render_lead(singers[name], shifted, length, score.performance, sample_rate, rng)
         joined[start : start + length] += gain * rendered
     return joined
 
@@ -122,9 +126,7 @@ def render(score: Score, sample_rate: int = 24_000) -> np.ndarray:
     room = stream(score.seed, "room")
     mix = effects.reverb(mix, production.reverb_seconds, production.wet, sample_rate, room)
     noise_db = effects.rms_db(mix) + production.noise_db
-    noise = effects.coloured_noise(
-        len(mix), NOISE_EXPONENT, sample_rate, stream(score.seed, "noise")
-    )
+    noise = coloured_noise(len(mix), NOISE_EXPONENT, sample_rate, stream(score.seed, "noise"))
     mix += np.float32(10 ** (noise_db / 20)) * noise
     target = effects.Brightness(production.centroid_hz, production.crossing_rate)
     return effects.normalise(effects.equalise(mix, target, sample_rate), production.rms_db)

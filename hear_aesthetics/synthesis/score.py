@@ -15,7 +15,10 @@ __all__ = ["ChordSpan", "KeySpan", "Note", "Performance", "Production", "Score",
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One note or drum hit; ``layer`` is the role it plays (lead, chords, bass, ...)."""
+    """One note or drum hit.
+
+    ``layer`` is the role it plays (lead, chords, bass, ...); equal syllables are sung alike.
+    """
 
     onset: float
     seconds: float
@@ -23,6 +26,7 @@ class Note:
     velocity: float
     instrument: str
     layer: str
+    syllable: int = 0
 
     def moved(self, seconds: float) -> "Note":
         """Returns the same note ``seconds`` later."""
