@@ -6,7 +6,18 @@ package needs torch, safetensors and huggingface_hub only, and knows nothing of 
 
 from heads.aesthetic import AestheticHead, AestheticHeadConfig
 from heads.cmixup import CMixupSampler, mix, mix_factor
+from heads.distribution import (
+    bin_centers,
+    expected_score,
+    gaussian_target,
+    kl_loss,
+    one_hot_target,
+    score_deviation,
+    score_interval,
+)
+from heads.dual_branch import DualBranchConfig, DualBranchHead
 from heads.losses import hybrid_loss, list_mle
+from heads.ordinal import MonotonicOrdinalHead, coral_loss, expected_rank, rank_probabilities
 from heads.pooling import MQMHASTP, AttentivePooling
 from heads.scale import SONGBENCH_DIMENSIONS, SONGEVAL_DIMENSIONS
 from heads.songeval_baseline import SongEvalBaselineConfig, SongEvalBaselineHead
@@ -19,10 +30,23 @@ __all__ = [
     "AestheticHeadConfig",
     "AttentivePooling",
     "CMixupSampler",
+    "DualBranchConfig",
+    "DualBranchHead",
+    "MonotonicOrdinalHead",
     "SongEvalBaselineConfig",
     "SongEvalBaselineHead",
+    "bin_centers",
+    "coral_loss",
+    "expected_rank",
+    "expected_score",
+    "gaussian_target",
     "hybrid_loss",
+    "kl_loss",
     "list_mle",
     "mix",
     "mix_factor",
+    "one_hot_target",
+    "rank_probabilities",
+    "score_deviation",
+    "score_interval",
 ]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from heads.attention import MultiHeadAttention
 from heads.checkpoint import PretrainedHead, Shapes
 from heads.keys import Slot, attention_slots, count_numbered, layer_slots
-from heads.masks import active_padding, check_sequence
+from heads.masks import active_padding, check_sequence, zero_padding
 from heads.pooling import MQMHASTP
 from heads.scale import ScoreScale, bounded_score, songeval_dimensions
 
@@ -185,13 +185,12 @@ class AestheticHead(PretrainedHead):
         need = f"at least {self.min_frames} frames of audio"
         if features.shape[1] < self.min_frames:
             raise ValueError(f"features: {features.shape[1]} frames, need {need}")
+        features = zero_padding(features, padding_mask)
         if padding_mask is not None:
             padding_mask = self.downsampling.windows(padding_mask).any(dim=2)
         padding_mask = active_padding(padding_mask, need=need)
 
         hidden = self.downsampling(self.projection_norm(self.projection(features)))
-        if padding_mask is not None:  # attention weight 0 does not silence a NaN
-            hidden = hidden.masked_fill(padding_mask[..., None], 0.0)
         hidden = self.ffn(hidden)
         for attention in self.attention:
             normed = self.attention_norm(hidden)

@@ -7,7 +7,7 @@ stands for "nothing is padded", so that attention over whole songs never builds 
 import torch
 from torch import Tensor
 
-__all__ = ["active_padding", "check_sequence"]
+__all__ = ["active_padding", "check_sequence", "zero_padding"]
 
 
 def check_sequence(
@@ -62,3 +62,13 @@ def active_padding(padding_mask: Tensor | None, *, need: str) -> Tensor | None:
     if empty:
         raise ValueError(f"padding_mask leaves nothing of item(s) {empty}: each needs {need}")
     return padding_mask
+
+
+def zero_padding(sequence: Tensor, padding_mask: Tensor | None) -> Tensor:
+    """Return the sequence with 0 at padded frames: no weight or gradient of 0 silences a NaN.
+
+    Shape:
+        - sequence, output: ``(batch, frames, dim)``
+        - padding_mask: ``(batch, frames)``
+    """
+    return sequence if padding_mask is None else sequence.masked_fill(padding_mask[..., None], 0.0)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from heads.keys import Slot
+from heads.masks import zero_padding
 
 __all__ = ["MQMHASTP", "AttentivePooling"]
 
@@ -106,8 +107,7 @@ class MQMHASTP(nn.Module):
 
     def forward(self, x: Tensor, padding_mask: Tensor | None = None) -> Tensor:
         """Pool the valid frames of each item."""
-        if padding_mask is not None:  # weight 0 does not silence a NaN
-            x = x.masked_fill(padding_mask[..., None], 0.0)
+        x = zero_padding(x, padding_mask)
         weights = self.weights(x, padding_mask)
         frames = _precise(self._split(x))
         weighted = weights * frames
@@ -166,8 +166,7 @@ class AttentivePooling(nn.Module):
 
     def forward(self, x: Tensor, padding_mask: Tensor | None = None) -> Tensor:
         """Pool the valid frames of each item."""
-        if padding_mask is not None:
-            x = x.masked_fill(padding_mask[..., None], 0.0)
+        x = zero_padding(x, padding_mask)
         weights = self.weights(x, padding_mask).to(x.dtype)
         return (weights[:, None] @ x).squeeze(1)
 

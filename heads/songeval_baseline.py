@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from heads.attention import MultiHeadAttention
 from heads.checkpoint import PretrainedHead, Shapes
 from heads.keys import Slot, attention_slots, count_numbered, layer_slots
-from heads.masks import active_padding, check_sequence
+from heads.masks import active_padding, check_sequence, zero_padding
 from heads.scale import SONGBENCH_DIMENSIONS, ScoreScale, bounded_score, songeval_dimensions
 
 __all__ = ["SongEvalBaselineConfig", "SongEvalBaselineHead"]
@@ -86,10 +86,8 @@ class SongEvalBaselineHead(PretrainedHead):
         if features.shape[1] == 0:
             raise ValueError(f"features: no frames, need {need}")
         padding_mask = active_padding(padding_mask, need=need)
-        if padding_mask is not None:
-            features = features.masked_fill(padding_mask[..., None], 0.0)
 
-        hidden = self.ffn(features)
+        hidden = self.ffn(zero_padding(features, padding_mask))
         attended = hidden
         for attention in self.attention:
             attended = attention(attended, padding_mask=padding_mask)

@@ -175,9 +175,12 @@ def test_the_range_comes_from_the_configuration():
     assert head(torch.randn(2, 6, 8)).tolist() == [[50.0], [50.0]]
 
 
-def test_every_weight_learns(tiny_head):
+def test_every_weight_learns_whatever_the_padding_holds(tiny_head):
     tiny_head.train()
-    hybrid_loss(tiny_head(torch.randn(4, 12, 24)), torch.rand(4, 5) * 4 + 1, 0.15).backward()
+    features, padding_mask = torch.randn(4, 14, 24), mask_of([14, 13, 12, 5], 14)
+    features[padding_mask] = torch.nan
+    preds = tiny_head(features, padding_mask)
+    hybrid_loss(preds, torch.rand(4, 5) * 4 + 1, rank_weight=0.15).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in tiny_head.parameters())
 
 
