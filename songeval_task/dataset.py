@@ -1,0 +1,181 @@
+"""The SongEval folder: songs, their ratings, and what is wrong with a copy of it.
+
+Layout: ``mp3/*.mp3`` and ``metadata.jsonl``, one row per song: ``file_name`` and ``annotation``, a
+list of raters, each a dictionary of numbers. A song's label is the mean over its raters, dimension
+by dimension. ``system`` (optional) names the generator that made the song.
+
+Nothing is repaired in silence: every row that cannot be used becomes a :class:`Problem` with its
+place and remedy, and the songs that can be used remain.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hear_aesthetics.errors import InputError
+from songeval_task.dimensions import DIMENSIONS
+
+__all__ = ["Problem", "Song", "SongEval", "read_songeval", "same_audio"]
+
+METADATA = "metadata.jsonl"
+AUDIO_FOLDER = "mp3"
+
+
+@dataclass(frozen=True)
+class Song:
+    """One rated song.
+
+    Attributes:
+        name: Path relative to the data set's folder, such as ``"mp3/12.mp3"``; the song's id.
+        labels: Mean rating per dimension, in the order of ``DIMENSIONS``.
+        raters: How many listeners rated it.
+        system: The generator that made it; empty where that is not known.
+    """
+
+    name: str
+    labels: tuple[float, ...]
+    raters: int
+    system: str = ""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something in the data set that cannot be used.
+
+    Attributes:
+        kind: What sort: ``"unrated"``, ``"missing audio"``, ``"bad row"``, ``"no row"`` ...
+        message: One line: where, what, and the remedy.
+    """
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True)
+class SongEval:
+    """What is on disk.
+
+    Attributes:
+        root: The folder.
+        songs: Those that can be used, in the order of the metadata.
+        problems: What cannot, in the order found.
+    """
+
+    root: Path
+    songs: tuple[Song, ...]
+    problems: tuple[Problem, ...]
+
+    def path(self, song: Song) -> Path:
+        """The song's audio file."""
+        return self.root / song.name
+
+
+def read_songeval(root: str | Path) -> SongEval:
+    """The songs of a SongEval folder and everything that is wrong with it.
+
+    Raises:
+        InputError: If the folder or its ``metadata.jsonl`` is missing, or no song can be used.
+    """
+    root = Path(root)
+    metadata = root / METADATA
+    if not metadata.is_file():
+        raise InputError(f"{metadata}: not there; a SongEval folder has mp3/ and {METADATA}")
+    songs: dict[str, Song] = {}
+    problems: list[Problem] = []
+    seen: set[str] = set()
+    for place, row in _rows(metadata, problems):
+        found = _song(place, row, root)
+        name = found.name if isinstance(found, Song) else str(row.get("file_name"))
+        if name in seen:
+            problems.append(Problem("duplicate id", f"{place}: {name} again; keep one row of it"))
+            continue
+        seen.add(name)
+        if isinstance(found, Song):
+            songs[name] = found
+        else:
+            problems.append(found)
+    problems += _audio_without_rows(root, seen)
+    if not songs:
+        first = f"; first: {problems[0].message}" if problems else ""
+        raise InputError(f"{metadata}: no usable song in it{first}")
+    return SongEval(root, tuple(songs.values()), tuple(problems))
+
+
+def same_audio(paths: Iterable[Path]) -> tuple[dict[Path, str], list[list[Path]]]:
+    """SHA-256 of each file, and the groups of files with equal content."""
+    hashes = {path: _sha256(path) for path in paths}
+    groups: dict[str, list[Path]] = {}
+    for path, digest in hashes.items():
+        groups.setdefault(digest, []).append(path)
+    return hashes, [group for group in groups.values() if len(group) > 1]
+
+
+def _rows(metadata: Path, problems: list[Problem]) -> Iterator[tuple[str, dict[str, Any]]]:
+    with metadata.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            place = f"{METADATA}:{number}"
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                problems.append(Problem("bad row", f"{place}: not JSON ({error}); correct the row"))
+                continue
+            if isinstance(row, dict):
+                yield place, row
+            else:
+                problems.append(Problem("bad row", f"{place}: not a JSON object; correct the row"))
+
+
+def _song(place: str, row: Mapping[str, Any], root: Path) -> Song | Problem:
+    name = row.get("file_name")
+    if not isinstance(name, str) or not name:
+        return Problem("bad row", f"{place}: no file_name; name the song's file")
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        return Problem("bad row", f"{place}: {name} leads out of the folder; use mp3/<file>")
+    annotation = row.get("annotation") or []
+    if not annotation:
+        return Problem("unrated", f"{place}: {name} has no annotation; it is left out")
+    try:
+        labels = _mean_over_raters(annotation)
+    except ValueError as error:
+        return Problem("bad rating", f"{place}: {name}: {error}")
+    if not (root / name).is_file():
+        return Problem("missing audio", f"{place}: {name} is not there; copy it or drop its row")
+    return Song(name, labels, len(annotation), str(row.get("system") or ""))
+
+
+def _mean_over_raters(annotation: Any) -> tuple[float, ...]:
+    """Raises ValueError with the rater and dimension that do not fit."""
+    if not isinstance(annotation, list):
+        raise ValueError("annotation is no list of raters; correct the row")
+    sums = [0.0] * len(DIMENSIONS)
+    for number, rater in enumerate(annotation, start=1):
+        for index, dimension in enumerate(DIMENSIONS):
+            value = rater.get(dimension.name) if isinstance(rater, dict) else None
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise ValueError(f"rater {number} has no number for {dimension.name}; drop it")
+            if not (math.isfinite(value) and dimension.low <= value <= dimension.high):
+                scale = f"{dimension.low:g} to {dimension.high:g}"
+                raise ValueError(f"rater {number}: {dimension.name} {value:g} is outside {scale}")
+            sums[index] += value
+    return tuple(total / len(annotation) for total in sums)
+
+
+def _audio_without_rows(root: Path, named: set[str]) -> list[Problem]:
+    present = sorted((root / AUDIO_FOLDER).glob("*.mp3"))
+    extra = [path.relative_to(root).as_posix() for path in present]
+    return [
+        Problem("no row", f"{name}: no row in {METADATA}; it is left out")
+        for name in extra
+        if name not in named
+    ]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,87 @@
+"""Which songs train, select and test a model.
+
+The official validation songs are what is reported (``test`` here). A model is selected on an inner
+split of the others, drawn so that both parts have the same spread of scores; nothing is ever
+selected on the songs that are reported.
+"""
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from hear_aesthetics.errors import InputError
+from songeval_task.dataset import Song
+
+__all__ = ["SPLITS", "inner_split", "read_ids", "split_songs"]
+
+SPLITS = ("train", "inner", "test")
+TIMEOUT_SECONDS = 30
+
+
+def read_ids(source: str | Path) -> list[str]:
+    """Song names of a list, one ``mp3/N.mp3`` per line, from a file or a URL.
+
+    Raises:
+        InputError: If the list cannot be read, is empty, or names a song twice.
+    """
+    try:
+        if str(source).startswith(("http://", "https://")):
+            with urllib.request.urlopen(str(source), timeout=TIMEOUT_SECONDS) as reply:
+                text = reply.read().decode("utf-8")
+        else:
+            text = Path(source).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError, urllib.error.URLError) as error:
+        raise InputError(f"{source}: the list of song names cannot be read ({error})") from error
+    names = [line.strip() for line in text.splitlines() if line.strip()]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if not names or twice:
+        wrong = f"names {', '.join(twice[:3])} twice" if twice else "is empty"
+        raise InputError(f"{source}: the list of song names {wrong}; one mp3/N.mp3 per line")
+    return names
+
+
+def inner_split(songs: Sequence[Song], fraction: float, seed: int) -> set[str]:
+    """Names of the songs that select a model, about ``fraction`` of ``songs``.
+
+    Songs are sorted by their mean score and cut into as many runs of neighbours as songs are
+    wanted; one song of each run is drawn. So the held-out scores are spread like the others'.
+
+    Raises:
+        ValueError: If the fraction leaves one of the two parts empty.
+    """
+    wanted = round(len(songs) * fraction)
+    if not 0 < wanted < len(songs):
+        raise ValueError(
+            f"an inner split of {fraction:g} of {len(songs)} songs leaves a part empty"
+        )
+    ranked = sorted(songs, key=lambda song: (sum(song.labels), song.name))
+    runs = np.array_split(np.arange(len(ranked)), wanted)
+    generator = np.random.default_rng(seed)
+    return {ranked[generator.choice(run)].name for run in runs}
+
+
+def split_songs(
+    songs: Sequence[Song], test_names: Iterable[str], *, fraction: float = 0.1, seed: int = 0
+) -> dict[str, str]:
+    """Song name -> ``"train"``, ``"inner"`` or ``"test"``.
+
+    Raises:
+        InputError: If a test song is not in the data set.
+        ValueError: If a part would be empty.
+    """
+    test = set(test_names)
+    unknown = sorted(test - {song.name for song in songs})
+    if unknown:
+        raise InputError(
+            f"{len(unknown)} validation songs are not among the rated ones, such as {unknown[0]}; "
+            "complete the data set or the list"
+        )
+    rest = [song for song in songs if song.name not in test]
+    inner = inner_split(rest, fraction, seed)
+    return {
+        song.name: "test" if song.name in test else "inner" if song.name in inner else "train"
+        for song in songs
+    }

@@ -1,0 +1,88 @@
+import json
+
+import pytest
+
+from hear_aesthetics.errors import InputError
+from songeval_task.dataset import read_songeval, same_audio
+from songeval_task.dimensions import DIMENSIONS
+
+NAMES = [dimension.name for dimension in DIMENSIONS]
+
+
+def rating(*values):
+    return dict(zip(NAMES, values, strict=True))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three songs with audio; ``write`` replaces the metadata."""
+    (tmp_path / "mp3").mkdir()
+    for number in (1, 2, 3):
+        (tmp_path / f"mp3/{number}.mp3").write_bytes(b"audio %d" % number)
+
+    def write(*rows):
+        lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
+        (tmp_path / "metadata.jsonl").write_text("\n".join(lines))
+        return tmp_path
+
+    return write
+
+
+def row(number, *annotation, **extra):
+    return {"file_name": f"mp3/{number}.mp3", "annotation": list(annotation), **extra}
+
+
+def test_labels_are_means_over_raters_in_the_fixed_order(folder):
+    first, second = rating(1, 2, 3, 4, 5), rating(2.0, 2.5, 3, 5, 5)
+    reordered = dict(reversed(second.items()))
+    songs = read_songeval(folder(row(1, first, reordered, system="S1"))).songs
+    assert songs[0].labels == (1.5, 2.25, 3.0, 4.5, 5.0)
+    assert (songs[0].raters, songs[0].system) == (2, "S1")
+
+
+GOOD = rating(3, 3, 3, 3, 3)
+MISSING = dict.fromkeys(NAMES[:-1], 3)
+BAD_ROWS = [
+    (row(2), "unrated", "metadata.jsonl:2: mp3/2.mp3 has no annotation"),
+    (row(9, GOOD), "missing audio", "mp3/9.mp3 is not there"),
+    (row(2, GOOD, MISSING), "bad rating", "rater 2 has no number for Naturalness"),
+    (row(2, GOOD, GOOD | {"Clarity": 5.5}), "bad rating", "Clarity 5.5 is outside 1 to 5"),
+    (row(2, GOOD | {"Clarity": True}), "bad rating", "no number for Clarity"),
+    (row(1, GOOD), "duplicate id", "mp3/1.mp3 again"),
+    ({"annotation": [GOOD]}, "bad row", "no file_name"),
+    ({"file_name": "../x.mp3", "annotation": [GOOD]}, "bad row", "leads out"),
+    ("{not json", "bad row", "not JSON"),
+    ("[1]", "bad row", "not a JSON object"),
+]
+
+
+@pytest.mark.parametrize(("bad", "kind", "message"), BAD_ROWS)
+def test_a_bad_row_is_a_problem_and_costs_no_other_song(folder, bad, kind, message):
+    data = read_songeval(folder(row(1, GOOD), bad, row(3, GOOD)))
+    assert [song.name for song in data.songs] == ["mp3/1.mp3", "mp3/3.mp3"]
+    problem = next(problem for problem in data.problems if problem.kind == kind)
+    assert message in problem.message
+    assert "\n" not in problem.message
+
+
+def test_audio_without_a_row_is_named(folder):
+    data = read_songeval(folder(row(1, GOOD), row(2, GOOD)))
+    assert [(problem.kind, problem.message.split(":")[0]) for problem in data.problems] == [
+        ("no row", "mp3/3.mp3")
+    ]
+
+
+def test_a_folder_without_metadata_or_songs_is_an_error(folder, tmp_path):
+    with pytest.raises(InputError, match=r"metadata\.jsonl: not there"):
+        read_songeval(tmp_path)
+    with pytest.raises(InputError, match=r"no usable song .* mp3/1\.mp3 has no annotation"):
+        read_songeval(folder(row(1)))
+
+
+def test_equal_audio_is_found_by_content(tmp_path):
+    paths = [tmp_path / name for name in "abc"]
+    for path, content in zip(paths, (b"x", b"y", b"x"), strict=True):
+        path.write_bytes(content)
+    hashes, groups = same_audio(paths)
+    assert groups == [[paths[0], paths[2]]]
+    assert len(hashes[paths[1]]) == 64
