@@ -1,0 +1,227 @@
+"""Pictures of songs: the log-mel spectrogram above, the self-similarity of the embeddings below.
+
+Figures are made without pyplot: they need no display and leave the caller's figures and settings
+alone.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from hear_aesthetics.frontend import LogMel
+from hear_aesthetics.spec import N_MELS, SAMPLE_RATE
+
+__all__ = ["Section", "draw_song", "self_similarity"]
+
+DPI = 150
+# Inches. The similarity matrix is square; the spectrogram above it has the same width.
+WIDTH, LEFT, SQUARE, BOTTOM = 9.0, 1.1, 6.75, 0.7
+MEL, HEADER = 2.6, 0.95
+STRIP, GAP = 0.2, 0.06  # strips that name the sections, and the air around them
+BAR, BAR_GAP = 0.14, 0.12  # colour bars
+LABEL = (-0.115, 0.5)  # of the vertical axes, in units of the panel: both in one line
+
+INK, QUIET = "#1d2430", "#667085"
+HUES = ("#2f5d8a", "#c8642b", "#3f8f73", "#8a5a9e", "#b08a2e", "#5d6b7a")
+LIKENESS = LinearSegmentedColormap.from_list(
+    "likeness", ("#0f2747", "#2f6aa8", "#9dc3e0", "#f6f3ee", "#f2b98a", "#c8642b", "#641e0b")
+)
+TICKS_HZ = (100, 300, 600, 1000, 2000, 4000, 8000)
+LIKENESS_TICKS = (-1.0, -0.5, 0.0, 0.5, 1.0)
+MEL_TICKS = (-75.0, -50.0, -25.0, 0.0)  # dB; the first is the darkest shown
+MEL_COLUMNS = 3000  # more would not be seen
+CELLS = 1500  # rows of a similarity matrix; more would not be seen
+SMOOTHING = 5  # embeddings averaged before they are compared: 0.2 s, about a note
+
+
+class Section(Protocol):
+    """A named stretch of a song in seconds; equal names share a colour."""
+
+    @property
+    def name(self) -> str:
+        """Short, such as a letter."""
+
+    @property
+    def start(self) -> float:
+        """Seconds."""
+
+    @property
+    def end(self) -> float:
+        """Seconds."""
+
+
+def self_similarity(embeddings: np.ndarray, smoothing: int = SMOOTHING) -> np.ndarray:
+    """How alike two moments are: the cosine between embeddings less the song's mean embedding.
+
+    Without centring all cosines of a song lie near 1: what its moments share hides how they differ.
+
+    Args:
+        embeddings: One per frame.
+        smoothing: Frames in the running mean before the comparison.
+
+    Shape:
+        - embeddings: ``(frames, dim)``
+        - output: ``(cells, cells)`` in [-1, 1], cells = frames, or fewer where frames are averaged
+    """
+    centred = embeddings - embeddings.mean(axis=0)
+    step = -(-len(centred) // CELLS)
+    reach = max(smoothing, step)
+    sums = np.cumsum(np.pad(centred.astype(np.float64), ((1, 0), (0, 0))), axis=0)
+    middle = np.arange(step // 2, len(centred), step)
+    first = np.maximum(middle - reach // 2, 0)
+    last = np.minimum(middle - reach // 2 + reach, len(centred))
+    means = (sums[last] - sums[first]) / (last - first)[:, None]
+    means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
+    return np.clip(means @ means.T, -1.0, 1.0)
+
+
+def draw_song(
+    path: Path,
+    waveform: np.ndarray,
+    embeddings: np.ndarray,
+    *,
+    title: str,
+    subtitle: str = "",
+    sections: Sequence[Section] = (),
+) -> None:
+    """Write a PNG of a song: log-mel above, self-similarity below, on one time axis.
+
+    Args:
+        path: The file.
+        waveform: Mono at 24 kHz.
+        embeddings: Timestamp embeddings, evenly spaced over the waveform.
+        title: Large, above the picture.
+        subtitle: Small, below the title.
+        sections: Marked in both panels if there are any.
+
+    Shape:
+        - waveform: ``(samples,)``; embeddings: ``(frames, dim)``
+    """
+    seconds = len(waveform) / SAMPLE_RATE
+    colour = _colours(sections)
+    mel_bottom = BOTTOM + SQUARE + (STRIP + 2 * GAP if sections else 2 * GAP)
+    figure = _figure(mel_bottom + MEL + HEADER, title, subtitle)
+    square = _panel(figure, LEFT, BOTTOM, SQUARE, SQUARE)
+    _draw_likeness(figure, square, self_similarity(embeddings), seconds)
+    mel = _panel(figure, LEFT, mel_bottom, SQUARE, MEL, sharex=square)
+    _draw_mel(figure, mel, waveform, seconds)
+    if sections:
+        above = _panel(figure, LEFT, BOTTOM + SQUARE + GAP, SQUARE, STRIP, sharex=square)
+        _draw_strip(above, sections, colour)
+        beside = _panel(figure, LEFT - GAP - STRIP, BOTTOM, STRIP, SQUARE, sharey=square)
+        _draw_strip(beside, sections, colour, upright=True)
+        square.tick_params(axis="y", length=0, pad=72 * (STRIP + 2 * GAP))
+    for section in sections[1:]:
+        mel.axvline(section.start, color="white", lw=0.9, ls=(0, (4, 3)), alpha=0.75)
+        square.axvline(section.start, color=INK, lw=0.6, alpha=0.55)
+        square.axhline(section.start, color=INK, lw=0.6, alpha=0.55)
+    figure.savefig(path, format="png", metadata={"Software": "hear-aesthetics"})
+
+
+def _figure(height: float, title: str, subtitle: str) -> Figure:
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    left = LEFT / WIDTH
+    figure.text(left, 1 - 0.48 / height, title, size=17, weight="bold", color=INK)
+    figure.text(left, 1 - 0.77 / height, subtitle, size=10.5, color=QUIET)
+    return figure
+
+
+def _panel(
+    figure: Figure, left: float, bottom: float, width: float, height: float, **shared: Any
+) -> Axes:
+    """Axes placed in inches from the lower left corner."""
+    across, up = figure.get_size_inches()
+    axes = figure.add_axes((left / across, bottom / up, width / across, height / up), **shared)
+    axes.tick_params(color=QUIET, labelcolor=INK, labelsize=10, length=3, width=0.8)
+    for spine in axes.spines.values():
+        spine.set(color=QUIET, linewidth=0.8)
+    return axes
+
+
+def _draw_likeness(figure: Figure, axes: Axes, likeness: np.ndarray, seconds: float) -> None:
+    """The matrix with time running right and down."""
+    image = axes.imshow(
+        likeness,
+        cmap=LIKENESS,
+        vmin=-1,
+        vmax=1,
+        extent=(0, seconds, seconds, 0),
+        aspect="auto",
+        interpolation="antialiased",
+    )
+    axes.set_xlabel("time (s)", size=11, color=INK)
+    axes.set_ylabel("time (s)", size=11, color=INK)
+    axes.yaxis.set_label_coords(*LABEL)
+    _draw_bar(figure, image, axes, "cosine of the embeddings, less their mean", LIKENESS_TICKS)
+
+
+def _draw_mel(figure: Figure, axes: Axes, waveform: np.ndarray, seconds: float) -> None:
+    with torch.no_grad():
+        mel = LogMel()(torch.from_numpy(waveform)[None])[0].numpy()
+    mel = mel[:, :: -(-mel.shape[1] // MEL_COLUMNS)]
+    mel = mel - mel.max()
+    image = axes.imshow(
+        mel,
+        cmap="magma",
+        vmin=MEL_TICKS[0],
+        vmax=0,
+        origin="lower",
+        extent=(0, seconds, -0.5, N_MELS - 0.5),
+        aspect="auto",
+        interpolation="antialiased",
+    )
+    axes.tick_params(axis="x", length=0, labelbottom=False)
+    axes.set_yticks([_band(hertz) for hertz in TICKS_HZ])
+    axes.set_yticklabels([f"{hertz:,}" for hertz in TICKS_HZ])
+    axes.set_ylabel("frequency (Hz, mel scale)", size=11, color=INK)
+    axes.yaxis.set_label_coords(*LABEL)
+    _draw_bar(figure, image, axes, "level (dB re loudest)", MEL_TICKS)
+
+
+def _band(hertz: float) -> float:
+    """Position of a frequency between the centres of the mel bands (HTK scale)."""
+    mels = np.log10(1 + np.array([hertz, SAMPLE_RATE / 2]) / 700)
+    return float(mels[0] / mels[1] * (N_MELS + 1) - 1)
+
+
+def _draw_bar(figure: Figure, image: Any, axes: Axes, label: str, ticks: Sequence[float]) -> None:
+    """The image's colour scale, to the right of its axes."""
+    bottom, height = np.array(axes.get_position().bounds)[[1, 3]] * figure.get_figheight()
+    panel = _panel(figure, LEFT + SQUARE + BAR_GAP, bottom, BAR, height)
+    bar = figure.colorbar(image, cax=panel, ticks=ticks)
+    bar.set_label(label, size=11, color=INK)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+
+
+def _draw_strip(
+    axes: Axes, sections: Sequence[Section], colour: dict[str, str], *, upright: bool = False
+) -> None:
+    """A block with its name per section, along the time axis."""
+    for section in sections:
+        draw = axes.axhspan if upright else axes.axvspan
+        draw(section.start, section.end, color=colour[section.name], lw=0)
+        along, across = (section.start + section.end) / 2, 0.5
+        axes.text(
+            *((across, along) if upright else (along, across)),
+            section.name,
+            transform=axes.get_yaxis_transform() if upright else axes.get_xaxis_transform(),
+            ha="center",
+            va="center_baseline",
+            size=10,
+            weight="bold",
+            color="white",
+        )
+    axes.set_axis_off()
+
+
+def _colours(sections: Sequence[Section]) -> dict[str, str]:
+    names = dict.fromkeys(section.name for section in sections)
+    return {name: HUES[index % len(HUES)] for index, name in enumerate(names)}
