@@ -1,0 +1,259 @@
+"""What the commands are asked to work on: files, folders, globs, lists, JSON rows, standard input.
+
+============== ==================================================================================
+argument       inputs
+============== ==================================================================================
+file           itself, whatever its extension
+folder         the audio files in it and below, by extension, sorted; hidden ones are skipped
+glob           the audio files it matches, and those in folders it matches; ``**`` crosses folders
+``LIST.txt``   a path per line; blank lines and lines that begin with ``#`` are skipped
+``ROWS.jsonl`` an object per line: ``path``, ``start_time``, ``end_time`` (seconds), ``prompt``
+``-``          standard input: lines as in a list, and rows where a line begins with ``{``
+============== ==================================================================================
+
+Paths in a list are relative to the list's folder, or else to the working directory. A row that is
+of no use becomes a ``BadInput``, and the others go on. The same span of the same file counts once.
+
+Every input has a ``key``, the name of what is made of it: its path relative to its root, with
+``/start-end`` behind it for a span. The root is the folder that was named, the part of a glob
+before its first wildcard, or the folder of the file or list. A path outside its root is keyed by
+its name alone. If two files would share a key, all keys of the run are relative to the deepest
+folder that holds all inputs. So keys are unique, and stay inside the folder they are put in.
+"""
+
+import glob
+import io
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hear_aesthetics.decoding import AUDIO_EXTENSIONS
+from hear_aesthetics.errors import InputError
+from hear_aesthetics.rows import Row, parse_object
+
+__all__ = ["BadInput", "Input", "Inputs", "collect_inputs"]
+
+
+@dataclass(frozen=True)
+class Input:
+    """An audio file, or a span of it.
+
+    Attributes:
+        path: The file.
+        key: Unique relative POSIX path for what is made of it.
+        start: Beginning of the span in seconds; None is that of the file.
+        end: End of the span in seconds; None is that of the file.
+        prompt: The text that the audio answers to, if one was given.
+        source: Where it was named: the argument, or list and line (``songs.jsonl:3``).
+    """
+
+    path: Path
+    key: str
+    start: float | None = None
+    end: float | None = None
+    prompt: str | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class BadInput:
+    """An argument or row that is of no use.
+
+    Attributes:
+        path: What it names; "" if not even that can be told.
+        source: Where: the argument, or list and line.
+        message: One line: where, what, and the remedy.
+    """
+
+    path: str
+    source: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All inputs of a command, in the order given, and what was wrong with the rest."""
+
+    inputs: list[Input]
+    errors: list[BadInput]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """An input without its key, which depends on the others."""
+
+    input: Input
+    root: Path
+
+
+def collect_inputs(
+    arguments: Sequence[str], *, prompt: str | None = None, stdin: Iterable[str] | None = None
+) -> Inputs:
+    """The inputs that the arguments of a command name.
+
+    Args:
+        arguments: Files, folders, globs, ``.txt`` and ``.jsonl`` lists, ``-``.
+        prompt: For inputs that come without one.
+        stdin: Lines that ``-`` reads; by default the standard input.
+    """
+    found: dict[tuple[str, float | None, float | None], _Found] = {}
+    errors: list[BadInput] = []
+    for item in _expand_all(arguments, stdin):
+        if isinstance(item, BadInput):
+            errors.append(item)
+            continue
+        new = replace(item.input, prompt=item.input.prompt or prompt)
+        identity = (_absolute(new.path), new.start, new.end)
+        old = found.setdefault(identity, _Found(new, item.root)).input
+        if old.prompt != new.prompt:
+            message = f"{new.source}: {new.path} has another prompt in {old.source}; keep one"
+            errors.append(BadInput(str(new.path), new.source, message))
+    return Inputs(_with_keys(list(found.values())), errors)
+
+
+# Arguments
+
+
+def _expand_all(
+    arguments: Sequence[str], stdin: Iterable[str] | None
+) -> Iterator[_Found | BadInput]:
+    for argument in arguments:
+        item = None
+        for item in _expand(argument, stdin):
+            yield item
+        if item is None:
+            yield BadInput(argument, argument, f"{argument}: names no audio file; check it")
+
+
+def _expand(argument: str, stdin: Iterable[str] | None) -> Iterator[_Found | BadInput]:
+    path = Path(argument)
+    if argument == "-":
+        yield from _from_lines(_standard_input() if stdin is None else stdin, "stdin", Path())
+    elif _is(Path.is_dir, path):
+        yield from _from_folder(path, path, argument)
+    elif _is(Path.is_file, path) and path.suffix.lower() in (".txt", ".jsonl"):
+        yield from _from_list(path)
+    elif _is(Path.exists, path):
+        yield _Found(Input(path, "", source=argument), path.parent)
+    elif glob.has_magic(argument):
+        yield from _from_glob(argument)
+    else:
+        yield BadInput(argument, argument, f"{argument}: no such file or folder; check the name")
+
+
+def _from_folder(folder: Path, root: Path, source: str) -> Iterator[_Found | BadInput]:
+    """The audio files below a folder, links followed, each folder entered once."""
+    unreadable: list[OSError] = []
+    entered: set[str] = set()
+    files: list[Path] = []
+    for place, folders, names in os.walk(folder, onerror=unreadable.append, followlinks=True):
+        real = os.path.realpath(place)
+        folders[:] = [] if real in entered else sorted(n for n in folders if n[0] != ".")
+        if real not in entered:
+            files += [Path(place, name) for name in names if _is_audio_name(name)]
+        entered.add(real)
+    for error in unreadable:
+        message = f"{error.filename}: cannot be listed ({error.strerror}); check its permissions"
+        yield BadInput(str(error.filename), source, message)
+    for path in sorted(files):
+        yield _Found(Input(path, "", source=source), root)
+
+
+def _from_glob(pattern: str) -> Iterator[_Found | BadInput]:
+    parts = Path(pattern).parts
+    fixed = next(i for i, part in enumerate(parts) if glob.has_magic(part))
+    root = Path(*parts[:fixed])
+    for match in sorted(map(Path, glob.glob(pattern, recursive=True))):  # noqa: PTH207 - "**/"
+        if match.is_dir():
+            yield from _from_folder(match, root, pattern)
+        elif _is_audio_name(match.name):
+            yield _Found(Input(match, "", source=pattern), root)
+
+
+# Lists
+
+
+def _from_list(path: Path) -> Iterator[_Found | BadInput]:
+    try:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
+            yield from _from_lines(lines, str(path), path.parent, path.suffix.lower())
+    except OSError as error:
+        message = f"{path}: cannot be read ({error.strerror}); check its permissions"
+        yield BadInput(str(path), str(path), message)
+
+
+def _standard_input() -> Iterable[str]:
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")  # file names may be any bytes
+    return sys.stdin or ()
+
+
+def _from_lines(
+    lines: Iterable[str], name: str, folder: Path, kind: str = ""
+) -> Iterator[_Found | BadInput]:
+    """What the lines of a list name; where ``kind`` is no extension, a line may be path or row."""
+    for number, line in enumerate(lines, start=1):
+        text, source = line.strip(), f"{name}:{number}"
+        is_row = kind == ".jsonl" or (not kind and text.startswith("{"))
+        if not text or (text.startswith("#") and not is_row):
+            continue
+        fields = {} if is_row else {"path": text}
+        try:
+            fields = fields or parse_object(text)
+            row = Row.of(fields)
+            path, root = _locate(row.path, folder)
+            yield _Found(Input(path, "", row.start, row.end, row.prompt, source), root)
+        except InputError as error:
+            yield BadInput(str(fields.get("path", "")), source, f"{source}: {error}")
+
+
+def _locate(text: str, folder: Path) -> tuple[Path, Path]:
+    """The file that a row names, and its root."""
+    for root in (folder, Path()):
+        path = root / text
+        if _is(Path.is_dir, path):
+            raise InputError(f"{path} is a folder; name the files in it")
+        if _is(Path.exists, path):
+            return path, root
+    raise InputError(f"no file {text!r} in {folder} or in the working directory; check the name")
+
+
+# Names
+
+
+def _is(test: Any, path: Path) -> bool:
+    """``Path.is_file`` and the like, False for names that the system refuses."""
+    try:
+        return bool(test(path))
+    except (OSError, ValueError):  # too long, no permission; a null byte
+        return False
+
+
+def _is_audio_name(name: str) -> bool:
+    return Path(name).suffix.lower() in AUDIO_EXTENSIONS and not name.startswith(".")
+
+
+def _absolute(path: Path) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 - by the letter: links keep their own names
+
+
+def _with_keys(found: list[_Found]) -> list[Input]:
+    keys = [_key(item.input, _absolute(item.root)) for item in found]
+    if max(Counter(keys).values(), default=0) > 1:
+        folders = [_absolute(item.input.path.parent) for item in found]
+        keys = [_key(item.input, os.path.commonpath(folders)) for item in found]
+    return [replace(item.input, key=key) for item, key in zip(found, keys, strict=True)]
+
+
+def _key(source: Input, root: str) -> str:
+    relative = Path(os.path.relpath(_absolute(source.path), root))
+    if ".." in relative.parts:
+        relative = Path(source.path.name)
+    if source.start is None and source.end is None:
+        return relative.as_posix()
+    start, end = (f"{t or 0!r}".removesuffix(".0") for t in (source.start, source.end))
+    return (relative / f"{start}-{'end' if source.end is None else end}").as_posix()
