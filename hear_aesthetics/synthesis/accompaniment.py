@@ -30,8 +30,12 @@ CONTRASTS = (
         "C": ("chords", "pad"),
     },
 )
-# Lowest pitch of each layer at full clarity, and how far mud moves it towards the lead
-REGISTERS = {"bass": (31, 14), "chords": (52, 8), "pad": (50, 10), "arpeggio": (77, -14)}
+# Lowest pitch of each layer at full clarity, and how far mud moves it towards the lead, by the
+# octave of the lead: chords and pad lie below a high voice and above a low one
+REGISTERS = {
+    5: {"bass": (31, 14), "chords": (52, 8), "pad": (50, 10), "arpeggio": (77, -14)},
+    4: {"bass": (31, 12), "chords": (63, -9), "pad": (66, -12), "arpeggio": (77, -22)},
+}
 SECTION_NAMES = frozenset(CONTRASTS[0])
 EIGHTHS, SIXTEENTHS = 2, 4  # per beat
 HUMAN_SECONDS = 0.004  # onsets scatter by this
@@ -145,6 +149,7 @@ def accompany(
     clarity: float,
     beats: int,
     swing: float,
+    lead_octave: int,
 ) -> tuple[Note, ...]:
     """Returns all notes and hits of the accompaniment.
 
@@ -156,8 +161,10 @@ def accompany(
         clarity: In [0, 1]: how well layers and sections are kept apart.
         beats: Quarter notes per bar.
         swing: Delay of the off-beat eighths in beats.
+        lead_octave: Octave of the lead's tonic, which the other layers keep clear of.
     """
-    low = {name: round(base + mud * (1 - clarity)) for name, (base, mud) in REGISTERS.items()}
+    registers = REGISTERS[lead_octave].items()
+    low = {name: round(base + shift * (1.0 - clarity)) for name, (base, shift) in registers}
     voicings = {
         layer: voice_chords(seed, chords, musicality, low[layer])
         for layer in ("chords", "pad", "arpeggio")

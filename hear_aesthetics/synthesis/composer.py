@@ -82,7 +82,7 @@ def _write(
     )
     lead = perform(seed, line, bars, naturalness, style.beats, style.swing)
     clarity = qualities.degree("clarity")
-    band = accompany(seed, bars, chords, musicality, clarity, style.beats, style.swing)
+    band = accompany(seed, bars, chords, musicality, clarity, style.beats, style.swing, octave)
     return tuple(sorted((*lead, *band), key=lambda note: note.onset))
 
 

@@ -22,10 +22,10 @@ def produce(seed: int, clarity: float) -> Production:
     mud = 1.0 - clarity
     centroid = float(np.exp(rng.uniform(*np.log(CENTROID_HZ))))
     return Production(
-        reverb_seconds=float(rng.uniform(0.6, 1.2)) * (1.0 + 3.5 * mud),
-        wet=0.1 + 0.5 * mud,
-        noise_db=-50.0 + 38.0 * mud,
-        lead_db=1.5 - 7.5 * mud,
+        reverb_seconds=float(rng.uniform(0.6, 1.2)) * (1.0 + 2.5 * mud),
+        wet=0.1 + 0.38 * mud,
+        noise_db=-50.0 + 33.0 * mud,
+        lead_db=1.5 - 5.0 * mud,
         rms_db=float(rng.uniform(*RMS_DB)),
         centroid_hz=centroid,
         crossing_rate=centroid * float(rng.uniform(*CROSSINGS_PER_CENTROID)),

@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 TABLE_SIZE = 4096  # a power of two: the index wraps by masking
-MAX_HARMONICS = 64
+MAX_HARMONICS = 128
 NYQUIST_SHARE = 0.9  # no partial above this share of the Nyquist frequency
 CONTROL_RATE = 200  # Hz, of pitch, amplitude and morph curves
 
