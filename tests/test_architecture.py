@@ -31,13 +31,14 @@ ROOMS = {
 
 # The layers of hear_aesthetics, lowest first.
 LAYERS = (
-    {"spec", "errors", "precision", "audio", "decoding", "resampling", "metrics", "bootstrap"},
+    {"spec", "errors", "precision", "rows", "inputs", "decoding", "audio", "resampling"}
+    | {"metrics", "bootstrap", "kernels", "winograd"},
     {"frontend", "conformer"},
     {"backbones", "checkpoints", "synthesis"},
     {"fusion"},
     {"model", "engine", "grouping", "read_ahead", "embeddings", "scorers", "plots"}
     | {"evaluation", "pretraining"},
-    {"commands", "cli", "__main__"},
+    {"console", "commands", "cli", "__main__"},
 )
 
 COMMAND_LINE = {"cli", "commands", "__main__"}  # imported by each other and by nothing else
