@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-__all__ = ["ExitCode", "Report", "error_line", "exit_code", "log_to_stderr", "write_json"]
+__all__ = [
+    "ExitCode",
+    "Report",
+    "error_line",
+    "exit_code",
+    "log_to_stderr",
+    "warning_line",
+    "write_json",
+]
 
 
 class ExitCode(IntEnum):
@@ -39,6 +47,11 @@ def exit_code(done: int, failed: int) -> ExitCode:
 def error_line(message: object) -> None:
     """Writes ``error: message`` to stderr, as one line."""
     _write_line(_stderr(), "error", "red", message)
+
+
+def warning_line(message: object) -> None:
+    """Writes ``warning: message`` to stderr, as one line."""
+    _write_line(_stderr(), "warning", "yellow", message)
 
 
 def write_json(value: Any) -> None:

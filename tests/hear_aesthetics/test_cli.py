@@ -1,0 +1,251 @@
+import os
+import subprocess
+import sys
+import time
+from importlib.metadata import EntryPoint, entry_points
+
+import pytest
+
+import hear_aesthetics
+from hear_aesthetics import cli
+from hear_aesthetics.cli import main, run
+
+COMMANDS = '''
+import os
+from pathlib import Path
+
+import typer
+
+import hear_aesthetics.console
+from hear_aesthetics.errors import AudioError, InputError
+
+ERRORS = {
+    "audio": AudioError("a.mp3: an empty file; remove it"),
+    "input": InputError("rows.jsonl:2: not JSON; write one object per line"),
+    "value": ValueError("no model 'nonsense'; there are 'large', 'mini'"),
+    "system": OSError(28, "No space left on device", "out.csv"),
+    "missing": ModuleNotFoundError("No module named 'pyarrow'"),
+    "bug": KeyError("a bug"),
+    "keyboard": KeyboardInterrupt(),
+    "partial": typer.Exit(hear_aesthetics.console.ExitCode.PARTIAL),
+}
+
+
+def plain(kind: str, count: int = 1) -> None:
+    """Fail in a way; see `hear-aesthetics[av]`."""
+    raise ERRORS[kind]
+
+
+def name(path: Path) -> None:
+    """Say a name."""
+    typer.echo(path)
+
+
+app = typer.Typer(help="A group of two.")
+app.command("one")(lambda: typer.echo("one"))
+app.command("two")(lambda: typer.echo("two"))
+'''
+
+
+@pytest.fixture
+def commands(tmp_path, monkeypatch):
+    """Registers what is asked for, in place of what is installed."""
+    (tmp_path / "fake_commands.py").write_text(COMMANDS)
+    (tmp_path / "fake_broken.py").write_text("raise RuntimeError('at import\\nwith a second line')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delenv("HEAR_AESTHETICS_DEBUG", raising=False)
+
+    def register(**values):
+        points = [EntryPoint(name, value, cli.GROUP) for name, value in values.items()]
+        monkeypatch.setattr(cli, "entry_points", lambda group: points)
+
+    register(
+        plain="fake_commands:plain",
+        name="fake_commands:name",
+        group="fake_commands:app",
+        broken="fake_broken:command",
+        absent="fake_commands:absent",
+        number="fake_commands:__name__",
+    )
+    yield register
+    for module in ("fake_commands", "fake_broken"):
+        sys.modules.pop(module, None)
+
+
+def outcome(capsys, function, *args):
+    """Exit code, stdout and stderr of a run."""
+    with pytest.raises(SystemExit) as exit_:
+        function(*args)
+    return (int(exit_.value.code or 0), *capsys.readouterr())
+
+
+def test_help_lists_every_command_that_loads_and_warns_of_the_others(commands, capsys):
+    code, out, err = outcome(capsys, main, ["--help"])
+    assert code == 0
+    for text in ("plain", "Fail in a way", "hear-aesthetics[av]", "group", "A group of two."):
+        assert text in out
+    warnings = err.splitlines()
+    assert [line.split("'")[1] for line in warnings] == ["absent", "broken", "number"]
+    assert warnings[1] == (
+        "warning: command 'broken' does not load (RuntimeError: at import with a second line); "
+        "update or remove fake_broken:command"
+    )
+
+
+def test_a_broken_command_does_not_disturb_the_others(commands, capsys):
+    assert outcome(capsys, main, ["group", "two"]) == (0, "two\n", "")
+
+
+def test_calling_a_broken_command_is_one_line(commands, capsys):
+    code, out, err = outcome(capsys, main, ["broken"])
+    assert (code, out) == (1, "")
+    assert err.startswith("error: command 'broken' does not load")
+    assert len(err.splitlines()) == 1
+
+
+def test_only_the_command_that_is_called_is_imported(commands, capsys):
+    commands(name="fake_commands:name", broken="fake_broken:command")
+    outcome(capsys, main, ["name", "x"])
+    assert "fake_commands" in sys.modules
+    assert "fake_broken" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "line"),
+    [
+        ("audio", 1, "a.mp3: an empty file; remove it"),
+        ("input", 2, "rows.jsonl:2: not JSON; write one object per line"),
+        ("value", 2, "no model 'nonsense'; there are 'large', 'mini' (HEAR_AESTHETICS_DEBUG=1"),
+        ("system", 1, "[Errno 28] No space left on device: 'out.csv' (HEAR_AESTHETICS_DEBUG=1"),
+        ("missing", 1, "No module named 'pyarrow' (HEAR_AESTHETICS_DEBUG=1"),
+    ],
+)
+def test_an_error_is_one_line_on_stderr_and_a_code(kind, code, line, commands, capsys):
+    found, out, err = outcome(capsys, main, ["plain", kind])
+    assert (found, out) == (code, "")
+    assert err.startswith(f"error: {line}")
+    assert len(err.splitlines()) == 1
+
+
+def test_debugging_shows_where_an_error_comes_from(commands, monkeypatch):
+    monkeypatch.setenv("HEAR_AESTHETICS_DEBUG", "1")
+    with pytest.raises(OSError, match="No space left"):
+        main(["plain", "system"])
+    monkeypatch.setenv("HEAR_AESTHETICS_DEBUG", "0")
+    with pytest.raises(SystemExit):
+        main(["plain", "system"])
+
+
+def test_a_bug_keeps_its_traceback(commands):
+    with pytest.raises(KeyError):
+        main(["plain", "bug"])
+
+
+def test_a_keyboard_interrupt_is_quiet(commands, capsys):
+    assert outcome(capsys, main, ["plain", "keyboard"]) == (130, "", "")
+
+
+def test_the_code_of_a_command_is_the_code_of_the_program(commands, capsys):
+    assert outcome(capsys, main, ["plain", "partial"]) == (3, "", "")
+
+
+@pytest.mark.parametrize(
+    ("args", "text"),
+    [
+        (["plian", "x"], "Did you mean 'plain'?"),
+        (["plain", "x", "--counts", "3"], "--counts"),
+        (["plain", "x", "--count", "many"], "integer"),
+        (["plain"], "Missing argument"),
+        (["group"], "Missing command"),
+    ],
+)
+def test_wrong_usage_is_code_2(args, text, commands, capsys):
+    code, out, err = outcome(capsys, main, args)
+    assert (code, out) == (2, "")
+    assert text in err
+
+
+def test_version_is_that_of_the_package(commands, capsys):
+    expected = (0, f"hear-aesthetics {hear_aesthetics.__version__}\n", "")
+    assert outcome(capsys, main, ["--version"]) == expected
+
+
+def test_a_package_can_run_its_own_command_as_a_program(commands, capsys):
+    assert outcome(capsys, run, "group", "python -m fake", ["one"]) == (0, "one\n", "")
+    code, out, _ = outcome(capsys, run, "group", "python -m fake", ["--help"])
+    assert code == 0
+    assert "Usage: python -m fake" in out
+    assert "--install-completion" not in out
+    code, _, err = outcome(capsys, run, "plain", "python -m fake", ["audio"])
+    assert (code, err) == (1, "error: a.mp3: an empty file; remove it\n")
+
+
+@pytest.mark.parametrize("name", ["broken", "unknown"])
+def test_a_program_whose_command_does_not_load_is_one_line(name, commands, capsys):
+    code, _, err = outcome(capsys, run, name, "python -m fake", [])
+    assert code == 1
+    assert err.startswith("error: ")
+    assert len(err.splitlines()) == 1
+
+
+def test_a_name_that_is_taken_costs_the_second_package_a_warning(commands, monkeypatch, capsys):
+    points = [
+        EntryPoint("same", "fake_commands:name", cli.GROUP),
+        EntryPoint("same", "fake_commands:plain", cli.GROUP),
+    ]
+    monkeypatch.setattr(cli, "entry_points", lambda group: points)
+    monkeypatch.setattr(
+        cli, "_owner", lambda point: "hear-aesthetics" if "plain" in point.value else "other"
+    )
+    code, _, err = outcome(capsys, main, ["same", "partial"])
+    assert code == 3
+    assert err == "warning: command 'same' of other is ignored: the name is taken\n"
+
+
+def test_file_names_that_are_no_utf8_can_be_printed(commands, tmp_path):
+    program = "from hear_aesthetics import cli; from importlib.metadata import EntryPoint\n"
+    program += (
+        "cli.entry_points = lambda group: [EntryPoint('name', 'fake_commands:name', group)]\n"
+    )
+    program += "cli.main()"
+    command = [sys.executable, "-c", program, "name", os.fsdecode(b"caf\xe9.wav")]
+    env = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONIOENCODING": "utf-8"}
+    result = subprocess.run(command, capture_output=True, env=env, check=True)
+    assert result.stdout == b"caf\xe9.wav\n"
+
+
+# What is installed
+
+
+def test_every_registered_command_of_ours_loads_and_has_a_help(capsys):
+    ours = [p for p in entry_points(group=cli.GROUP) if cli._owner(p) == cli.PROGRAM]
+    assert ours, "the package is not installed: pip install -e ."
+    for point in ours:
+        code, out, err = outcome(capsys, main, [point.name, "--help"])
+        assert (code, err) == (0, ""), point.name
+        assert f"Usage: hear-aesthetics {point.name}" in out
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\n"
+        "from hear_aesthetics.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'pandas', 'scipy', 'sklearn', 'matplotlib'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {sorted(heavy)}' if heavy else 0)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.slow
+def test_help_takes_less_than_a_second():
+    times = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "hear_aesthetics", "--help"], capture_output=True, check=True
+        )
+        times.append(time.perf_counter() - begin)
+    assert min(times) < 1.0
