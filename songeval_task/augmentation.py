@@ -1,0 +1,168 @@
+"""The eight audio augmentations of the paper (HEAR, Table 1), seeded per song and copy.
+
+They act on the 24 kHz waveform in the released order. The transforms are audiomentations'; it draws
+from Python's and numpy's global generators, so both are seeded for the moment of the call and put
+back as they were: a copy depends on its seed alone, and nobody else's draws depend on it.
+
+A low-pass whose cut-off lies at or above half the sample rate, which at 24 kHz is every one of
+the paper's 15-18 kHz, does nothing. It is recorded as drawn, with ``"no_op": true``.
+"""
+
+import hashlib
+import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hear_aesthetics.spec import SAMPLE_RATE
+
+if TYPE_CHECKING:
+    from audiomentations.core.transforms_interface import BaseTransform
+
+__all__ = ["COPIES", "ORIGINAL", "PROTOCOLS", "augment", "augmentation_ids"]
+
+ORIGINAL = "original"
+COPIES = 3  # per song, as released
+# "all": the original and every copy. "published": what training on the released lists saw, which
+# is the last copy of each song alone (its script reported only that one), never the original.
+PROTOCOLS = ("all", "published")
+
+_global_generators = threading.Lock()
+
+
+def augmentation_ids(copies: int = COPIES, protocol: str = "all") -> list[str]:
+    """Names of a song's versions: ``original``, ``copy1``, ``copy2`` ...
+
+    Raises:
+        ValueError: If the protocol is unknown or takes copies that are not made.
+    """
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"protocol is {protocol!r}; it takes {' or '.join(PROTOCOLS)}")
+    names = [f"copy{number}" for number in range(1, copies + 1)]
+    if protocol == "all":
+        return [ORIGINAL, *names]
+    if not names:
+        raise ValueError("the published protocol trains on the last copy; make at least one")
+    return names[-1:]
+
+
+def augment(
+    waveform: np.ndarray, *, name: str, version: str, seed: int
+) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    """One augmented copy of a song and what was done to it.
+
+    Args:
+        waveform: Mono audio at 24 kHz, float32.
+        name: The song's id.
+        version: The copy's name; ``"original"`` is returned as it is.
+        seed: Of the run; together with ``name`` and ``version`` it decides every draw.
+
+    Returns:
+        The copy, ``(samples,)`` float32, whose length differs where time was stretched, and one
+        record per applied transform, in order: its name and the values drawn.
+    """
+    if version == ORIGINAL:
+        return waveform, []
+    records = []
+    with _seeded(f"{seed}/{name}/{version}"):
+        for label, make in _TRANSFORMS.items():
+            transform = make()
+            transform.randomize_parameters(waveform, SAMPLE_RATE)
+            if not transform.parameters["should_apply"]:
+                continue
+            record = {"transform": label, **_values(transform)}
+            if record.get("cutoff_freq", 0) >= SAMPLE_RATE / 2:
+                record["no_op"] = True
+            else:
+                waveform = transform.apply(waveform, SAMPLE_RATE)
+            records.append(record)
+    return np.ascontiguousarray(waveform, dtype=np.float32), records
+
+
+def _gain() -> "BaseTransform":
+    from audiomentations import Gain
+
+    return Gain(min_gain_db=-2.0, max_gain_db=2.0, p=0.9)
+
+
+def _noise() -> "BaseTransform":
+    from audiomentations import AddGaussianSNR
+
+    return AddGaussianSNR(min_snr_db=30.0, max_snr_db=50.0, p=0.25)
+
+
+def _pitch() -> "BaseTransform":
+    from audiomentations import PitchShift
+
+    return PitchShift(min_semitones=-0.1, max_semitones=0.1, p=0.5)
+
+
+def _stretch() -> "BaseTransform":
+    from audiomentations import TimeStretch
+
+    return TimeStretch(min_rate=0.99, max_rate=1.01, leave_length_unchanged=False, p=0.4)
+
+
+def _shift() -> "BaseTransform":
+    from audiomentations import Shift
+
+    return Shift(min_shift=-0.5, max_shift=0.5, shift_unit="seconds", rollover=False, p=0.4)
+
+
+def _high_pass() -> "BaseTransform":
+    from audiomentations import HighPassFilter
+
+    return HighPassFilter(min_cutoff_freq=80.0, max_cutoff_freq=120.0, p=0.3)
+
+
+def _low_pass() -> "BaseTransform":
+    from audiomentations import LowPassFilter
+
+    return LowPassFilter(min_cutoff_freq=15_000.0, max_cutoff_freq=18_000.0, p=0.3)
+
+
+def _equaliser() -> "BaseTransform":
+    from audiomentations import SevenBandParametricEQ
+
+    return SevenBandParametricEQ(min_gain_db=-3.0, max_gain_db=3.0, p=0.3)
+
+
+# In the released order; imported when first used, because audiomentations is an extra.
+_TRANSFORMS: dict[str, Callable[[], "BaseTransform"]] = {
+    "gain": _gain,
+    "gaussian_noise": _noise,
+    "pitch_shift": _pitch,
+    "time_stretch": _stretch,
+    "time_shift": _shift,
+    "high_pass": _high_pass,
+    "low_pass": _low_pass,
+    "seven_band_eq": _equaliser,
+}
+
+
+def _values(transform: "BaseTransform") -> dict[str, Any]:
+    """The values drawn; an equaliser's bands are lists under the bands' names."""
+    values = {key: value for key, value in transform.parameters.items() if key != "should_apply"}
+    for name, part in vars(transform).items():
+        bands = part if isinstance(part, list) else [part]
+        if all(hasattr(band, "parameters") for band in bands):
+            values[name] = [_values(band) for band in bands]
+    return values
+
+
+@contextmanager
+def _seeded(text: str) -> Iterator[None]:
+    """Both global generators seeded by ``text``, and put back afterwards."""
+    digest = hashlib.sha256(text.encode()).digest()
+    with _global_generators:
+        kept = random.getstate(), np.random.get_state()  # noqa: NPY002
+        random.seed(digest)
+        np.random.seed(int.from_bytes(digest[:4]))  # noqa: NPY002
+        try:
+            yield
+        finally:
+            random.setstate(kept[0])
+            np.random.set_state(kept[1])  # noqa: NPY002
