@@ -5,6 +5,7 @@ package needs torch, safetensors and huggingface_hub only, and knows nothing of 
 """
 
 from heads.aesthetic import AestheticHead, AestheticHeadConfig
+from heads.auto import load_head
 from heads.cmixup import CMixupSampler, mix, mix_factor
 from heads.distribution import (
     bin_centers,
@@ -43,6 +44,7 @@ __all__ = [
     "hybrid_loss",
     "kl_loss",
     "list_mle",
+    "load_head",
     "mix",
     "mix_factor",
     "one_hot_target",

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from heads.card import model_card
 from heads.keys import Slot, check_shapes, from_published, to_published
 
-__all__ = ["PretrainedHead", "Shapes", "read_tensors"]
+__all__ = ["PretrainedHead", "Shapes", "locate", "read_tensors"]
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
@@ -85,7 +85,7 @@ class PretrainedHead(nn.Module):
         Raises:
             ValueError: If the file is not there, is not a state dict, or does not fit the head.
         """
-        path = _locate(str(source), filename, revision)
+        path = locate(str(source), filename, revision)
         tensors, saved = read_tensors(path)
         if saved is None:
             config = _config_from_shapes(cls, _shapes(tensors), path)
@@ -169,8 +169,17 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any] | N
     return tensors, None if saved is None else json.loads(saved)
 
 
-def _locate(source: str, filename: str | None, revision: str | None) -> Path:
-    """Return the local path of a checkpoint, fetching it from the hub if need be."""
+def locate(source: str, filename: str | None = None, revision: str | None = None) -> Path:
+    """Return the local path of a checkpoint, fetched from the hub if ``source`` is a repository.
+
+    Args:
+        source: File, folder, or hub repository.
+        filename: File in the folder or repository; default: ``model.safetensors``.
+        revision: Of the hub repository.
+
+    Raises:
+        ValueError: If there is no such file, here or on the hub.
+    """
     path = Path(source)
     if path.is_file():
         return path
@@ -202,7 +211,7 @@ def _fetch(repository: str, filename: str, revision: str | None) -> Path:
 
 def _config_from_json(cls: type[PretrainedHead], saved: Mapping[str, Any], path: Path) -> Any:
     if saved.get("head") != cls.__name__:
-        raise ValueError(f"{path}: holds a {saved.get('head')}, not a {cls.__name__}")
+        raise ValueError(f"{path}: holds {saved.get('head')}, not {cls.__name__}")
     return _replace(cls.config_class(), saved.get("config", {}))
 
 

@@ -71,7 +71,7 @@ def bounded_score(logits: Tensor, low: float, high: float) -> Tensor:
     Computed in float32 at least: bfloat16 has steps of 0.016 around 3.
 
     Example:
-        >>> bounded_score(torch.tensor([-9.0, 0.0, 9.0]), low=1.0, high=5.0)
+        >>> bounded_score(torch.tensor([-20.0, 0.0, 20.0]), low=1.0, high=5.0)
         tensor([1., 3., 5.])
     """
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))

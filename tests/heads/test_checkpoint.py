@@ -200,7 +200,7 @@ class TestErrors:
 
     def test_another_kind_of_head_is_named(self, saved):
         folder, _ = saved
-        with pytest.raises(ValueError, match="holds a AestheticHead, not a SongEvalBaselineHead"):
+        with pytest.raises(ValueError, match="holds AestheticHead, not SongEvalBaselineHead"):
             SongEvalBaselineHead.from_pretrained(folder)
 
     def test_unknown_overrides_list_the_known_ones(self, saved):
