@@ -1,0 +1,191 @@
+"""The feature store: one safetensors file per song and version, and an index of all of them.
+
+``STORE/<song>/<version>.safetensors`` holds ``fused`` ``(frames, dim)`` and, where asked for,
+hidden states such as ``muq_06``, in float16 unless another dtype was chosen. Its header says what
+it was made from. ``index.parquet`` is a table of those headers and can be made again from them.
+``store.json`` says what made the features: a store holds the features of one model.
+
+Files are written under another name and renamed, so that a file that is there is whole.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from hear_aesthetics.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["DTYPES", "Entry", "FeatureStore"]
+
+DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+INDEX = "index.parquet"
+IDENTITY = "store.json"
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one file of the store was made from.
+
+    Attributes:
+        song: The song's id, its path in the data set.
+        version: ``"original"`` or a copy's name.
+        sha256: Of the song's audio file.
+        frames: Encoder frames of 40 ms.
+        model: Name of the model that made the features.
+        augmentation: What was done to the audio, in order.
+    """
+
+    song: str
+    version: str
+    sha256: str
+    frames: int
+    model: str
+    augmentation: list[dict[str, Any]] = field(default_factory=list)
+
+
+class FeatureStore:
+    """Features on disk; see the module for the layout.
+
+    Args:
+        root: The folder.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+
+    @classmethod
+    def create(cls, root: str | Path, identity: Mapping[str, Any]) -> "FeatureStore":
+        """A store to write to, new or begun by the same model with the same choices.
+
+        Raises:
+            InputError: If the folder holds features of another origin; says what differs.
+        """
+        store = cls(root)
+        path = store.root / IDENTITY
+        if path.is_file():
+            known = store.identity()
+            differing = [key for key in identity if known.get(key) != identity[key]]
+            if differing:
+                key = differing[0]
+                raise InputError(
+                    f"{path}: features made with {key} {known.get(key)}, now it is "
+                    f"{identity[key]}; choose another folder"
+                )
+        else:
+            store.root.mkdir(parents=True, exist_ok=True)
+            _replace(path, json.dumps(dict(identity), indent=1).encode())
+        return store
+
+    def identity(self) -> dict[str, Any]:
+        """What made the features.
+
+        Raises:
+            InputError: If the folder is no feature store.
+        """
+        path = self.root / IDENTITY
+        try:
+            identity = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: not a feature store ({error}); make one first") from error
+        if not isinstance(identity, dict):
+            raise InputError(f"{path}: not a feature store; make one first")
+        return identity
+
+    def path(self, song: str, version: str) -> Path:
+        """Where a version of a song is."""
+        return self.root / song / f"{version}{SUFFIX}"
+
+    def write(self, entry: Entry, tensors: Mapping[str, Tensor]) -> None:
+        """Add a file, whole or not at all.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        path = self.path(entry.song, entry.version)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        try:
+            contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+            save_file(contiguous, partial, metadata={"entry": json.dumps(asdict(entry))})
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def entry(self, song: str, version: str) -> Entry | None:
+        """What a file was made from; None where it is missing or not whole."""
+        return _read_entry(self.path(song, version))
+
+    def load(self, song: str, version: str, names: Sequence[str] = ("fused",)) -> list[Tensor]:
+        """Tensors of a file, mapped into memory: pages are read when they are touched.
+
+        Raises:
+            InputError: If the file or one of the tensors is not there.
+        """
+        path = self.path(song, version)
+        try:
+            with safe_open(path, framework="pt") as file:
+                return [file.get_tensor(name) for name in names]
+        except (OSError, SafetensorError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{path}: {reason}; make the features again") from error
+
+    def entries(self) -> Iterator[Entry]:
+        """What all files were made from, sorted by song and version."""
+        for path in sorted(self.root.rglob(f"*{SUFFIX}")):
+            entry = _read_entry(path)
+            if entry is not None:
+                yield entry
+
+    def write_index(self, entries: Iterable[Entry]) -> None:
+        """Write ``index.parquet``, one row per file."""
+        import pandas as pd
+
+        rows = [
+            {
+                **asdict(entry),
+                "augmentation": json.dumps(entry.augmentation),
+                "path": self.path(entry.song, entry.version).relative_to(self.root).as_posix(),
+            }
+            for entry in entries
+        ]
+        partial = self.root / f"{INDEX}.{os.getpid()}.partial"
+        pd.DataFrame(rows).to_parquet(partial, index=False)
+        partial.replace(self.root / INDEX)
+
+    def index(self) -> "pd.DataFrame":
+        """The table of all files.
+
+        Raises:
+            InputError: If there is none, because the features were never completed.
+        """
+        import pandas as pd
+
+        path = self.root / INDEX
+        if not path.is_file():
+            raise InputError(f"{path}: not there; run `songeval features` to its end")
+        return pd.read_parquet(path)
+
+
+def _read_entry(path: Path) -> Entry | None:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return Entry(**json.loads(file.metadata()["entry"]))
+    except (OSError, SafetensorError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _replace(path: Path, content: bytes) -> None:
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_bytes(content)
+    partial.replace(path)
