@@ -30,9 +30,12 @@ __all__ = [
     "KINDS",
     "Embedding",
     "embed",
+    "is_done",
+    "origin",
     "read_embedding",
     "read_meta",
     "sample_rate_of",
+    "save",
     "write_embedding",
 ]
 
@@ -51,6 +54,19 @@ class Embedding(NamedTuple):
     embedding: np.ndarray
     timestamps_ms: np.ndarray
     meta: dict[str, Any]
+
+
+# What the numbers depend on. Where the weights came from and the package's version may change.
+DECISIVE = (
+    "kind",
+    "sources",
+    "scales",
+    "segment_seconds",
+    "layer",
+    "pooling",
+    "precision",
+    "weights_sha256",
+)
 
 
 class _Kind(NamedTuple):
@@ -112,6 +128,33 @@ def sample_rate_of(kind: str) -> int:
     return KINDS[kind].sample_rate
 
 
+def origin(model: HearModel, kind: str) -> dict[str, Any]:
+    """What all files of a run share: the part of their ``meta`` that says what made the numbers."""
+    return {"kind": kind, "sample_rate": sample_rate_of(kind), "model": model.provenance()}
+
+
+def is_done(path: Path, made: Mapping[str, Any]) -> bool:
+    """Whether ``path`` already holds an embedding of this origin; what is no embedding is not done.
+
+    Raises:
+        InputError: If it holds an embedding of another origin; says what differs.
+    """
+    if not path.is_file():
+        return False
+    try:
+        meta = read_meta(path)
+    except InputError:
+        return False
+    there, here = _flat(meta), _flat(made)
+    for key in DECISIVE:
+        if there.get(key) != here[key]:
+            raise InputError(
+                f"{path}: made with {key} {there.get(key)}, now it is {here[key]}; "
+                "choose another folder, or overwrite it"
+            )
+    return True
+
+
 def write_embedding(
     path: Path, embedding: np.ndarray, timestamps_ms: np.ndarray, meta: Mapping[str, Any]
 ) -> None:
@@ -130,6 +173,23 @@ def write_embedding(
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def save(path: Path, result: Result[Any], made: Mapping[str, Any]) -> None:
+    """Write the result of a file or span, with its ``path``, ``start``, ``end`` and ``duration``.
+
+    Args:
+        path: The embedding file.
+        result: From :func:`embed`, without error.
+        made: From :func:`origin`.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    item, output = result.item, result.output
+    span = {"path": str(item.path), "start": item.start, "end": item.end}
+    meta = {**span, "duration": result.seconds, **made}
+    write_embedding(path, output["embedding"].numpy(), output["timestamps_ms"].numpy(), meta)
 
 
 def read_embedding(path: Path) -> Embedding:
@@ -160,3 +220,8 @@ def _arrays(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
             yield file
     except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile) as error:
         raise InputError(f"{path}: not an embedding file ({error}); make it again") from error
+
+
+def _flat(meta: Mapping[str, Any]) -> dict[str, Any]:
+    model = meta.get("model")
+    return {**meta, **model} if isinstance(model, dict) else dict(meta)

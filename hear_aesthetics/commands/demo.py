@@ -1,0 +1,89 @@
+"""``hear-aesthetics demo``: a song composed here, its embeddings, and a picture of both."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hear_aesthetics.commands.embed import warn_if_untrained
+
+if TYPE_CHECKING:
+    from hear_aesthetics.embeddings import Embedding
+    from hear_aesthetics.model import HearModel
+    from hear_aesthetics.synthesis import Score
+
+__all__ = ["demo"]
+
+SEED, SECONDS, STYLE, FORM = 3, 30.0, "pop", "ABACABA"
+
+
+def demo(
+    out: Annotated[
+        Path, typer.Option(help="Folder for the song, the embeddings, the picture.")
+    ] = Path("demo"),
+) -> None:
+    """Compose a song, embed it and draw it: offline, in a few seconds."""
+    from hear_aesthetics.model import load_model
+
+    out.mkdir(parents=True, exist_ok=True)
+    song = out / "song.wav"
+    score = _compose(song)
+    model = load_model("mini")
+    warn_if_untrained(model)
+    embedding = _embed(song, model)
+    _draw(out / "song.png", song, score, embedding, model)
+
+
+def _compose(song: Path) -> "Score":
+    """Write the song; its score knows where the sections are."""
+    import soundfile
+
+    from hear_aesthetics.spec import API_SAMPLE_RATE
+    from hear_aesthetics.synthesis import compose, describe, render
+
+    score = compose(SEED, SECONDS, style=STYLE, form=FORM)
+    soundfile.write(song, render(score, API_SAMPLE_RATE), API_SAMPLE_RATE)
+    about = describe(score)
+    typer.echo(
+        f"{song}: {SECONDS:g} s of {about.style} in {about.key} at {about.tempo_bpm} bpm, "
+        f"form {' '.join(FORM)}"
+    )
+    return score
+
+
+def _embed(song: Path, model: "HearModel") -> "Embedding":
+    """Write the timestamp embeddings beside the song, as ``hear-aesthetics embed`` does."""
+    from hear_aesthetics.embeddings import embed, origin, read_embedding, save
+    from hear_aesthetics.inputs import collect_inputs
+    from hear_aesthetics.spec import FRAME_MS
+
+    (result,) = embed(collect_inputs([str(song)]).inputs, model, "timestamps")
+    if result.error:
+        raise result.error
+    path = song.with_name(f"{song.name}.npz")
+    save(path, result, origin(model, "timestamps"))
+    embedding = read_embedding(path)
+    frames, dim = embedding.embedding.shape
+    typer.echo(f"{path}: {frames} embeddings of {dim} dimensions, one per {FRAME_MS} ms")
+    return embedding
+
+
+def _draw(
+    picture: Path, song: Path, score: "Score", embedding: "Embedding", model: "HearModel"
+) -> None:
+    from hear_aesthetics.audio import load_audio
+    from hear_aesthetics.plots import draw_song
+
+    frames, dim = embedding.embedding.shape
+    draw_song(
+        picture,
+        load_audio(song),
+        embedding.embedding,
+        title=f"A composed song, seen by model {model.name} ({model.config.status})",
+        subtitle=(
+            f"log-mel spectrogram; below, how alike any two moments are "
+            f"({frames} embeddings, {dim} dimensions)"
+        ),
+        sections=score.sections,
+    )
+    typer.echo(f"{picture}: its spectrogram, and which of its moments are alike")

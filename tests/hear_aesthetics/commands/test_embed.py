@@ -1,0 +1,263 @@
+"""``hear-aesthetics embed`` on real and broken files: what is written, said and returned."""
+
+import errno
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+
+import hear_aesthetics
+from hear_aesthetics.audio import load_audio
+from hear_aesthetics.cli import main
+from hear_aesthetics.commands.embed import Kind
+from hear_aesthetics.embeddings import KINDS, read_embedding, read_meta
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    errors: list[str]  # lines of stderr that are errors
+    notes: list[str]  # and those that are not
+
+
+@pytest.fixture
+def embed(capsys: pytest.CaptureFixture) -> Callable[..., Outcome]:
+    def run(*words: object) -> Outcome:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            main(["embed", *map(str, words)])
+        captured = capsys.readouterr()
+        lines = captured.err.splitlines()
+        errors = [line for line in lines if line.startswith("error: ")]
+        return Outcome(
+            int(exit_.value.code or 0), captured.out, errors, [x for x in lines if x not in errors]
+        )
+
+    return run
+
+
+@pytest.fixture
+def songs(tmp_path: Path, write_tone) -> Path:
+    """Two files of one name in two folders, of two formats and lengths."""
+    write_tone(tmp_path / "songs" / "song.wav", seconds=0.5)
+    live = tmp_path / "songs" / "live" / "song.flac"
+    write_tone(live, seconds=0.7, sample_rate=44_100, channels=2)
+    return tmp_path / "songs"
+
+
+def made(folder: Path) -> dict[str, float]:
+    """The files below a folder, and when each was written."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.stat().st_mtime_ns for path in files}
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_each_file_gets_its_embedding_and_where_it_came_from(embed, songs, tmp_path, kind) -> None:
+    outcome = embed(songs, "--out", tmp_path / "out", "--kind", kind)
+    assert (outcome.code, outcome.errors, outcome.out) == (0, [], "")
+    assert list(made(tmp_path / "out")) == ["live/song.flac.npz", "song.wav.npz"]
+    embedding, timestamps, meta = read_embedding(tmp_path / "out" / "live" / "song.flac.npz")
+    frames = () if kind == Kind.scene else (18,)  # 0.7 s at 25 per second, begun ones included
+    assert embedding.shape == (*frames, 512)
+    assert timestamps.tolist() == [40.0 * i for i in range(sum(frames))]
+    assert embedding.dtype == timestamps.dtype == np.float32
+    assert meta["path"] == str(songs / "live" / "song.flac")
+    assert meta["duration"] == pytest.approx(0.7)
+    assert (meta["kind"], meta["sample_rate"]) == (kind, KINDS[kind].sample_rate)
+    assert meta["model"] == hear_aesthetics.load_model().provenance()
+
+
+def test_a_scene_is_that_of_the_hear_function(embed, songs, tmp_path) -> None:
+    embed(songs / "song.wav", "--out", tmp_path)
+    model = hear_aesthetics.load_model()
+    audio = torch.from_numpy(load_audio(songs / "song.wav", model.sample_rate))[None]
+    expected = hear_aesthetics.get_scene_embeddings(audio, model)[0]
+    embedding = torch.from_numpy(read_embedding(tmp_path / "song.wav.npz").embedding)
+    torch.testing.assert_close(embedding, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_kinds_are_those_of_the_library() -> None:
+    assert list(Kind) == list(KINDS)
+
+
+@pytest.mark.parametrize("status", ["untrained", "published"])
+def test_an_untrained_model_is_said_once(embed, songs, tmp_path, status) -> None:
+    bundled = hear_aesthetics.load_model().files.config.parent
+    folder = shutil.copytree(bundled, tmp_path / "own")
+    config = json.loads((folder / "hear_aesthetics.json").read_text())
+    (folder / "hear_aesthetics.json").write_text(json.dumps(config | {"status": status}))
+    outcome = embed(songs, "--out", tmp_path / "out", "--model", folder)
+    assert outcome.code == 0
+    said = [line for line in outcome.notes if "model own is untrained" in line]
+    assert len(said) == (status == "untrained")
+    meta = read_meta(tmp_path / "out" / "song.wav.npz")
+    assert meta["model"]["status"] == status
+
+
+def test_broken_files_cost_a_line_each_and_the_rest_is_made(
+    embed, broken_audio_folder, tmp_path, write_tone
+) -> None:
+    for number in range(30):
+        seconds = (0.5, 0.7, 1.0)[number % 3]
+        write_tone(broken_audio_folder / f"good{number}.wav", seconds, frequency=200 + 10 * number)
+    outcome = embed(broken_audio_folder, "--out", tmp_path / "out")
+    assert outcome.code == 3
+    assert len(made(tmp_path / "out")) == 30
+    assert len(outcome.errors) == 12
+    named = {re.search(rf"{broken_audio_folder}/(\S+?):", line)[1] for line in outcome.errors}
+    assert len(named) == 12
+    assert outcome.notes[-1] == "30 files embedded, 12 failed"
+
+
+def test_nothing_but_broken_files_is_a_failure(embed, broken_audio_folder, tmp_path) -> None:
+    outcome = embed(broken_audio_folder, "--out", tmp_path / "out")
+    assert (outcome.code, len(outcome.errors)) == (1, 12)
+
+
+def test_a_name_that_does_not_exist_is_one_error_beside_the_others(embed, songs, tmp_path) -> None:
+    outcome = embed(songs, tmp_path / "typo.wav", "--out", tmp_path / "out")
+    assert outcome.code == 3
+    assert len(outcome.errors) == 1
+    assert "typo.wav" in outcome.errors[0]
+
+
+def test_spans_of_a_file_get_files_of_their_own(embed, songs, tmp_path) -> None:
+    rows = [{"path": "song.wav", "start_time": 0.1 * n, "end_time": 0.1 * n + 0.2} for n in (0, 1)]
+    (songs / "spans.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    outcome = embed(songs / "spans.jsonl", songs / "song.wav", "--out", tmp_path / "out")
+    assert outcome.code == 0
+    files = list(made(tmp_path / "out"))
+    assert len(files) == 3
+    meta = read_meta(tmp_path / "out" / next(name for name in files if "0.1-" in name))
+    assert (meta["start"], round(meta["duration"], 3)) == (0.1, 0.2)
+
+
+def test_what_is_there_is_kept_and_the_rest_is_made(embed, songs, tmp_path) -> None:
+    out = tmp_path / "out"
+    embed(songs, "--out", out)
+    before = made(out)
+    (out / "song.wav.npz").unlink()
+    outcome = embed(songs, "--out", out)
+    after = made(out)
+    assert after["live/song.flac.npz"] == before["live/song.flac.npz"]
+    assert after.keys() == before.keys()
+    assert outcome.code == 0
+    assert any(line.startswith("1 of them") and "--overwrite" in line for line in outcome.notes)
+
+
+def test_overwrite_makes_all_again(embed, songs, tmp_path) -> None:
+    out = tmp_path / "out"
+    embed(songs, "--out", out)
+    before = made(out)
+    embed(songs, "--out", out, "--overwrite")
+    assert all(made(out)[name] > time for name, time in before.items())
+
+
+def test_a_torn_file_is_made_again(embed, songs, tmp_path) -> None:
+    torn = tmp_path / "out" / "song.wav.npz"
+    embed(songs, "--out", tmp_path / "out")
+    whole = torn.read_bytes()
+    torn.write_bytes(whole[:1000])
+    embed(songs, "--out", tmp_path / "out")
+    assert torn.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("options", "difference"),
+    [
+        (["--kind", "features"], "kind scene, now it is features"),
+        (["--layer", "3"], "layer 4, now it is 3"),
+        (["--sources", "muq"], r"sources \['musicfm', 'muq'\], now it is \['muq'\]"),
+        (["--pooling", "mean+std"], "pooling mean, now it is mean[+]std"),
+        (["--precision", "bfloat16"], "precision float32, now it is bfloat16"),
+    ],
+)
+def test_a_folder_holds_embeddings_of_one_origin(
+    embed, songs, tmp_path, options, difference
+) -> None:
+    out = tmp_path / "out"
+    embed(songs, "--out", out)
+    before = made(out)
+    outcome = embed(songs, "--out", out, *options)
+    assert outcome.code == 2
+    assert re.search(rf"npz: made with .*{difference}", outcome.errors[0])
+    assert made(out) == before
+    assert embed(songs, "--out", out, "--overwrite", *options).code == 0
+
+
+def test_options_reach_the_model(embed, songs, tmp_path) -> None:
+    options = ["--sources", "muq,musicfm", "--scales", "track", "--layer", "2"]
+    embed(songs / "song.wav", "--out", tmp_path, "--pooling", "mean+std", *options)
+    embedding, _, meta = read_embedding(tmp_path / "song.wav.npz")
+    assert embedding.shape == (2 * 2 * 128,)
+    assert meta["model"]["sources"] == ["muq", "musicfm"]
+    assert meta["model"]["scales"] == ["track"]
+    assert meta["model"]["layer"] == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--kind", "frames"], "'scene'"),
+        (["--pooling", "max"], "'mean'"),
+        (["--layer", "99"], "hidden states"),
+        (["--sources", "clap"], "'musicfm'"),
+        (["--model", "huge"], "mini"),
+    ],
+)
+def test_wrong_options_list_the_right_ones(embed, songs, tmp_path, options, message) -> None:
+    outcome = embed(songs, "--out", tmp_path / "out", *options)
+    assert outcome.code == 2
+    assert message in "\n".join(outcome.errors + outcome.notes)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_summary_is_json_for_a_program(embed, songs, broken_audio_folder, tmp_path) -> None:
+    out = tmp_path / "out"
+    embed(songs / "song.wav", "--out", out)
+    broken = broken_audio_folder / "empty.wav"
+    outcome = embed(songs, broken, "--out", out, "--json")
+    summary = json.loads(outcome.out)
+    counts = {key: summary[key] for key in ("made", "kept", "failed")}
+    assert counts == {"made": 1, "kept": 1, "failed": 1}
+    assert summary["audio_seconds"] == pytest.approx(0.7)
+    assert str(broken) in summary["errors"][0]
+    assert summary["model"]["model"] == "mini"
+
+
+def test_a_place_that_cannot_be_written_costs_that_file(embed, songs, tmp_path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "live").write_text("a file where a folder is needed")
+    outcome = embed(songs, "--out", tmp_path / "out")
+    assert outcome.code == 3
+    assert len(outcome.errors) == 1
+    assert "cannot be written" in outcome.errors[0]
+    assert (tmp_path / "out" / "song.wav.npz").is_file()
+
+
+def test_a_full_disk_ends_the_run_with_one_line(embed, songs, tmp_path, monkeypatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    outcome = embed(songs, "--out", tmp_path / "out")
+    assert outcome.code == 1
+    assert len(outcome.errors) == 1
+    assert "No space left" in outcome.errors[0]
+
+
+@pytest.mark.slow
+def test_the_real_song(embed, shared, tmp_path) -> None:
+    outcome = embed(shared / "audio", "--out", tmp_path, "--kind", "timestamps")
+    assert (outcome.code, outcome.errors) == (0, [])
+    embedding, timestamps, meta = read_embedding(tmp_path / "songeval_example.mp3.npz")
+    assert meta["duration"] == pytest.approx(144.4, abs=0.1)
+    assert len(embedding) == len(timestamps)
+    assert meta["duration"] * 1000 - timestamps[-1] <= 40
+    assert np.isfinite(embedding).all()
