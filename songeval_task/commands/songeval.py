@@ -1,0 +1,12 @@
+"""``hear-aesthetics songeval``: the SongEval task from its data to its tables, in order of use."""
+
+import typer
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
+
+
+@app.callback()
+def songeval() -> None:
+    """SongEval: data, features, training, the published protocol and its ablation."""
