@@ -174,15 +174,19 @@ def _compute(
     try:
         waveforms = [torch.from_numpy(job.waveform) for job in jobs]
         batch = torch.stack(waveforms) if len(jobs) > 1 else waveforms[0][None]
-        if model.device.type == "cuda":
-            batch = batch.pin_memory()
-        output = work(model, batch.to(model.device, non_blocking=True))
+        output = work(model, _send(batch, model.device))
         for job, part in zip(jobs, _rows(output), strict=True):
             job.output = part
     except Exception as error:
         logger.debug("a batch of %d failed", len(jobs), exc_info=error)
         return forget_frames(error)
     return None
+
+
+def _send(batch: Tensor, device: torch.device) -> Tensor:
+    if device.type == "cuda":
+        return batch.pin_memory().to(device, non_blocking=True)
+    return batch.to(device)
 
 
 def _rows(output: Output) -> Iterable[Any]:

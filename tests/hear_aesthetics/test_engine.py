@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 import hear_aesthetics.model
+from hear_aesthetics import engine
 from hear_aesthetics.audio import load_audio
 from hear_aesthetics.engine import WINDOW_BATCHES, run
 from hear_aesthetics.errors import AudioError, InputError
@@ -322,6 +323,37 @@ def test_files_give_what_each_gives_alone(model, folder: Path, work, rate: int) 
         alone = work(model, torch.from_numpy(audio)[None])[0]
         assert result.seconds == pytest.approx(len(audio) / rate)
         torch.testing.assert_close(result.output, alone, rtol=1e-5, atol=1e-5)
+
+
+def test_a_gpu_has_the_next_batch_queued_before_the_loop_waits(monkeypatch) -> None:
+    """The order of launches and waits, on a device that only pretends."""
+    log = []
+
+    class Event:
+        count = 0
+
+        def record(self, _: object) -> None:
+            self.number, Event.count = Event.count, Event.count + 1
+            log.append(("launched", self.number))
+
+        def synchronize(self) -> None:
+            log.append(("waited for", self.number))
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _: None)
+    monkeypatch.setattr(engine, "_send", lambda batch, _: batch)
+    gpu = SimpleNamespace(device=torch.device("cuda"))
+    items = clips([100] * 9)
+    results = list(run(items, gpu, mean, load=load, sample_rate=RATE, batch_seconds=3))
+    assert [result.item for result in results] == items
+    assert log == [
+        ("launched", 0),
+        ("launched", 1),
+        ("waited for", 0),
+        ("launched", 2),
+        ("waited for", 1),
+        ("waited for", 2),
+    ]
 
 
 @pytest.mark.gpu
