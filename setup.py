@@ -17,6 +17,7 @@ CORE = [
     "pandas>=2.1",
     "soundfile>=0.12.1",
     "soxr>=0.3.2",
+    "pyloudnorm>=0.1.1",
     "safetensors>=0.4.3",
     "huggingface_hub>=0.34",
     "scikit-learn>=1.5",
@@ -30,7 +31,6 @@ EXTRAS = {
         "audiomentations>=0.40",
         "tensorboard>=2.16",
         "pyarrow>=15",
-        "pyloudnorm>=0.1.1",
     ],
     "text": ["transformers>=4.46"],
     "av": ["av>=12"],
@@ -51,7 +51,12 @@ COMMANDS = [
     "doctor = hear_aesthetics.commands.doctor:doctor",
     "models = hear_aesthetics.commands.models:app",
     "embed = hear_aesthetics.commands.embed:embed",
+    "score = songeval_task.commands.score:score",
+    "compare = songeval_task.commands.compare:compare",
+    "songeval = songeval_task.commands.songeval:app",
 ]
+
+SCORERS = ["demo = songeval_task.heads:load_demo"]
 
 setup(
     name="hear-aesthetics",
@@ -76,6 +81,7 @@ setup(
     entry_points={
         "console_scripts": ["hear-aesthetics = hear_aesthetics.cli:main"],
         "hear_aesthetics.commands": COMMANDS,
+        "hear_aesthetics.scorers": SCORERS,
     },
     classifiers=[
         "Development Status :: 4 - Beta",

@@ -28,6 +28,7 @@ PACKAGES = {
     "scikit-learn": None,
     "soundfile": None,
     "soxr": None,
+    "pyloudnorm": None,
     "safetensors": None,
     "huggingface_hub": None,
     "av": "av",
@@ -35,7 +36,6 @@ PACKAGES = {
     "accelerate": "train",
     "audiomentations": "train",
     "pyarrow": "train",
-    "pyloudnorm": "train",
     "tensorboard": "train",
 }
 USE = {True: "allowed", False: "not_allowed", None: "not_stated"}

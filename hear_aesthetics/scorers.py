@@ -1,0 +1,83 @@
+"""Scorers by name: what turns features into named scores, whichever package brings it.
+
+A package registers a loader, which takes no arguments, in the entry point group
+``hear_aesthetics.scorers``; ``score --head NAME`` and the demo find it there. So this package
+reaches the scorers of packages that it may not import.
+
+A scorer may also say what it reads in an attribute ``reads``: ``("fused",)``, the default, is the
+fused feature, ``("muq_12",)`` hidden state 12 of MuQ's track view.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import entry_points
+from typing import Any, Protocol
+
+from hear_aesthetics.fusion import SOURCES, Features
+
+__all__ = ["FUSED", "Scorer", "hidden_states", "load_scorer", "reads_of", "scorer_names"]
+
+GROUP = "hear_aesthetics.scorers"
+FUSED = "fused"
+
+
+class Scorer(Protocol):
+    """Named scores of one clip."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """Names of the scores, in order."""
+
+    def __call__(self, features: Features, row: Mapping[str, Any]) -> dict[str, float]:
+        """Score a clip.
+
+        Args:
+            features: Of the clip alone, a batch of one: ``(1, frames, dim)`` each, float32.
+            row: The clip: ``path``, ``start``, ``end`` and ``prompt``, None where not given.
+
+        Returns:
+            One number for each of ``columns``.
+        """
+
+
+def reads_of(scorer: Scorer) -> tuple[str, ...]:
+    """What a scorer reads: ``"fused"``, or hidden states as ``"<source>_<layer>"``."""
+    return tuple(getattr(scorer, "reads", (FUSED,)))
+
+
+def hidden_states(reads: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """The ``states`` that ``load_model`` and ``extract`` have to be asked for.
+
+    Raises:
+        ValueError: If a name is neither ``"fused"`` nor ``"<source>_<layer>"``.
+
+    >>> hidden_states(["fused", "muq_06", "muq_12"])
+    {'muq': (6, 12)}
+    """
+    states: dict[str, tuple[int, ...]] = {}
+    for name in dict.fromkeys(reads):
+        source, _, layer = name.partition("_")
+        if source in SOURCES and layer.isdecimal():
+            states[source] = (*states.get(source, ()), int(layer))
+        elif name != FUSED:
+            raise ValueError(
+                f"a scorer reads {name!r}; it may read 'fused' or a hidden state such as 'muq_06'"
+            )
+    return states
+
+
+def scorer_names() -> list[str]:
+    """Names of all installed scorers, sorted."""
+    return sorted(entry_points(group=GROUP).names)
+
+
+def load_scorer(name: str) -> Scorer:
+    """The installed scorer of that name.
+
+    Raises:
+        ValueError: If there is none; lists the names.
+    """
+    found = list(entry_points(group=GROUP, name=name))
+    if not found:
+        known = ", ".join(scorer_names()) or "none: no package that scores is installed"
+        raise ValueError(f"unknown scorer {name!r}; known: {known}")
+    return found[0].load()()

@@ -1,0 +1,1 @@
+"""Commands of the SongEval task; ``hear-aesthetics`` finds them through entry points."""

@@ -1,0 +1,125 @@
+"""``hear-aesthetics compare``: two songs, or two folders of takes, against each other."""
+
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hear_aesthetics.console import ExitCode, Report, write_json
+from songeval_task.commands.listing import print_table
+from songeval_task.commands.score import (
+    DeviceOption,
+    HeadOption,
+    LoudnessOption,
+    ModelOption,
+    PrecisionOption,
+    load_scorer,
+)
+
+if TYPE_CHECKING:
+    from hear_aesthetics.inputs import Inputs
+    from songeval_task.scorer import AestheticScorer
+    from songeval_task.scoring.comparison import Comparison, Difference
+
+__all__ = ["compare"]
+
+Side = dict[str, dict[str, Any]]  # name that pairs takes -> row
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="A file, folder, glob or list of takes.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="What to compare with it.")],
+    model: ModelOption = "large",
+    head: HeadOption = None,
+    loudness: LoudnessOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    precision: PrecisionOption = "auto",
+    device: DeviceOption = None,
+) -> None:
+    """Compare the scores of two songs or of two folders of takes: B minus A, per dimension.
+
+    Folders that hold the same names, extensions aside, are compared pair by pair, others by their
+    means. The intervals are 95 % bootstrap intervals over songs; a single take has none.
+
+    Exit codes: 0 all good, 1 nothing to compare, 2 wrong usage, 3 some inputs failed.
+    """
+    from hear_aesthetics.inputs import collect_inputs
+
+    found = [collect_inputs([argument]) for argument in (a, b)]
+    scorer = load_scorer(head, model, precision=precision, device=device)
+    total = sum(len(side.inputs) + len(side.errors) for side in found)
+    with Report(total, "scored") as report:
+        sides = [_score(scorer, side, loudness, report) for side in found]
+    result = _compare(scorer, sides, _pairs(found), loudness)
+    if result is None:
+        raise typer.Exit(ExitCode.FAILED)
+    if as_json:
+        write_json({"a": a, "b": b, **result.as_json(), "provenance": scorer.provenance})
+    else:
+        _show(result)
+    raise typer.Exit(report.exit_code)
+
+
+def _score(
+    scorer: "AestheticScorer", found: "Inputs", loudness: float | None, report: Report
+) -> Side:
+    """The rows of the takes of one side that could be scored, by what the takes are called."""
+    from songeval_task.scoring.run import Options, score_inputs
+
+    names = _names(found)
+    side: Side = {}
+    for index, row in enumerate(score_inputs(scorer, found, Options(loudness=loudness))):
+        if row["error"] is None:
+            side[names[index]] = row
+            report.done()
+        else:
+            report.fail(row["error"])
+    return side
+
+
+def _compare(
+    scorer: "AestheticScorer", sides: list[Side], paired: bool, loudness: float | None
+) -> "Comparison | None":
+    """The comparison; None if there is nothing left to compare."""
+    from songeval_task.scoring.comparison import compare_takes
+
+    if paired:
+        common = [name for name in sides[0] if name in sides[1]]
+        sides = [{name: side[name] for name in common} for side in sides]
+    if not all(sides):
+        return None
+    return compare_takes(
+        [*sides[0].values()],
+        [*sides[1].values()],
+        [*scorer.columns, *scorer.panel.means.values()],
+        paired=paired,
+        levelled=loudness,
+        demo=scorer.demo,
+    )
+
+
+def _pairs(found: list["Inputs"]) -> bool:
+    """Whether both sides name the same takes, more than one."""
+    first, second = (set(_names(side)) for side in found)
+    return first == second and len(first) > 1
+
+
+def _names(found: "Inputs") -> list[str]:
+    """What takes are called on either side: without extensions, where these tell none apart."""
+    keys = [item.key for item in found.inputs]
+    bare = [str(PurePosixPath(key).with_suffix("")) for key in keys]
+    return bare if len(set(bare)) == len(keys) else keys
+
+
+def _show(result: "Comparison") -> None:
+    lines = [*result.differences, *([result.loudness] if result.loudness else [])]
+    print_table(
+        ["", "A", "B", "B - A", "95 % interval"], [_line(line) for line in lines], left=("",)
+    )
+    typer.echo(f"\n{result.sentence}")
+
+
+def _line(difference: "Difference") -> list[str]:
+    d = difference
+    interval = "-" if d.low is None or d.high is None else f"{d.low:+.2f} to {d.high:+.2f}"
+    return [d.name, f"{d.a:.2f}", f"{d.b:.2f}", f"{d.difference:+.2f}", interval]

@@ -1,0 +1,100 @@
+"""Rows on stdout: a table on a terminal, CSV in a pipe as rows come, JSON where it is asked for."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from hear_aesthetics.console import write_json
+
+__all__ = ["Listing", "print_table", "ranked"]
+
+BEFORE, AFTER = ("path", "duration"), ("loudness_lufs",)  # of the scores, in a table for eyes
+SPAN = ("path", "start", "end", "duration")
+DECIMALS = {"start": 1, "end": 1, "duration": 1, "loudness_lufs": 1}  # others: 2
+
+
+class Listing:
+    """Shows rows: in a pipe each as it comes, on a terminal all at the end.
+
+    Args:
+        columns: Of a row.
+        scores: Those of them that hold scores and means.
+        as_json: Show a JSON list at the end.
+        top: Show so many at the end, best mean first, instead of all.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[str],
+        scores: Sequence[str],
+        *,
+        as_json: bool = False,
+        top: int | None = None,
+    ) -> None:
+        self._columns, self._scores = columns, scores
+        self._as_json, self._top = as_json, top
+        self._streams = not (as_json or top or sys.stdout.isatty())
+        self._header = True
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Take a row; in a pipe it is written at once."""
+        from songeval_task.scoring.formats import csv_text
+
+        if self._streams:
+            sys.stdout.write(csv_text([row], self._columns, header=self._header))
+            sys.stdout.flush()
+            self._header = False
+
+    def finish(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Show what has not been shown of all ``rows``."""
+        chosen = ranked(rows)[: self._top] if self._top else rows
+        if self._as_json:
+            write_json(chosen)
+        elif not self._streams:
+            self._show(chosen)
+
+    def _show(self, rows: Sequence[dict[str, Any]]) -> None:
+        good = [row for row in rows if row["error"] is None]
+        spans = any(row["start"] is not None or row["end"] is not None for row in good)
+        names = [*(SPAN if spans else BEFORE), *self._scores, *AFTER]
+        cells = [[_cell(row[name], DECIMALS.get(name, 2)) for name in names] for row in good]
+        if self._top:
+            names = ["rank", *names]
+            cells = [[str(rank), *line] for rank, line in enumerate(cells, start=1)]
+        print_table(names, cells, left=("path",))
+
+
+def ranked(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows that were scored, best mean first; equal means by path."""
+    good = [row for row in rows if row["error"] is None]
+    return sorted(good, key=lambda row: (-row["mean"], row["path"]))
+
+
+def print_table(
+    names: Sequence[str], cells: Iterable[Sequence[str]], *, left: Sequence[str] = ()
+) -> None:
+    """Print a table on stdout, as wide as it needs to be where that is no terminal.
+
+    Args:
+        names: Of the columns.
+        cells: Text, line by line.
+        left: Columns of text; the others are numbers and end at the right.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    lines = [list(line) for line in cells]
+    table = Table(box=None, pad_edge=False)
+    for name in names:
+        table.add_column(name, justify="left" if name in left else "right", overflow="fold")
+    for line in lines:
+        table.add_row(*(Text(cell) for cell in line))
+    widths = [max(map(len, column)) + 2 for column in zip(names, *lines, strict=True)]
+    Console(width=None if sys.stdout.isatty() else sum(widths), highlight=False).print(table)
+
+
+def _cell(value: Any, decimals: int) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.{decimals}f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,238 @@
+"""``hear-aesthetics score``: songs to scores, resumable, in the format that the file name says."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hear_aesthetics.console import ExitCode, Report, error_line, warning_line
+from hear_aesthetics.errors import InputError
+from songeval_task.commands.listing import Listing, ranked
+
+if TYPE_CHECKING:
+    from hear_aesthetics.inputs import Inputs
+    from songeval_task.scorer import AestheticScorer
+    from songeval_task.scoring.run import Options
+
+__all__ = [
+    "DeviceOption",
+    "HeadOption",
+    "LoudnessOption",
+    "ModelOption",
+    "PrecisionOption",
+    "load_scorer",
+    "score",
+]
+
+ModelOption = Annotated[
+    str, typer.Option("--model", metavar="large|mini|DIR", help="Encoders; mini: demo scores only.")
+]
+HeadOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--head",
+        metavar="NAME|PATH",
+        help="track1, track2, songeval, songbench, demo, an installed scorer, or a file; may be "
+        "given again: the columns of further heads begin with their name. Default: track2, with "
+        "mini: demo.",
+    ),
+]
+PrecisionOption = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
+DeviceOption = Annotated[
+    str | None, typer.Option(help="Such as cpu or cuda:0.", show_default="a GPU if any")
+]
+LoudnessOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="LUFS",
+        help="Bring every clip to this loudness before it is scored, such as -14. The column "
+        "loudness_lufs keeps what was measured (BS.1770, all channels, the file's own rate).",
+    ),
+]
+
+
+def score(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(help="Files, folders, globs, .txt lists, .jsonl rows, - for stdin."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="FILE.csv, .jsonl, .json or .scp; default: stdout."),
+    ] = None,
+    model: ModelOption = "large",
+    head: HeadOption = None,
+    timeline: Annotated[
+        bool, typer.Option("--timeline", help="Also score 30 s windows, one every 10 s.")
+    ] = False,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain", help="Also say how scores change without each 10 s, and its attention."
+        ),
+    ] = False,
+    loudness: LoudnessOption = None,
+    top: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Print the N best, by their mean.")
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.png",
+            help="Draw a radar of up to 8 songs (the best with --top, else the first), and with "
+            "--timeline their curves.",
+        ),
+    ] = None,
+    prompt: Annotated[
+        str | None, typer.Option(help="Text of inputs that have none, for scorers that read it.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with OUT.partial.jsonl; failed clips again.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of rows.")] = False,
+    precision: PrecisionOption = "auto",
+    device: DeviceOption = None,
+) -> None:
+    """Score songs: a row each, which says what is wrong where there is no score.
+
+    Rows are kept in OUT.partial.jsonl until OUT is written, whole, at the end. With --timeline and
+    --explain, rows in .json and .jsonl hold the windows; beside .csv and .scp they are
+    OUT.timeline.csv and OUT.explain.csv. OUT.meta.json says what made the numbers.
+
+    Exit codes: 0 all good, 1 nothing worked, 2 wrong usage, 3 some inputs failed.
+    """
+    from hear_aesthetics.inputs import collect_inputs
+    from songeval_task.scoring.run import Options
+
+    found = collect_inputs(inputs, prompt=prompt)
+    options = Options(timeline=timeline, explain=explain, loudness=loudness)
+    _check_usage(found, options, out, plot=plot, resume=resume, as_json=as_json)
+    if not found.inputs:
+        for bad in found.errors:
+            error_line(bad.message)
+        raise typer.Exit(ExitCode.FAILED)
+    scorer = load_scorer(head, model, precision=precision, device=device)
+    rows, code = _score_all(scorer, found, options, out, resume=resume, top=top, as_json=as_json)
+    if plot:
+        _plot(plot, rows, scorer, top)
+    raise typer.Exit(code)
+
+
+def load_scorer(
+    head: list[str] | None, model: str, *, precision: str, device: str | None
+) -> "AestheticScorer":
+    """Model and heads; a word of warning where their scores say nothing.
+
+    Raises:
+        InputError: If a name is unknown or a head does not fit the model.
+    """
+    from songeval_task.scorer import AestheticScorer
+
+    try:
+        scorer = AestheticScorer.from_pretrained(
+            *(head or ()), model=model, precision=precision, device=device
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    if scorer.demo:
+        warning_line(
+            f"demo scores: model {scorer.model.name} with head {scorer.panel.name} is untrained "
+            "and says nothing about the music"
+        )
+    return scorer
+
+
+def _check_usage(
+    found: "Inputs",
+    options: "Options",
+    out: Path | None,
+    *,
+    plot: Path | None,
+    resume: bool,
+    as_json: bool,
+) -> None:
+    """What can be wrong before anything is loaded.
+
+    Raises:
+        InputError: Says what, and what would do.
+    """
+    from songeval_task.scoring import formats
+
+    nests = out is not None or as_json
+    if (options.timeline and not (nests or plot)) or (options.explain and not nests):
+        raise InputError("--timeline and --explain need --out or --json, where windows have room")
+    if resume and out is None:
+        raise InputError("--resume goes on with the rows of a file; name it with --out")
+    if plot is not None and (plot.suffix.lower() != ".png" or not plot.parent.is_dir()):
+        raise InputError(
+            f"{plot}: --plot needs a name that ends with .png, in a folder that exists"
+        )
+    if out is not None:
+        formats.check_out(out)
+        if out.suffix.lower() == ".scp":
+            formats.check_utterances(item.path for item in found.inputs)
+
+
+def _score_all(
+    scorer: "AestheticScorer",
+    found: "Inputs",
+    options: "Options",
+    out: Path | None,
+    *,
+    resume: bool,
+    top: int | None,
+    as_json: bool,
+) -> tuple[list[dict[str, Any]], ExitCode]:
+    """The rows of all inputs, shown and written as they were asked for, and the exit code."""
+    from songeval_task.scoring import formats
+    from songeval_task.scoring.journal import Journal, journal_path
+    from songeval_task.scoring.rows import row_columns
+    from songeval_task.scoring.run import describe, score_inputs
+
+    run, columns = describe(scorer, options), row_columns(scorer.panel)
+    if out is not None and out.suffix.lower() == ".scp":
+        formats.check_scp_scores(scorer.columns)
+    journal = Journal(journal_path(out), run, resume=resume) if out else None
+    shown = [name for name in columns if name in (*scorer.columns, *scorer.panel.means.values())]
+    listing = Listing(columns, shown, as_json=as_json, top=top)
+    visible = out is None or as_json or top is not None
+    rows: list[dict[str, Any]] = []
+    with journal or nullcontext(), Report(_count(found), "scored") as report:
+        for row in score_inputs(scorer, found, options, journal):
+            rows.append(row)
+            report.done() if row["error"] is None else report.fail(row["error"])
+            if visible:
+                listing.add(row)
+        if out and journal:
+            formats.write_rows(out, rows, columns, scorer.columns, scorer.provenance | run)
+            journal.finish(rows)
+    if visible:
+        listing.finish(rows)
+    return rows, report.exit_code
+
+
+def _count(found: "Inputs") -> int:
+    return len(found.inputs) + len(found.errors)
+
+
+def _plot(
+    path: Path, rows: list[dict[str, Any]], scorer: "AestheticScorer", top: int | None
+) -> None:
+    from songeval_task.scoring.plots import MAX_SONGS, draw_scores
+
+    good = ranked(rows)[:top] if top else [row for row in rows if row["error"] is None]
+    if not good:
+        return
+    if len(good) > MAX_SONGS:
+        which = "best" if top else "first"
+        warning_line(f"{path}: shows the {which} {MAX_SONGS} of {len(good)} songs")
+    name, dimensions = next(iter(scorer.panel.groups.items()))
+    status = "untrained: the scores say nothing" if scorer.demo else "after each name: the mean"
+    draw_scores(
+        path,
+        good,
+        dimensions,
+        title="Song scores" if len(good) > 1 else "Song score",
+        subtitle=f"model {scorer.model.name}, head {name}; {status}",
+    )

@@ -1,0 +1,215 @@
+"""Two sets of takes against each other: differences per dimension, and what they allow to say.
+
+Folders that hold the same names are compared pair by pair: the song, which is common to both takes,
+then drops out of the difference. Other folders are compared by their means. Intervals are 95 %
+bootstrap intervals over songs (pairs, where there are pairs); a single take has none.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from hear_aesthetics.bootstrap import Array, Interval, bootstrap_interval
+
+__all__ = ["Comparison", "Difference", "compare_takes"]
+
+RESAMPLES = 10_000
+CONFIDENCE = 0.95
+FEW_TAKES = 10  # percentile intervals of fewer are too narrow
+AUDIBLE_LU = 0.5  # a difference in loudness that is worth a word
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One dimension: the means of both sides, and B minus A with its interval.
+
+    Attributes:
+        low: Lower end of the interval; None where a side has a single take.
+        high: Its upper end.
+    """
+
+    name: str
+    a: float
+    b: float
+    difference: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval excludes zero."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison found.
+
+    Attributes:
+        paired: Whether takes were compared pair by pair.
+        a_takes: How many takes of A were compared; the number of pairs if there are pairs.
+        b_takes: Likewise of B.
+        differences: Per dimension, and of their mean.
+        loudness: In LUFS and LU, of the takes as they are in the files; None if one side has none.
+        levelled: Loudness that all takes were brought to before scoring; None if they were not.
+        demo: Whether the scores say nothing about music.
+    """
+
+    paired: bool
+    a_takes: int
+    b_takes: int
+    differences: tuple[Difference, ...]
+    loudness: Difference | None
+    levelled: float | None = None
+    demo: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """What can be concluded, in plain words."""
+        parts = [self._verdict(), self._caution(), self._loudness()]
+        if self.demo:
+            parts.insert(1, "Both are demo scores of untrained weights, without any meaning.")
+        return " ".join(part for part in parts if part)
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        return {**asdict(self), "sentence": self.sentence}
+
+    def _verdict(self) -> str:
+        takes = f"{self.a_takes} {'pairs' if self.paired else f'takes against {self.b_takes}'}"
+        higher, lower, open_ = (_listed(names) for names in self._sides())
+        if self._fewest == 1:
+            sides = [("higher", higher), ("lower", lower)]
+        elif higher or lower:
+            sides = [("clearly higher", higher), ("clearly lower", lower)]
+        else:
+            return f"Over {takes}, no dimension differs more than chance explains."
+        said = " and ".join(f"{word} in {names}" for word, names in sides if names)
+        rest = f"; {open_}: no more than chance explains" if open_ else ""
+        over = "" if self.a_takes == self.b_takes == 1 else f"Over {takes}, "
+        return f"{over}B scores {said or 'the same'}{rest}."
+
+    def _sides(self) -> tuple[list[str], list[str], list[str]]:
+        """Names of what is higher in B, lower, and open; single takes leave nothing open."""
+        single = self._fewest == 1
+        told = [d for d in self.differences if single or d.clear]
+        return (
+            [d.name for d in told if d.difference > 0],
+            [d.name for d in told if d.difference < 0],
+            [d.name for d in self.differences if d not in told],
+        )
+
+    def _caution(self) -> str:
+        if self._fewest == 1:
+            return "A single take has no interval: this holds for these files and no others."
+        if self._fewest < FEW_TAKES:
+            return f"With {self._fewest} on a side the intervals are rough, and rather too narrow."
+        return ""
+
+    def _loudness(self) -> str:
+        if self.levelled is not None:
+            return f"All takes were brought to {self.levelled:g} LUFS before scoring."
+        if self.loudness is None or abs(self.loudness.difference) < AUDIBLE_LU:
+            return ""
+        louder = "louder" if self.loudness.difference > 0 else "quieter"
+        return (
+            f"B is {abs(self.loudness.difference):.1f} LU {louder}, and loudness alone moves such "
+            "scores: compare again with --loudness -14."
+        )
+
+    @property
+    def _fewest(self) -> int:
+        return min(self.a_takes, self.b_takes)
+
+
+def compare_takes(
+    a: Sequence[dict[str, Any]],
+    b: Sequence[dict[str, Any]],
+    columns: Sequence[str],
+    *,
+    paired: bool,
+    levelled: float | None = None,
+    demo: bool = False,
+) -> Comparison:
+    """Compare rows of two sides.
+
+    Args:
+        a: Rows of takes that were scored.
+        b: Likewise; in the order of their partners in ``a`` if ``paired``.
+        columns: What to compare.
+        paired: Whether ``a[i]`` and ``b[i]`` belong together.
+        levelled: Loudness in LUFS that all takes were brought to before scoring.
+        demo: Whether the scores say nothing about music.
+
+    Raises:
+        ValueError: If a side is empty, or pairs are not as many on both sides.
+    """
+    if not a or not b or (paired and len(a) != len(b)):
+        raise ValueError(f"{len(a)} takes of A and {len(b)} of B; give at least one each")
+    left, right = _table(a, columns), _table(b, columns)
+    interval = _interval(left, right, paired)
+    single = min(len(a), len(b)) == 1
+    differences = tuple(
+        Difference(
+            name,
+            a=float(left[:, i].mean()),
+            b=float(right[:, i].mean()),
+            difference=float(interval.estimate[i]),
+            low=None if single else float(interval.low[i]),
+            high=None if single else float(interval.high[i]),
+        )
+        for i, name in enumerate(columns)
+    )
+    return Comparison(
+        paired=paired,
+        a_takes=len(a),
+        b_takes=len(b),
+        differences=differences,
+        loudness=_loudness(a, b),
+        levelled=levelled,
+        demo=demo,
+    )
+
+
+def _interval(a: Array, b: Array, paired: bool) -> Interval:
+    """Of mean(b) - mean(a), per column."""
+    if paired:
+        return bootstrap_interval(
+            _mean_difference, b, a, resamples=RESAMPLES, confidence=CONFIDENCE
+        )
+    generator = np.random.default_rng(0)
+    means = []
+    for side in (a, b):
+        counts = generator.multinomial(len(side), np.full(len(side), 1 / len(side)), RESAMPLES)
+        means.append(counts @ side / len(side))
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(means[1] - means[0], [tail, 1 - tail], axis=0)
+    return Interval(b.mean(axis=0) - a.mean(axis=0), low, high, CONFIDENCE)
+
+
+def _mean_difference(preds: Any, target: Any, *, weights: Array | None = None) -> Array:
+    differences = np.asarray(preds) - np.asarray(target)
+    if weights is None:
+        return differences.mean(axis=0)
+    return weights @ differences / weights.sum(axis=1, keepdims=True)
+
+
+def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> Array:
+    return np.array([[row[name] for name in columns] for row in rows], dtype=np.float64)
+
+
+def _loudness(a: Sequence[dict[str, Any]], b: Sequence[dict[str, Any]]) -> Difference | None:
+    """Mean loudness of both sides; takes that are silent do not count."""
+    sides = [[r["loudness_lufs"] for r in s if r["loudness_lufs"] is not None] for s in (a, b)]
+    if not all(sides):
+        return None
+    left, right = (float(np.mean(side)) for side in sides)
+    return Difference("loudness_lufs", left, right, right - left)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """``A, B and the mean``."""
+    words = ["the mean" if name == "mean" else name for name in names]
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -1,0 +1,157 @@
+"""Rows in files, by suffix: ``.csv``, ``.jsonl``, ``.json`` (a list), and ``.scp``.
+
+``.scp`` is what the challenge takes: a line per song, ``utt score`` for track 1 and ``utt s1 s2 s3
+s4 s5`` for track 2, the utterance being the file's name without its extension; songs that failed
+have no line. In ``.json`` and ``.jsonl`` the windows of ``--timeline`` and ``--explain`` are part
+of a row; beside the other formats they are tables, ``OUT.timeline.csv`` and ``OUT.explain.csv``.
+What made the numbers is in ``OUT.meta.json``. Every file is written whole and then renamed into its
+place.
+"""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hear_aesthetics.errors import InputError
+from songeval_task.scoring.rows import OK, Row
+
+__all__ = [
+    "FORMATS",
+    "check_out",
+    "check_scp_scores",
+    "check_utterances",
+    "csv_text",
+    "write_rows",
+]
+
+DETAILS = ("timeline", "explain")
+SCP_WIDTHS = (1, 5)  # columns of track 1 and of track 2
+
+
+def csv_text(rows: Iterable[Row], columns: Sequence[str], header: bool = True) -> str:
+    """Rows as CSV; True and False in lower case, a missing value is an empty cell."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if header:
+        writer.writerow(columns)
+    writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
+    return text.getvalue()
+
+
+def jsonl_text(rows: Iterable[Row]) -> str:
+    """Rows as JSON, one per line."""
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def scp_text(rows: Iterable[Row], scores: Sequence[str]) -> str:
+    """The challenge's answer file, from the columns that hold scores."""
+    good = [row for row in rows if row["status"] == OK]
+    lines = [[Path(row["path"]).stem, *(f"{row[column]:.6f}" for column in scores)] for row in good]
+    return "".join(" ".join(line) + "\n" for line in lines)
+
+
+FORMATS: dict[str, Callable[[Sequence[Row], Sequence[str], Sequence[str]], str]] = {
+    ".csv": lambda rows, columns, scores: csv_text(rows, columns),
+    ".jsonl": lambda rows, columns, scores: jsonl_text(rows),
+    ".json": lambda rows, columns, scores: json.dumps(rows, indent=1, ensure_ascii=False) + "\n",
+    ".scp": lambda rows, columns, scores: scp_text(rows, scores),
+}
+NESTING = {".json", ".jsonl"}
+
+
+def check_out(out: Path) -> None:
+    """Check that rows can be written there.
+
+    Raises:
+        InputError: If the suffix is unknown or the folder is missing; says which would do.
+    """
+    if out.suffix.lower() not in FORMATS:
+        raise InputError(f"{out}: unknown format; its name must end with {' or '.join(FORMATS)}")
+    if not out.parent.is_dir():
+        raise InputError(f"{out}: there is no folder {out.parent}; make it first")
+
+
+def check_utterances(paths: Iterable[str | os.PathLike[str]]) -> None:
+    """Check that clips can be named in an ``.scp`` file; needs no model.
+
+    Raises:
+        InputError: If two have one name, or a name is empty or holds a space.
+    """
+    seen: dict[str, str] = {}
+    for path in (os.fspath(path) for path in paths):
+        name = Path(path).stem
+        if name in seen:
+            raise InputError(
+                f"{path}: has the utterance id {name!r} of {seen[name]}; rename one, or write .csv"
+            )
+        if len(name.split()) != 1:
+            raise InputError(f"{path}: a space in the utterance id {name!r}; rename the file")
+        seen[name] = path
+
+
+def check_scp_scores(scores: Sequence[str]) -> None:
+    """Check that a panel answers in a width that an ``.scp`` file takes.
+
+    Raises:
+        InputError: If it fits neither track.
+    """
+    if len(scores) not in SCP_WIDTHS:
+        raise InputError(
+            f".scp holds one score (track 1) or five (track 2), not {len(scores)}; choose one such "
+            "head, or write .csv"
+        )
+
+
+def write_rows(
+    out: Path,
+    rows: Sequence[Row],
+    columns: Sequence[str],
+    scores: Sequence[str],
+    meta: dict[str, Any],
+) -> list[Path]:
+    """Write rows, and what goes beside them, in the format of ``out``'s suffix.
+
+    Args:
+        out: The file.
+        rows: In their final order.
+        columns: Of the table.
+        scores: Those that hold scores, for ``.scp``.
+        meta: What made the rows.
+
+    Returns:
+        The files, ``out`` first.
+    """
+    suffix = out.suffix.lower()
+    texts = {out: FORMATS[suffix](rows, columns, scores)}
+    for name in DETAILS:
+        windows = [{"path": row["path"], **window} for row in rows for window in row.get(name, ())]
+        if suffix not in NESTING and any(name in row for row in rows):
+            header = list(dict.fromkeys(key for window in windows for key in window))
+            texts[out.with_name(f"{out.name}.{name}.csv")] = csv_text(windows, header)
+    meta_text = json.dumps(meta, indent=1, ensure_ascii=False, default=str) + "\n"
+    texts[out.with_name(f"{out.name}.meta.json")] = meta_text
+    for path, text in reversed(texts.items()):  # `out` last: where it is, all is
+        _replace(path, text)
+    return list(texts)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a whole file, or nothing: beside its place, to disk, then renamed."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            # Names that are not UTF-8 become escapes, which JSON reads back.
+            file.write(text.encode("utf-8", "backslashreplace"))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _cell(value: Any) -> Any:
+    return str(value).lower() if isinstance(value, bool) else value

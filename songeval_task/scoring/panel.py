@@ -1,0 +1,164 @@
+"""A panel: scorers that judge the same features, and the columns in which they answer.
+
+Columns are the dimensions of the first scorer under their own names, then those of each further
+one with its name before them (``songeval:Clarity``). ``mean`` stands for the mean of the first
+scorer's columns, ``songeval:mean`` for that of another.
+
+Heads work on whole batches where the features are; a scorer of another package gets the features of
+one clip at a time, on the CPU, and has no windows.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hear_aesthetics.errors import AudioError
+from hear_aesthetics.fusion import Features
+from hear_aesthetics.model import HearModel
+from hear_aesthetics.scorers import FUSED, Scorer, hidden_states, reads_of
+from hear_aesthetics.spec import HOP_LENGTH, MEL_PER_FRAME, MIN_SAMPLES
+from songeval_task.heads import HeadScorer
+from songeval_task.scoring.windows import (
+    attention_per_window,
+    changes_without,
+    disjoint_windows,
+    sliding_windows,
+    window_scores,
+)
+
+__all__ = ["Outputs", "Panel"]
+
+Outputs = Mapping[str, Tensor]
+
+
+class Panel:
+    """Scorers by name, in the order of the columns.
+
+    Args:
+        scorers: Name -> scorer.
+
+    Attributes:
+        groups: Scorer name -> its columns.
+        means: Scorer name -> the column of its mean.
+        columns: All score columns, without means.
+        reads: What all of them read.
+        states: The hidden states among that, as ``load_model`` and ``extract`` take them.
+        min_samples: Fewest samples at 24 kHz that all of them can score.
+    """
+
+    def __init__(self, scorers: Mapping[str, Scorer]) -> None:
+        self.scorers = dict(scorers)
+        self.heads = {n: s for n, s in self.scorers.items() if isinstance(s, HeadScorer)}
+        first = next(iter(self.scorers))
+        prefixes = {name: "" if name == first else f"{name}:" for name in self.scorers}
+        self.groups = {
+            name: tuple(prefixes[name] + column for column in scorer.columns)
+            for name, scorer in self.scorers.items()
+        }
+        self.means = {name: f"{prefix}mean" for name, prefix in prefixes.items()}
+        self.columns = tuple(column for group in self.groups.values() for column in group)
+        self.reads = tuple(dict.fromkeys(r for s in self.scorers.values() for r in reads_of(s)))
+        self.states = hidden_states(self.reads)
+        frames = max([head.min_frames for head in self.heads.values()], default=1)
+        self.min_samples = max(MIN_SAMPLES, ((frames - 1) * MEL_PER_FRAME + 1) * HOP_LENGTH)
+
+    @property
+    def name(self) -> str:
+        """Names of the scorers, joined by ``+``."""
+        return "+".join(self.scorers)
+
+    @property
+    def demo(self) -> bool:
+        """Whether a scorer is untrained: its scores say nothing about music."""
+        return any(getattr(scorer, "demo", False) for scorer in self.scorers.values())
+
+    def provenance(self) -> list[dict[str, Any]]:
+        """What each scorer says of itself."""
+        records = []
+        for name, scorer in self.scorers.items():
+            describe: Callable[[], dict[str, Any]] = getattr(scorer, "provenance", dict)
+            records.append({**describe(), "head": name})
+        return records
+
+    def attach(self, model: HearModel) -> None:
+        """Move the heads to a model's device.
+
+        Raises:
+            ValueError: If a head takes features of another width than the model makes.
+        """
+        for name, head in self.heads.items():
+            read = head.reads[0]
+            made = model.fused if read == FUSED else model.fused.backbones[read.partition("_")[0]]
+            if made.dim != head.feature_dim:
+                raise ValueError(
+                    f"head {name} takes {read} features {head.feature_dim} wide, model "
+                    f"{model.name} makes them {made.dim} wide; choose the model it was trained on "
+                    "(the published heads: large; the demo head: mini)"
+                )
+            head.head.to(model.device)
+
+    def compute(
+        self, features: Features, *, timeline: bool = False, explain: bool = False
+    ) -> dict[str, Tensor]:
+        """All that can be computed for a batch; the batch is the first axis of every tensor."""
+        outputs: dict[str, Tensor] = {}
+        for name, head in self.heads.items():
+            sequence = head.input(features)
+            outputs[f"scores {name}"] = head.scores(sequence)
+            if timeline:
+                windows = sliding_windows(sequence.shape[1])
+                outputs[f"timeline {name}"] = window_scores(head, sequence, windows)
+            if explain:
+                windows = disjoint_windows(sequence.shape[1])
+                outputs[f"explain {name}"] = changes_without(head, sequence, windows)
+                if head.attends:
+                    outputs[f"attention {name}"] = attention_per_window(head, sequence, windows)
+        others = [s for name, s in self.scorers.items() if name not in self.heads]
+        for read in dict.fromkeys(r for scorer in others for r in reads_of(scorer)):
+            outputs[read] = features.fused if read == FUSED else features.states[read]
+        return outputs
+
+    def table(self, outputs: Outputs, rows: Sequence[Mapping[str, Any]]) -> Tensor:
+        """The scores of a batch, ``(B, columns)``, from the outputs of :meth:`compute`."""
+        columns = []
+        for name, scorer in self.scorers.items():
+            if name in self.heads:
+                columns.append(outputs[f"scores {name}"])
+                continue
+            singles = [_features(outputs, reads_of(scorer), index) for index in range(len(rows))]
+            answers = [scorer(single, row) for single, row in zip(singles, rows, strict=True)]
+            values = [[answer[column] for column in scorer.columns] for answer in answers]
+            columns.append(torch.tensor(values, dtype=torch.float32))
+        return torch.cat([column.to(columns[0].device) for column in columns], dim=1)
+
+    def values(self, outputs: Outputs, row: Mapping[str, Any]) -> dict[str, float]:
+        """Column -> score of one clip, whose outputs have lost their batch axis.
+
+        Raises:
+            AudioError: If a score is not finite.
+        """
+        batch = {name: tensor[None] for name, tensor in outputs.items()}
+        values = dict(zip(self.columns, self.table(batch, [row])[0].tolist(), strict=True))
+        odd = [column for column, value in values.items() if not math.isfinite(value)]
+        if odd:
+            raise AudioError(
+                f"{row['path']}: the scores of {', '.join(odd)} are not finite; "
+                "try precision float32"
+            )
+        return values
+
+    def mean_values(self, values: Mapping[str, float]) -> dict[str, float]:
+        """Column -> mean of the scores of each scorer."""
+        return {
+            self.means[name]: math.fsum(values[column] for column in group) / len(group)
+            for name, group in self.groups.items()
+        }
+
+
+def _features(outputs: Outputs, reads: Sequence[str], index: int) -> Features:
+    """The features of one clip; what its scorer does not read is empty."""
+    parts = {name: outputs[name][index : index + 1].cpu() for name in reads}
+    return Features(parts.pop(FUSED, torch.empty(1, 0, 0)), parts)

@@ -1,0 +1,63 @@
+"""A scoring run: inputs to rows, kept in a journal where they are to survive the process."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hear_aesthetics.inputs import Inputs
+from songeval_task.scorer import AestheticScorer
+from songeval_task.scoring.journal import Journal, clip_key
+from songeval_task.scoring.rows import Clip, Row, error_row, row_columns, score_row
+
+__all__ = ["Options", "describe", "score_inputs"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What is computed besides the scores; see :meth:`AestheticScorer.score_files`."""
+
+    timeline: bool = False
+    explain: bool = False
+    loudness: float | None = None
+
+
+def describe(scorer: AestheticScorer, options: Options) -> dict[str, Any]:
+    """What a run computes: the same wherever the weights came from and whatever they score."""
+    made = {key: value for key, value in scorer.provenance.items() if key != "origin"}
+    return {**made, **vars(options)}
+
+
+def score_inputs(
+    scorer: AestheticScorer,
+    inputs: Inputs,
+    options: Options,
+    journal: Journal | None = None,
+) -> Iterator[Row]:
+    """The rows of all inputs in their order, each as soon as it is known; then those of bad inputs.
+
+    Args:
+        scorer: Model and heads.
+        inputs: What to score, and what is wrong with the rest.
+        options: What to compute besides the scores.
+        journal: Takes each new row before it is yielded; what it has already is not computed.
+    """
+    columns = row_columns(scorer.panel)
+    known = {"model": scorer.model.name, "head": scorer.panel.name, "demo": scorer.demo}
+    done = journal.done if journal else {}
+    todo = (item for item in inputs.inputs if clip_key(item) not in done)
+    results = scorer.score_files(todo, **vars(options))
+    for item in inputs.inputs:
+        row = done.get(clip_key(item))
+        if row is None:
+            result = next(results)
+            if result.error is None:
+                row = score_row(result.output, columns)
+            else:
+                row = error_row(
+                    item, result.error, columns, duration=result.seconds or None, **known
+                )
+            if journal:
+                journal.add(clip_key(item), row)
+        yield row
+    for bad in inputs.errors:
+        yield error_row(Clip(bad.path or bad.source), bad.message, columns, **known)

@@ -1,0 +1,115 @@
+"""Scores over time: sliding windows, windows left out, and the attention that windows get.
+
+Windows are pairs of frame indices, ``(start, stop)``, 25 frames to the second. All functions work
+on a batch of clips of one length, so that the windows of each are the same.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import torch
+from torch import Tensor
+
+from hear_aesthetics.spec import FRAME_RATE
+from songeval_task.heads import HeadScorer
+
+__all__ = [
+    "EXPLAIN_SECONDS",
+    "HOP_SECONDS",
+    "WINDOW_SECONDS",
+    "attention_per_window",
+    "changes_without",
+    "disjoint_windows",
+    "sliding_windows",
+    "window_scores",
+]
+
+Window = tuple[int, int]
+
+WINDOW_SECONDS = 30  # of a score over time: as long as the segments of the feature
+HOP_SECONDS = 10
+EXPLAIN_SECONDS = 10
+FRAMES_PER_PASS = 8 * WINDOW_SECONDS * FRAME_RATE  # of windows scored together
+
+
+def sliding_windows(
+    frames: int, seconds: int = WINDOW_SECONDS, hop_seconds: int = HOP_SECONDS
+) -> list[Window]:
+    """Windows that begin every ``hop_seconds``; the last one ends with the clip and may be shorter.
+
+    A window after the first is longer than ``seconds - hop_seconds``. A clip no longer than one
+    window is one window.
+
+    >>> sliding_windows(45 * 25)
+    [(0, 750), (250, 1000), (500, 1125)]
+    """
+    length, hop = seconds * FRAME_RATE, hop_seconds * FRAME_RATE
+    count = 1 + max(0, -(-(frames - length) // hop))
+    return [(i * hop, min(i * hop + length, frames)) for i in range(count)]
+
+
+def disjoint_windows(frames: int, seconds: int = EXPLAIN_SECONDS) -> list[Window]:
+    """Windows side by side; a rest shorter than half a window belongs to the last one.
+
+    >>> disjoint_windows(24 * 25)
+    [(0, 250), (250, 600)]
+    """
+    length = seconds * FRAME_RATE
+    count = max(1, (frames + length // 2) // length)
+    starts = [i * length for i in range(count)]
+    return list(zip(starts, [*starts[1:], frames], strict=True))
+
+
+def window_scores(scorer: HeadScorer, sequence: Tensor, windows: Sequence[Window]) -> Tensor:
+    """The scores of each window as if it were a clip.
+
+    Shape:
+        - sequence: ``(B, frames, dim)``
+        - output: ``(B, windows, columns)``
+    """
+    parts = [
+        scorer.scores(torch.cat([sequence[:, start:stop] for start, stop in group]))
+        for group in _passes(windows, len(sequence))
+    ]
+    return torch.cat([part.unflatten(0, (-1, len(sequence))) for part in parts]).transpose(0, 1)
+
+
+def changes_without(scorer: HeadScorer, sequence: Tensor, windows: Sequence[Window]) -> Tensor:
+    """How much the scores change when each window is left out: without it, minus with it.
+
+    The window is masked as padding, so neither attention nor pooling sees it. Features keep what
+    the encoders heard of the window. NaN where nothing would be left.
+
+    Shape:
+        - sequence: ``(B, frames, dim)``
+        - output: ``(B, windows, columns)``
+    """
+    whole = scorer.scores(sequence)
+    if len(windows) == 1:
+        return torch.full_like(whole, torch.nan)[:, None]
+    changes = []
+    for start, stop in windows:
+        left_out = torch.zeros(sequence.shape[:2], dtype=torch.bool, device=sequence.device)
+        left_out[:, start:stop] = True
+        changes.append(scorer.scores(sequence, left_out) - whole)
+    return torch.stack(changes, dim=1)
+
+
+def attention_per_window(scorer: HeadScorer, sequence: Tensor, windows: Sequence[Window]) -> Tensor:
+    """Share of each window in the vector that a head with attention pools.
+
+    Shape:
+        - sequence: ``(B, frames, dim)``
+        - output: ``(B, windows)``; rows sum to 1
+    """
+    shares = scorer.attention(sequence)
+    return torch.stack([shares[:, start:stop].sum(dim=1) for start, stop in windows], dim=1)
+
+
+def _passes(windows: Sequence[Window], batch: int) -> Iterator[list[Window]]:
+    """Neighbours of equal length, as many as one pass takes."""
+    for length, group in groupby(windows, key=lambda window: window[1] - window[0]):
+        alike = list(group)
+        size = max(1, FRAMES_PER_PASS // (length * batch))
+        for first in range(0, len(alike), size):
+            yield alike[first : first + size]
