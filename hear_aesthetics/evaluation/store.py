@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hear_aesthetics.atomic import atomic_file, write_text
 from hear_aesthetics.errors import TaskError
-from hear_aesthetics.evaluation.atomic import atomic_file, write_text
 from hear_aesthetics.evaluation.events import Events, Timeline
 from hear_aesthetics.evaluation.schema import read_json
 from hear_aesthetics.evaluation.task import Task
