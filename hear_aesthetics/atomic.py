@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["atomic_file", "write_text"]
+__all__ = ["atomic_file", "remove_leftovers", "write_text"]
 
 
 @contextmanager
@@ -28,3 +28,9 @@ def write_text(path: Path, text: str) -> None:
     """Write a whole text file, or nothing."""
     with atomic_file(path) as file:
         file.write(text.encode())
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete, below a folder, what writers that were killed have left unfinished."""
+    for path in folder.rglob(".*.partial"):
+        path.unlink(missing_ok=True)
