@@ -109,8 +109,8 @@ def _read(path: Path) -> list[dict[str, Any]]:
     lines = []
     for number, line in enumerate(data[:whole].split(b"\n")[:-1], start=1):
         try:
-            lines.append(json.loads(line))
-        except ValueError as error:
+            lines.append(dict(json.loads(line)))
+        except (ValueError, TypeError) as error:
             raise InputError(
                 f"{path}:{number}: not a journal ({error}); delete the file to start over"
             ) from error

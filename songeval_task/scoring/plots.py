@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from songeval_task.scoring.rows import Row
 
-__all__ = ["MAX_SONGS", "draw_scores", "short_names"]
+__all__ = ["MAX_SONGS", "draw_scores", "score_figure", "short_names"]
 
 MAX_SONGS = 8
 INK, QUIET, FAINT = "#20242c", "#6a7180", "#d5d9e0"
@@ -36,19 +36,23 @@ CURVE_HEIGHT, CURVE_GAP = 1.35, 0.16
 SIDE, HEADER, FOOTER, GAP = 0.95, 0.95, 0.65, 0.8
 
 
-def draw_scores(
-    path: Path,
+def draw_scores(path: Path, rows: Sequence[Row], dimensions: Sequence[str], **texts: str) -> None:
+    """Write :func:`score_figure` as a PNG."""
+    figure = score_figure(rows, dimensions, **texts)
+    figure.savefig(path, format="png", metadata={"Software": "hear-aesthetics"})
+
+
+def score_figure(
     rows: Sequence[Row],
     dimensions: Sequence[str],
     *,
-    title: str,
+    title: str = "",
     subtitle: str = "",
     mean: str = "mean",
-) -> None:
-    """Write a PNG of the scores of at most eight songs.
+) -> Figure:
+    """A picture of the scores of at most eight songs.
 
     Args:
-        path: The file.
         rows: Of songs that were scored; where they have a ``timeline`` it is drawn too.
         dimensions: Columns to draw, of one head.
         title: Large, above the picture.
@@ -72,7 +76,7 @@ def draw_scores(
         _draw_dots(figure, rows, dimensions, names)
     if curves:
         _draw_curves(figure, rows, dimensions)
-    figure.savefig(path, format="png", metadata={"Software": "hear-aesthetics"})
+    return figure
 
 
 def short_names(paths: Sequence[str]) -> list[str]:

@@ -1,0 +1,105 @@
+"""Clips made on the spot, a small model with published heads, and the commands in this process."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import soundfile
+
+from hear_aesthetics.cli import main
+from songeval_task import AestheticScorer
+
+WriteClip = Callable[..., Path]
+
+
+class Outcome(NamedTuple):
+    """What a command said and returned."""
+
+    code: int
+    out: str
+    errors: list[str]  # lines of stderr that are errors
+    notes: list[str]  # the others
+
+
+def clip(seconds: float, seed: int, sample_rate: int = 24_000) -> np.ndarray:
+    """Two tones and noise, different for every seed."""
+    rng = np.random.default_rng(seed)
+    times = np.arange(round(seconds * sample_rate)) / sample_rate
+    tones = sum(np.sin(2 * np.pi * hertz * times) for hertz in rng.uniform(100, 2000, 2))
+    return (0.1 * tones + rng.uniform(0.005, 0.1) * rng.standard_normal(times.size)).astype("f4")
+
+
+@pytest.fixture(scope="session")
+def write_clip() -> WriteClip:
+    """Writes a clip, the same for the same seed."""
+
+    def write(path: Path, seconds: float = 0.5, seed: int = 0, sample_rate: int = 24_000) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, clip(seconds, seed, sample_rate), sample_rate)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def write_broken() -> Callable[[Path], Sequence[str]]:
+    """Writes files of audio extensions into a folder, each broken in its own way; their names."""
+
+    def write(folder: Path) -> Sequence[str]:
+        samples = clip(1.0, seed=1)
+        folder.mkdir(parents=True, exist_ok=True)
+        soundfile.write(folder / "short.wav", samples[:500], 24_000)
+        soundfile.write(folder / "whole.flac", samples, 24_000)
+        samples[12_000] = np.nan
+        soundfile.write(folder / "nan.wav", samples, 24_000, subtype="FLOAT")
+        whole = (folder / "whole.flac").read_bytes()
+        (folder / "whole.flac").unlink()
+        contents = {
+            "empty.wav": b"",
+            "text.wav": b"this is no audio\n" * 100,
+            "page.mp3": b"<!DOCTYPE html><html><body>404 not found</body></html>",
+            "zeros.mp3": bytes(20_000),
+            "random.ogg": np.random.default_rng(0).bytes(20_000),
+            "cut.flac": whole[: len(whole) // 2],
+        }
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
+        return sorted(path.name for path in folder.iterdir())
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def demo_scorer() -> AestheticScorer:
+    """The bundled model with its demo head."""
+    return AestheticScorer.from_pretrained(model="mini")
+
+
+@pytest.fixture(scope="session")
+def published_heads(golden: Path) -> list[Path]:
+    """The fixtures' heads in their published layouts: track 1, track 2, the SongEval baseline."""
+    heads = golden / "hear_head"
+    return [
+        heads / "track1.model.safetensors",
+        heads / "track2.model.safetensors",
+        golden / "songeval_baseline" / "chain.model.safetensors",
+    ]
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture) -> Callable[..., Outcome]:
+    """Runs ``hear-aesthetics`` with these words."""
+
+    def run(*words: object) -> Outcome:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            main([str(word) for word in words])
+        captured = capsys.readouterr()
+        lines = captured.err.splitlines()
+        errors = [line for line in lines if line.startswith("error: ")]
+        notes = [line for line in lines if line not in errors]
+        return Outcome(int(exit_.value.code or 0), captured.out, errors, notes)
+
+    return run

@@ -1,0 +1,100 @@
+"""Comparisons: intervals that hold, pairs that help, and words that claim no more than that."""
+
+import numpy as np
+import pytest
+
+from songeval_task.scoring.comparison import compare_takes
+
+COLUMNS = ["Clarity", "mean"]
+
+
+def rows(clarity, loudness=-14.0) -> list[dict]:
+    loudness = np.broadcast_to(loudness, len(clarity))
+    return [
+        {"Clarity": c, "mean": 3.0, "loudness_lufs": None if np.isnan(lufs) else lufs}
+        for c, lufs in zip(clarity, loudness, strict=True)
+    ]
+
+
+def songs(count: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(3, 0.5, count)
+
+
+def test_pairs_show_what_the_luck_of_the_songs_hides() -> None:
+    base = songs(30)
+    better = base + 0.1 + np.random.default_rng(1).normal(0, 0.05, 30)
+    paired = compare_takes(rows(base), rows(better), COLUMNS, paired=True).differences[0]
+    apart = compare_takes(rows(base), rows(better), COLUMNS, paired=False).differences[0]
+    assert paired.difference == pytest.approx(apart.difference) == pytest.approx(0.1, abs=0.03)
+    assert paired.clear
+    assert not apart.clear
+    assert paired.high - paired.low < (apart.high - apart.low) / 4
+
+
+def test_intervals_have_the_width_of_theory() -> None:
+    a, b = songs(200), songs(100, seed=5)
+    found = compare_takes(rows(a), rows(b), COLUMNS, paired=False).differences[0]
+    error = np.sqrt(a.var() / len(a) + b.var() / len(b))
+    assert found.low == pytest.approx(found.difference - 1.96 * error, abs=0.1 * error)
+    assert found.high == pytest.approx(found.difference + 1.96 * error, abs=0.1 * error)
+
+
+def test_no_difference_is_called_chance() -> None:
+    result = compare_takes(rows(songs(20)), rows(songs(20, 1)), COLUMNS, paired=True)
+    assert result.sentence == "Over 20 pairs, no dimension differs more than chance explains."
+
+
+def test_a_clear_difference_is_named_and_the_others_too() -> None:
+    base = songs(20)
+    result = compare_takes(rows(base), rows(base - 0.2), COLUMNS, paired=True)
+    assert result.sentence == (
+        "Over 20 pairs, B scores clearly lower in Clarity; the mean: no more than chance explains."
+    )
+
+
+def test_single_takes_have_no_interval_and_say_so() -> None:
+    result = compare_takes(rows([3.0]), rows([3.5]), COLUMNS, paired=False)
+    assert result.differences[0].low is None
+    assert result.sentence == (
+        "B scores higher in Clarity. A single take has no interval: this holds for these files "
+        "and no others."
+    )
+    against_many = compare_takes(rows([3.0]), rows(songs(5)), COLUMNS, paired=False)
+    assert against_many.differences[0].low is None
+    assert against_many.sentence.startswith("Over 1 takes against 5, B scores")
+
+
+def test_few_takes_are_called_few() -> None:
+    result = compare_takes(rows(songs(4)), rows(songs(9)), COLUMNS, paired=False)
+    assert "With 4 on a side the intervals are rough" in result.sentence
+
+
+@pytest.mark.parametrize(("shift", "word"), [(2.3, "2.3 LU louder"), (-1.0, "1.0 LU quieter")])
+def test_a_difference_in_loudness_is_named(shift, word) -> None:
+    base = songs(20)
+    result = compare_takes(rows(base, -14.0), rows(base, -14.0 + shift), COLUMNS, paired=True)
+    assert f"B is {word}" in result.sentence
+    assert "--loudness" in result.sentence
+    levelled = compare_takes(
+        rows(base, -14.0), rows(base, -14.0 + shift), COLUMNS, paired=True, levelled=-16.0
+    )
+    assert word not in levelled.sentence
+    assert "brought to -16 LUFS" in levelled.sentence
+    assert levelled.loudness.difference == pytest.approx(shift)
+
+
+def test_silent_takes_have_no_loudness_to_compare() -> None:
+    half = compare_takes(rows([3, 4], [-14, np.nan]), rows([3, 4]), COLUMNS, paired=True)
+    assert half.loudness.a == -14.0
+    assert compare_takes(rows([3], np.nan), rows([3]), COLUMNS, paired=False).loudness is None
+
+
+def test_demo_scores_are_called_meaningless() -> None:
+    result = compare_takes(rows(songs(12)), rows(songs(12)), COLUMNS, paired=True, demo=True)
+    assert "without any meaning" in result.sentence
+
+
+@pytest.mark.parametrize(("a", "b", "paired"), [(0, 2, False), (2, 0, False), (2, 3, True)])
+def test_sides_that_do_not_fit_are_refused(a, b, paired) -> None:
+    with pytest.raises(ValueError, match=f"{a} takes of A and {b} of B"):
+        compare_takes(rows(songs(a)), rows(songs(b)), COLUMNS, paired=paired)

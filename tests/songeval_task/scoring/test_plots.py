@@ -1,0 +1,107 @@
+"""Pictures: nothing overlaps or leaves the page, axes are named, eight songs are eight colours."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from songeval_task.scoring.plots import MAX_SONGS, draw_scores, score_figure, short_names
+
+FIVE = ["Coherence", "Musicality", "Memorability", "Clarity", "Naturalness"]
+SEVEN = ["Melody", "Arrangement", "Musicality", "Vocal", "Instrumental", "Mixing", "Structure"]
+
+
+def rows(count: int, dimensions: list[str], windows: int = 0) -> list[dict]:
+    rng = np.random.default_rng(0)
+    made = []
+    for index in range(count):
+        scores = dict(zip(dimensions, rng.uniform(2.2, 4.3, len(dimensions)), strict=True))
+        name = "a_title_of_the_length_that_song_generators_like_to_write" if index % 3 else "take"
+        row = {"path": f"{index}/{name}_{index}.mp3", **scores, "mean": 3.0}
+        if windows:
+            times = [{"start": 10.0 * w, "end": 10.0 * w + 30} for w in range(windows + index)]
+            row["timeline"] = [
+                t | {d: scores[d] + rng.normal(0, 0.1) for d in dimensions} for t in times
+            ]
+        made.append(row)
+    return made
+
+
+def drawn_texts(figure: Figure) -> list[Text]:
+    """All text on the page; matplotlib also keeps tick labels beyond the ends of an axis."""
+    texts = list(figure.texts)
+    for axes in figure.axes:
+        texts += [axes.title, axes.xaxis.label, axes.yaxis.label, *axes.texts]
+        for axis, limits in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+            places = zip(axis.get_majorticklocs(), axis.get_majorticklabels(), strict=False)
+            texts += [label for at, label in places if min(limits) <= at <= max(limits)]
+    return [text for text in texts if text.get_visible() and text.get_text().strip()]
+
+
+@pytest.mark.parametrize("dimensions", [FIVE, SEVEN, ["Musicality"]], ids=["five", "seven", "one"])
+@pytest.mark.parametrize("count", [1, 2, 5, 8])
+@pytest.mark.parametrize("windows", [0, 9])
+def test_no_text_overlaps_another_or_leaves_the_page(dimensions, count, windows) -> None:
+    figure = score_figure(
+        rows(count, dimensions, windows),
+        dimensions,
+        title="Song scores",
+        subtitle="model large, head track2; after each name: the mean",
+    )
+    figure.draw_without_rendering()
+    boxes = [(text.get_text(), text.get_window_extent()) for text in drawn_texts(figure)]
+    assert len(boxes) > count
+    page = figure.bbox
+    for text, box in boxes:
+        inside = page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 <= box.y1 <= page.y1
+        assert inside, f"{text!r} leaves the page"
+    for (one, a), (other, b) in combinations(boxes, 2):
+        assert not a.padded(-1).overlaps(b.padded(-1)), f"{one!r} overlaps {other!r}"
+
+
+def test_curves_name_their_axes_with_units() -> None:
+    figure = score_figure(rows(2, FIVE, windows=5), FIVE)
+    labels = [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()]
+    assert labels == [f"{name}\n(score)" for name in FIVE]
+    assert "time (s)" in figure.axes[-1].get_xlabel()
+
+
+def test_a_radar_shows_the_scores_where_they_belong() -> None:
+    songs = rows(3, FIVE)
+    figure = score_figure(songs, FIVE)
+    for song, axes in zip(songs, figure.axes, strict=True):
+        own = axes.lines[-1]
+        np.testing.assert_allclose(own.get_ydata(), [song[d] for d in [*FIVE, FIVE[0]]])
+        low, high = axes.get_ylim()
+        assert low < min(own.get_ydata())
+        assert max(own.get_ydata()) <= high
+    assert len({axes.lines[-1].get_color() for axes in figure.axes}) == 3
+    assert len({axes.get_ylim() for axes in figure.axes}) == 1  # one scale for all
+
+
+def test_only_eight_songs_are_drawn() -> None:
+    assert len(score_figure(rows(12, FIVE), FIVE).axes) == MAX_SONGS
+
+
+def test_songs_without_timeline_are_drawn_beside_those_with_one() -> None:
+    songs = rows(2, FIVE, windows=4)
+    del songs[0]["timeline"]
+    assert len(score_figure(songs, FIVE).axes) == 2 + len(FIVE)
+
+
+def test_the_picture_is_a_png_of_readable_size(tmp_path) -> None:
+    draw_scores(tmp_path / "p.png", rows(1, FIVE), FIVE, title="Song score")
+    data = (tmp_path / "p.png").read_bytes()
+    assert data[1:4] == b"PNG"
+    width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
+    assert 400 < height <= width < 2000
+
+
+def test_names_are_short_and_tell_songs_apart() -> None:
+    assert short_names(["a/take.wav", "b/take.wav", "c/" + "x" * 60 + "1.wav"])[:2] == [
+        "a/take",
+        "b/take",
+    ]
+    assert all(len(n) <= 26 for n in short_names(["y" * 90]))

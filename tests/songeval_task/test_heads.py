@@ -1,0 +1,124 @@
+"""Heads by name and by path: the right class, features and columns, or a clear error."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from heads import SONGBENCH_DIMENSIONS, AestheticHead, SongEvalBaselineConfig, SongEvalBaselineHead
+from hear_aesthetics.checkpoints import CHECKPOINTS
+from hear_aesthetics.errors import CheckpointError, WeightsUnavailableError
+from hear_aesthetics.scorers import load_scorer, scorer_names
+from songeval_task.dimensions import TRACKS
+from songeval_task.heads import HEADS, load_demo, load_head
+
+ROOT = Path(__file__).parents[2]
+FIXTURES = {
+    "track1": "hear_head/track1.model.safetensors",
+    "track2": "hear_head/track2.model.safetensors",
+    "songeval": "songeval_baseline/model.safetensors",
+    "songbench": "songeval_baseline/model.safetensors",
+}
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path) -> Path:
+    """Neither hub nor cache; the folder that HEAR_AESTHETICS_HOME names."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HEAR_AESTHETICS_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.mark.parametrize("name", [name for name in HEADS if name != "demo"])
+def test_named_heads_load_from_the_published_file(name, offline, golden) -> None:
+    record = CHECKPOINTS[HEADS[name].checkpoint]
+    with pytest.raises(WeightsUnavailableError, match=record.name):
+        load_head(name)
+    tensors = load_file(golden / FIXTURES[name])
+    file = offline / record.name / record.files[0].name
+    file.parent.mkdir(parents=True)
+    torch.save(tensors, file) if file.suffix == ".pth" else save_file(tensors, file)
+    found, scorer = load_head(name)
+    assert found == name
+    assert isinstance(scorer.head, HEADS[name].cls)
+    assert scorer.reads == (("fused",) if name in TRACKS else ("muq_06",))
+    assert not scorer.demo
+    assert scorer.provenance()["file"] == file.name
+
+
+def test_the_songbench_head_has_its_own_dimensions(tmp_path) -> None:
+    config = SongEvalBaselineConfig(
+        dim=16, ffn_dim=16, layers=1, dimensions=SONGBENCH_DIMENSIONS, low=1.0, high=10.0
+    )
+    saved = SongEvalBaselineHead(config).published_state_dict()
+    save_file(saved, tmp_path / "songbench.safetensors")
+    name, scorer = load_head(tmp_path / "songbench.safetensors")
+    assert (name, scorer.columns, scorer.reads) == ("songbench", SONGBENCH_DIMENSIONS, ("muq_06",))
+
+
+def test_saved_heads_are_called_like_their_folder(tmp_path) -> None:
+    head = load_demo().head
+    folder = head.save_pretrained(tmp_path / "mine", {"reads": "muq_02", "status": "trained"})
+    for source in (folder, folder / "model.safetensors"):
+        name, scorer = load_head(source)
+        assert (name, scorer.reads, scorer.demo) == ("mine", ("muq_02",), False)
+
+
+def test_unknown_names_list_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"'track3' is neither a head.*track1, track2.*nor a file"):
+        load_head("track3")
+
+
+def test_files_that_hold_no_head_are_refused(tmp_path, golden) -> None:
+    with pytest.raises(CheckpointError, match="tensors of no published layout"):
+        load_head(golden / "mqmhastp" / "a.model.safetensors")
+    (tmp_path / "broken.pth").write_bytes(b"no checkpoint")
+    with pytest.raises(CheckpointError, match=r"broken\.pth: not a readable"):
+        load_head(tmp_path / "broken.pth")
+    with pytest.raises(CheckpointError, match=r"no model\.safetensors in this folder"):
+        load_head(tmp_path)
+
+
+def test_missing_tensors_are_refused(tmp_path, golden) -> None:
+    tensors = load_file(golden / "hear_head" / "track2.model.safetensors")
+    tensors.pop("model.fc.bias")
+    save_file(tensors, tmp_path / "track.safetensors")
+    with pytest.raises(CheckpointError, match=r"model\.fc\.bias"):
+        load_head(tmp_path / "track.safetensors")
+
+
+def test_the_demo_head_is_an_installed_scorer() -> None:
+    assert "demo" in scorer_names()
+    assert load_scorer("demo").columns == load_demo().columns
+
+
+def test_the_demo_head_says_that_it_is_untrained() -> None:
+    scorer = load_demo()
+    assert scorer.demo
+    assert scorer.provenance()["status"] == "demo"
+    card = (ROOT / "songeval_task/weights/demo/README.md").read_text()
+    assert "says nothing" in card or "say nothing" in card
+
+
+@pytest.mark.slow
+def test_the_demo_head_is_what_its_script_writes(tmp_path) -> None:
+    script = ROOT / "scripts" / "make_demo_head.py"
+    subprocess.run([sys.executable, str(script), str(tmp_path)], check=True, cwd=ROOT)
+    made = AestheticHead.from_pretrained(tmp_path)
+    bundled = load_demo().head
+    assert made.config == bundled.config
+    for name, tensor in made.state_dict().items():
+        torch.testing.assert_close(tensor, bundled.state_dict()[name])
+
+
+def test_attention_of_frames_sums_to_one_and_spares_the_rest() -> None:
+    scorer = load_demo()
+    shares = scorer.attention(torch.randn(2, 11, scorer.feature_dim))
+    assert shares.shape == (2, 11)
+    torch.testing.assert_close(shares.sum(dim=1), torch.ones(2))
+    assert (shares[:, 9:] == 0).all()  # 11 frames are three whole windows of three
+    assert (shares[:, :9] > 0).all()
