@@ -3,8 +3,10 @@
 __all__ = [
     "AudioError",
     "CheckpointError",
+    "DataUnavailableError",
     "HearAestheticsError",
     "InputError",
+    "StorageError",
     "TaskError",
     "WeightsUnavailableError",
 ]
@@ -32,3 +34,11 @@ class WeightsUnavailableError(HearAestheticsError):
 
 class TaskError(HearAestheticsError):
     """A HEAR task or embedding folder that breaks its format; names the file and the key."""
+
+
+class DataUnavailableError(HearAestheticsError):
+    """A data set neither on disk nor reachable; says what, its licence, and the remedy."""
+
+
+class StorageError(HearAestheticsError):
+    """A disk that does not take what is to be written; says how much, and how to go on."""

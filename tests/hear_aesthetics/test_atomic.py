@@ -3,12 +3,17 @@ import pytest
 from hear_aesthetics.atomic import atomic_file, remove_leftovers, write_text
 
 
+def write_half(path):
+    with atomic_file(path) as file:
+        file.write(b"half")
+        raise RuntimeError
+
+
 def test_a_file_is_replaced_only_when_it_is_complete(tmp_path):
     path = tmp_path / "table.csv"
     write_text(path, "old")
-    with pytest.raises(RuntimeError), atomic_file(path) as file:
-        file.write(b"half")
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        write_half(path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
     with atomic_file(path) as file:

@@ -1,0 +1,53 @@
+"""``songeval synthesize``: a rated set of songs that the program makes itself."""
+
+import re
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hear_aesthetics.console import Report
+from hear_aesthetics.errors import InputError
+
+__all__ = ["synthesize"]
+
+
+def synthesize(
+    out: Annotated[Path, typer.Argument(help="Folder for mp3/ and metadata.jsonl.")],
+    songs: Annotated[int, typer.Option(help="How many.")] = 400,
+    seed: Annotated[int, typer.Option(help="Decides every song and rating.")] = 0,
+    seconds: Annotated[str, typer.Option(help="Shortest and longest song.")] = "60-180",
+    systems: Annotated[int, typer.Option(help="Generators the songs are said to be of.")] = 10,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that render.")] = 2,
+) -> None:
+    """Compose and render songs with simulated ratings: a test and demo set, nothing more.
+
+    The layout is SongEval's. The same command goes on after an interruption.
+    """
+    from songeval_task.disk import one_line_when_full
+    from songeval_task.synthetic import Recipe, begin_set, finish_set, plan, render_songs
+
+    recipe = Recipe(songs, seed, *_span(seconds), systems)
+    planned = plan(recipe)
+    started, rendered = time.monotonic(), 0.0
+    with one_line_when_full(out), Report(songs, "ready", "song") as report:
+        begin_set(out, recipe)
+        report.done(sum((out / song.name).is_file() for song in planned))
+        for song in render_songs(planned, out, workers):
+            rendered += song.seconds
+            report.done()
+        finish_set(out, recipe, planned)
+    if rendered:
+        took = time.monotonic() - started
+        speed = f"{rendered / took:.0f} x real time"
+        typer.echo(f"rendered {rendered / 3600:.2f} h of audio in {took:.0f} s: {speed}", err=True)
+    typer.echo(f"{out}: a test and demo set; its ratings are simulated", err=True)
+
+
+def _span(text: str) -> tuple[float, float]:
+    """Shortest and longest of ``60-180``, or of ``90``."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?", text)
+    if not found:
+        raise InputError(f"--seconds {text}: write two numbers, such as 60-180")
+    return float(found[1]), float(found[2] or found[1])

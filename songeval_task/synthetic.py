@@ -1,0 +1,226 @@
+"""A data set of songs that the program composes itself, in SongEval's exact layout.
+
+Each song has five latent qualities between 1 and 5, drawn under the bias of the system that is said
+to have made it, and audible in it (:mod:`hear_aesthetics.synthesis`). Four listeners of a pool rate
+it: the latent quality, plus how severe the listener is, plus noise, rounded to whole points. It is
+a test and demo set: what a model learns from it says nothing about music that people make.
+
+Everything about a song follows from the seed and the song's number. A file that is there is whole,
+so a run that was interrupted goes on; ``metadata.jsonl`` comes last.
+"""
+
+import json
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import wait
+from pathlib import Path
+
+import numpy as np
+
+from hear_aesthetics.atomic import remove_leftovers, write_text
+from hear_aesthetics.errors import HearAestheticsError, InputError
+from hear_aesthetics.spec import API_SAMPLE_RATE
+from hear_aesthetics.synthesis import (
+    QUALITIES,
+    Generator,
+    Qualities,
+    compose,
+    make_generators,
+    render,
+    sample_qualities,
+)
+from hear_aesthetics.synthesis.qualities import stream
+from hear_aesthetics.writing import write_audio
+
+__all__ = [
+    "Recipe",
+    "SyntheticSong",
+    "begin_set",
+    "finish_set",
+    "plan",
+    "ratings",
+    "render_songs",
+]
+
+SAMPLE_RATE = API_SAMPLE_RATE  # Hz, as SongEval's files
+MIN_SYSTEMS = 8
+LISTENERS = 16  # in the pool
+LISTENERS_PER_SONG = 4
+SEVERITY = 0.25  # standard deviation between listeners, in points
+INATTENTION = 0.5  # standard deviation of one rating, in points
+LOWEST, HIGHEST = 1.0, 5.0
+
+IDENTITY = "synthesis.json"
+README = """# Synthetic songs
+
+{songs} songs composed and rendered by hear-aesthetics (`songeval synthesize --seed {seed}`), in the
+layout of SongEval. This is a test and demo set: ratings are simulated, and what a model learns from
+them says nothing about music that people make.
+"""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a set follows from.
+
+    Attributes:
+        songs: How many.
+        seed: Of everything random.
+        shortest: Seconds.
+        longest: Seconds.
+        systems: How many different generators are said to have made the songs.
+
+    Raises:
+        InputError: If there are no songs, too few systems, or no such durations.
+    """
+
+    songs: int = 400
+    seed: int = 0
+    shortest: float = 60.0
+    longest: float = 180.0
+    systems: int = 10
+
+    def __post_init__(self) -> None:
+        if self.songs < 1:
+            raise InputError(f"{self.songs} songs were asked for; ask for at least one")
+        if not 0 < self.shortest <= self.longest:
+            raise InputError(f"songs of {self.shortest:g} to {self.longest:g} s cannot be made")
+        if self.systems < MIN_SYSTEMS:
+            raise InputError(f"{self.systems} systems are too few to compare; take {MIN_SYSTEMS}")
+
+
+@dataclass(frozen=True)
+class SyntheticSong:
+    """One song before it is rendered.
+
+    Attributes:
+        name: Its path in the set.
+        seed: Of the composition.
+        seconds: Its length.
+        system: What is said to have made it.
+        qualities: What it is to be like.
+    """
+
+    name: str
+    seed: int
+    seconds: float
+    system: Generator
+    qualities: Qualities
+
+
+def plan(recipe: Recipe) -> list[SyntheticSong]:
+    """The songs of a set. Those of a larger set with the same seed begin with the same songs."""
+    systems = make_generators(recipe.systems, recipe.seed)
+    songs = []
+    for number in range(1, recipe.songs + 1):
+        seed = int(np.random.SeedSequence([recipe.seed, number]).generate_state(1)[0])
+        system = systems[number % recipe.systems]
+        seconds = stream(seed, "duration").uniform(recipe.shortest, recipe.longest)
+        qualities = sample_qualities(stream(seed, "qualities"), system)
+        songs.append(SyntheticSong(f"mp3/{number}.mp3", seed, round(seconds, 2), system, qualities))
+    return songs
+
+
+def ratings(song: SyntheticSong, seed: int) -> list[dict[str, float]]:
+    """What four listeners of the pool say of a song, in whole points.
+
+    Args:
+        song: What they listen to.
+        seed: Of the set, which decides who is in the pool.
+    """
+    severity = stream(seed, "listeners").normal(0.0, SEVERITY, (LISTENERS, len(QUALITIES)))
+    rng = stream(song.seed, "ratings")
+    chosen = rng.choice(LISTENERS, LISTENERS_PER_SONG, replace=False)
+    noise = rng.normal(0.0, INATTENTION, (LISTENERS_PER_SONG, len(QUALITIES)))
+    heard = song.qualities.as_array() + severity[chosen] + noise
+    points = np.clip(np.rint(heard), LOWEST, HIGHEST)
+    names = [name.capitalize() for name in QUALITIES]
+    return [dict(zip(names, map(float, row), strict=True)) for row in points]
+
+
+def render_songs(
+    songs: Sequence[SyntheticSong], out: Path, workers: int
+) -> Iterator[SyntheticSong]:
+    """Render the songs that are not there yet, in worker processes; each as it is done.
+
+    Args:
+        songs: From :func:`plan`.
+        out: Folder of the set.
+        workers: Processes.
+
+    Raises:
+        OSError: If a song cannot be written.
+        HearAestheticsError: If a worker process was killed.
+    """
+    todo = [song for song in songs if not (out / song.name).is_file()]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
+        futures = {pool.submit(_render, song, out / song.name): song for song in todo}
+        try:
+            for future in as_completed(futures):
+                future.result()
+                yield futures[future]
+        except BrokenProcessPool as error:
+            raise HearAestheticsError(
+                f"{out}: a rendering process was killed, perhaps for want of memory; run the same "
+                "command with fewer --workers: it goes on"
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def begin_set(out: Path, recipe: Recipe) -> None:
+    """Make the folder of a set, or check that it was begun with the same recipe.
+
+    Raises:
+        InputError: If the folder holds something else.
+    """
+    path = out / IDENTITY
+    text = json.dumps(asdict(recipe), indent=1)
+    if path.is_file():
+        begun = path.read_text(encoding="utf-8")
+        if begun != text:
+            was = " ".join(begun.split())
+            raise InputError(f"{path}: begun as {was}; use the same options, or another folder")
+    elif out.exists() and any(out.iterdir()):
+        raise InputError(f"{out}: holds other files; choose a new folder")
+    (out / "mp3").mkdir(parents=True, exist_ok=True)
+    write_text(path, text)
+    remove_leftovers(out)
+
+
+def finish_set(out: Path, recipe: Recipe, songs: Sequence[SyntheticSong]) -> None:
+    """Write the ratings, once every song is there."""
+    rows = (
+        {
+            "file_name": song.name,
+            "annotation": ratings(song, recipe.seed),
+            "system": song.system.name,
+        }
+        for song in songs
+    )
+    write_text(out / "README.md", README.format(songs=recipe.songs, seed=recipe.seed))
+    write_text(out / "metadata.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def _render(song: SyntheticSong, path: Path) -> None:
+    score = compose(song.seed, song.seconds, song.qualities, song.system)
+    write_audio(path, render(score, SAMPLE_RATE), SAMPLE_RATE)
+
+
+def _end_with_parent() -> None:
+    """Let a worker end when its parent is killed, instead of waiting for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        watch = threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True)
+        watch.start()
+
+
+def _exit_after(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
