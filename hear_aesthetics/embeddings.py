@@ -9,8 +9,6 @@ that says what was embedded and what made the numbers. It needs no pickle to be 
 """
 
 import json
-import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hear_aesthetics.atomic import atomic_file
 from hear_aesthetics.engine import Result, run
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.model import HearModel, get_scene_embeddings, get_timestamp_embeddings
@@ -164,15 +163,9 @@ def write_embedding(
         OSError: If it cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Apart from what other writers write at this moment; what a killed one leaves is never read.
-    partial = path.with_name(f".{os.getpid()}-{threading.get_ident()}.partial")
     text = np.array(json.dumps(meta, indent=1))
-    try:
-        with partial.open("wb") as file:
-            np.savez(file, embedding=embedding, timestamps_ms=timestamps_ms, meta=text)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic_file(path) as file:
+        np.savez(file, embedding=embedding, timestamps_ms=timestamps_ms, meta=text)
 
 
 def save(path: Path, result: Result[Any], made: Mapping[str, Any]) -> None:
