@@ -19,7 +19,17 @@ from hear_aesthetics.checkpoints.hashes import weight_hash
 from hear_aesthetics.checkpoints.registry import Checkpoint, RemoteFile
 from hear_aesthetics.errors import CheckpointError, WeightsUnavailableError
 
-__all__ = ["cache_folder", "cached", "describe_size", "endpoint", "fetch", "offline", "unavailable"]
+__all__ = [
+    "cache_folder",
+    "cached",
+    "describe_size",
+    "endpoint",
+    "failures",
+    "fetch",
+    "offline",
+    "reason",
+    "unavailable",
+]
 
 CONNECT_SECONDS = 10.0
 SHA256_DIGITS = 64  # the ETag of a large file is its sha256; that of a small one is shorter
@@ -84,16 +94,30 @@ def fetch(records: Sequence[Checkpoint], wanted: str) -> list[Path]:
         raise unavailable(records, wanted, "it is not on the hub")
     if offline():
         raise unavailable(records, wanted, "HF_HUB_OFFLINE is set")
-    from huggingface_hub.errors import HfHubHTTPError
-
-    # The HTTP client differs between versions of the hub's library. What it raises is an OSError
-    # (requests) or shares its base with the library's own error (httpx).
-    bases = cast(tuple[type[Exception], ...], HfHubHTTPError.__bases__)
-    failures: tuple[type[Exception], ...] = (OSError, *bases)
     try:
         return [_fetch_files(record) for record in records]
-    except failures as error:
-        raise unavailable(records, wanted, _reason(error)) from error
+    except failures() as error:
+        raise unavailable(records, wanted, reason(error)) from error
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """What the hub's library raises when it does not deliver.
+
+    Its HTTP client differs between versions. What that raises is an OSError (requests) or shares
+    its base with the library's own error (httpx).
+    """
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return (OSError, *cast(tuple[type[Exception], ...], HfHubHTTPError.__bases__))
+
+
+def reason(error: Exception) -> str:
+    """One line on why the hub did not deliver."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status is not None:
+        return f"{endpoint()} answered {status} ({type(error).__name__})"
+    first_line = next(iter(str(error).splitlines()), "")
+    return f"{endpoint()} did not deliver ({type(error).__name__}: {first_line})"
 
 
 def unavailable(records: Sequence[Checkpoint], wanted: str, reason: str) -> WeightsUnavailableError:
@@ -177,12 +201,3 @@ def _delete(path: Path) -> None:
             path.unlink()
             path = target
         path.unlink()
-
-
-def _reason(error: Exception) -> str:
-    """One line on why the hub did not deliver."""
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if status is not None:
-        return f"{endpoint()} answered {status} ({type(error).__name__})"
-    first_line = next(iter(str(error).splitlines()), "")
-    return f"{endpoint()} did not deliver ({type(error).__name__}: {first_line})"
