@@ -15,7 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from hear_aesthetics.kernels import Linear, attention
 from hear_aesthetics.spec import MEL_PER_FRAME, N_MELS
+from hear_aesthetics.winograd import WinogradConv2d
 
 __all__ = ["ConformerConfig", "ConformerEncoder", "ConformerLayer", "Conv2dSubsampling"]
 
@@ -65,20 +67,30 @@ class SubsamplingBlock(nn.Module):
     def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
         self.entry = nn.Conv2d(in_channels, 2 * channels, 3, stride=2, padding=1)
-        self.entry_norm: nn.Module = nn.BatchNorm2d(2 * channels)
+        self.entry_norm = nn.BatchNorm2d(2 * channels)
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
-        self.norm: nn.Module = nn.BatchNorm2d(channels)
+        self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         inner, skip = self.entry_norm(self.entry(x)).chunk(2, dim=1)
         return F.relu(self.norm(self.conv(F.relu(inner))) + skip)
 
-    def fold(self) -> None:
-        """Merge the batch norms into the convolutions before them (evaluation mode)."""
-        if isinstance(self.entry_norm, nn.BatchNorm2d) and isinstance(self.norm, nn.BatchNorm2d):
-            self.entry = fuse_conv_bn_eval(self.entry, self.entry_norm)
-            self.conv = fuse_conv_bn_eval(self.conv, self.norm)
-            self.entry_norm, self.norm = nn.Identity(), nn.Identity()
+    def folded(self) -> "FoldedBlock":
+        """The block with its batch norms merged into the convolutions (evaluation mode)."""
+        entry = fuse_conv_bn_eval(self.entry, self.entry_norm)
+        return FoldedBlock(entry, fuse_conv_bn_eval(self.conv, self.norm))
+
+
+class FoldedBlock(nn.Module):
+    """Inference twin of :class:`SubsamplingBlock`: no batch norms, and in place."""
+
+    def __init__(self, entry: nn.Conv2d, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.entry, self.conv = WinogradConv2d.like(entry), WinogradConv2d.like(conv)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner, skip = self.entry(x).chunk(2, dim=1)
+        return self.conv(inner.relu_()).add_(skip).relu_()
 
 
 # Frame k sees mel frames 4k - 9 to 4k + 9: one tap for each of the convolutions on the way back
@@ -86,13 +98,16 @@ class SubsamplingBlock(nn.Module):
 RECEPTIVE_MEL = 9
 HALO_BEFORE = -(-RECEPTIVE_MEL // MEL_PER_FRAME)  # frames spoilt by zero padding at a cut's start
 HALO_AFTER = RECEPTIVE_MEL // MEL_PER_FRAME  # and at its end
-FRAMES_PER_CHUNK = 250  # 10 s: bounds the memory of the intermediate channels
+# Bounds the intermediate channels: at 31 MB in bfloat16 the C library still reuses the memory; from
+# 32 MB on it maps and clears new pages each time, which costs 7 % of the subsampling.
+FRAMES_PER_CHUNK = 120
 
 
 class Conv2dSubsampling(nn.Module):
     """Normalised log-mel to encoder frames, 4:1 in time.
 
-    In evaluation mode long input is cut into overlapping chunks, which changes no value.
+    In evaluation mode a long or large batch is cut up: items apart, then into overlapping chunks.
+    This changes no value.
 
     Shape:
         - input: ``(B, n_mels, mel_frames)``; output: ``(B, ceil(ceil(mel_frames/2)/2), dim)``
@@ -103,13 +118,17 @@ class Conv2dSubsampling(nn.Module):
         self.blocks = nn.ModuleList(
             [SubsamplingBlock(1, channels), SubsamplingBlock(channels, channels)]
         )
-        self.linear = nn.Linear(channels * N_MELS // MEL_PER_FRAME, dim)
+        self.linear = Linear(channels * N_MELS // MEL_PER_FRAME, dim)
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Frames of a normalised log-mel."""
         frames = -(-log_mel.shape[-1] // MEL_PER_FRAME)
-        if self.training or frames <= FRAMES_PER_CHUNK:
+        if self.training or len(log_mel) * frames <= FRAMES_PER_CHUNK:
             return self._convolve(log_mel)
+        items = log_mel.split(max(1, FRAMES_PER_CHUNK // frames))
+        return torch.cat([self._by_chunks(part, frames) for part in items])
+
+    def _by_chunks(self, log_mel: Tensor, frames: int) -> Tensor:
         chunks = []
         for start in range(0, frames, FRAMES_PER_CHUNK):
             stop = start + FRAMES_PER_CHUNK
@@ -118,12 +137,21 @@ class Conv2dSubsampling(nn.Module):
             chunks.append(self._convolve(cut)[:, start - first : stop - first])
         return torch.cat(chunks, dim=1)
 
+    def fold(self) -> None:
+        """Replace the blocks by their inference twins."""
+        for index, block in enumerate(self.blocks):
+            if isinstance(block, SubsamplingBlock):
+                self.blocks[index] = block.folded()
+
     def _convolve(self, log_mel: Tensor) -> Tensor:
         x = log_mel.transpose(1, 2).unsqueeze(1).to(self.linear.weight.dtype)
         for block in self.blocks:
             x = block(x)
         # (B, C, T, F) -> (B, T, F * C): a view where the convolutions ran channels-last.
         return self.linear(x.permute(0, 2, 3, 1).flatten(2))
+
+
+ROWS_PER_BLOCK = 1024  # frames; as fast as any number from 512 on
 
 
 def rotary_tables(inv_freq: Tensor, frames: int) -> tuple[Tensor, Tensor]:
@@ -149,11 +177,11 @@ class FeedForward(nn.Module):
     def __init__(self, dim: int, ffn_dim: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(dim)
-        self.up = nn.Linear(dim, ffn_dim)
-        self.down = nn.Linear(ffn_dim, dim)
+        self.up = Linear(dim, ffn_dim)
+        self.down = Linear(ffn_dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down(F.silu(self.up(self.norm(x).to(self.up.weight.dtype))))
+        return self.down(self.up(self.norm(x), silu=True))
 
 
 class RotaryAttention(nn.Module):
@@ -167,20 +195,20 @@ class RotaryAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.norm = nn.LayerNorm(dim)
-        self.query = nn.Linear(dim, dim)
-        self.key = nn.Linear(dim, dim)
-        self.value = nn.Linear(dim, dim)
-        self.out = nn.Linear(dim, dim)
+        self.query = Linear(dim, dim)
+        self.key = Linear(dim, dim)
+        self.value = Linear(dim, dim)
+        self.out = Linear(dim, dim)
 
     def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
-        dtype = self.query.weight.dtype
         normed = self.norm(x)
-        rotated = rotate(normed.unflatten(-1, (self.heads, -1)), rotary).flatten(-2).to(dtype)
+        rotated = rotate(normed.unflatten(-1, (self.heads, -1)), rotary).flatten(-2)
+        rotated = rotated.to(self.query.weight.dtype)
         q, k, v = (
             part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for part in (self.query(rotated), self.key(rotated), self.value(normed.to(dtype)))
+            for part in (self.query(rotated), self.key(rotated), self.value(normed))
         )
-        return self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(-2))
+        return self.out(attention(q, k, v).transpose(1, 2).flatten(-2))
 
 
 class ConvolutionModule(nn.Module):
@@ -189,16 +217,16 @@ class ConvolutionModule(nn.Module):
     def __init__(self, dim: int, kernel_size: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(dim)
-        self.pointwise_in = nn.Linear(dim, 2 * dim, bias=False)
+        self.pointwise_in = Linear(dim, 2 * dim, bias=False)
         # Two-dimensional, because channels-last kernels exist for that case alone.
         self.depthwise = nn.Conv2d(
             dim, dim, (kernel_size, 1), padding=(kernel_size // 2, 0), groups=dim, bias=False
         )
         self.batch_norm: nn.Module = nn.BatchNorm2d(dim)
-        self.pointwise_out = nn.Linear(dim, dim, bias=False)
+        self.pointwise_out = Linear(dim, dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = F.glu(self.pointwise_in(self.norm(x).to(self.pointwise_in.weight.dtype)))
+        h = F.glu(self.pointwise_in(self.norm(x)))
         h = h.transpose(1, 2).unsqueeze(-1)  # (B, dim, T, 1), channels-last in memory
         h = F.silu(self.batch_norm(self.depthwise(h)))
         return self.pointwise_out(h.squeeze(-1).transpose(1, 2))
@@ -208,6 +236,21 @@ class ConvolutionModule(nn.Module):
         if isinstance(self.batch_norm, nn.BatchNorm2d):
             self.depthwise = fuse_conv_bn_eval(self.depthwise, self.batch_norm)
             self.batch_norm = nn.Identity()
+
+
+def add_by_rows(x: Tensor, module: nn.Module, weight: float) -> Tensor:
+    """``x + weight * module(x)`` for a module that treats each frame alone.
+
+    Without gradients a block of frames goes through at a time: its wide intermediate then stays in
+    the cache, and small (the memory of 20 minutes would be 490 MB in float32).
+    """
+    if torch.is_grad_enabled():
+        return torch.add(x, module(x), alpha=weight)
+    out = x.new_empty(x.shape)
+    rows = (tensor.flatten(0, 1).split(ROWS_PER_BLOCK) for tensor in (x, out))
+    for source, target in zip(*rows, strict=True):
+        torch.add(source, module(source), alpha=weight, out=target)
+    return out
 
 
 class ConformerLayer(nn.Module):
@@ -227,10 +270,10 @@ class ConformerLayer(nn.Module):
 
     def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
         """One layer; ``rotary`` are the tables of :func:`rotary_tables`."""
-        x = torch.add(x, self.ffn1(x), alpha=0.5)
+        x = add_by_rows(x, self.ffn1, 0.5)
         x = x + self.attention(x, rotary)
         x = x + self.conv(x)
-        x = torch.add(x, self.ffn2(x), alpha=0.5)
+        x = add_by_rows(x, self.ffn2, 0.5)
         return self.norm(x)
 
 
@@ -278,8 +321,9 @@ class ConformerEncoder(nn.Module):
         """
         self.eval().requires_grad_(False)
         for module in self.modules():
-            if isinstance(module, SubsamplingBlock | ConvolutionModule):
+            if isinstance(module, ConvolutionModule):
                 module.fold()
+        self.subsampling.fold()
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 module.to(dtype=dtype)

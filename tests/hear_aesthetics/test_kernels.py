@@ -1,0 +1,97 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from hear_aesthetics import kernels
+from hear_aesthetics.kernels import (
+    Linear,
+    attention,
+    batched_linear,
+    linear,
+    onednn_is_faster,
+)
+
+needs_operator = pytest.mark.skipif(
+    not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"),
+    reason="this build of PyTorch has no oneDNN",
+)
+
+
+@pytest.fixture(params=[False, pytest.param(True, marks=needs_operator)], ids=["torch", "onednn"])
+def route(request, monkeypatch) -> bool:
+    """Each test runs on PyTorch's own functions and on those that bypass MKL."""
+    monkeypatch.setattr(kernels, "onednn_is_faster", lambda: request.param)
+    return request.param
+
+
+def noise(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("bias", [None, noise(7, seed=2)])
+def test_linear_is_the_product_of_float64(route, bias):
+    x, weight = noise(2, 5, 12), noise(7, 12, seed=1)
+    expected = F.linear(x.double(), weight.double(), None if bias is None else bias.double())
+    torch.testing.assert_close(linear(x, weight, bias).double(), expected, rtol=1e-5, atol=1e-5)
+    activated = linear(x, weight, bias, silu=True)
+    torch.testing.assert_close(activated.double(), F.silu(expected), rtol=1e-5, atol=1e-5)
+
+
+def test_batched_products_use_the_weights_in_turn(route):
+    x, weights = noise(4, 5, 12), noise(4, 7, 12, seed=1)
+    expected = torch.stack(
+        [F.linear(item, weight) for item, weight in zip(x, weights, strict=True)]
+    )
+    torch.testing.assert_close(batched_linear(x, weights), expected)
+
+
+@pytest.mark.parametrize(
+    "frames", [1, kernels.QUERIES_PER_BLOCK, 2 * kernels.QUERIES_PER_BLOCK + 3]
+)
+def test_attention_in_blocks_equals_the_matrix_of_all_pairs(route, frames):
+    q, k, v = (noise(2, frames, 3, 8, seed=seed).transpose(1, 2) for seed in range(3))
+    expected = torch.softmax(q @ k.transpose(-2, -1) / 8**0.5, dim=-1) @ v
+    torch.testing.assert_close(attention(q, k, v), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_attention_in_bfloat16_keeps_the_scores_in_float32(route):
+    """Scores of 60 rounded to bfloat16 would shift a weight by 13 %."""
+    q = torch.full((1, 1, 2, 64), 7.5)
+    k = torch.cat([torch.full((1, 1, 1, 64), 1.0), torch.full((1, 1, 1, 64), 1.0234375)], dim=2)
+    v = torch.tensor([0.0, 1.0]).view(1, 1, 2, 1).expand(1, 1, 2, 64)
+    weight = attention(*(part.bfloat16() for part in (q, k, v)))[0, 0, 0, 0]
+    expected = torch.sigmoid(torch.tensor(7.5 * 64 * 0.0234375 / 8))
+    assert float(weight) == pytest.approx(float(expected), abs=4e-3)
+
+
+def test_gradients_pass_through_every_function(route):
+    x = noise(1, 2, 5, 8).requires_grad_()
+    layer = Linear(8, 8)
+    attention(layer(x, silu=True), x, x).sum().backward()
+    assert x.grad.abs().max() > 0
+    assert layer.weight.grad.abs().max() > 0
+
+
+def test_a_layer_computes_in_the_dtype_of_its_weight(route):
+    layer = Linear(8, 4).to(torch.bfloat16).requires_grad_(False)
+    assert layer(noise(3, 8)).dtype == torch.bfloat16
+
+
+@needs_operator
+@pytest.mark.parametrize(
+    ("vendor", "flags", "bypass"),
+    [
+        ("AuthenticAMD", "avx2 avx512f", True),
+        ("AuthenticAMD", "avx2", False),
+        ("GenuineIntel", "avx2 avx512f", False),
+    ],
+)
+def test_mkl_is_bypassed_only_where_it_leaves_half_the_processor_idle(
+    vendor, flags, bypass, tmp_path, monkeypatch
+):
+    info = tmp_path / "cpuinfo"
+    info.write_text(f"processor\t: 0\nvendor_id\t: {vendor}\nflags\t\t: fpu {flags}\n")
+    monkeypatch.setattr(kernels, "CPU_INFO", info)
+    onednn_is_faster.cache_clear()
+    assert onednn_is_faster() is bypass
+    onednn_is_faster.cache_clear()
