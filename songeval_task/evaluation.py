@@ -1,0 +1,204 @@
+"""The protocol's figures: LCC, SRCC, KTAU and TTA, per dimension and mean, per song and per system.
+
+Every figure comes with a percentile bootstrap interval over songs (or systems), and the difference
+of two models with a paired one: a few thousandths on 200 songs are usually luck.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hear_aesthetics.bootstrap import Array, Interval, Metric, bootstrap_interval, paired_bootstrap
+from hear_aesthetics.errors import InputError
+from hear_aesthetics.metrics import ktau, lcc, srcc, system_means, top_tier_f1
+from songeval_task.dimensions import Track
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "METRICS",
+    "Predictions",
+    "compare",
+    "evaluate",
+    "mean_over",
+    "metrics_of",
+    "selection_score",
+    "write_scp",
+]
+
+METRICS = ("lcc", "srcc", "ktau", "tta")  # in the order of the published table
+PUBLISHED_DECIMALS = 3  # to which the released code rounded before it chose
+PREDICTED, RATED = "predicted ", "rated "  # begin the columns of a predictions table
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Scores of some songs beside their ratings.
+
+    Attributes:
+        songs: Names.
+        systems: Generator of each song; empty where that is not known.
+        preds: Predicted scores.
+        target: Mean ratings.
+        track: Which dimensions these are.
+
+    Shape:
+        - preds, target: ``(songs, dimensions)`` float64
+    """
+
+    songs: tuple[str, ...]
+    systems: tuple[str, ...]
+    preds: Array
+    target: Array
+    track: Track
+
+    def by_system(self) -> "Predictions | None":
+        """Means per system; None unless every song has one and there are two or more."""
+        if not all(self.systems) or len(set(self.systems)) < 2:
+            return None
+        preds, names = system_means(self.preds, self.systems)
+        target, _ = system_means(self.target, self.systems)
+        return Predictions(tuple(names), tuple(names), preds, target, self.track)
+
+    def table(self) -> "pd.DataFrame":
+        """One row per song: name, system, and both scores of every dimension."""
+        import pandas as pd
+
+        columns: dict[str, Any] = {"name": self.songs, "system": self.systems}
+        for index, name in enumerate(self.track.names):
+            columns[PREDICTED + name] = self.preds[:, index]
+            columns[RATED + name] = self.target[:, index]
+        return pd.DataFrame(columns)
+
+    @classmethod
+    def from_table(cls, table: "pd.DataFrame", track: Track, where: str) -> "Predictions":
+        """The contents of a table that :meth:`table` made.
+
+        Raises:
+            InputError: If a column is missing.
+        """
+        wanted = [PREDICTED + name for name in track.names], [RATED + name for name in track.names]
+        missing = [name for name in ["name", *wanted[0], *wanted[1]] if name not in table]
+        if missing:
+            raise InputError(f"{where}: has no column {missing[0]!r}; name a table of predictions")
+        systems = table["system"].fillna("") if "system" in table else [""] * len(table)
+        return cls(
+            tuple(table["name"].astype(str)),
+            tuple(str(system) for system in systems),
+            table[wanted[0]].to_numpy(dtype=np.float64),
+            table[wanted[1]].to_numpy(dtype=np.float64),
+            track,
+        )
+
+
+def metrics_of(track: Track) -> dict[str, Metric]:
+    """The four metrics by name."""
+    tta = partial(top_tier_f1, thresholds=track.top_tier_thresholds)
+    return {"lcc": lcc, "srcc": srcc, "ktau": ktau, "tta": tta}
+
+
+def mean_over(metric: Metric) -> Metric:
+    """The mean of a metric over all columns, as a metric with one column."""
+
+    def mean(preds: Any, target: Any, *, weights: Array | None = None) -> Array:
+        return metric(preds, target, weights=weights).mean(axis=-1, keepdims=True)
+
+    return mean
+
+
+def selection_score(preds: Any, target: Any, track: Track, *, rounded: bool = False) -> float:
+    """Mean of the four metrics, each the mean over dimensions: what chooses the best head.
+
+    Args:
+        preds: Predicted scores.
+        target: Mean ratings.
+        track: Which dimensions.
+        rounded: As the released code: metrics are rounded before they are added.
+    """
+    values = [float(metric(preds, target).mean()) for metric in metrics_of(track).values()]
+    if rounded:
+        values = [round(value, PUBLISHED_DECIMALS) for value in values]
+    return math.fsum(values) / len(values)
+
+
+def evaluate(
+    predictions: Predictions, *, resamples: int = 1000, seed: int = 0
+) -> dict[str, dict[str, Any]]:
+    """All figures with intervals, at utterance level and, where systems are known, system level.
+
+    Returns:
+        level -> ``"songs"`` (or systems) count and dimension -> metric -> ``[value, low, high]``.
+    """
+    levels = {"utterance": predictions, "system": predictions.by_system()}
+    return {
+        level: _figures(part, resamples, seed)
+        for level, part in levels.items()
+        if part is not None and len(part.songs) > 1
+    }
+
+
+def compare(
+    first: Predictions, second: Predictions, *, resamples: int = 1000, seed: int = 0
+) -> dict[str, dict[str, list[float]]]:
+    """How much better the first is, on the same resampled songs.
+
+    Returns:
+        dimension or ``"mean"`` -> metric -> ``[difference, low, high]``.
+
+    Raises:
+        InputError: If the two do not hold the same songs.
+    """
+    if set(first.songs) != set(second.songs):
+        differing = sorted(set(first.songs) ^ set(second.songs))[0]
+        raise InputError(f"{differing}: scored by one of the two models only; score the same songs")
+    order = [second.songs.index(song) for song in first.songs]
+    bootstrap = partial(paired_bootstrap, resamples=resamples, seed=seed)
+
+    def interval(metric: Metric) -> Interval:
+        return bootstrap(metric, first.preds, second.preds[order], first.target)
+
+    return _by_dimension(first.track, interval)
+
+
+def write_scp(path: Path, predictions: Predictions) -> None:
+    """Write the challenge's answer file: ``utt score`` or ``utt s1 ... s5`` per song.
+
+    Raises:
+        InputError: If two songs have one utterance id (their file's stem).
+    """
+    stems = [Path(song).stem for song in predictions.songs]
+    twice = [stem for stem in stems if stems.count(stem) > 1]
+    if twice:
+        raise InputError(f"{path}: two songs have the utterance id {twice[0]!r}; rename one")
+    rows = zip(stems, predictions.preds, strict=True)
+    lines = [" ".join([stem, *(f"{value:.6f}" for value in scores)]) for stem, scores in rows]
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _figures(part: Predictions, resamples: int, seed: int) -> dict[str, Any]:
+    bootstrap = partial(bootstrap_interval, resamples=resamples, seed=seed)
+
+    def interval(metric: Metric) -> Interval:
+        return bootstrap(metric, part.preds, part.target)
+
+    return {"count": len(part.songs), **_by_dimension(part.track, interval)}
+
+
+def _by_dimension(track: Track, interval: Any) -> dict[str, dict[str, list[float]]]:
+    """By dimension and ``"mean"``: metric -> value, low, high."""
+    found: dict[str, dict[str, list[float]]] = {name: {} for name in (*track.names, "mean")}
+    for name, metric in metrics_of(track).items():
+        each, mean = interval(metric), interval(mean_over(metric))
+        for index, dimension in enumerate(track.names):
+            found[dimension][name] = _triple(each, index)
+        found["mean"][name] = _triple(mean, 0)
+    return found
+
+
+def _triple(interval: Interval, index: int) -> list[float]:
+    return [float(part[index]) for part in (interval.estimate, interval.low, interval.high)]

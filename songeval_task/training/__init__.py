@@ -1,0 +1,1 @@
+"""Training of heads on stored features: configuration, batches, step, loop, state and logs."""

@@ -1,0 +1,119 @@
+"""Batches of features: random micro-batches, padded together by length, read from mapped files.
+
+A micro-batch is drawn at random, because its rows are the list that the ranking loss sorts and
+because length must not decide who meets whom. Inside it, songs of similar length are stacked
+together, so that little is padded whatever the micro-batch.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain, repeat
+
+import torch
+from torch import Tensor
+
+from songeval_task.training.data import Data, Row
+
+__all__ = ["Stack", "epoch_batches", "group_by_length", "read_ahead", "stack_rows"]
+
+MAX_PADDING = 0.1  # of a stack
+AHEAD = 2  # micro-batches read while one is computed
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Some songs of a micro-batch, padded to the longest of them.
+
+    Shape:
+        - features: ``(songs, frames, width)``
+        - padding_mask: bool ``(songs, frames)``, True = padded; None where nothing is padded
+        - places: ``(songs,)``, of these songs in the micro-batch
+    """
+
+    features: Tensor
+    padding_mask: Tensor | None
+    places: Tensor
+
+    def to(self, device: torch.device) -> "Stack":
+        """The same on another device."""
+        mask = None if self.padding_mask is None else self.padding_mask.to(device)
+        return Stack(self.features.to(device, non_blocking=True), mask, self.places.to(device))
+
+
+def epoch_batches(
+    rows: int, batch_size: int, accumulation: int, generator: torch.Generator, processes: int = 1
+) -> list[list[Tensor]]:
+    """The updates of an epoch: a few micro-batches of row numbers each, in random order.
+
+    Every row comes once. A last row alone is left out, since one song cannot be ranked; so are
+    micro-batches that the processes cannot share evenly.
+
+    Shape:
+        - output: updates x up to ``accumulation`` micro-batches of ``(<= batch_size,)``
+    """
+    order = torch.randperm(rows, generator=generator)
+    batches = [batch for batch in order.split(batch_size) if len(batch) > 1]
+    updates = [batches[i : i + accumulation] for i in range(0, len(batches), accumulation)]
+    even = [update[: len(update) // processes * processes] for update in updates]
+    return [update for update in even if update]
+
+
+def group_by_length(lengths: Sequence[int], max_padding: float = MAX_PADDING) -> list[list[int]]:
+    """Places grouped so that in no group more than a share of the frames is padding.
+
+    >>> group_by_length([10, 100, 99, 10])
+    [[0, 3], [2, 1]]
+    """
+    order = sorted(range(len(lengths)), key=lambda place: lengths[place])
+    groups: list[list[int]] = []
+    valid = 0
+    for place in order:
+        valid += lengths[place]
+        if groups and valid >= (1 - max_padding) * lengths[place] * (len(groups[-1]) + 1):
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+            valid = lengths[place]
+    return groups
+
+
+def stack_rows(data: Data, rows: Sequence[Row], dtype: torch.dtype) -> list[Stack]:
+    """The features of rows as stacks of similar length."""
+    groups = group_by_length([row.frames for row in rows])
+    return [_stack([data.load(rows[place]) for place in group], group, dtype) for group in groups]
+
+
+@contextmanager
+def read_ahead(
+    data: Data, batches: Sequence[Sequence[Row]], dtype: torch.dtype
+) -> Iterator[Iterator[list[Stack]]]:
+    """The stacks of each micro-batch; the next ones are read while one is computed."""
+    with ThreadPoolExecutor(max_workers=1) as reader:
+
+        def stacks() -> Iterator[list[Stack]]:
+            waiting = deque(
+                reader.submit(stack_rows, data, rows, dtype) for rows in batches[:AHEAD]
+            )
+            for following in chain(batches[AHEAD:], repeat(None, AHEAD)):
+                if not waiting:
+                    return
+                ready = waiting.popleft().result()
+                if following is not None:
+                    waiting.append(reader.submit(stack_rows, data, following, dtype))
+                yield ready
+
+        yield stacks()
+
+
+def _stack(features: Sequence[Tensor], places: Sequence[int], dtype: torch.dtype) -> Stack:
+    lengths = torch.tensor([len(song) for song in features])
+    longest = int(lengths.max())
+    stacked = torch.empty(len(features), longest, features[0].shape[1], dtype=dtype)
+    for target, song in zip(stacked, features, strict=True):
+        target[: len(song)] = song
+        target[len(song) :] = 0
+    mask = torch.arange(longest) >= lengths[:, None]
+    return Stack(stacked, mask if bool(mask.any()) else None, torch.tensor(places))

@@ -1,0 +1,240 @@
+"""What a training run is told: one frozen record, from defaults, a file and the command line.
+
+The defaults are the published training (HEAR, Sec. 3). A track is data, not a script: it sets the
+dimensions and the weight of the ranking loss.
+"""
+
+import json
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from heads import (
+    AestheticHead,
+    AestheticHeadConfig,
+    SongEvalBaselineConfig,
+    SongEvalBaselineHead,
+)
+from hear_aesthetics.errors import InputError
+from hear_aesthetics.scorers import FUSED
+from songeval_task.dimensions import TRACKS, Track
+
+__all__ = ["SIZES", "TrainableHead", "TrainingConfig", "build_head", "parse_sizes", "read_config"]
+
+TrainableHead = AestheticHead | SongEvalBaselineHead  # a pooled vector, and scores of it
+
+# Sizes of a head by name; "published" is what the configurations default to.
+SIZES: dict[str, dict[str, dict[str, Any]]] = {
+    "published": {"aesthetic": {}, "baseline": {}},
+    "small": {
+        "aesthetic": {
+            "projection_dim": 128,
+            "dim": 64,
+            "ffn_dim": 128,
+            "layers": 1,
+            "pooling_bottleneck": 32,
+        },
+        "baseline": {"ffn_dim": 256, "layers": 1},
+    },
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """Everything that decides a run, besides the data and the features.
+
+    Attributes:
+        track: Name in ``TRACKS``.
+        features: Tensor of the store to read: ``"fused"`` trains the aesthetic head, a hidden state
+            such as ``"muq_06"`` the SongEval baseline head.
+        head_size: A name in ``SIZES``, or fields of the head's configuration, ``"dim=64,layers=2"``
+            (unnamed fields as published).
+        mixup: Mix pooled vectors and labels of pairs of songs (C-Mixup).
+        mixup_per_sample: One factor per pair instead of one per micro-batch.
+        mixup_bandwidth: Of the partner distribution, score points.
+        augmented: Train on the augmented copies too.
+        regression: The loss of the scores themselves.
+        rank_weight: Weight of ListMLE; None: the track's.
+        epochs: Most passes over the training rows.
+        batch_size: Rows of a micro-batch, the list of ListMLE.
+        accumulation: Micro-batches of an update.
+        learning_rate: Of Adam, at the start.
+        weight_decay: Of Adam (L2).
+        gradient_norm: Largest norm of an update's gradient.
+        plateau_patience: Updates without a better smoothed loss before the rate halves.
+        min_learning_rate: The rate goes no lower.
+        patience: Evaluations without a better score before training stops; 0: never.
+        precision: ``"float32"``, ``"bfloat16"`` (autocast), or ``"auto"``.
+        protocol: ``"honest"`` selects on the inner split, once an epoch. ``"published"`` selects
+            after every update on the songs that are reported, by rounded metrics, as the released
+            code did; its figures are optimistic.
+        shuffle_labels: Control experiment: training and inner songs swap their labels at random.
+        seed: Of weights, order, partners, factors, ties and dropout.
+    """
+
+    track: str = "track2"
+    features: str = FUSED
+    head_size: str = "published"
+    mixup: bool = True
+    mixup_per_sample: bool = False
+    mixup_bandwidth: float = 1.0
+    augmented: bool = True
+    regression: Literal["smooth_l1", "l1", "mse"] = "smooth_l1"
+    rank_weight: float | None = None
+    epochs: int = 60
+    batch_size: int = 8
+    accumulation: int = 4
+    learning_rate: float = 1e-5
+    weight_decay: float = 1e-3
+    gradient_norm: float = 1.0
+    plateau_patience: int = 400
+    min_learning_rate: float = 1e-8
+    patience: int = 10
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    protocol: Literal["honest", "published"] = "honest"
+    shuffle_labels: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            _check_type(item.name, getattr(self, item.name), HINTS[item.name])
+        if self.track not in TRACKS:
+            raise InputError(f"track {self.track!r} is unknown; choose {' or '.join(TRACKS)}")
+        for name in ("epochs", "accumulation", "learning_rate", "gradient_norm", "mixup_bandwidth"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be above 0")
+        if self.batch_size < 2:
+            raise InputError(f"batch_size is {self.batch_size}; a list to rank needs 2 or more")
+        parse_sizes(self.head_size, self.head_kind)
+
+    @property
+    def dimensions(self) -> Track:
+        """The track: what is scored."""
+        return TRACKS[self.track]
+
+    @property
+    def ranking(self) -> float:
+        """Weight of the ranking loss."""
+        return self.dimensions.rank_weight if self.rank_weight is None else self.rank_weight
+
+    @property
+    def head_kind(self) -> str:
+        """``"aesthetic"`` or ``"baseline"``, by what the features are."""
+        return "aesthetic" if self.features == FUSED else "baseline"
+
+    @property
+    def selection_split(self) -> str:
+        """The songs that choose the best moment of the run."""
+        return "test" if self.protocol == "published" else "inner"
+
+    def as_dict(self) -> dict[str, Any]:
+        """All values by name, for JSON."""
+        return asdict(self)
+
+
+HINTS = typing.get_type_hints(TrainingConfig)
+
+
+def read_config(
+    file: Path | None, settings: Sequence[str], options: Mapping[str, Any]
+) -> TrainingConfig:
+    """The configuration of a command line.
+
+    Args:
+        file: JSON object of fields, over the defaults; also the ``config.json`` of a run.
+        settings: ``"key=value"`` each, over the file.
+        options: Named options, over both; those that are None were not given.
+
+    Raises:
+        InputError: If a file cannot be read, or a key or value is wrong.
+    """
+    values = _read_file(file) if file else {}
+    for setting in settings:
+        key, given, text = setting.partition("=")
+        if not given:
+            raise InputError(f"--set {setting}: write key=value, such as epochs=20")
+        values[key.strip()] = _literal(text.strip())
+    values |= {key: value for key, value in options.items() if value is not None}
+    unknown = sorted(set(values) - set(HINTS))
+    if unknown:
+        raise InputError(f"no such training option: {unknown[0]}; there are {', '.join(HINTS)}")
+    return TrainingConfig(**values)
+
+
+def build_head(config: TrainingConfig, width: int) -> TrainableHead:
+    """A new head for features of a width, drawn from the config's seed.
+
+    Raises:
+        InputError: If the sizes do not fit together.
+    """
+    sizes = dict(parse_sizes(config.head_size, config.head_kind))
+    sizes["dimensions"] = config.dimensions.names
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        try:
+            if config.head_kind == "aesthetic":
+                return AestheticHead(AestheticHeadConfig(feature_dim=width, **sizes))
+            return SongEvalBaselineHead(SongEvalBaselineConfig(dim=width, **sizes))
+        except ValueError as error:
+            raise InputError(f"head_size {config.head_size}: {error}") from error
+
+
+def parse_sizes(text: str, kind: str) -> dict[str, Any]:
+    """Fields of a head's configuration from a name in ``SIZES`` or ``"dim=64,layers=2"``.
+
+    Raises:
+        InputError: If it is neither; names the fields that there are.
+    """
+    if text in SIZES:
+        return SIZES[text][kind]
+    known = AestheticHeadConfig if kind == "aesthetic" else SongEvalBaselineConfig
+    names = {item.name for item in fields(known)} - {"dimensions", "low", "high", "feature_dim"}
+    pairs = [part.partition("=") for part in text.split(",")]
+    sizes = {key.strip(): _literal(value) for key, _, value in pairs}
+    wrong = [key for key, value in sizes.items() if key not in names or isinstance(value, str)]
+    if wrong:
+        raise InputError(
+            f"head_size {text!r}: {wrong[0]!r} is no size of the {kind} head; choose "
+            f"{' or '.join(SIZES)}, or key=value of {', '.join(sorted(names))}"
+        )
+    return sizes
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: no configuration ({error}); write a JSON object") from error
+    if isinstance(values, dict) and "provenance" in values:  # of a finished run
+        values = values["provenance"].get("training")
+    if not isinstance(values, dict):
+        raise InputError(f"{file}: holds no training options; write a JSON object of them")
+    return values
+
+
+def _literal(text: str) -> Any:
+    """A JSON value, or else the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _check_type(name: str, value: Any, hint: Any) -> None:
+    """Check a value that may come from JSON against the field's annotation."""
+    origin = typing.get_origin(hint)
+    if origin is Literal:
+        allowed: tuple[Any, ...] = typing.get_args(hint)
+        fits, wanted = value in allowed, " or ".join(map(str, allowed))
+    else:
+        kinds = typing.get_args(hint) if origin is types.UnionType else (hint,)
+        accepted = (*kinds, int) if float in kinds else kinds
+        fits = isinstance(value, accepted) and (bool in kinds or not isinstance(value, bool))
+        wanted = kinds[0].__name__
+    if not fits:
+        raise InputError(f"{name} is {value!r}; it takes {wanted}")

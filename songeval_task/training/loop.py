@@ -1,0 +1,232 @@
+"""The training loop: updates, evaluations, the best head, checkpoints.
+
+A run is a function of its configuration, its data and its features. All randomness of an epoch is
+drawn at its start from the seed and its number, down to a seed of each micro-batch for dropout and
+ties. So a run that was killed goes on as if it had not been: to the bit on a processor with the
+same number of threads.
+"""
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from heads import CMixupSampler
+from hear_aesthetics.precision import auto_precision
+from songeval_task.evaluation import metrics_of, selection_score
+from songeval_task.training.batches import Stack, epoch_batches, read_ahead
+from songeval_task.training.config import TrainableHead, TrainingConfig
+from songeval_task.training.data import Data
+from songeval_task.training.logs import Logs, ProgressLine
+from songeval_task.training.predict import feature_dtype, predict
+from songeval_task.training.state import Progress, RunState
+from songeval_task.training.step import Draw, MixingStep, draw_pairs
+
+__all__ = ["Trainer", "make_accelerator"]
+
+RATE_FACTOR = 0.5  # of the learning rate on a plateau
+SMOOTHING = 0.98  # of the loss that drives it: about 50 updates
+CHECKPOINT_UPDATES = 200  # between two checkpoints of one epoch
+
+
+def make_accelerator(config: TrainingConfig) -> Accelerator:
+    """Device, autocast and processes of a run."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    half = config.precision == "bfloat16" or (
+        config.precision == "auto" and auto_precision(device) == torch.bfloat16
+    )
+    return Accelerator(mixed_precision="bf16" if half else "no")
+
+
+class Trainer:
+    """Trains a head; see the module.
+
+    Args:
+        config: What to do.
+        data: What to do it on.
+        head: To be trained, in place.
+        state: Where checkpoints go; one that is there is gone on with.
+        logs: Where metrics go.
+        accelerator: Device, autocast and processes.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        data: Data,
+        head: TrainableHead,
+        state: RunState,
+        logs: Logs,
+        accelerator: Accelerator,
+    ) -> None:
+        self.config, self.data, self.head = config, data, head
+        self.state, self.logs, self.accelerator = state, logs, accelerator
+        self.rows = data.splits["train"]
+        self.labels = data.labels("train").to(accelerator.device)
+        self.sampler = None
+        if config.mixup:
+            songs = [row.song for row in self.rows]
+            self.sampler = CMixupSampler(self.labels.cpu(), songs, config.mixup_bandwidth)
+        optimiser = torch.optim.Adam(
+            head.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self.schedule = ReduceLROnPlateau(
+            optimiser,
+            factor=RATE_FACTOR,
+            patience=config.plateau_patience,
+            min_lr=config.min_learning_rate,
+        )
+        self.step, self.optimiser = accelerator.prepare(MixingStep(head, config), optimiser)
+        self.progress = Progress()
+        self._restore()
+
+    def fit(self, line: ProgressLine | None = None) -> Progress:
+        """Train to the end, then put the best weights into the head.
+
+        Args:
+            line: Shows how far it is.
+        """
+        devices = range(torch.cuda.device_count())
+        with torch.random.fork_rng(devices), line or ProgressLine(0, shown=False) as shown:
+            while not self.progress.finished:
+                self._epoch(shown)
+        self.logs.close()
+        best = self.state.load_best(self.progress)
+        self.head.load_state_dict({name: tensor.float() for name, tensor in best.items()})
+        self.head.eval()
+        return self.progress
+
+    def _epoch(self, line: ProgressLine) -> None:
+        progress, published = self.progress, self.config.protocol == "published"
+        plan = self._plan(progress.epoch)
+        self.head.train()
+        remaining = plan[progress.update :]
+        with self._stacks(remaining) as stacks:
+            for draws in remaining:
+                self._update(draws, stacks)
+                line.step(progress.epoch, progress.update, len(plan), progress.smoothed_loss)
+                if published:
+                    self._evaluate(line)
+                if progress.updates % CHECKPOINT_UPDATES == 0:
+                    self._save()
+        if not published:
+            self._evaluate(line)
+        progress.epoch, progress.update = progress.epoch + 1, 0
+        stale = progress.epoch - progress.best_epoch
+        progress.finished = progress.epoch == self.config.epochs or (
+            0 < self.config.patience <= stale
+        )
+        self._save()
+
+    def _plan(self, epoch: int) -> list[list[Draw]]:
+        """All draws of an epoch, update by update; the same in every process."""
+        seed = np.random.SeedSequence([self.config.seed, epoch]).generate_state(1, np.uint64)[0]
+        generator = torch.Generator().manual_seed(int(seed) >> 1)
+        config = self.config
+        updates = epoch_batches(
+            len(self.rows),
+            config.batch_size,
+            config.accumulation,
+            generator,
+            self.accelerator.num_processes,
+        )
+        return [
+            [
+                draw_pairs(batch, self.sampler, generator, per_sample=config.mixup_per_sample)
+                for batch in update
+            ]
+            for update in updates
+        ]
+
+    def _stacks(self, updates: list[list[Draw]]) -> Any:
+        """Features of this process's micro-batches, in order, read ahead."""
+        return read_ahead(
+            self.data,
+            [[self.rows[i] for i in draw.rows] for draws in updates for draw in self._own(draws)],
+            feature_dtype(self.accelerator),
+        )
+
+    def _own(self, draws: list[Draw]) -> list[Draw]:
+        """The micro-batches of an update that this process computes."""
+        return draws[self.accelerator.process_index :: self.accelerator.num_processes]
+
+    def _update(self, draws: list[Draw], stacks: Iterator[list[Stack]]) -> None:
+        """One update: the mean gradient of its micro-batches, clipped."""
+        accelerator, own = self.accelerator, self._own(draws)
+        total = torch.zeros((), device=accelerator.device)
+        for place, draw in enumerate(own):
+            parts = [stack.to(accelerator.device) for stack in next(stacks)]
+            torch.manual_seed(draw.seed)  # of dropout
+            last = place == len(own) - 1
+            with nullcontext() if last else accelerator.no_sync(self.step):
+                loss = self.step(parts, self.labels[draw.rows], draw) / len(own)
+                accelerator.backward(loss)
+            total += loss.detach()
+        accelerator.clip_grad_norm_(self.step.parameters(), self.config.gradient_norm)
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        self._count(float(accelerator.reduce(total, "mean")))
+
+    def _count(self, loss: float) -> None:
+        progress = self.progress
+        before = loss if progress.smoothed_loss is None else progress.smoothed_loss
+        progress.smoothed_loss = SMOOTHING * before + (1 - SMOOTHING) * loss
+        progress.losses.append(loss)
+        progress.update += 1
+        progress.updates += 1
+        self.schedule.step(progress.smoothed_loss)
+
+    def _evaluate(self, line: ProgressLine) -> None:
+        """Score the selection songs; keep the head if it is the best so far."""
+        config, progress = self.config, self.progress
+        found = predict(self.head, self.data, config.selection_split, self.accelerator)
+        score = selection_score(
+            found.preds, found.target, found.track, rounded=config.protocol == "published"
+        )
+        score = float(
+            broadcast(torch.tensor(score, dtype=torch.float64, device=self.accelerator.device))
+        )
+        means = {
+            name: float(metric(found.preds, found.target).mean())
+            for name, metric in metrics_of(found.track).items()
+        }
+        if progress.best_score is None or score > progress.best_score:
+            progress.best_score, progress.best_epoch = score, progress.epoch
+            progress.best_file = f"best-{progress.updates:07d}.safetensors"
+            if self.accelerator.is_main_process:
+                self.state.save_best(progress.best_file, self.head.state_dict())
+        row = {
+            "epoch": progress.epoch + 1,
+            "update": progress.updates,
+            "loss": sum(progress.losses) / len(progress.losses),
+            "learning rate": self.schedule.optimizer.param_groups[0]["lr"],
+            "score": score,
+            **means,
+        }
+        progress.losses.clear()
+        progress.history.append(row)
+        line.evaluated(row, progress.best_score)
+
+    def _save(self) -> None:
+        if self.accelerator.is_main_process:
+            parts = {
+                "head": self.head.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+                "schedule": self.schedule.state_dict(),
+            }
+            self.state.save(self.progress, parts)
+            self.logs.record(self.progress.history)
+        self.accelerator.wait_for_everyone()
+
+    def _restore(self) -> None:
+        saved = self.state.load()
+        if saved is not None:
+            self.progress, parts = saved
+            self.head.load_state_dict(parts["head"])
+            self.optimiser.load_state_dict(parts["optimiser"])
+            self.schedule.load_state_dict(parts["schedule"])

@@ -1,0 +1,58 @@
+"""Scores of the songs of a split, from stored features."""
+
+from contextlib import nullcontext
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from songeval_task.evaluation import Predictions
+from songeval_task.training.batches import read_ahead
+from songeval_task.training.config import TrainableHead
+from songeval_task.training.data import Data
+from songeval_task.training.step import pool_stacks
+
+__all__ = ["feature_dtype", "predict"]
+
+SONGS_AT_ONCE = 8
+
+
+def feature_dtype(accelerator: Accelerator | None) -> torch.dtype:
+    """What features are converted to: what the head's first product computes in."""
+    half = accelerator is not None and accelerator.mixed_precision == "bf16"
+    return torch.bfloat16 if half else torch.float32
+
+
+@torch.no_grad()
+def predict(
+    head: TrainableHead, data: Data, split: str, accelerator: Accelerator | None = None
+) -> Predictions:
+    """Scores of the songs of a split, in evaluation mode.
+
+    Args:
+        head: On its device; left in the mode it was in.
+        data: Where the songs' features are.
+        split: Which songs.
+        accelerator: Whose autocast to use; None: float32.
+    """
+    training = head.training
+    head.eval()
+    device = next(head.parameters()).device
+    rows = data.splits[split]
+    order = sorted(range(len(rows)), key=lambda place: rows[place].frames)
+    batches = [order[i : i + SONGS_AT_ONCE] for i in range(0, len(order), SONGS_AT_ONCE)]
+    scores: dict[int, Tensor] = {}
+    wanted = [[rows[place] for place in batch] for batch in batches]
+    with read_ahead(data, wanted, feature_dtype(accelerator)) as stacks:
+        for batch, parts in zip(batches, stacks, strict=True):
+            with accelerator.autocast() if accelerator else nullcontext():
+                found = head.score(pool_stacks(head, [part.to(device) for part in parts]))
+            scores |= dict(zip(batch, found.double().cpu(), strict=True))
+    head.train(training)
+    return Predictions(
+        tuple(row.song for row in rows),
+        tuple(row.system for row in rows),
+        torch.stack([scores[place] for place in range(len(rows))]).numpy(),
+        data.labels(split).double().numpy(),
+        data.track,
+    )

@@ -1,0 +1,166 @@
+"""One training run in one folder, from configuration to figures.
+
+The folder holds the head (``model.safetensors``, ``config.json``, the model card ``README.md``),
+its ``predictions.csv`` for the inner and the test songs, ``metrics.json``, ``log.csv``, TensorBoard
+events and ``state/``. The test songs are scored once, by the head that the selection chose.
+``metrics.json`` is written last: where it is, the run is complete.
+"""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hear_aesthetics import __version__
+from hear_aesthetics.atomic import write_text
+from hear_aesthetics.errors import InputError
+from songeval_task.evaluation import Predictions, evaluate
+from songeval_task.training.config import TrainableHead, TrainingConfig, build_head
+from songeval_task.training.data import Data, load_data
+from songeval_task.training.logs import Logs, ProgressLine
+from songeval_task.training.loop import Trainer, make_accelerator
+from songeval_task.training.predict import predict
+from songeval_task.training.state import Progress, RunState
+
+__all__ = ["METRICS_FILE", "PREDICTIONS_FILE", "train_run"]
+
+METRICS_FILE = "metrics.json"
+PREDICTIONS_FILE = "predictions.csv"
+STATE_FOLDER = "state"
+IDENTITY_FILE = "run.json"
+
+
+def train_run(
+    config: TrainingConfig,
+    prepared: Path,
+    features: Path,
+    out: Path,
+    *,
+    resume: bool = True,
+    shown: bool | None = None,
+) -> dict[str, Any]:
+    """Train a head, or go on with a run that was interrupted.
+
+    Args:
+        config: What to do.
+        prepared: Folder of ``songeval prepare``.
+        features: Folder of ``songeval features``.
+        out: The run's folder; a complete run of the same configuration is returned as it is.
+        resume: Go on with what is there; False: start over.
+        shown: Whether to draw progress; None: on a terminal.
+
+    Returns:
+        The contents of ``metrics.json``.
+
+    Raises:
+        InputError: If data or features are missing, or the folder holds another run.
+    """
+    data = load_data(
+        prepared,
+        features,
+        track=config.dimensions,
+        name=config.features,
+        augmented=config.augmented,
+        protocol=config.protocol,
+    )
+    if config.shuffle_labels:
+        data = data.with_shuffled_labels(config.seed)
+    if not resume and (out / STATE_FOLDER / IDENTITY_FILE).is_file():
+        shutil.rmtree(out)
+    accelerator = make_accelerator(config)
+    state = RunState(out / STATE_FOLDER)
+    identity = {"training": config.as_dict(), "data": data.provenance}
+    _claim(out, identity)
+    if (out / METRICS_FILE).is_file():
+        metrics: dict[str, Any] = json.loads((out / METRICS_FILE).read_text(encoding="utf-8"))
+        return metrics
+    head = build_head(config, data.width)
+    trainer = Trainer(config, data, head, state, Logs(out), accelerator)
+    progress = trainer.fit(ProgressLine(config.epochs, shown))
+    found = {split: predict(head, data, split, accelerator) for split in ("inner", "test")}
+    figures = _figures(config, progress, found)
+    if accelerator.is_main_process:
+        _write(out, head, found, figures, _provenance(config, data, figures))
+    return figures
+
+
+def _claim(out: Path, identity: dict[str, Any]) -> None:
+    """Write down what the folder is for, or check it.
+
+    Raises:
+        InputError: If the folder holds a run of another configuration; says what differs.
+    """
+    path = out / STATE_FOLDER / IDENTITY_FILE
+    text = json.dumps(identity, indent=1)
+    if not path.is_file():
+        write_text(path, text)
+        return
+    known, wanted = (_flat(json.loads(part)) for part in (path.read_text(), text))
+    differing = [key for key in {**known, **wanted} if known.get(key) != wanted.get(key)]
+    if differing:
+        key = differing[0]
+        raise InputError(
+            f"{out}: holds a run with {key} {known.get(key)!r}, not {wanted.get(key)!r}; choose "
+            "another folder, or start over with --no-resume"
+        )
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= (
+            _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        )
+    return flat
+
+
+def _figures(
+    config: TrainingConfig, progress: Progress, found: dict[str, Predictions]
+) -> dict[str, Any]:
+    return {
+        "track": config.track,
+        "seed": config.seed,
+        "protocol": config.protocol,
+        "epochs": progress.epoch,
+        "updates": progress.updates,
+        "best_epoch": progress.best_epoch + 1,
+        "selected_on": config.selection_split,
+        "selection_score": progress.best_score,
+        "inner": evaluate(found["inner"]),
+        "test": evaluate(found["test"]),
+    }
+
+
+def _provenance(config: TrainingConfig, data: Data, figures: dict[str, Any]) -> dict[str, Any]:
+    """What the model card and the weights say of their origin."""
+    mean = figures["test"]["utterance"]["mean"]
+    return {
+        "status": "trained",
+        "reads": config.features,
+        "seed": config.seed,
+        "selected on": f"{config.selection_split} songs, epoch {figures['best_epoch']}",
+        "test songs": figures["test"]["utterance"]["count"],
+        **{f"test {name}": round(value, 4) for name, (value, _, _) in mean.items()},
+        "labels": "shuffled: a control experiment" if config.shuffle_labels else "as rated",
+        "version": __version__,
+        "torch": torch.__version__,
+        **data.provenance,
+        "training": config.as_dict(),
+    }
+
+
+def _write(
+    out: Path,
+    head: TrainableHead,
+    found: dict[str, Predictions],
+    figures: dict[str, Any],
+    provenance: dict[str, Any],
+) -> None:
+    import pandas as pd
+
+    head.save_pretrained(out, provenance)
+    tables = [part.table().assign(split=split) for split, part in found.items()]
+    write_text(out / PREDICTIONS_FILE, pd.concat(tables).to_csv(index=False))
+    write_text(out / METRICS_FILE, json.dumps(figures, indent=1) + "\n")

@@ -1,0 +1,88 @@
+"""A small rated set with features that say what its songs are worth, written by the tests."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+
+from songeval_task.dimensions import DIMENSIONS, TRACKS
+from songeval_task.store import Entry, FeatureStore
+from songeval_task.training.config import TrainingConfig
+from songeval_task.training.data import Data, load_data
+
+WIDTH, STATE_WIDTH = 16, 8
+COPIES = ("copy1", "copy2")
+HEAD = "projection_dim=16,dim=16,ffn_dim=16,layers=1,pooling_bottleneck=8,dropout=0.1"
+
+
+class Folders(NamedTuple):
+    """A prepared data set and its feature store."""
+
+    prepared: Path
+    features: Path
+
+
+def write_set(root: Path, songs: int = 40, inner: int = 8, test: int = 12) -> Folders:
+    """Write songs whose frames carry their ratings, with noise."""
+    rng = np.random.default_rng(0)
+    folders = Folders(root / "prepared", root / "features")
+    folders.prepared.mkdir(parents=True)
+    store = FeatureStore.create(folders.features, {"model": "tiny", "status": "made for a test"})
+    directions = rng.normal(size=(len(DIMENSIONS), WIDTH))
+    labels = rng.uniform(1.2, 4.8, (songs, len(DIMENSIONS)))
+    labels = 0.5 * labels + 0.5 * labels.mean(axis=1, keepdims=True)
+    rows, entries = [], []
+    for number in range(songs):
+        split = "test" if number < test else "inner" if number < test + inner else "train"
+        name = f"mp3/{number}.mp3"
+        rows.append([name, *labels[number], 4, f"S{number % 4:03d}", split, "0" * 64])
+        for version in ("original", *(COPIES if split == "train" else ())):
+            frames = int(rng.integers(12, 40))
+            fused = rng.normal(size=(frames, WIDTH)) + (labels[number] - 3) @ directions
+            entries.append(Entry(name, version, "0" * 64, frames, "tiny"))
+            tensors = {"fused": torch.tensor(fused), "muq_02": torch.tensor(fused[:, :STATE_WIDTH])}
+            store.write(entries[-1], {key: value.half() for key, value in tensors.items()})
+    store.write_index(entries)
+    columns = ["name", *(d.name for d in DIMENSIONS), "raters", "system", "split", "sha256"]
+    pd.DataFrame(rows, columns=columns).to_csv(folders.prepared / "songs.csv", index=False)
+    return folders
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    return write_set(tmp_path_factory.mktemp("songeval"))
+
+
+@pytest.fixture
+def config() -> TrainingConfig:
+    """Small, fast, and with everything on."""
+    return TrainingConfig(
+        head_size=HEAD,
+        epochs=4,
+        batch_size=4,
+        accumulation=2,
+        learning_rate=3e-3,
+        precision="float32",
+    )
+
+
+@pytest.fixture
+def data(folders: Folders) -> Data:
+    return load_data(*folders, track=TRACKS["track2"])
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerator() -> Iterator[None]:
+    """Accelerate keeps the precision of the process; each test chooses its own."""
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def read_metrics(out: Path) -> dict:
+    return json.loads((out / "metrics.json").read_text())
