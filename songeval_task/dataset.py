@@ -8,10 +8,9 @@ Nothing is repaired in silence: every row that cannot be used becomes a :class:`
 place and remedy, and the songs that can be used remain.
 """
 
-import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from typing import Any
 from hear_aesthetics.errors import InputError
 from songeval_task.dimensions import DIMENSIONS
 
-__all__ = ["Problem", "Song", "SongEval", "read_songeval", "same_audio"]
+__all__ = ["METADATA", "Problem", "Song", "SongEval", "read_songeval"]
 
 METADATA = "metadata.jsonl"
 AUDIO_FOLDER = "mp3"
@@ -105,15 +104,6 @@ def read_songeval(root: str | Path) -> SongEval:
     return SongEval(root, tuple(songs.values()), tuple(problems))
 
 
-def same_audio(paths: Iterable[Path]) -> tuple[dict[Path, str], list[list[Path]]]:
-    """SHA-256 of each file, and the groups of files with equal content."""
-    hashes = {path: _sha256(path) for path in paths}
-    groups: dict[str, list[Path]] = {}
-    for path, digest in hashes.items():
-        groups.setdefault(digest, []).append(path)
-    return hashes, [group for group in groups.values() if len(group) > 1]
-
-
 def _rows(metadata: Path, problems: list[Problem]) -> Iterator[tuple[str, dict[str, Any]]]:
     with metadata.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
@@ -174,8 +164,3 @@ def _audio_without_rows(root: Path, named: set[str]) -> list[Problem]:
         for name in extra
         if name not in named
     ]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

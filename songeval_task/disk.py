@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hear_aesthetics.checkpoints.hub import describe_size
 from hear_aesthetics.errors import StorageError
 
-__all__ = ["check_free", "one_line_when_full", "readable_size"]
+__all__ = ["check_free", "one_line_when_full"]
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
@@ -44,18 +45,6 @@ def check_free(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise StorageError(
-            f"{folder}: needs {readable_size(needed)}, {readable_size(free)} are free; make room "
+            f"{folder}: needs {describe_size(needed)}, {describe_size(free)} are free; make room "
             "or choose another disk"
         )
-
-
-def readable_size(count: float) -> str:
-    """Bytes as people say them.
-
-    >>> readable_size(1_250_000_000)
-    '1.25 GB'
-    """
-    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= scale:
-            return f"{count / scale:.3g} {unit}"
-    return f"{count:g} B"

@@ -15,9 +15,10 @@ import numpy as np
 from hear_aesthetics.errors import InputError
 from songeval_task.dataset import Song
 
-__all__ = ["SPLITS", "inner_split", "read_ids", "split_songs"]
+__all__ = ["SPLITS", "default_test_songs", "read_ids", "split_songs", "spread_sample"]
 
 SPLITS = ("train", "inner", "test")
+OFFICIAL_TEST_SONGS = 200
 TIMEOUT_SECONDS = 30
 
 
@@ -43,24 +44,29 @@ def read_ids(source: str | Path) -> list[str]:
     return names
 
 
-def inner_split(songs: Sequence[Song], fraction: float, seed: int) -> set[str]:
-    """Names of the songs that select a model, about ``fraction`` of ``songs``.
+def spread_sample(songs: Sequence[Song], wanted: int, seed: int) -> set[str]:
+    """Names of ``wanted`` songs whose mean scores are spread like those of all ``songs``.
 
     Songs are sorted by their mean score and cut into as many runs of neighbours as songs are
-    wanted; one song of each run is drawn. So the held-out scores are spread like the others'.
+    wanted; one song of each run is drawn.
 
     Raises:
-        ValueError: If the fraction leaves one of the two parts empty.
+        InputError: If that leaves no song in the sample, or none outside it.
     """
-    wanted = round(len(songs) * fraction)
     if not 0 < wanted < len(songs):
-        raise ValueError(
-            f"an inner split of {fraction:g} of {len(songs)} songs leaves a part empty"
+        raise InputError(
+            f"{wanted} of {len(songs)} songs cannot be held out: a part would be empty; take "
+            "another number or fraction, or more songs"
         )
     ranked = sorted(songs, key=lambda song: (sum(song.labels), song.name))
     runs = np.array_split(np.arange(len(ranked)), wanted)
     generator = np.random.default_rng(seed)
     return {ranked[generator.choice(run)].name for run in runs}
+
+
+def default_test_songs(songs: int) -> int:
+    """How many songs are reported where no official list says which: 200, at most a quarter."""
+    return min(OFFICIAL_TEST_SONGS, songs // 4)
 
 
 def split_songs(
@@ -69,8 +75,7 @@ def split_songs(
     """Song name -> ``"train"``, ``"inner"`` or ``"test"``.
 
     Raises:
-        InputError: If a test song is not in the data set.
-        ValueError: If a part would be empty.
+        InputError: If a test song is not in the data set, or a part would be empty.
     """
     test = set(test_names)
     unknown = sorted(test - {song.name for song in songs})
@@ -80,7 +85,7 @@ def split_songs(
             "complete the data set or the list"
         )
     rest = [song for song in songs if song.name not in test]
-    inner = inner_split(rest, fraction, seed)
+    inner = spread_sample(rest, round(len(rest) * fraction), seed)
     return {
         song.name: "test" if song.name in test else "inner" if song.name in inner else "train"
         for song in songs

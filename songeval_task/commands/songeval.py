@@ -2,12 +2,14 @@
 
 import typer
 
+from songeval_task.commands.prepare import prepare
 from songeval_task.commands.synthesize import synthesize
 
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 app.command()(synthesize)
+app.command()(prepare)
 
 
 @app.callback()

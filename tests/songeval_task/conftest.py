@@ -1,5 +1,6 @@
 """Clips made on the spot, a small model with published heads, and the commands in this process."""
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +10,9 @@ import pytest
 import soundfile
 
 from hear_aesthetics.cli import main
+from hear_aesthetics.writing import write_audio
 from songeval_task import AestheticScorer
+from songeval_task.dimensions import DIMENSIONS
 
 WriteClip = Callable[..., Path]
 
@@ -103,3 +106,26 @@ def command(capsys: pytest.CaptureFixture) -> Callable[..., Outcome]:
         return Outcome(int(exit_.value.code or 0), captured.out, errors, notes)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def write_songeval() -> Callable[..., Path]:
+    """Writes a folder in SongEval's layout: clips of different lengths, ratings, systems."""
+
+    def write(folder: Path, songs: int = 12, seconds: float = 1.0, seed: int = 0) -> Path:
+        rng = np.random.default_rng(seed)
+        rows = []
+        for number in range(songs):
+            name = f"mp3/{number}.mp3"
+            length = seconds + 0.1 * (number % 3)
+            write_audio(folder / name, clip(length, seed + number), 24_000)
+            raters = [
+                {dimension.name: float(rng.integers(1, 6)) for dimension in DIMENSIONS}
+                for _ in range(4)
+            ]
+            rows.append({"file_name": name, "annotation": raters, "system": f"S{number % 3}"})
+        lines = [json.dumps(row) + "\n" for row in rows]
+        (folder / "metadata.jsonl").write_text("".join(lines))
+        return folder
+
+    return write

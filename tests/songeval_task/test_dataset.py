@@ -3,7 +3,7 @@ import json
 import pytest
 
 from hear_aesthetics.errors import InputError
-from songeval_task.dataset import read_songeval, same_audio
+from songeval_task.dataset import read_songeval
 from songeval_task.dimensions import DIMENSIONS
 
 NAMES = [dimension.name for dimension in DIMENSIONS]
@@ -77,12 +77,3 @@ def test_a_folder_without_metadata_or_songs_is_an_error(folder, tmp_path):
         read_songeval(tmp_path)
     with pytest.raises(InputError, match=r"no usable song .* mp3/1\.mp3 has no annotation"):
         read_songeval(folder(row(1)))
-
-
-def test_equal_audio_is_found_by_content(tmp_path):
-    paths = [tmp_path / name for name in "abc"]
-    for path, content in zip(paths, (b"x", b"y", b"x"), strict=True):
-        path.write_bytes(content)
-    hashes, groups = same_audio(paths)
-    assert groups == [[paths[0], paths[2]]]
-    assert len(hashes[paths[1]]) == 64

@@ -3,7 +3,7 @@ import pytest
 
 from hear_aesthetics.errors import InputError
 from songeval_task.dataset import Song
-from songeval_task.splits import inner_split, read_ids, split_songs
+from songeval_task.splits import default_test_songs, read_ids, split_songs, spread_sample
 
 
 @pytest.fixture
@@ -12,8 +12,8 @@ def songs():
     return [Song(f"mp3/{i}.mp3", tuple(row), 4) for i, row in enumerate(labels)]
 
 
-def test_the_inner_split_has_the_spread_of_the_whole(songs):
-    inner = inner_split(songs, 0.1, seed=3)
+def test_a_sample_has_the_spread_of_the_whole(songs):
+    inner = spread_sample(songs, 20, seed=3)
     means = np.array([np.mean(song.labels) for song in songs])
     held = np.array([song.name in inner for song in songs])
     assert held.sum() == 20
@@ -21,9 +21,9 @@ def test_the_inner_split_has_the_spread_of_the_whole(songs):
     assert abs(means[held].std() - means[~held].std()) < 0.1
 
 
-def test_the_inner_split_follows_from_the_seed(songs):
-    assert inner_split(songs, 0.1, 3) == inner_split(songs[::-1], 0.1, 3)
-    assert inner_split(songs, 0.1, 3) != inner_split(songs, 0.1, 4)
+def test_a_sample_follows_from_the_seed_and_not_from_the_order(songs):
+    assert spread_sample(songs, 20, 3) == spread_sample(songs[::-1], 20, 3)
+    assert spread_sample(songs, 20, 3) != spread_sample(songs, 20, 4)
 
 
 def test_parts_are_disjoint_and_complete(songs):
@@ -39,9 +39,14 @@ def test_an_unknown_test_song_is_named(songs):
         split_songs(songs, ["mp3/999.mp3"])
 
 
-def test_an_empty_part_is_refused(songs):
-    with pytest.raises(ValueError, match="leaves a part empty"):
-        inner_split(songs, 0.001, 0)
+@pytest.mark.parametrize("wanted", [0, 200, 201])
+def test_an_empty_part_is_refused(songs, wanted):
+    with pytest.raises(InputError, match=f"{wanted} of 200 songs cannot be held out"):
+        spread_sample(songs, wanted, 0)
+
+
+def test_without_a_list_at_most_a_quarter_and_at_most_as_many_as_officially_is_reported():
+    assert [default_test_songs(count) for count in (40, 400, 2399)] == [10, 100, 200]
 
 
 def test_lists_are_read_and_checked(tmp_path):

@@ -1,0 +1,101 @@
+"""``songeval prepare``: checks a copy of SongEval and writes its splits."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hear_aesthetics.console import ExitCode, Report, warning_line, write_json
+
+if TYPE_CHECKING:
+    from songeval_task.dataset import Problem
+    from songeval_task.prepared import Prepared
+
+__all__ = ["prepare"]
+
+SHOWN = 10  # problems of one kind on the terminal
+EXPECTED = {"unrated"}  # SongEval has such songs: they are counted, and nobody need do anything
+
+
+def prepare(
+    source: Annotated[
+        str, typer.Argument(metavar="DIR|hub", help="A copy of SongEval, or hub to download it.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for songs.csv and dataset.json.")],
+    validation_ids: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|URL", help="Songs to report on, one mp3/N.mp3 per line."),
+    ] = None,
+    test_songs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="How many to draw without such a list; default 200, at most a quarter."
+        ),
+    ] = None,
+    inner_fraction: Annotated[
+        float, typer.Option(help="Of the other songs, to select a model on.")
+    ] = 0.1,
+    seed: Annotated[int, typer.Option(help="Of what is drawn.")] = 0,
+    systems: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="Columns name, system: who made each song.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print dataset.json.")] = False,
+) -> None:
+    """Check the songs and their ratings, and split them: train, inner (selects), test (reported).
+
+    What cannot be used is named, and listed in OUT/problems.csv. Exit codes: 0 all good, 1 nothing
+    usable, 2 wrong usage, 3 something besides unrated songs was left out.
+    """
+    from songeval_task.dataset import read_songeval
+    from songeval_task.disk import one_line_when_full
+    from songeval_task.inspection import inspect_audio
+    from songeval_task.preparation import Choices, read_systems
+    from songeval_task.preparation import prepare as write_splits
+    from songeval_task.source import obtain
+
+    choices = Choices(
+        validation_ids=validation_ids,
+        test_songs=test_songs,
+        inner_fraction=inner_fraction,
+        seed=seed,
+        systems=read_systems(systems) if systems else None,
+    )
+    found = obtain(source)
+    data = read_songeval(found.folder)
+    facts = []
+    with Report(len(data.songs), "checked", "song") as report:
+        for fact in inspect_audio(data.root, [song.name for song in data.songs]):
+            facts.append(fact)
+            report.done()
+    with one_line_when_full(out):
+        prepared, problems = write_splits(data, facts, out, choices, found.origin)
+    _warn(problems)
+    write_json(dict(prepared.about)) if as_json else _show(prepared, validation_ids)
+    raise typer.Exit(
+        ExitCode.PARTIAL if {problem.kind for problem in problems} - EXPECTED else ExitCode.OK
+    )
+
+
+def _warn(problems: list["Problem"]) -> None:
+    kinds: dict[str, list[str]] = {}
+    for problem in problems:
+        kinds.setdefault(problem.kind, []).append(problem.message)
+    for kind, messages in kinds.items():
+        for message in messages[:SHOWN]:
+            warning_line(f"{kind}: {message}")
+        if len(messages) > SHOWN:
+            warning_line(f"{kind}: {len(messages) - SHOWN} more, see problems.csv")
+
+
+def _show(prepared: "Prepared", validation_ids: str | None) -> None:
+    about = prepared.about
+    parts = ", ".join(f"{split} {count}" for split, count in about["songs"].items())
+    systems = f", {about['systems']} systems" if about["systems"] else ""
+    typer.echo(
+        f"{prepared.folder}: {len(prepared.songs)} songs, {about['hours']:.1f} h{systems}; {parts}"
+    )
+    if validation_ids is None:
+        typer.echo(
+            "the test songs are a seeded sample, not the official list: figures on them compare "
+            "with nothing published (--validation-ids)"
+        )

@@ -1,0 +1,67 @@
+"""A look at every audio file of a data set: its hash, its length, and which files are the same."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from hear_aesthetics.audio import audio_info
+from hear_aesthetics.errors import AudioError
+
+__all__ = ["AudioFacts", "inspect_audio", "same_audio"]
+
+MAX_THREADS = 8  # reading and hashing release the interpreter lock
+
+
+@dataclass(frozen=True)
+class AudioFacts:
+    """What an audio file is.
+
+    Attributes:
+        name: The song's id.
+        sha256: Of the file.
+        seconds: Its length by its header; 0 if it cannot be read.
+        error: Why it cannot be read; None if it can.
+    """
+
+    name: str
+    sha256: str
+    seconds: float
+    error: str | None = None
+
+
+def inspect_audio(root: Path, names: Sequence[str]) -> Iterator[AudioFacts]:
+    """Hash and length of each file, in order; nothing is decoded.
+
+    Args:
+        root: Folder of the data set.
+        names: Paths of files in it.
+    """
+    threads = min(os.cpu_count() or 1, MAX_THREADS)
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(lambda name: _inspect(root / name, name), names)
+
+
+def same_audio(hashes: Mapping[str, str]) -> list[list[str]]:
+    """Groups of names whose files hold the same bytes; of two and more, in order.
+
+    >>> same_audio({"a.mp3": "51e8", "b.mp3": "07af", "c.mp3": "51e8"})
+    [['a.mp3', 'c.mp3']]
+    """
+    groups: dict[str, list[str]] = {}
+    for name, digest in hashes.items():
+        groups.setdefault(digest, []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _inspect(path: Path, name: str) -> AudioFacts:
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return AudioFacts(name, digest, audio_info(path).duration)
+    except AudioError as error:
+        return AudioFacts(name, digest, 0.0, str(error))
+    except OSError as error:
+        return AudioFacts(name, "", 0.0, f"{path}: cannot be read ({error.strerror})")
