@@ -116,7 +116,7 @@ def test_songs_and_ratings_are_downloaded_and_nothing_else(data_hub):
 
 def test_a_download_that_broke_off_is_taken_up_again(data_hub):
     data_hub.broken.add("mp3/0.mp3")
-    with pytest.raises(DataUnavailableError, match="did not deliver|answered 500"):
+    with pytest.raises(DataUnavailableError, match=r"did not deliver|answered 500"):
         obtain(HUB)
     data_hub.broken.clear()
     asked = len(data_hub.asked)
