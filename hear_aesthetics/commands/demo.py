@@ -1,5 +1,6 @@
-"""``hear-aesthetics demo``: a song composed here, its embeddings, and a picture of both."""
+"""``hear-aesthetics demo``: a song composed here, its embeddings, demo scores, and a picture."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,14 +16,15 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 SEED, SECONDS, STYLE, FORM = 3, 30.0, "pop", "ABACABA"
+HEAD = "demo"
 
 
 def demo(
     out: Annotated[
-        Path, typer.Option(help="Folder for the song, the embeddings, the picture.")
+        Path, typer.Option(help="Folder for the song, the embeddings, the scores, the picture.")
     ] = Path("demo"),
 ) -> None:
-    """Compose a song, embed it and draw it: offline, in a few seconds."""
+    """Compose a song, embed it, score it with the demo head, draw it: offline, in seconds."""
     from hear_aesthetics.model import load_model
 
     out.mkdir(parents=True, exist_ok=True)
@@ -31,6 +33,7 @@ def demo(
     model = load_model("mini")
     warn_if_untrained(model)
     embedding = _embed(song, model)
+    _score(song, model)
     _draw(out / "song.png", song, score, embedding, model)
 
 
@@ -66,6 +69,35 @@ def _embed(song: Path, model: "HearModel") -> "Embedding":
     frames, dim = embedding.embedding.shape
     typer.echo(f"{path}: {frames} embeddings of {dim} dimensions, one per {FRAME_MS} ms")
     return embedding
+
+
+def _score(song: Path, model: "HearModel") -> None:
+    """Write a row of scores beside the song, in the columns of ``hear-aesthetics score``."""
+    import torch
+
+    from hear_aesthetics.audio import load_audio
+    from hear_aesthetics.scorers import load_scorer
+    from hear_aesthetics.spec import SAMPLE_RATE
+
+    scorer = load_scorer(HEAD)
+    waveform = torch.from_numpy(load_audio(song))
+    place = {"path": str(song), "start": None, "end": None}
+    values = scorer(model.extract(waveform[None]), {**place, "prompt": None})
+    row = {
+        **place,
+        "duration": len(waveform) / SAMPLE_RATE,
+        **{name: round(value, 6) for name, value in values.items()},
+        "mean": round(sum(values.values()) / len(values), 6),
+        "model": model.name,
+        "head": HEAD,
+        "demo": True,
+        "status": "ok",
+        "error": None,
+    }
+    path = song.with_name(f"{song.name}.scores.json")
+    path.write_text(json.dumps([row], indent=1) + "\n", encoding="utf-8")
+    said = ", ".join(f"{name} {value:.2f}" for name, value in values.items())
+    typer.echo(f"{path}: {said} (demo scores of an untrained head, without meaning)")
 
 
 def _draw(

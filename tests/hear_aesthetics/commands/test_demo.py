@@ -1,5 +1,6 @@
 """``hear-aesthetics demo`` makes a song, its embeddings and a picture, offline."""
 
+import json
 import socket
 from pathlib import Path
 
@@ -39,8 +40,21 @@ def score() -> Score:
     return compose(SEED, SECONDS, style=STYLE, form=FORM)
 
 
-def test_it_makes_three_files(demo: Path) -> None:
-    assert sorted(path.name for path in demo.iterdir()) == ["song.png", "song.wav", "song.wav.npz"]
+def test_it_makes_four_files(demo: Path) -> None:
+    made = sorted(path.name for path in demo.iterdir())
+    assert made == ["song.png", "song.wav", "song.wav.npz", "song.wav.scores.json"]
+
+
+def test_the_scores_are_those_of_the_score_command_and_marked_demo(demo: Path, capsys) -> None:
+    (row,) = json.loads((demo / "song.wav.scores.json").read_text())
+    assert row["demo"] is True
+    assert (row["model"], row["head"], row["status"]) == ("mini", "demo", "ok")
+    with pytest.raises(SystemExit):
+        main(["score", str(demo / "song.wav"), "--model", "mini", "--json"])
+    (scored,) = json.loads(capsys.readouterr().out)
+    assert set(scored) - set(row) == {"loudness_lufs"}
+    for name, value in row.items():
+        assert scored[name] == (pytest.approx(value, abs=1e-4) if name != "demo" else value)
 
 
 def test_the_song_is_heard(demo: Path) -> None:
@@ -78,6 +92,6 @@ def test_it_says_what_it_made_and_whether_the_model_is_untrained(tmp_path: Path,
     with pytest.raises(SystemExit):
         main(["demo", "--out", str(tmp_path)])
     said = capsys.readouterr()
-    for name in ("song.wav", "song.wav.npz", "song.png"):
+    for name in ("song.wav", "song.wav.npz", "song.wav.scores.json", "song.png"):
         assert f"{tmp_path / name}: " in said.out
     assert ("untrained" in said.err) == (load_model().config.status == "untrained")

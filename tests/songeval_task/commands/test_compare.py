@@ -1,0 +1,89 @@
+"""``hear-aesthetics compare``: pairs where names agree, means where they do not, plain words."""
+
+import json
+from pathlib import Path
+
+import pytest
+import soundfile
+
+MINI = ("--model", "mini")
+
+
+@pytest.fixture
+def takes(tmp_path, write_clip) -> tuple[Path, Path]:
+    """Two folders of the same three takes; those of B are twice as loud, and FLAC."""
+    for number in range(3):
+        path = write_clip(tmp_path / "a" / f"{number}.wav", seed=number)
+        samples, rate = soundfile.read(path)
+        (tmp_path / "b").mkdir(exist_ok=True)
+        soundfile.write(tmp_path / "b" / f"{number}.flac", 0.5 * samples, rate)
+        soundfile.write(path, 0.25 * samples, rate)
+    return tmp_path / "a", tmp_path / "b"
+
+
+def test_folders_of_the_same_names_are_compared_pair_by_pair(command, takes) -> None:
+    outcome = command("compare", *takes, *MINI, "--json")
+    found = json.loads(outcome.out)
+    assert outcome.code == 0
+    assert (found["paired"], found["a_takes"], found["b_takes"]) == (True, 3, 3)
+    assert found["loudness"]["difference"] == pytest.approx(6.0, abs=0.1)
+    assert "B is 6.0 LU louder" in found["sentence"]
+    assert found["demo"] is True
+    assert found["provenance"]["heads"][0]["head"] == "demo"
+    for difference in found["differences"]:
+        assert difference["low"] <= difference["difference"] <= difference["high"]
+
+
+def test_pairs_go_by_name_not_by_order(command, takes, demo_scorer) -> None:
+    (takes[1] / "0.flac").rename(takes[1] / "9.flac")
+    (takes[0] / "0.wav").rename(takes[0] / "9.wav")
+    clarity = [
+        demo_scorer.score(b).values["Clarity"] - demo_scorer.score(a).values["Clarity"]
+        for a, b in [(takes[0] / f"{n}.wav", takes[1] / f"{n}.flac") for n in (1, 2, 9)]
+    ]
+    found = json.loads(command("compare", *takes, *MINI, "--json").out)
+    difference = {d["name"]: d for d in found["differences"]}["Clarity"]
+    assert difference["difference"] == pytest.approx(sum(clarity) / 3, abs=1e-4)
+    assert min(clarity) - 1e-4 <= difference["low"]
+    assert difference["high"] <= max(clarity) + 1e-4
+
+
+def test_folders_of_other_names_are_compared_by_their_means(command, takes) -> None:
+    (takes[1] / "0.flac").rename(takes[1] / "other.flac")
+    found = json.loads(command("compare", *takes, *MINI, "--json").out)
+    assert found["paired"] is False
+
+
+def test_equal_loudness_leaves_what_is_not_loudness(command, takes) -> None:
+    outcome = command("compare", *takes, *MINI, "--loudness", "-20", "--json")
+    found = json.loads(outcome.out)
+    assert all(abs(d["difference"]) < 1e-3 for d in found["differences"])
+    assert "brought to -20 LUFS" in found["sentence"]
+
+
+def test_two_files_get_a_table_and_a_sentence(command, takes) -> None:
+    outcome = command("compare", takes[0] / "0.wav", takes[1] / "1.flac", *MINI)
+    table, sentence = outcome.out.split("\n\n")
+    lines = table.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == [
+        *("Coherence", "Musicality", "Memorability", "Clarity", "Naturalness"),
+        *("mean", "loudness_lufs"),
+    ]
+    assert "no interval" in sentence
+    assert "without any meaning" in sentence
+
+
+def test_a_pair_that_lost_a_take_is_left_out(command, takes) -> None:
+    (takes[1] / "1.flac").write_bytes(b"")
+    outcome = command("compare", *takes, *MINI, "--json")
+    found = json.loads(outcome.out)
+    assert outcome.code == 3
+    assert (found["paired"], found["a_takes"]) == (True, 2)
+    assert "1.flac: an empty file" in outcome.errors[0]
+
+
+def test_a_side_without_takes_is_a_failure(command, takes, tmp_path) -> None:
+    outcome = command("compare", takes[0], tmp_path / "absent", *MINI)
+    assert outcome.code == 1
+    assert outcome.out == ""
+    assert "absent: no such file or folder" in outcome.errors[0]
