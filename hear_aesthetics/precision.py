@@ -1,8 +1,9 @@
 """The number format that ``precision="auto"`` means on a device.
 
-bfloat16 pays where the hardware multiplies it in tiles: GPUs with bfloat16 tensor cores and
-processors with AMX (measured there: 4.5 times the throughput of float32). Elsewhere it is emulated
-or no faster, and float32 is also exact.
+bfloat16 pays where the hardware multiplies it natively: GPUs with bfloat16 tensor cores, processors
+with AMX tiles (measured there: 4.5 times the throughput of float32 in matrix products) or with
+AVX-512 BF16 (2.1 times on an AMD EPYC of the Zen 5 generation, 1.5 times end to end). Elsewhere it
+is emulated or no faster, and float32 is also exact.
 """
 
 import re
@@ -11,19 +12,30 @@ from pathlib import Path
 
 import torch
 
-__all__ = ["auto_precision", "cpu_has_amx"]
+__all__ = ["auto_precision", "cpu_has_amx", "cpu_has_bfloat16"]
 
 CPU_INFO = Path("/proc/cpuinfo")
 
 
-@cache
 def cpu_has_amx() -> bool:
     """Whether the processor has AMX tiles for bfloat16 and PyTorch was built to use them."""
+    return "amx_bf16" in _bfloat16_flags()
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 natively and PyTorch was built to use it."""
+    return bool(_bfloat16_flags())
+
+
+@cache
+def _bfloat16_flags() -> frozenset[str]:
+    if not torch.backends.mkldnn.is_available():
+        return frozenset()
     try:
         flags = CPU_INFO.read_text(encoding="utf-8")
     except OSError:  # not Linux: PyTorch drives the tiles on Linux only
-        return False
-    return torch.backends.mkldnn.is_available() and bool(re.search(r"\bamx_bf16\b", flags))
+        return frozenset()
+    return frozenset(re.findall(r"\b(?:amx|avx512)_bf16\b", flags))
 
 
 def auto_precision(device: torch.device | str = "cpu") -> torch.dtype:
@@ -36,5 +48,5 @@ def auto_precision(device: torch.device | str = "cpu") -> torch.dtype:
     if kind == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        fast = kind == "cpu" and cpu_has_amx()
+        fast = kind == "cpu" and cpu_has_bfloat16()
     return torch.bfloat16 if fast else torch.float32

@@ -95,13 +95,13 @@ def _libsndfile() -> str:
 def _devices() -> dict[str, Any]:
     import torch
 
-    from hear_aesthetics.precision import cpu_has_amx
+    from hear_aesthetics.precision import cpu_has_bfloat16
 
     devices: dict[str, Any] = {
         "cpu": _cpu_model(),
         "cores": _usable_cores(),
         "threads": torch.get_num_threads(),
-        "amx_bfloat16": cpu_has_amx(),
+        "native_bfloat16": cpu_has_bfloat16(),
     }
     for index in range(torch.cuda.device_count()):
         card = torch.cuda.get_device_properties(index)

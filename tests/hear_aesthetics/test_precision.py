@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from hear_aesthetics import precision
-from hear_aesthetics.precision import auto_precision, cpu_has_amx
+from hear_aesthetics.precision import auto_precision, cpu_has_amx, cpu_has_bfloat16
 
 
 @pytest.fixture
@@ -14,24 +14,30 @@ def cpu_flags(tmp_path, monkeypatch):
         if flags is not None:
             path.write_text(f"processor\t: 0\nflags\t\t: fpu {flags}\n")
         monkeypatch.setattr(precision, "CPU_INFO", path)
-        cpu_has_amx.cache_clear()
+        precision._bfloat16_flags.cache_clear()
 
     yield write
-    cpu_has_amx.cache_clear()
+    precision._bfloat16_flags.cache_clear()
 
 
 @pytest.mark.parametrize(
     ("flags", "dtype"),
     [
         ("amx_tile amx_bf16 avx512_bf16", torch.bfloat16),
-        ("avx512_bf16", torch.float32),  # bfloat16 dot products without tiles are not enough
-        ("amx_tile amx_int8", torch.float32),
+        ("avx512_bf16", torch.bfloat16),
+        ("amx_tile amx_int8 avx512f avx512_vnni", torch.float32),
         (None, torch.float32),
     ],
 )
-def test_a_processor_gets_bfloat16_only_with_amx(cpu_flags, flags, dtype):
+def test_a_processor_gets_bfloat16_only_where_it_multiplies_it(cpu_flags, flags, dtype):
     cpu_flags(flags)
     assert auto_precision("cpu") is dtype
+
+
+def test_tiles_and_vector_products_are_told_apart(cpu_flags):
+    cpu_flags("avx512_bf16")
+    assert cpu_has_bfloat16()
+    assert not cpu_has_amx()
 
 
 def test_amx_is_no_use_without_the_library_that_drives_it(cpu_flags, monkeypatch):
