@@ -12,30 +12,20 @@ from pathlib import Path
 
 import torch
 
-__all__ = ["auto_precision", "cpu_has_amx", "cpu_has_bfloat16"]
+__all__ = ["auto_precision", "cpu_has_bfloat16"]
 
 CPU_INFO = Path("/proc/cpuinfo")
 
 
-def cpu_has_amx() -> bool:
-    """Whether the processor has AMX tiles for bfloat16 and PyTorch was built to use them."""
-    return "amx_bf16" in _bfloat16_flags()
-
-
+@cache
 def cpu_has_bfloat16() -> bool:
     """Whether the processor multiplies bfloat16 natively and PyTorch was built to use it."""
-    return bool(_bfloat16_flags())
-
-
-@cache
-def _bfloat16_flags() -> frozenset[str]:
-    if not torch.backends.mkldnn.is_available():
-        return frozenset()
     try:
         flags = CPU_INFO.read_text(encoding="utf-8")
     except OSError:  # not Linux: PyTorch drives the tiles on Linux only
-        return frozenset()
-    return frozenset(re.findall(r"\b(?:amx|avx512)_bf16\b", flags))
+        return False
+    native = re.search(r"\b(amx|avx512)_bf16\b", flags)
+    return torch.backends.mkldnn.is_available() and native is not None
 
 
 def auto_precision(device: torch.device | str = "cpu") -> torch.dtype:

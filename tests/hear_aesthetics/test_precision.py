@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from hear_aesthetics import precision
-from hear_aesthetics.precision import auto_precision, cpu_has_amx, cpu_has_bfloat16
+from hear_aesthetics.precision import auto_precision, cpu_has_bfloat16
 
 
 @pytest.fixture
@@ -14,10 +14,10 @@ def cpu_flags(tmp_path, monkeypatch):
         if flags is not None:
             path.write_text(f"processor\t: 0\nflags\t\t: fpu {flags}\n")
         monkeypatch.setattr(precision, "CPU_INFO", path)
-        precision._bfloat16_flags.cache_clear()
+        cpu_has_bfloat16.cache_clear()
 
     yield write
-    precision._bfloat16_flags.cache_clear()
+    cpu_has_bfloat16.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -32,12 +32,6 @@ def cpu_flags(tmp_path, monkeypatch):
 def test_a_processor_gets_bfloat16_only_where_it_multiplies_it(cpu_flags, flags, dtype):
     cpu_flags(flags)
     assert auto_precision("cpu") is dtype
-
-
-def test_tiles_and_vector_products_are_told_apart(cpu_flags):
-    cpu_flags("avx512_bf16")
-    assert cpu_has_bfloat16()
-    assert not cpu_has_amx()
 
 
 def test_amx_is_no_use_without_the_library_that_drives_it(cpu_flags, monkeypatch):
