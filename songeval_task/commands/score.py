@@ -113,7 +113,14 @@ def score(
             error_line(bad.message)
         raise typer.Exit(ExitCode.FAILED)
     scorer = load_scorer(head, model, precision=precision, device=device)
-    rows, code = _score_all(scorer, found, options, out, resume=resume, top=top, as_json=as_json)
+    try:
+        rows, code = _score_all(
+            scorer, found, options, out, resume=resume, top=top, as_json=as_json
+        )
+    except KeyboardInterrupt:
+        if out:
+            typer.echo(f"stopped; with --resume the same command goes on with {out}", err=True)
+        raise
     if plot:
         _plot(plot, rows, scorer, top)
     raise typer.Exit(code)
@@ -198,6 +205,8 @@ def _score_all(
     listing = Listing(columns, shown, as_json=as_json, top=top)
     visible = out is None or as_json or top is not None
     rows: list[dict[str, Any]] = []
+    if journal and journal.done:
+        typer.echo(f"{len(journal.done)} rows are there already", err=True)
     with journal or nullcontext(), Report(_count(found), "scored") as report:
         for row in score_inputs(scorer, found, options, journal):
             rows.append(row)

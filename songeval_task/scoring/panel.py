@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hear_aesthetics.errors import AudioError
+from hear_aesthetics.errors import AudioError, HearAestheticsError
 from hear_aesthetics.fusion import Features
 from hear_aesthetics.model import HearModel
 from hear_aesthetics.scorers import FUSED, Scorer, hidden_states, reads_of
@@ -122,15 +122,18 @@ class Panel:
         return outputs
 
     def table(self, outputs: Outputs, rows: Sequence[Mapping[str, Any]]) -> Tensor:
-        """The scores of a batch, ``(B, columns)``, from the outputs of :meth:`compute`."""
+        """The scores of a batch, ``(B, columns)``, from the outputs of :meth:`compute`.
+
+        Raises:
+            HearAestheticsError: If a scorer of another package fails; names it and the clip.
+        """
         columns = []
         for name, scorer in self.scorers.items():
             if name in self.heads:
                 columns.append(outputs[f"scores {name}"])
                 continue
-            singles = [_features(outputs, reads_of(scorer), index) for index in range(len(rows))]
-            answers = [scorer(single, row) for single, row in zip(singles, rows, strict=True)]
-            values = [[answer[column] for column in scorer.columns] for answer in answers]
+            parts = (_features(outputs, reads_of(scorer), index) for index in range(len(rows)))
+            values = [_ask(name, scorer, part, row) for part, row in zip(parts, rows, strict=True)]
             columns.append(torch.tensor(values, dtype=torch.float32))
         return torch.cat([column.to(columns[0].device) for column in columns], dim=1)
 
@@ -156,6 +159,16 @@ class Panel:
             self.means[name]: math.fsum(values[column] for column in group) / len(group)
             for name, group in self.groups.items()
         }
+
+
+def _ask(name: str, scorer: Scorer, features: Features, row: Mapping[str, Any]) -> list[float]:
+    """The answer of a scorer of another package, which may fail in any way."""
+    try:
+        answer = scorer(features, row)
+        return [float(answer[column]) for column in scorer.columns]
+    except Exception as error:
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        raise HearAestheticsError(f"{row['path']}: scorer {name} failed ({what})") from error
 
 
 def _features(outputs: Outputs, reads: Sequence[str], index: int) -> Features:

@@ -14,7 +14,7 @@ from hear_aesthetics.audio import load_audio
 from hear_aesthetics.errors import AudioError, WeightsUnavailableError
 from hear_aesthetics.scorers import Scorer
 from songeval_task import AestheticScorer
-from songeval_task.heads import load_demo
+from songeval_task.heads import load_demo, load_head
 from songeval_task.scorer import Clip
 from songeval_task.scoring.loudness import integrated_loudness
 from songeval_task.scoring.panel import Panel
@@ -23,7 +23,9 @@ from songeval_task.scoring.panel import Panel
 @pytest.fixture(scope="module")
 def scorer(tiny_model_directory, published_heads) -> AestheticScorer:
     """The fixtures' encoders with three heads, two on the fused feature, one on a hidden state."""
-    return AestheticScorer.from_pretrained(*published_heads, model=tiny_model_directory)
+    return AestheticScorer.from_pretrained(
+        *published_heads, model=tiny_model_directory, precision="float32"
+    )
 
 
 @pytest.fixture
@@ -66,14 +68,12 @@ def test_a_tail_without_segment_view_is_scored_as_published(scorer, golden) -> N
     np.testing.assert_allclose(list(scores.values.values())[:6], expected, rtol=1e-4, atol=1e-4)
 
 
-def test_three_heads_cost_one_encoder_pass(
-    scorer, encoded, tiny_model_directory, published_heads, golden
-) -> None:
+def test_three_heads_cost_one_encoder_pass(scorer, encoded, published_heads, golden) -> None:
     song = golden / "audio" / "medium.wav"
     scorer.score(song)
     three = encoded.copy()
     encoded.clear()
-    one = AestheticScorer.from_pretrained(published_heads[1], model=tiny_model_directory)
+    one = AestheticScorer(scorer.model, Panel(dict([load_head(published_heads[1])])))
     one.score(song)
     assert len(three) == len(encoded) == 2  # MusicFM and MuQ
     assert sorted(three.values()) == sorted(encoded.values()) == [1, 1]
@@ -82,7 +82,9 @@ def test_three_heads_cost_one_encoder_pass(
 def test_a_head_on_a_hidden_state_alone_needs_neither_musicfm_nor_segments(
     encoded, published_heads, tiny_model_directory, golden
 ) -> None:
-    scorer = AestheticScorer.from_pretrained(published_heads[2], model=tiny_model_directory)
+    scorer = AestheticScorer.from_pretrained(
+        published_heads[2], model=tiny_model_directory, precision="float32"
+    )
     values = scorer.score(golden / "audio" / "long.wav").values
     np.testing.assert_allclose(
         list(values.values()), published(golden, "chain", "long"), rtol=1e-4, atol=1e-4
@@ -271,6 +273,18 @@ def test_scores_that_are_not_finite_are_an_error(prompted, write_clip, tmp_path)
     prompted.panel.scorers["prompted"] = Broken()
     with pytest.raises(AudioError, match="scores of prompted:alignment are not finite"):
         prompted.score(write_clip(tmp_path / "a.wav"))
+
+
+def test_a_foreign_scorer_that_fails_costs_one_clip(prompted, write_clip, tmp_path) -> None:
+    class Picky(Prompted):
+        def __call__(self, features, row):
+            return {"alignment": 5 / len(row["prompt"])}
+
+    prompted.panel.scorers["prompted"] = Picky()
+    path = write_clip(tmp_path / "a.wav")
+    good, bad = prompted.score_files([Clip(path, prompt="fives"), Clip(path, prompt="")])
+    assert good.output.values["prompted:alignment"] == 1
+    assert "a.wav: scorer prompted failed (ZeroDivisionError" in str(bad.error)
 
 
 def test_scores_are_plain_data(demo_scorer, write_clip, tmp_path) -> None:
