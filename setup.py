@@ -1,4 +1,4 @@
-"""Packaging metadata; tool settings live in ``pyproject.toml``, exact versions in ``requirements/``."""
+"""Packaging metadata; tool settings are in ``pyproject.toml``, exact versions in ``requirements/``."""
 
 import re
 from pathlib import Path
@@ -61,9 +61,7 @@ SCORERS = ["demo = songeval_task.heads:load_demo"]
 setup(
     name="hear-aesthetics",
     version=VERSION,
-    description=(
-        "Music representations (MuQ + MusicFM), song aesthetics scores and the HEAR benchmark, in one package"
-    ),
+    description="MuQ + MusicFM representations, song aesthetics scores and the HEAR benchmark",
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
