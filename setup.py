@@ -1,4 +1,4 @@
-"""Packaging metadata; tool settings are in ``pyproject.toml``, exact versions in ``requirements/``."""
+"""Packaging metadata; tool settings: ``pyproject.toml``, exact versions: ``requirements/``."""
 
 import re
 from pathlib import Path
