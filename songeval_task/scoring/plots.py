@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from songeval_task.scoring.rows import Row
@@ -27,6 +28,7 @@ COLOURS = (
 )
 NAME_LENGTH = 26  # characters that fit above a radar
 MIN_RADAR = 3  # dimensions; fewer span no area and become dots
+CURVE_SPAN = 0.5  # points that the axis of a curve shows at least
 
 # Inches.
 RADAR_WIDTH, RADAR_HEIGHT = 3.5, 3.1  # of a cell, names and labels included
@@ -151,6 +153,8 @@ def _draw_radars(
         axes.grid(color=FAINT, linewidth=0.7)
         axes.spines["polar"].set(color=FAINT)
         axes.tick_params(axis="y", labelsize=7, labelcolor=QUIET)
+        for ring in axes.get_yticklabels():
+            ring.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
         axes.set_rlabel_position(180 / len(dimensions))  # type: ignore[attr-defined]
         for other in np.delete(values, index, axis=0):
             axes.plot(*_closed(angles, other), color="#b9bfca", linewidth=0.7)
@@ -202,6 +206,14 @@ def _draw_dots(
     axes.set_xlabel(f"{' (dot) and '.join(dimensions)}, score", size=9.5, color=INK)
 
 
+def _widen(axes: Axes, span: float) -> None:
+    """Show at least ``span``, so that a change without weight does not look like one."""
+    axes.margins(y=0.15)
+    low, high = axes.get_ylim()
+    missing = max(span - (high - low), 0) / 2
+    axes.set_ylim(low - missing, high + missing)
+
+
 def _draw_curves(figure: Figure, rows: Sequence[Row], dimensions: Sequence[str]) -> None:
     """A panel per dimension, a line per song, on one time axis."""
     width, height = figure.get_size_inches()
@@ -217,10 +229,11 @@ def _draw_curves(figure: Figure, rows: Sequence[Row], dimensions: Sequence[str])
             scores = [window[name] for window in windows]
             axes.plot(middles, scores, color=colour, linewidth=1.4, marker="o", markersize=2.6)
         axes.grid(color=FAINT, linewidth=0.6)
-        axes.margins(y=0.15)
+        _widen(axes, CURVE_SPAN)
         axes.yaxis.set_major_locator(MaxNLocator(nbins=3))
         axes.yaxis.set_label_coords(-0.5 / (width - 2 * SIDE), 0.5)
         axes.set_ylabel(f"{name}\n(score)", size=9, color=INK)
         axes.tick_params(labelbottom=index == len(dimensions) - 1)
-    axes.set_xlim(left=0)
+    ends = [window["end"] for row in rows for window in row.get("timeline") or []]
+    axes.set_xlim(0, max(ends))
     axes.set_xlabel("time (s), middle of each window", size=9.5, color=INK)
