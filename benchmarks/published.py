@@ -166,28 +166,27 @@ def published_features(
 def encoder_tensors(
     seed: int, config: ConformerConfig | None = None, projection: int = 4096
 ) -> dict[str, Tensor]:
-    """Published tensors of a seeded encoder with hidden states of order one.
+    """Published tensors of a seeded encoder.
+
+    Weights as PyTorch initialises them; biases, norms and batch-norm statistics are random, so that
+    a wrong fold changes the result.
 
     Args:
         seed: Of the random generator.
         config: Sizes; the published ones if not given.
         projection: Outputs of the final projection: 4,096 in MusicFM, 8,192 in MuQ.
-
-
-    Biases, norms and batch-norm statistics are random, so that a wrong fold changes the result.
     """
-    generator = torch.Generator().manual_seed(seed)
-    backbone = Backbone(config or ConformerConfig())
-    for name, tensor in backbone.encoder.state_dict().items():
-        if tensor.dim() > 1:
-            tensor.normal_(0, tensor[0].numel() ** -0.5, generator=generator)
-        elif name.endswith(("bias", "running_mean")):
-            tensor.normal_(0, 0.1, generator=generator)
-        elif name.endswith(("weight", "running_var")):
-            tensor.uniform_(0.7, 1.4, generator=generator)
-    linear = torch.empty(projection, backbone.dim).normal_(0, 0.03, generator=generator)
-    bias = torch.zeros(projection)
-    return {**backbone.published_state(), "linear.weight": linear, "linear.bias": bias}
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        backbone = Backbone(config or ConformerConfig())
+        linear = torch.nn.Linear(backbone.dim, projection)
+        for name, tensor in backbone.encoder.state_dict().items():
+            if name.endswith(("bias", "running_mean")):
+                tensor.normal_(0, 0.1)
+            elif tensor.dim() == 1 and name.endswith(("weight", "running_var")):
+                tensor.uniform_(0.7, 1.4)
+    final = {f"linear.{name}": tensor.detach() for name, tensor in linear.named_parameters()}
+    return {**backbone.published_state(), **final}
 
 
 def seeded_encoder(tensors: State, dtype: torch.dtype, layer: int = 10) -> Backbone:
