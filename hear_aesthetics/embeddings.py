@@ -26,6 +26,7 @@ from hear_aesthetics.model import HearModel, get_scene_embeddings, get_timestamp
 from hear_aesthetics.spec import API_SAMPLE_RATE, FRAME_MS, SAMPLE_RATE
 
 __all__ = [
+    "DECISIVE",
     "KINDS",
     "Embedding",
     "embed",
