@@ -37,8 +37,9 @@ CPU_BATCH_SECONDS = 30.0  # of audio in one batch: a processor is busy with a fe
 GPU_BATCH_SECONDS = 240.0  # a GPU needs many
 WINDOW_BATCHES = 4  # how far apart in the list, in batches, clips of one batch may lie
 GPU_QUEUE = 1  # batches that compute while the next one is prepared
-CORES_PER_WORKER = 4
-MAX_WORKERS = 8
+# Threads that load, of the cores: beside an encoder that wants them all, one of four; a GPU is fed
+# by half of them.
+CPU_SHARE, GPU_SHARE, MAX_WORKERS = 4, 2, 8
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ def run(
         sample_rate: Of the waveforms, Hz.
         load: Item -> float32 ``(samples,)``, called on threads; by default ``load_audio`` with the
             item's path, start and end.
-        workers: Threads that load: by default one for every four cores.
+        workers: Threads that load; by default a quarter of the cores, half of them for a GPU.
         batch_seconds: Most audio in a batch of several items.
 
     Raises:
@@ -119,7 +120,7 @@ def run(
             items,
             load or partial(_load, sample_rate=sample_rate),
             ahead_samples=batch_samples,
-            workers=workers or min(max(1, _cores() // CORES_PER_WORKER), MAX_WORKERS),
+            workers=workers or _default_workers(on_gpu),
         ),
         sample_rate,
     )
@@ -201,8 +202,10 @@ def _load(item: Source, sample_rate: int) -> np.ndarray:
     return load_audio(item.path, sample_rate, start=item.start, end=item.end)
 
 
-def _cores() -> int:
-    """Cores this process may use, which a container or ``taskset`` may limit."""
+def _default_workers(on_gpu: bool) -> int:
+    """By the cores this process may use, which a container or ``taskset`` may limit."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return min(max(1, cores // (GPU_SHARE if on_gpu else CPU_SHARE)), MAX_WORKERS)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -354,6 +355,24 @@ def test_a_gpu_has_the_next_batch_queued_before_the_loop_waits(monkeypatch) -> N
         ("waited for", 1),
         ("waited for", 2),
     ]
+
+
+@pytest.mark.parametrize(("cores", "beside_cpu", "beside_gpu"), [(1, 1, 1), (2, 1, 1), (16, 4, 8)])
+def test_loading_leaves_the_cores_to_the_encoder(
+    monkeypatch, cores: int, beside_cpu: int, beside_gpu: int
+) -> None:
+    monkeypatch.setattr(engine.os, "sched_getaffinity", lambda _: range(cores), raising=False)
+    counts = []
+    monkeypatch.setattr(engine, "_send", lambda batch, _: batch)
+    monkeypatch.setattr(torch.cuda, "Event", MagicMock)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _: None)
+    for device in ("cpu", "cuda"):
+        model = SimpleNamespace(device=torch.device(device))
+        results = run(clips([1000] * 300), model, mean, load=load, sample_rate=RATE)
+        next(results)
+        counts.append(len(threads()))
+        results.close()
+    assert counts == [beside_cpu, beside_gpu]
 
 
 @pytest.mark.gpu
