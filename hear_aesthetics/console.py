@@ -168,11 +168,18 @@ def _progress(console: "Console") -> "Progress":
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        ProgressColumn,
         TextColumn,
         TimeRemainingColumn,
     )
 
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    class Rate(ProgressColumn):
+        """Inputs per second, lately."""
+
+        def render(self, task: Any) -> Any:
+            return console.render_str(f"{task.speed:.3g}/s" if task.speed else "")
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate()
     return Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
 
 

@@ -2,6 +2,7 @@ import json
 import logging
 import os
 import pty
+import re
 import subprocess
 import sys
 
@@ -92,6 +93,7 @@ def test_the_bar_is_drawn_on_a_terminal():
     assert code == ExitCode.PARTIAL
     assert "━" in text
     assert "3/3" in text
+    assert re.search(r"\d/s", text), "how many per second"
     assert "[bold]b[/bold].mp3: an empty file; remove it" in text
 
 
