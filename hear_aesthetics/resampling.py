@@ -12,6 +12,9 @@ __all__ = ["HalveRate"]
 
 PASSBAND_HZ = 10_950  # what soxr's HQ setting passes at 24 kHz: 0.9125 of Nyquist
 STOPBAND_DB = 120.0
+STEP = API_SAMPLE_RATE // SAMPLE_RATE
+WINDOW_OUTPUTS = 128
+CHUNK_SAMPLES = 2**18  # of input at a time: the windows overlap, and copies of them are larger
 
 
 class HalveRate(nn.Module):
@@ -21,21 +24,42 @@ class HalveRate(nn.Module):
     zeros are assumed. The filter is a Kaiser-windowed sinc: flat to 10.95 kHz, 120 dB down
     from 12 kHz on, where aliasing would begin.
 
+    It is applied as a matrix product: overlapping windows of the input by a matrix that holds the
+    filter once per output of the window. A minute of audio takes 20 ms on one core, PyTorch's
+    one-channel convolution 126.
+
     Shape:
         - input: ``(B, samples)`` float32; output: ``(B, ceil(samples / 2))``
     """
 
     taps: Tensor
+    bands: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("taps", _half_band_taps()[None, None], persistent=False)
+        taps = _half_band_taps()
+        bands = torch.zeros(STEP * (WINDOW_OUTPUTS - 1) + len(taps), WINDOW_OUTPUTS)
+        for output, column in enumerate(bands.T):
+            column[STEP * output : STEP * output + len(taps)] = taps
+        self.register_buffer("taps", taps, persistent=False)
+        self.register_buffer("bands", bands, persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Every second sample of the low-passed waveform."""
-        reach = self.taps.shape[-1] // 2
-        padded = F.pad(waveform[:, None], (reach, reach))
-        return F.conv1d(padded, self.taps, stride=API_SAMPLE_RATE // SAMPLE_RATE)[:, 0]
+        samples, reach = waveform.shape[-1], len(self.taps) // 2
+        outputs = -(-samples // STEP)
+        hop = STEP * WINDOW_OUTPUTS
+        windows = -(-outputs // WINDOW_OUTPUTS)
+        padded = F.pad(waveform, (reach, (windows - 1) * hop + len(self.bands) - samples - reach))
+        halved = waveform.new_empty(len(waveform), windows, WINDOW_OUTPUTS)
+        per_chunk = max(1, CHUNK_SAMPLES // (hop * len(waveform)))
+        for source, target in zip(
+            padded.unfold(1, len(self.bands), hop).split(per_chunk, dim=1),
+            halved.split(per_chunk, dim=1),
+            strict=True,
+        ):
+            torch.matmul(source, self.bands, out=target)
+        return halved.flatten(1)[:, :outputs]
 
 
 def _half_band_taps() -> Tensor:
