@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from hear_aesthetics.atomic import atomic_file
 from hear_aesthetics.errors import InputError
 from songeval_task.scoring.rows import OK, Row
 
@@ -140,17 +141,12 @@ def write_rows(
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write a whole file, or nothing: beside its place, to disk, then renamed."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            # Names that are not UTF-8 become escapes, which JSON reads back.
-            file.write(text.encode("utf-8", "backslashreplace"))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Write a whole file, and let it reach the disk before it takes its place."""
+    with atomic_file(path) as file:
+        # Names that are not UTF-8 become escapes, which JSON reads back.
+        file.write(text.encode("utf-8", "backslashreplace"))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _cell(value: Any) -> Any:
