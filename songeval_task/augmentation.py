@@ -1,8 +1,10 @@
 """The eight audio augmentations of the paper (HEAR, Table 1), seeded per song and copy.
 
 They act on the 24 kHz waveform in the released order. The transforms are audiomentations'; it draws
-from Python's and numpy's global generators, so both are seeded for the moment of the call and put
-back as they were: a copy depends on its seed alone, and nobody else's draws depend on it.
+from Python's and numpy's global generators, so both are seeded for the moment of a draw and put
+back as they were: a copy depends on its seed alone, and nobody else's draws depend on it. What
+takes time, applying the values drawn, needs no generator. Pitch and stretch hold the interpreter
+while they work, so many copies are best made in several processes.
 
 A low-pass whose cut-off lies at or above half the sample rate, which at 24 kHz is every one of
 the paper's 15-18 kHz, does nothing. It is recorded as drawn, with ``"no_op": true``.
@@ -12,23 +14,26 @@ import hashlib
 import random
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hear_aesthetics.audio import load_audio
 from hear_aesthetics.spec import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from audiomentations.core.transforms_interface import BaseTransform
 
-__all__ = ["COPIES", "ORIGINAL", "PROTOCOLS", "augment", "augmentation_ids"]
+__all__ = ["COPIES", "ORIGINAL", "PROTOCOLS", "augment", "augmentation_ids", "load_version"]
 
 ORIGINAL = "original"
 COPIES = 3  # per song, as released
 # "all": the original and every copy. "published": what training on the released lists saw, which
 # is the last copy of each song alone (its script reported only that one), never the original.
 PROTOCOLS = ("all", "published")
+DRAW_WHEN_APPLIED = {"gaussian_noise"}  # the samples themselves
 
 _global_generators = threading.Lock()
 
@@ -67,19 +72,31 @@ def augment(
     if version == ORIGINAL:
         return waveform, []
     records = []
-    with _seeded(f"{seed}/{name}/{version}"):
-        for label, make in _TRANSFORMS.items():
-            transform = make()
+    for label, make in _TRANSFORMS.items():
+        transform, key = make(), f"{seed}/{name}/{version}/{label}"
+        with _seeded(key):
             transform.randomize_parameters(waveform, SAMPLE_RATE)
-            if not transform.parameters["should_apply"]:
-                continue
-            record = {"transform": label, **_values(transform)}
-            if record.get("cutoff_freq", 0) >= SAMPLE_RATE / 2:
-                record["no_op"] = True
-            else:
+        if not transform.parameters["should_apply"]:
+            continue
+        record = {"transform": label, **_values(transform)}
+        if record.get("cutoff_freq", 0) >= SAMPLE_RATE / 2:
+            record["no_op"] = True
+        else:
+            with _seeded(key) if label in DRAW_WHEN_APPLIED else nullcontext():
                 waveform = transform.apply(waveform, SAMPLE_RATE)
-            records.append(record)
+        records.append(record)
     return np.ascontiguousarray(waveform, dtype=np.float32), records
+
+
+def load_version(
+    path: Path, *, name: str, version: str, seed: int
+) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    """A version of a song from its audio file, and what was done to it; see :func:`augment`.
+
+    Raises:
+        AudioError: If the file cannot be read.
+    """
+    return augment(load_audio(path), name=name, version=version, seed=seed)
 
 
 def _gain() -> "BaseTransform":

@@ -5,11 +5,10 @@ hidden states such as ``muq_06``, in float16 unless another dtype was chosen. It
 it was made from. ``index.parquet`` is a table of those headers and can be made again from them.
 ``store.json`` says what made the features: a store holds the features of one model.
 
-Files are written under another name and renamed, so that a file that is there is whole.
+A file that is there is whole. One process writes to a store; any number may read.
 """
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
+from hear_aesthetics.atomic import atomic_file, write_text
 from hear_aesthetics.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ __all__ = ["DTYPES", "Entry", "FeatureStore"]
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 INDEX = "index.parquet"
 IDENTITY = "store.json"
+ABOUT = "about"  # key of the identity that tells, and does not decide
 SUFFIX = ".safetensors"
 
 
@@ -44,6 +45,7 @@ class Entry:
         frames: Encoder frames of 40 ms.
         model: Name of the model that made the features.
         augmentation: What was done to the audio, in order.
+        seed: Of the augmentation.
     """
 
     song: str
@@ -52,6 +54,7 @@ class Entry:
     frames: int
     model: str
     augmentation: list[dict[str, Any]] = field(default_factory=list)
+    seed: int = 0
 
 
 class FeatureStore:
@@ -68,6 +71,10 @@ class FeatureStore:
     def create(cls, root: str | Path, identity: Mapping[str, Any]) -> "FeatureStore":
         """A store to write to, new or begun by the same model with the same choices.
 
+        Args:
+            root: The folder.
+            identity: What made the features. All of it decides, but for what is under ``"about"``.
+
         Raises:
             InputError: If the folder holds features of another origin; says what differs.
         """
@@ -75,16 +82,17 @@ class FeatureStore:
         path = store.root / IDENTITY
         if path.is_file():
             known = store.identity()
-            differing = [key for key in identity if known.get(key) != identity[key]]
+            decisive = [key for key in {**known, **identity} if key != ABOUT]
+            differing = [key for key in decisive if known.get(key) != identity.get(key)]
             if differing:
                 key = differing[0]
                 raise InputError(
                     f"{path}: features made with {key} {known.get(key)}, now it is "
-                    f"{identity[key]}; choose another folder"
+                    f"{identity.get(key)}; choose another folder"
                 )
         else:
             store.root.mkdir(parents=True, exist_ok=True)
-            _replace(path, json.dumps(dict(identity), indent=1).encode())
+            write_text(path, json.dumps(dict(identity), indent=1))
         return store
 
     def identity(self) -> dict[str, Any]:
@@ -114,13 +122,10 @@ class FeatureStore:
         """
         path = self.path(entry.song, entry.version)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        try:
-            contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-            save_file(contiguous, partial, metadata={"entry": json.dumps(asdict(entry))})
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        content = save(contiguous, metadata={"entry": json.dumps(asdict(entry))})
+        with atomic_file(path) as file:
+            file.write(content)
 
     def entry(self, song: str, version: str) -> Entry | None:
         """What a file was made from; None where it is missing or not whole."""
@@ -159,9 +164,8 @@ class FeatureStore:
             }
             for entry in entries
         ]
-        partial = self.root / f"{INDEX}.{os.getpid()}.partial"
-        pd.DataFrame(rows).to_parquet(partial, index=False)
-        partial.replace(self.root / INDEX)
+        with atomic_file(self.root / INDEX) as file:
+            pd.DataFrame(rows).to_parquet(file, index=False)
 
     def index(self) -> "pd.DataFrame":
         """The table of all files.
@@ -183,9 +187,3 @@ def _read_entry(path: Path) -> Entry | None:
             return Entry(**json.loads(file.metadata()["entry"]))
     except (OSError, SafetensorError, ValueError, TypeError, KeyError):
         return None
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)

@@ -10,20 +10,15 @@ so a run that was interrupted goes on; ``metadata.jsonl`` comes last.
 """
 
 import json
-import multiprocessing
-import os
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
-from multiprocessing.connection import wait
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from hear_aesthetics.atomic import remove_leftovers, write_text
-from hear_aesthetics.errors import HearAestheticsError, InputError
+from hear_aesthetics.errors import InputError
 from hear_aesthetics.spec import API_SAMPLE_RATE
 from hear_aesthetics.synthesis import (
     QUALITIES,
@@ -36,6 +31,7 @@ from hear_aesthetics.synthesis import (
 )
 from hear_aesthetics.synthesis.qualities import stream
 from hear_aesthetics.writing import write_audio
+from songeval_task.workers import in_processes
 
 __all__ = [
     "Recipe",
@@ -158,20 +154,8 @@ def render_songs(
         HearAestheticsError: If a worker process was killed.
     """
     todo = [song for song in songs if not (out / song.name).is_file()]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
-        futures = {pool.submit(_render, song, out / song.name): song for song in todo}
-        try:
-            for future in as_completed(futures):
-                future.result()
-                yield futures[future]
-        except BrokenProcessPool as error:
-            raise HearAestheticsError(
-                f"{out}: a rendering process was killed, perhaps for want of memory; run the same "
-                "command with fewer --workers: it goes on"
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+    for song, _ in in_processes(partial(_render, out), todo, workers):
+        yield song
 
 
 def begin_set(out: Path, recipe: Recipe) -> None:
@@ -208,19 +192,6 @@ def finish_set(out: Path, recipe: Recipe, songs: Sequence[SyntheticSong]) -> Non
     write_text(out / "metadata.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
 
 
-def _render(song: SyntheticSong, path: Path) -> None:
+def _render(out: Path, song: SyntheticSong) -> None:
     score = compose(song.seed, song.seconds, song.qualities, song.system)
-    write_audio(path, render(score, SAMPLE_RATE), SAMPLE_RATE)
-
-
-def _end_with_parent() -> None:
-    """Let a worker end when its parent is killed, instead of waiting for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        watch = threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True)
-        watch.start()
-
-
-def _exit_after(sentinel: int) -> None:
-    wait([sentinel])
-    os._exit(1)
+    write_audio(out / song.name, render(score, SAMPLE_RATE), SAMPLE_RATE)

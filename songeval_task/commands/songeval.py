@@ -2,14 +2,24 @@
 
 import typer
 
+from songeval_task.commands.ablation import ablation
+from songeval_task.commands.augment import augment
+from songeval_task.commands.evaluate import evaluate
+from songeval_task.commands.features import features
 from songeval_task.commands.prepare import prepare
 from songeval_task.commands.synthesize import synthesize
+from songeval_task.commands.train import train
 
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 app.command()(synthesize)
 app.command()(prepare)
+app.command()(augment)
+app.command()(features)
+app.command()(train)
+app.command()(evaluate)
+app.command()(ablation)
 
 
 @app.callback()

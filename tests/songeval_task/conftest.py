@@ -1,7 +1,8 @@
 """Clips made on the spot, a small model with published heads, and the commands in this process."""
 
 import json
-from collections.abc import Callable, Sequence
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,10 @@ import soundfile
 from hear_aesthetics.cli import main
 from hear_aesthetics.writing import write_audio
 from songeval_task import AestheticScorer
+from songeval_task.dataset import read_songeval
 from songeval_task.dimensions import DIMENSIONS
+from songeval_task.inspection import inspect_audio
+from songeval_task.preparation import Choices, prepare
 
 WriteClip = Callable[..., Path]
 
@@ -129,3 +133,36 @@ def write_songeval() -> Callable[..., Path]:
         return folder
 
     return write
+
+
+@pytest.fixture(scope="session")
+def prepared(write_songeval, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small prepared set: 12 songs of a second, 8 train, 1 inner, 3 test."""
+    root = tmp_path_factory.mktemp("prepared")
+    data = read_songeval(write_songeval(root / "songeval"))
+    facts = inspect_audio(data.root, [song.name for song in data.songs])
+    prepare(data, facts, root / "prepared", Choices())
+    return root / "prepared"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Mounts disks of so many kB; skips where that is not allowed."""
+    mounted: list[Path] = []
+
+    def mount(kilobytes: int) -> Path:
+        place = tmp_path / f"disk{len(mounted)}"
+        place.mkdir()
+        options = ["-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(place)]
+        try:
+            done = subprocess.run(["mount", *options], capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            pytest.skip("no mount command: disks that fill up cannot be made")
+        if done.returncode:
+            pytest.skip(f"disks that fill up cannot be made: {done.stderr.strip()}")
+        mounted.append(place)
+        return place
+
+    yield mount
+    for place in mounted:
+        subprocess.run(["umount", str(place)], check=True)

@@ -1,0 +1,42 @@
+"""``songeval augment``: augmented copies of the songs that train, as files."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hear_aesthetics.console import Report
+from songeval_task.commands.features import Protocol, warn_of_protocol
+
+__all__ = ["augment"]
+
+
+def augment(
+    prepared: Annotated[Path, typer.Argument(help="Folder of `songeval prepare`.")],
+    out: Annotated[Path, typer.Option(help="Folder for FLAC files and augmentations.jsonl.")],
+    copies: Annotated[int, typer.Option(min=1, help="Of each training song.")] = 3,
+    seed: Annotated[int, typer.Option(help="Decides, with song and copy, every draw.")] = 0,
+    protocol: Annotated[
+        Protocol, typer.Option(help="published: only the last copy, as released.")
+    ] = Protocol.all,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes.", show_default="a half of the cores")
+    ] = None,
+) -> None:
+    """Write augmented copies of the training songs, 24 kHz FLAC, and what was done to each.
+
+    `songeval features --augmented OUT` takes them; without it, it makes the same copies by itself
+    and keeps no audio. The same command goes on after an interruption. Exit codes: 0 all good,
+    1 nothing worked, 2 wrong usage, 3 some songs failed.
+    """
+    from songeval_task.copies import make_copies, plan_copies
+    from songeval_task.disk import one_line_when_full
+    from songeval_task.prepared import read_prepared
+    from songeval_task.workers import default_workers
+
+    jobs = plan_copies(read_prepared(prepared), copies, protocol, seed)
+    warn_of_protocol(protocol)
+    with one_line_when_full(out), Report(len(jobs), "written") as report:
+        for _, error in make_copies(jobs, out, workers or default_workers()):
+            report.fail(error) if error else report.done()
+    raise typer.Exit(report.exit_code)

@@ -1,0 +1,174 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from songeval_task.store import FeatureStore
+
+
+def files(store):
+    return {
+        path.relative_to(store).as_posix(): path.read_bytes()
+        for path in Path(store).rglob("*.safetensors")
+    }
+
+
+def leftovers(folder):
+    return [path for path in Path(folder).rglob("*") if path.name.endswith(".partial")]
+
+
+@pytest.fixture(scope="module")
+def whole(prepared, tmp_path_factory):
+    """A store that was made without interruption."""
+    out = tmp_path_factory.mktemp("features") / "store"
+    words = ["songeval", "features", str(prepared), "--out", str(out), "--model", "mini"]
+    subprocess.run([sys.executable, "-m", "hear_aesthetics", *words], check=True)
+    return out
+
+
+def test_every_song_is_stored_and_indexed(command, prepared, whole):
+    index = FeatureStore(whole).index()
+    assert len(index) == 12
+    assert set(index["version"]) == {"original"}
+    fused, state = FeatureStore(whole).load("mp3/0.mp3", "original", ("fused", "muq_02"))
+    assert fused.shape[1:] == (512,)
+    assert state.shape[1:] == (128,)
+    again = command("songeval", "features", prepared, "--out", whole, "--model", "mini")
+    assert again.code == 0
+    assert again.notes[-1] == "12 files stored"
+    pd.testing.assert_frame_equal(FeatureStore(whole).index(), index)
+
+
+@pytest.mark.slow
+def test_killed_and_run_again_gives_the_same_store(prepared, whole, tmp_path):
+    out = tmp_path / "store"
+    words = ["songeval", "features", str(prepared), "--out", str(out), "--model", "mini"]
+    call = [sys.executable, "-m", "hear_aesthetics", *words]
+    killed = subprocess.Popen(call, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while len(files(out)) < 3 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    made = files(out)
+    assert 3 <= len(made) < 12, "it was killed in the middle"
+    assert not (out / "index.parquet").exists()
+    (out / "mp3/0.mp3/.copy1.safetensors.1.partial").write_bytes(b"half a file")
+    subprocess.run(call, check=True, stderr=subprocess.DEVNULL)
+    assert files(out) == files(whole)
+    assert leftovers(out) == []
+    pd.testing.assert_frame_equal(FeatureStore(out).index(), FeatureStore(whole).index())
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_is_one_line_and_the_run_goes_on(
+    command, prepared, whole, small_disk, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("songeval_task.disk.check_free", lambda *_: None)
+    out = small_disk(150) / "store"
+    words = ("songeval", "features", prepared, "--out", out, "--model", "mini")
+    outcome = command(*words)
+    assert outcome.code == 1
+    assert len(outcome.errors) == 1
+    assert "cannot take more (No space left on device)" in outcome.errors[0]
+    assert "it goes on" in outcome.errors[0]
+    made = files(out)
+    assert 0 < len(made) < 12
+    assert made.items() <= files(whole).items(), "no file is half-written"
+    assert leftovers(out) == []
+    subprocess.run(["mount", "-o", "remount,size=4m", str(out.parent)], check=True)
+    assert command(*words).code == 0
+    assert files(out) == files(whole)
+
+
+@pytest.mark.slow
+def test_too_small_a_disk_is_said_before_anything_is_computed(command, prepared, small_disk):
+    out = small_disk(150) / "store"
+    outcome = command("songeval", "features", prepared, "--out", out, "--model", "mini")
+    assert outcome.code == 1
+    assert len(outcome.errors) == 1
+    assert "needs 4" in outcome.errors[0]
+    assert "kB are free" in outcome.errors[0]
+    assert files(out) == {}
+
+
+def test_a_broken_song_is_one_line_and_the_others_go_on(command, prepared, whole, tmp_path):
+    moved = shutil.copytree(prepared.parent, tmp_path / "moved")
+    about = moved / "prepared/dataset.json"
+    text = json.loads(about.read_text()) | {"root": str(moved / "songeval")}
+    about.write_text(json.dumps(text))
+    (moved / "songeval/mp3/4.mp3").write_bytes(b"no music")
+    words = ("songeval", "features", moved / "prepared", "--out", tmp_path / "store")
+    outcome = command(*words, "--model", "mini")
+    assert outcome.code == 3
+    assert len(outcome.errors) == 1
+    assert "mp3/4.mp3" in outcome.errors[0]
+    assert "11 files stored, 1 failed" in outcome.notes
+    assert len(FeatureStore(tmp_path / "store").index()) == 11
+    shutil.copy(prepared.parent / "songeval/mp3/4.mp3", moved / "songeval/mp3/4.mp3")
+    assert command(*words, "--model", "mini").code == 0
+    assert files(tmp_path / "store") == files(whole)
+
+
+def test_choices_reach_the_store(command, prepared, tmp_path):
+    outcome = command(
+        *("songeval", "features", prepared, "--out", tmp_path / "store", "--model", "mini"),
+        *("--states", "muq_01,musicfm_03", "--dtype", "bfloat16", "--precision", "bfloat16"),
+    )
+    assert outcome.code == 0
+    store = FeatureStore(tmp_path / "store")
+    assert store.identity()["states"] == ["muq_01", "musicfm_03"]
+    assert store.identity()["precision"] == "bfloat16"
+    (state,) = store.load("mp3/0.mp3", "original", ("musicfm_03",))
+    assert str(state.dtype) == "torch.bfloat16"
+
+
+def test_a_store_of_other_features_is_not_touched(command, prepared, whole):
+    before = files(whole)
+    outcome = command(
+        *("songeval", "features", prepared, "--out", whole, "--model", "mini"), "--states", "none"
+    )
+    assert outcome.code == 2
+    assert "made with states ['muq_02'], now it is []" in outcome.errors[0]
+    assert files(whole) == before
+
+
+@pytest.mark.slow
+def test_the_published_protocol_says_what_it_does(command, prepared, tmp_path):
+    words = (prepared, "--out", tmp_path / "store", "--model", "mini", "--protocol", "published")
+    outcome = command("songeval", "features", *words)
+    assert outcome.code == 0
+    assert any("only the last is made" in note for note in outcome.notes)
+    versions = FeatureStore(tmp_path / "store").index()["version"].value_counts()
+    assert dict(versions) == {"original": 12, "copy3": 8}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--states", "muq_09"], "hidden states [9] asked for; there are 0 to 4"),
+        (["--states", "song"], "'song'"),
+        (["--model", "nowhere"], "nowhere"),
+        (["--protocol", "published", "--copies", "0"], "make at least one"),
+        (["--augmented", "nowhere"], "run `songeval augment` first"),
+    ],
+)
+def test_wrong_usage_is_one_line(command, prepared, tmp_path, words, message):
+    default = [] if "--model" in words else ["--model", "mini"]
+    outcome = command("songeval", "features", prepared, "--out", tmp_path, *default, *words)
+    assert outcome.code == 2
+    assert len(outcome.errors) == 1
+    assert message in outcome.errors[0]
+
+
+def test_an_unprepared_folder_is_refused(command, tmp_path):
+    outcome = command("songeval", "features", tmp_path, "--out", tmp_path / "x", "--model", "mini")
+    assert outcome.code == 2
+    assert "run `songeval prepare`" in outcome.errors[0]
