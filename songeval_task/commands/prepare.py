@@ -48,10 +48,10 @@ def prepare(
     """
     from songeval_task.dataset import read_songeval
     from songeval_task.disk import one_line_when_full
+    from songeval_task.download import obtain
     from songeval_task.inspection import inspect_audio
     from songeval_task.preparation import Choices, read_systems
     from songeval_task.preparation import prepare as write_splits
-    from songeval_task.source import obtain
 
     choices = Choices(
         validation_ids=validation_ids,

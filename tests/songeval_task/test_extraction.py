@@ -80,7 +80,7 @@ def test_copies_may_come_from_files(songs, store, model, tmp_path):
     jobs = plan(songs, 1, "all", seed=0, augmented=tmp_path / "copies")
     (job,) = [job for job in jobs if job.version == "copy1"][:1]
     list(extract([job], store, model))
-    waveform, records = load_version(job.path, name="unused", version="original", seed=0)
+    waveform, _ = load_version(job.path, name="unused", version="original", seed=0)
     (fused,) = store.load(job.song.name, "copy1")
     expected = features(model, waveform).fused[0]
     torch.testing.assert_close(fused.float(), expected, rtol=1e-3, atol=1e-3)

@@ -8,7 +8,7 @@ import pytest
 from huggingface_hub import constants
 
 from hear_aesthetics.errors import DataUnavailableError
-from songeval_task.source import HUB, REPO, REVISION, obtain
+from songeval_task.download import HUB, REPO, REVISION, obtain
 
 FILES = {"metadata.jsonl": b'{"file_name": "mp3/0.mp3"}\n', "mp3/0.mp3": b"song" * 500}
 OTHERS = {"assets/logo.png": b"picture", "README.md": b"text"}
