@@ -5,6 +5,7 @@ of two models with a paired one: a few thousandths on 200 songs are usually luck
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -96,9 +97,14 @@ class Predictions:
         )
 
 
-def metrics_of(track: Track) -> dict[str, Metric]:
-    """The four metrics by name."""
-    tta = partial(top_tier_f1, thresholds=track.top_tier_thresholds)
+def metrics_of(track: Track, thresholds: Sequence[float] = ()) -> dict[str, Metric]:
+    """The four metrics by name.
+
+    Args:
+        track: Which dimensions.
+        thresholds: Of the top tier, where columns are not the track's dimensions once.
+    """
+    tta = partial(top_tier_f1, thresholds=thresholds or track.top_tier_thresholds)
     return {"lcc": lcc, "srcc": srcc, "ktau": ktau, "tta": tta}
 
 

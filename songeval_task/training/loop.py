@@ -117,7 +117,7 @@ class Trainer:
         if not published:
             self._evaluate(line)
         progress.epoch, progress.update = progress.epoch + 1, 0
-        stale = progress.epoch - progress.best_epoch
+        stale = progress.epoch - 1 - progress.best_epoch
         progress.finished = progress.epoch == self.config.epochs or (
             0 < self.config.patience <= stale
         )

@@ -1,6 +1,5 @@
 """A small rated set with features that say what its songs are worth, written by the tests."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +12,7 @@ from accelerate.state import AcceleratorState
 
 from songeval_task.dimensions import DIMENSIONS, TRACKS
 from songeval_task.store import Entry, FeatureStore
-from songeval_task.training.config import TrainingConfig
+from songeval_task.training.config import TrainableHead, TrainingConfig, build_head
 from songeval_task.training.data import Data, load_data
 
 WIDTH, STATE_WIDTH = 16, 8
@@ -84,5 +83,7 @@ def fresh_accelerator() -> Iterator[None]:
     AcceleratorState._reset_state(reset_partial_state=True)
 
 
-def read_metrics(out: Path) -> dict:
-    return json.loads((out / "metrics.json").read_text())
+@pytest.fixture
+def tiny_head(config: TrainingConfig, data: Data) -> TrainableHead:
+    """A small aesthetic head for the features of the set."""
+    return build_head(config, data.width)

@@ -1,0 +1,43 @@
+"""``songeval ablation``: the eight rows of the paper's table, over seeds."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from songeval_task.commands.train import DataOption, FeaturesOption, SetOption
+
+__all__ = ["ablation"]
+
+
+def ablation(
+    data: DataOption,
+    features: FeaturesOption,
+    out: Annotated[Path, typer.Option(help="Folder of the table and of all runs.")],
+    track: Annotated[
+        list[int] | None, typer.Option(min=1, max=2, help="1 or 2; may be given twice: both.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs per row.")] = 3,
+    baseline_features: Annotated[
+        str, typer.Option(help="Hidden state that the rows without MMR read.")
+    ] = "muq_06",
+    config: Annotated[Path | None, typer.Option(help="JSON of training options.")] = None,
+    settings: SetOption = None,
+) -> None:
+    """Train the rows of the ablation and write their table beside the published figures.
+
+    The same command goes on after an interruption; runs that are finished are kept.
+    """
+    from songeval_task.ablation import run_ablation
+    from songeval_task.training.config import read_config
+
+    run_ablation(
+        read_config(config, settings or (), {}),
+        data,
+        features,
+        out,
+        tracks=[f"track{number}" for number in track or (1, 2)],
+        seeds=seeds,
+        state=baseline_features,
+    )
+    typer.echo(f"{out / 'ablation.md'}: {seeds} seeds", err=True)

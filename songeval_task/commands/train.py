@@ -1,0 +1,89 @@
+"""``songeval train``: a head from stored features, resumable, in one folder."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hear_aesthetics.errors import InputError
+
+__all__ = ["DataOption", "FeaturesOption", "SetOption", "train"]
+
+DataOption = Annotated[Path, typer.Option("--data", help="Folder that `songeval prepare` wrote.")]
+FeaturesOption = Annotated[
+    Path, typer.Option("--features", help="Folder that `songeval features` wrote.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Any field of the training configuration."),
+]
+
+
+def train(
+    data: DataOption,
+    features: FeaturesOption,
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    track: Annotated[
+        int | None, typer.Option(min=1, max=2, help="1: Musicality; 2: all five. Default: 2.")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="JSON of training options, or the config.json of a finished run."),
+    ] = None,
+    settings: SetOption = None,
+    model_features: Annotated[
+        str | None,
+        typer.Option(help="fused: aesthetic head; a state such as muq_06: SongEval baseline head."),
+    ] = None,
+    head_size: Annotated[
+        str | None, typer.Option(help="published, small, or sizes such as dim=64,layers=2.")
+    ] = None,
+    mixup: Annotated[bool | None, typer.Option("--mixup/--no-mixup", help="C-Mixup.")] = None,
+    augmented: Annotated[
+        bool | None, typer.Option("--augmented/--no-augmented", help="Train on copies too.")
+    ] = None,
+    rank_weight: Annotated[
+        float | None, typer.Option(help="Of ListMLE. Default: 0.15 (track 1), 0.05 (track 2).")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="At most. Default: 60.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate. Default: 1e-5.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the whole run. Default: 0.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Go on with OUT, or start over.")
+    ] = True,
+) -> None:
+    """Train a head on the training songs; report the test songs once, at the end.
+
+    The defaults are the published training. The head is chosen on the inner split. The same command
+    goes on after an interruption, exactly. OUT is complete where it holds metrics.json.
+    """
+    from songeval_task.training.config import read_config
+    from songeval_task.training.run import train_run
+
+    options = {
+        "track": None if track is None else f"track{track}",
+        "features": model_features,
+        "head_size": head_size,
+        "mixup": mixup,
+        "augmented": augmented,
+        "rank_weight": rank_weight,
+        "epochs": epochs,
+        "learning_rate": lr,
+        "seed": seed,
+    }
+    chosen = read_config(config, settings or (), options)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file; name a folder")
+    metrics = train_run(chosen, data, features, out, resume=resume)
+    _show(metrics)
+    typer.echo(f"{out}: epoch {metrics['best_epoch']} of {metrics['epochs']}", err=True)
+
+
+def _show(metrics: dict) -> None:
+    from songeval_task.commands.listing import print_table
+
+    figures = metrics["test"]["utterance"]
+    names = [name for name in figures if name != "count"]
+    lines = [[name, *(f"{value[0]:.3f}" for value in figures[name].values())] for name in names]
+    heading = f"{figures['count']} test songs"
+    print_table([heading, *(name.upper() for name in figures["mean"])], lines, left=(heading,))

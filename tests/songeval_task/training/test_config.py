@@ -1,0 +1,69 @@
+"""The configuration: published defaults, and every wrong value named."""
+
+import json
+
+import pytest
+
+from hear_aesthetics.errors import InputError
+from songeval_task.training.config import TrainingConfig, build_head, parse_sizes, read_config
+
+
+def test_the_defaults_are_the_published_training():
+    config = TrainingConfig()
+    assert (config.learning_rate, config.weight_decay, config.gradient_norm) == (1e-5, 1e-3, 1.0)
+    assert (config.batch_size, config.accumulation, config.epochs) == (8, 4, 60)
+    assert (config.plateau_patience, config.min_learning_rate) == (400, 1e-8)
+    assert [TrainingConfig(track=name).ranking for name in ("track1", "track2")] == [0.15, 0.05]
+
+
+def test_options_win_over_settings_and_settings_over_the_file(tmp_path):
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"epochs": 5, "seed": 3, "learning_rate": 0.1}))
+    config = read_config(file, ["seed=4", "learning_rate=1e-3"], {"seed": 5, "track": None})
+    assert (config.epochs, config.seed, config.learning_rate) == (5, 5, 1e-3)
+    assert config.track == "track2"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["epochs"], "write key=value"),
+        (["epoch=3"], "no such training option: epoch; there are track"),
+        (["epochs=many"], "epochs is 'many'; it takes int"),
+        (["epochs=0"], "epochs is 0; it must be above 0"),
+        (["mixup=1"], "mixup is 1; it takes bool"),
+        (["batch_size=1"], "a list to rank needs 2"),
+        (["track=track3"], "choose track1 or track2"),
+        (["regression=l3"], "it takes smooth_l1 or l1 or mse"),
+        (["head_size=tiny"], "'tiny' is no size of the aesthetic head"),
+        (["head_size=dim=64,depth=2"], "'depth' is no size"),
+    ],
+)
+def test_wrong_settings_are_named(settings, message):
+    with pytest.raises(InputError, match=message):
+        read_config(None, settings, {})
+
+
+def test_a_file_that_is_no_configuration_is_named(tmp_path):
+    file = tmp_path / "config.json"
+    file.write_text("[1]")
+    with pytest.raises(InputError, match="holds no training options"):
+        read_config(file, [], {})
+
+
+def test_sizes_that_do_not_fit_together_are_named():
+    with pytest.raises(InputError, match="attention heads do not divide"):
+        build_head(TrainingConfig(head_size="dim=63"), 16)
+
+
+def test_sizes_come_by_name_or_one_by_one():
+    assert parse_sizes("published", "aesthetic") == {}
+    assert parse_sizes("dim=64, layers=2", "baseline") == {"dim": 64, "layers": 2}
+
+
+def test_the_seed_decides_the_first_weights():
+    first, again, other = (
+        build_head(TrainingConfig(head_size="small", seed=s), 8) for s in (0, 0, 1)
+    )
+    assert first.output.weight.equal(again.output.weight)
+    assert not first.output.weight.equal(other.output.weight)

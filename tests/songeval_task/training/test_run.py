@@ -1,0 +1,180 @@
+"""Runs: what is in the folder, that it learns, and that a killed one goes on exactly."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import torch
+
+from heads import load_head
+from hear_aesthetics.errors import InputError
+from songeval_task.dimensions import TRACKS
+from songeval_task.training.data import load_data
+from songeval_task.training.loop import Trainer, make_accelerator
+from songeval_task.training.predict import predict
+from songeval_task.training.run import train_run
+
+OUTPUTS = ("metrics.json", "predictions.csv", "log.csv")
+FOLDER = {*OUTPUTS, "config.json", "model.safetensors", "README.md", "state", "tensorboard"}
+
+
+@pytest.fixture
+def run(folders, config, tmp_path):
+    """A finished run and its figures."""
+    out = tmp_path / "run"
+    return out, train_run(config, *folders, out)
+
+
+def mean_lcc(metrics):
+    return metrics["test"]["utterance"]["mean"]["lcc"][0]
+
+
+def test_a_run_leaves_what_the_design_says_and_learns(run):
+    out, metrics = run
+    assert {path.name for path in out.iterdir()} == FOLDER
+    assert json.loads((out / "metrics.json").read_text()) == metrics
+    assert mean_lcc(metrics) > 0.6
+    assert metrics["test"]["system"]["count"] == 4
+    assert len(pd.read_csv(out / "log.csv")) == metrics["epochs"]
+
+
+def test_the_saved_head_gives_the_reported_predictions(run, folders):
+    out, _ = run
+    head = load_head(out)
+    assert head.provenance["reads"] == "fused"
+    assert head.provenance["training"]["epochs"] == 4
+    assert head.provenance["features"]["model"] == "tiny"
+    found = predict(head, load_data(*folders, track=TRACKS["track2"]), "test")
+    table = pd.read_csv(out / "predictions.csv")
+    table = table[table["split"] == "test"]
+    assert tuple(table["name"]) == found.songs
+    assert found.preds == pytest.approx(table.filter(like="predicted").to_numpy(), abs=1e-5)
+
+
+def test_a_finished_run_is_not_trained_again(run, folders, config):
+    out, metrics = run
+    before = (out / "model.safetensors").stat().st_mtime_ns
+    assert train_run(config, *folders, out) == metrics
+    assert (out / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_a_folder_of_another_run_is_refused_and_can_be_started_over(run, folders, config):
+    out, _ = run
+    other = replace(config, seed=1, epochs=1)
+    with pytest.raises(InputError, match=r"training\.epochs 4, not 1; choose another folder"):
+        train_run(other, *folders, out)
+    assert train_run(other, *folders, out, resume=False)["epochs"] == 1
+
+
+def test_the_same_seed_gives_the_same_run(run, folders, config, tmp_path):
+    out, metrics = run
+    assert train_run(config, *folders, tmp_path / "again") == metrics
+    assert train_run(replace(config, seed=1), *folders, tmp_path / "other") != metrics
+    for name in OUTPUTS:
+        assert (out / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_a_run_stopped_inside_an_epoch_goes_on_exactly(run, folders, config, tmp_path, monkeypatch):
+    _, metrics = run
+    monkeypatch.setattr("songeval_task.training.loop.CHECKPOINT_UPDATES", 3)
+    updates, update = [], Trainer._update
+
+    def stop(self, draws, stacks):
+        updates.append(len(updates))
+        if len(updates) == 12:  # a checkpoint after the 9th, the 2nd epoch begins at the 8th
+            raise KeyboardInterrupt
+        update(self, draws, stacks)
+
+    monkeypatch.setattr(Trainer, "_update", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train_run(config, *folders, tmp_path / "stopped")
+    monkeypatch.setattr(Trainer, "_update", update)
+    assert train_run(config, *folders, tmp_path / "stopped") == metrics
+
+
+def test_training_leaves_the_callers_random_numbers_alone(folders, config, tmp_path):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    train_run(replace(config, epochs=1), *folders, tmp_path / "run")
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"track": "track1"},
+        {"features": "muq_02", "head_size": "small"},
+        {"mixup": False, "augmented": False},
+        {"mixup_per_sample": True},
+        {"rank_weight": 0.0, "regression": "mse"},
+        {"precision": "bfloat16"},
+    ],
+    ids=lambda change: ",".join(change),
+)
+def test_every_variant_trains(folders, config, tmp_path, change):
+    metrics = train_run(replace(config, epochs=1, **change), *folders, tmp_path / "run")
+    assert metrics["updates"] > 0
+
+
+def test_the_published_protocol_selects_on_the_test_songs_after_every_update(
+    folders, config, tmp_path
+):
+    out = tmp_path / "run"
+    metrics = train_run(replace(config, epochs=1, protocol="published"), *folders, out)
+    assert metrics["selected_on"] == "test"
+    assert len(pd.read_csv(out / "log.csv")) == metrics["updates"]
+
+
+def test_training_stops_when_the_inner_songs_stop_gaining(folders, config, tmp_path):
+    still = replace(config, learning_rate=1e-12, min_learning_rate=0.0, patience=2, epochs=9)
+    assert train_run(still, *folders, tmp_path / "run")["epochs"] == 3
+
+
+def test_shuffled_labels_stay_with_training_and_inner_songs(data):
+    shuffled = data.with_shuffled_labels(0)
+    assert torch.equal(shuffled.labels("test"), data.labels("test"))
+    assert not torch.equal(shuffled.labels("train"), data.labels("train"))
+    by_song = {row.song: row.labels for row in shuffled.splits["train"]}
+    assert all(by_song[row.song] == row.labels for row in shuffled.splits["train"])
+
+
+def test_precision_is_what_was_asked_for(config):
+    assert make_accelerator(replace(config, precision="bfloat16")).mixed_precision == "bf16"
+
+
+def test_missing_features_are_named(folders, tmp_path):
+    songs = pd.read_csv(folders.prepared / "songs.csv")
+    songs.loc[0, "name"] = "mp3/unknown.mp3"
+    songs.to_csv(tmp_path / "songs.csv", index=False)
+    with pytest.raises(InputError, match=r"no features of mp3/unknown\.mp3; run `songeval feat"):
+        load_data(tmp_path, folders.features, track=TRACKS["track1"])
+    with pytest.raises(InputError, match="muq_09"):
+        load_data(*folders, track=TRACKS["track1"], name="muq_09")
+
+
+@pytest.mark.slow
+def test_a_run_killed_without_warning_gives_identical_results(folders, config, tmp_path):
+    command = [
+        *[sys.executable, "-m", "songeval_task", "train", "--data", str(folders.prepared)],
+        *["--features", str(folders.features), "--head-size", config.head_size, "--epochs", "12"],
+        *["--lr", "3e-3", "--set", "batch_size=2", "--set", "precision=float32"],
+    ]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run([*command, "--out", str(whole)], env=environment, check=True)
+    with subprocess.Popen([*command, "--out", str(killed)], env=environment) as process:
+        while not (killed / "state" / "checkpoint.pt").is_file():
+            assert process.poll() is None, "ended before its first checkpoint"
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert not (killed / "metrics.json").exists()
+    subprocess.run([*command, "--out", str(killed)], env=environment, check=True)
+    for name in OUTPUTS:
+        assert (whole / name).read_bytes() == (killed / name).read_bytes()
