@@ -6,6 +6,7 @@ from songeval_task.commands.ablation import ablation
 from songeval_task.commands.augment import augment
 from songeval_task.commands.evaluate import evaluate
 from songeval_task.commands.features import features
+from songeval_task.commands.hear_task import hear_task
 from songeval_task.commands.prepare import prepare
 from songeval_task.commands.synthesize import synthesize
 from songeval_task.commands.train import train
@@ -20,6 +21,7 @@ app.command()(features)
 app.command()(train)
 app.command()(evaluate)
 app.command()(ablation)
+app.command("hear-task")(hear_task)
 
 
 @app.callback()

@@ -1,0 +1,44 @@
+"""``songeval hear-task``: the songs as a task for any HEAR module."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hear_aesthetics.console import Report
+
+__all__ = ["hear_task"]
+
+
+class TrackNumber(StrEnum):
+    """A track of the challenge."""
+
+    one = "1"
+    two = "2"
+
+
+def hear_task(
+    prepared: Annotated[Path, typer.Argument(help="Folder of `songeval prepare`.")],
+    out: Annotated[Path, typer.Option(help="Folder of HEAR task folders.")],
+    track: Annotated[
+        TrackNumber, typer.Option(help="1: Musicality. 2: all five dimensions.")
+    ] = TrackNumber.two,
+) -> None:
+    """Write a HEAR regression task: 48 kHz FLAC, splits, mean ratings as labels.
+
+    heareval's embeddings runner takes it, and `hear-aesthetics evaluate`. The same command goes on
+    after an interruption. Exit codes: 0 all good, 1 nothing worked, 2 wrong usage, 3 some songs
+    failed.
+    """
+    from songeval_task.dimensions import TRACKS
+    from songeval_task.disk import one_line_when_full
+    from songeval_task.hear_task import task_folder, write_task
+    from songeval_task.prepared import read_prepared
+
+    songs, chosen = read_prepared(prepared), TRACKS[f"track{track}"]
+    with one_line_when_full(out), Report(len(songs.songs), "written", "song") as report:
+        for _, error in write_task(songs, out, chosen):
+            report.fail(error) if error else report.done()
+    typer.echo(task_folder(out, chosen))
+    raise typer.Exit(report.exit_code)
