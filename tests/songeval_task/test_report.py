@@ -1,0 +1,132 @@
+"""Reports, from every kind of predictions, and the pictures in them."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from hear_aesthetics.errors import InputError
+from songeval_task.dimensions import DIMENSIONS, TRACKS
+from songeval_task.evaluation import Predictions
+from songeval_task.report import write_report
+from songeval_task.sources import Source, read_predictions
+
+NAMES = [dimension.name for dimension in DIMENSIONS]
+PICTURES = ("scatter.png", "residuals.png", "confusion.png", "bars.png")
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    rng = np.random.default_rng(0)
+    songs = pd.DataFrame(rng.uniform(1, 5, (20, 5)), columns=NAMES)
+    songs.insert(0, "name", [f"mp3/{i}.mp3" for i in range(20)])
+    songs["system"], songs["split"] = [f"S{i % 3}" for i in range(20)], "test"
+    (tmp_path / "prepared").mkdir()
+    songs.to_csv(tmp_path / "prepared" / "songs.csv", index=False)
+    return tmp_path / "prepared"
+
+
+@pytest.fixture
+def scores(prepared, tmp_path):
+    """A table as ``score`` writes it: other folders, and a song too many."""
+    table = pd.read_csv(prepared / "songs.csv")
+    table["path"] = ["elsewhere/" + name.removeprefix("mp3/") for name in table["name"]]
+    table = table[["path", *NAMES]]
+    extra = pd.DataFrame([["elsewhere/99.wav", *[3.0] * 5]], columns=table.columns)
+    pd.concat([table, extra]).sample(frac=1, random_state=1).to_csv(tmp_path / "s.csv", index=False)
+    return tmp_path / "s.csv"
+
+
+def predictions(track="track2"):
+    rng = np.random.default_rng(1)
+    target = rng.uniform(1, 5, (20, len(TRACKS[track].names)))
+    names = tuple(f"{i}.mp3" for i in range(20))
+    return Predictions(
+        names, ("a", "b") * 10, target + rng.normal(size=target.shape), target, TRACKS[track]
+    )
+
+
+def test_a_table_of_scores_meets_its_songs_by_their_stems(prepared, scores):
+    found = read_predictions(scores, prepared).predictions
+    assert len(found.songs) == 20
+    assert found.preds == pytest.approx(found.target)
+    assert found.track.name == "track2"
+
+
+def test_an_answer_file_is_read_by_its_width(prepared, tmp_path):
+    (tmp_path / "a.scp").write_text("".join(f"{i} {1 + i / 10}\n" for i in range(20)))
+    found = read_predictions(tmp_path / "a.scp", prepared).predictions
+    assert found.track.name == "track1"
+    assert found.preds[3, 0] == pytest.approx(1.3)
+
+
+def test_systems_may_come_from_a_file(prepared, scores, tmp_path):
+    names = [f"mp3/{i}.mp3" for i in range(20)]
+    pd.DataFrame({"name": names, "system": "only"}).to_csv(tmp_path / "systems.csv", index=False)
+    found = read_predictions(scores, prepared, systems=tmp_path / "systems.csv").predictions
+    assert set(found.systems) == {"only"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0 1 2\n", r"hold \[2\] scores"),
+        ("0 1\n0 2\n", "'0' is scored twice"),
+        ("0 high\n", "not an answer file"),
+        ("0 1\n", r"no score of mp3/1\.mp3 \(19 missing\)"),
+    ],
+)
+def test_a_wrong_answer_file_is_named(prepared, tmp_path, text, message):
+    (tmp_path / "a.scp").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_predictions(tmp_path / "a.scp", prepared)
+
+
+def test_scores_without_ratings_and_folders_without_a_run_are_refused(scores, tmp_path):
+    with pytest.raises(InputError, match="name them with --data"):
+        read_predictions(scores, None)
+    with pytest.raises(InputError, match="not a finished run"):
+        read_predictions(tmp_path, None)
+
+
+@pytest.mark.parametrize("track", ["track1", "track2"])
+def test_a_report_holds_figures_answer_file_and_pictures(tmp_path, track):
+    source = Source("mine", "test", predictions(track), {"protocol": "honest", "seed": 1})
+    figures = write_report(tmp_path, source, resamples=20)
+    assert json.loads((tmp_path / "metrics.json").read_text()) == figures
+    page = (tmp_path / "report.md").read_text()
+    for name in PICTURES:
+        assert f"({name})" in page
+        with Image.open(tmp_path / name) as picture:
+            assert picture.width > 400
+            assert len(np.unique(np.asarray(picture.convert("L")))) > 20  # something is drawn
+    assert (tmp_path / f"{track}_pred.scp").is_file()
+    assert "Protocol `published`" not in page
+
+
+def test_the_published_protocol_is_called_optimistic(tmp_path):
+    source = Source("mine", "test", predictions(), {"protocol": "published"})
+    write_report(tmp_path, source, resamples=5)
+    assert "chosen on the very songs reported here" in (tmp_path / "report.md").read_text()
+
+
+def test_a_comparison_is_part_of_the_page(tmp_path):
+    mine = Source("mine", "test", predictions(), {})
+    figures = write_report(tmp_path, mine, Source("theirs", "test", predictions(), {}), resamples=5)
+    assert figures["difference"]["mean"]["lcc"] == [0.0, 0.0, 0.0]
+    assert "Difference to theirs" in (tmp_path / "report.md").read_text()
+
+
+def test_constant_predictions_and_ratings_still_make_a_report(tmp_path):
+    found = predictions()
+    flat = Predictions(
+        found.songs, found.systems, found.preds * 0 + 3, found.target * 0 + 4, found.track
+    )
+    assert (
+        write_report(tmp_path, Source("flat", "test", flat, {}), resamples=5)["utterance"]["mean"][
+            "lcc"
+        ][0]
+        == 0
+    )

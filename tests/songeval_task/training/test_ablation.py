@@ -1,0 +1,71 @@
+"""The ablation: its rows, the published table, and one whole run on a tiny set."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from songeval_task.ablation import ROWS, published_figures, run_ablation, summarise
+from songeval_task.dimensions import TRACKS
+from songeval_task.evaluation import METRICS, Predictions
+from songeval_task.training.config import TrainingConfig
+
+
+def test_the_rows_are_those_of_the_published_table_in_its_order():
+    for track in TRACKS:
+        assert [row.name for row in ROWS] == list(published_figures(track))
+    assert published_figures("track1")["MMR+HAS+Ltotal"]["lcc"] == 0.920
+    assert published_figures("track2")["baseline"]["tta"] == 0.826
+
+
+def test_each_part_turns_on_what_it_names():
+    base = TrainingConfig()
+    configs = {row.name: row.config(base, "muq_06") for row in ROWS}
+    assert (configs["baseline"].features, configs["MMR"].features) == ("muq_06", "fused")
+    assert not configs["MMR"].mixup
+    assert configs["HAS"].mixup
+    assert configs["HAS"].augmented
+    assert (configs["HAS"].ranking, configs["HAS"].regression) == (0.0, "mse")
+    assert (configs["Ltotal"].ranking, configs["Ltotal"].regression) == (0.05, "smooth_l1")
+    assert configs["MMR+HAS+Ltotal"] == base
+
+
+def test_a_row_is_the_mean_over_its_seeds():
+    rng = np.random.default_rng(0)
+    target = rng.uniform(1, 5, (30, 5))
+    runs = [
+        Predictions(
+            tuple(map(str, range(30))),
+            ("",) * 30,
+            target + rng.normal(size=target.shape) * noise,
+            target,
+            TRACKS["track2"],
+        )
+        for noise in (0.3, 1.0)
+    ]
+    found = summarise({ROWS[0].name: runs[1:] * 2, "MMR": runs})
+    for metric in METRICS:
+        value, low, high = found["MMR"]["value"][metric]
+        assert value == pytest.approx(np.mean(found["MMR"]["seeds"][metric]))
+        assert low < value < high
+    assert found["MMR"]["difference"]["lcc"][1] > 0
+    assert found[ROWS[0].name]["difference"]["lcc"] == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.slow
+def test_an_ablation_writes_its_table_and_goes_on_where_it_was(folders, tmp_path):
+    base = TrainingConfig(head_size="small", epochs=1, learning_rate=1e-3, precision="float32")
+    options = {"tracks": ["track1", "track2"], "seeds": 2, "state": "muq_02"}
+    figures = run_ablation(base, *folders, tmp_path, **options)
+    weights = tmp_path / "track1" / "MMR+HAS" / "seed1" / "model.safetensors"
+    before = weights.stat().st_mtime_ns
+    assert run_ablation(base, *folders, tmp_path, **options) == figures
+    assert weights.stat().st_mtime_ns == before
+    assert json.loads((tmp_path / "ablation.json").read_text())["tracks"] == figures
+    table = pd.read_csv(tmp_path / "ablation.csv")
+    assert len(table) == 16
+    assert list(table["lcc published"])[-1] == 0.912
+    page = (tmp_path / "ablation.md").read_text()
+    assert page.count("MMR+HAS+Ltotal") == 4
+    assert (tmp_path / "ablation.png").stat().st_size > 10_000
