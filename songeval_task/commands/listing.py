@@ -10,6 +10,8 @@ __all__ = ["Listing", "print_table", "ranked"]
 
 BEFORE, AFTER = ("path", "duration"), ("loudness_lufs",)  # of the scores, in a table for eyes
 SPAN = ("path", "start", "end", "duration")
+GAP = 2  # between columns
+TEXT_WIDTH = 18  # that a column of text keeps where room is short
 DECIMALS = {"start": 1, "end": 1, "duration": 1, "loudness_lufs": 1}  # others: 2
 
 
@@ -75,6 +77,8 @@ def print_table(
 ) -> None:
     """Print a table on stdout, as wide as it needs to be where that is no terminal.
 
+    On a narrow terminal headings lose their ends, then text is folded; numbers stay whole.
+
     Args:
         names: Of the columns.
         cells: Text, line by line.
@@ -85,13 +89,29 @@ def print_table(
     from rich.text import Text
 
     lines = [list(line) for line in cells]
+    widths = [max([len(line[index]) for line in lines], default=0) for index in range(len(names))]
+    whole = sum(max(len(name), width) + GAP for name, width in zip(names, widths, strict=True))
+    console = Console(width=None if sys.stdout.isatty() else whole, highlight=False)
+    texts = [min(w, TEXT_WIDTH) if n in left else w for n, w in zip(names, widths, strict=True)]
+    headings = _fit(names, texts, console.width)
     table = Table(box=None, pad_edge=False)
-    for name in names:
-        table.add_column(name, justify="left" if name in left else "right", overflow="fold")
+    for name, heading, width in zip(names, headings, texts, strict=True):
+        if name in left:
+            table.add_column(heading, overflow="fold", min_width=width)
+        else:
+            table.add_column(heading, justify="right", min_width=width)
     for line in lines:
-        table.add_row(*(Text(cell) for cell in line))
-    widths = [max(map(len, column)) + 2 for column in zip(names, *lines, strict=True)]
-    Console(width=None if sys.stdout.isatty() else sum(widths), highlight=False).print(table)
+        table.add_row(*map(Text, line))
+    console.print(table)
+
+
+def _fit(names: Sequence[str], widths: Sequence[int], room: int) -> list[str]:
+    """The headings, all cut to one length if the columns do not fit side by side."""
+    for length in range(max(map(len, names)), 2, -1):
+        cut = [n if len(n) <= length else f"{n[: length - 1]}…" for n in names]
+        if sum(max(len(n), w) + GAP for n, w in zip(cut, widths, strict=True)) <= room:
+            break
+    return cut
 
 
 def _cell(value: Any, decimals: int) -> str:
