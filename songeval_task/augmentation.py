@@ -31,27 +31,28 @@ __all__ = ["COPIES", "ORIGINAL", "PROTOCOLS", "augment", "augmentation_ids", "lo
 ORIGINAL = "original"
 COPIES = 3  # per song, as released
 # "all": the original and every copy. "published": what training on the released lists saw, which
-# is the last copy of each song alone (its script reported only that one), never the original.
+# is the last copy of each song alone (its script reported only that one), never the original; its
+# stretched copies are cut or padded to the song's length, and its shifted ones wrap around.
 PROTOCOLS = ("all", "published")
+COPY, RELEASED = "copy", "published"  # begin the names of copies of either protocol
 DRAW_WHEN_APPLIED = {"gaussian_noise"}  # the samples themselves
 
 _global_generators = threading.Lock()
 
 
 def augmentation_ids(copies: int = COPIES, protocol: str = "all") -> list[str]:
-    """Names of a song's versions: ``original``, ``copy1``, ``copy2`` ...
+    """Names of a song's versions: ``original``, ``copy1``, ``copy2`` ..., or ``published3``.
 
     Raises:
         ValueError: If the protocol is unknown or takes copies that are not made.
     """
     if protocol not in PROTOCOLS:
         raise ValueError(f"protocol is {protocol!r}; it takes {' or '.join(PROTOCOLS)}")
-    names = [f"copy{number}" for number in range(1, copies + 1)]
     if protocol == "all":
-        return [ORIGINAL, *names]
-    if not names:
+        return [ORIGINAL, *(f"{COPY}{number}" for number in range(1, copies + 1))]
+    if not copies:
         raise ValueError("the published protocol trains on the last copy; make at least one")
-    return names[-1:]
+    return [f"{RELEASED}{copies}"]
 
 
 def augment(
@@ -62,7 +63,8 @@ def augment(
     Args:
         waveform: Mono audio at 24 kHz, float32.
         name: The song's id.
-        version: The copy's name; ``"original"`` is returned as it is.
+        version: The copy's name, which says by which protocol it is made; ``"original"`` is
+            returned as it is.
         seed: Of the run; together with ``name`` and ``version`` it decides every draw.
 
     Returns:
@@ -73,7 +75,8 @@ def augment(
         return waveform, []
     records = []
     for label, make in _TRANSFORMS.items():
-        transform, key = make(), f"{seed}/{name}/{version}/{label}"
+        transform = make(version.startswith(RELEASED))
+        key = f"{seed}/{name}/{version}/{label}"
         with _seeded(key):
             transform.randomize_parameters(waveform, SAMPLE_RATE)
         if not transform.parameters["should_apply"]:
@@ -99,56 +102,57 @@ def load_version(
     return augment(load_audio(path), name=name, version=version, seed=seed)
 
 
-def _gain() -> "BaseTransform":
+def _gain(released: bool) -> "BaseTransform":
     from audiomentations import Gain
 
     return Gain(min_gain_db=-2.0, max_gain_db=2.0, p=0.9)
 
 
-def _noise() -> "BaseTransform":
+def _noise(released: bool) -> "BaseTransform":
     from audiomentations import AddGaussianSNR
 
     return AddGaussianSNR(min_snr_db=30.0, max_snr_db=50.0, p=0.25)
 
 
-def _pitch() -> "BaseTransform":
+def _pitch(released: bool) -> "BaseTransform":
     from audiomentations import PitchShift
 
     return PitchShift(min_semitones=-0.1, max_semitones=0.1, p=0.5)
 
 
-def _stretch() -> "BaseTransform":
+def _stretch(released: bool) -> "BaseTransform":
     from audiomentations import TimeStretch
 
-    return TimeStretch(min_rate=0.99, max_rate=1.01, leave_length_unchanged=False, p=0.4)
+    return TimeStretch(min_rate=0.99, max_rate=1.01, leave_length_unchanged=released, p=0.4)
 
 
-def _shift() -> "BaseTransform":
+def _shift(released: bool) -> "BaseTransform":
     from audiomentations import Shift
 
-    return Shift(min_shift=-0.5, max_shift=0.5, shift_unit="seconds", rollover=False, p=0.4)
+    return Shift(min_shift=-0.5, max_shift=0.5, shift_unit="seconds", rollover=released, p=0.4)
 
 
-def _high_pass() -> "BaseTransform":
+def _high_pass(released: bool) -> "BaseTransform":
     from audiomentations import HighPassFilter
 
     return HighPassFilter(min_cutoff_freq=80.0, max_cutoff_freq=120.0, p=0.3)
 
 
-def _low_pass() -> "BaseTransform":
+def _low_pass(released: bool) -> "BaseTransform":
     from audiomentations import LowPassFilter
 
     return LowPassFilter(min_cutoff_freq=15_000.0, max_cutoff_freq=18_000.0, p=0.3)
 
 
-def _equaliser() -> "BaseTransform":
+def _equaliser(released: bool) -> "BaseTransform":
     from audiomentations import SevenBandParametricEQ
 
     return SevenBandParametricEQ(min_gain_db=-3.0, max_gain_db=3.0, p=0.3)
 
 
-# In the released order; imported when first used, because audiomentations is an extra.
-_TRANSFORMS: dict[str, Callable[[], "BaseTransform"]] = {
+# In the released order; each takes whether to do as the released code does. Imported when first
+# used, because audiomentations is an extra.
+_TRANSFORMS: dict[str, Callable[[bool], "BaseTransform"]] = {
     "gain": _gain,
     "gaussian_noise": _noise,
     "pitch_shift": _pitch,

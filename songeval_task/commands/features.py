@@ -101,7 +101,8 @@ def warn_of_protocol(protocol: Protocol) -> None:
     if protocol is Protocol.published:
         warning_line(
             "protocol published: of the augmented copies only the last is made, because the "
-            "released code trained on that one alone and never on the original"
+            "released code trained on that one alone and never on the original; stretched copies "
+            "keep the song's length and shifted ones wrap around"
         )
 
 

@@ -126,9 +126,32 @@ def test_records_are_json_with_every_band(waveform):
     json.dumps(records)
 
 
+@pytest.mark.slow
+def test_released_copies_keep_the_length_and_wrap_around():
+    ramp = np.linspace(0.1, 0.9, RATE, dtype=np.float32)
+
+    def only(version, transform):
+        """Copies to which this transform alone was done, gain and what does nothing aside."""
+        quiet = {"gain", "low_pass", transform}
+        for number in range(100):
+            copy, records = augment(ramp, name=str(number), version=version, seed=0)
+            done = {record["transform"] for record in records}
+            if transform in done and done <= quiet:
+                yield copy
+
+    assert {len(copy) for copy in only("published3", "time_stretch")} == {len(ramp)}
+    assert len(ramp) not in {len(copy) for copy in only("copy3", "time_stretch")}
+    silence = {
+        version: max((np.abs(copy) < 1e-3).sum() for copy in only(version, "time_shift"))
+        for version in ("published3", "copy3")
+    }
+    assert silence["published3"] < 0.02 * RATE, "no more than the fades of the seam"
+    assert silence["copy3"] > 0.2 * RATE
+
+
 def test_versions_of_a_song():
     assert augmentation_ids(2) == ["original", "copy1", "copy2"]
-    assert augmentation_ids(3, "published") == ["copy3"]
+    assert augmentation_ids(3, "published") == ["published3"]
     with pytest.raises(ValueError, match="all or published"):
         augmentation_ids(3, "other")
     with pytest.raises(ValueError, match="at least one"):

@@ -38,7 +38,7 @@ def test_copies_are_of_training_songs_alone(prepared, jobs):
     assert {splits[job.song] for job in jobs} == {"train"}
     assert [job.version for job in jobs] == ["copy1", "copy2"] * 8
     published = plan_copies(read_prepared(prepared), copies=3, protocol="published", seed=1)
-    assert [job.version for job in published] == ["copy3"] * 8
+    assert [job.version for job in published] == ["published3"] * 8
 
 
 def test_each_file_is_the_copy_and_its_row_says_how(jobs, made):

@@ -93,8 +93,8 @@ def test_copies_may_come_from_files(songs, store, model, tmp_path):
 
 def test_the_published_protocol_takes_the_last_copy_alone(songs):
     jobs = plan(songs, copies=3, protocol="published", seed=0)
-    assert {job.version for job in jobs} == {"original", "copy3"}
-    copied = {job.song.split for job in jobs if job.version == "copy3"}
+    assert {job.version for job in jobs} == {"original", "published3"}
+    copied = {job.song.split for job in jobs if job.version == "published3"}
     assert copied == {"train"}
     assert sum(job.version == "original" for job in jobs) == 12
 

@@ -147,7 +147,7 @@ def test_the_published_protocol_says_what_it_does(command, prepared, tmp_path):
     assert outcome.code == 0
     assert any("only the last is made" in note for note in outcome.notes)
     versions = FeatureStore(tmp_path / "store").index()["version"].value_counts()
-    assert dict(versions) == {"original": 12, "copy3": 8}
+    assert dict(versions) == {"original": 12, "published3": 8}
 
 
 @pytest.mark.parametrize(
