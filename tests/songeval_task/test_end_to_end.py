@@ -1,0 +1,53 @@
+"""The commands of the README in their order, on a set small enough for CI: it must learn."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+README = Path(__file__).parents[2] / "README.md"
+SMALL = {  # command -> what makes it small
+    "synthesize": "songs --songs 48 --seconds 10-14",
+    "prepare": "songs --out prepared --test-songs 12 --inner-fraction 0.2",
+    "features": "prepared --out features --model mini --copies 1",
+    "train": "--track 2 --data prepared --features features --out run --head-size small --lr 3e-3 "
+    "--epochs 20 --set accumulation=1",
+    "evaluate": "run",
+}
+
+
+def run(folder: Path, command: str) -> None:
+    arguments = [*[sys.executable, "-m", "hear_aesthetics", "songeval", command]]
+    done = subprocess.run(
+        [*arguments, *SMALL[command].split()],
+        cwd=folder,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"songeval {command} failed:\n{done.stderr}"
+
+
+def test_the_readme_shows_these_commands_in_this_order() -> None:
+    shown = re.findall(r"^hear-aesthetics songeval ([\w-]+)", README.read_text(), re.MULTILINE)
+    if not shown:
+        pytest.skip("the README shows no SongEval commands")
+    assert list(dict.fromkeys(name for name in shown if name in SMALL)) == list(SMALL)
+
+
+@pytest.mark.slow
+def test_from_songs_to_a_report_and_something_is_learnt(tmp_path: Path) -> None:
+    for command in SMALL:
+        run(tmp_path, command)
+    metrics = json.loads((tmp_path / "run" / "evaluation" / "metrics.json").read_text())
+    assert metrics["utterance"]["count"] == 12
+    # how clearly layers are separated is the plainest of the five in untrained features
+    assert metrics["utterance"]["Clarity"]["lcc"][0] > 0.4
+    losses = pd.read_csv(tmp_path / "run" / "log.csv")["loss"]
+    assert losses.iloc[-1] < 0.8 * losses.iloc[0]
