@@ -54,9 +54,15 @@ COMMANDS = [
     "score = songeval_task.commands.score:score",
     "compare = songeval_task.commands.compare:compare",
     "songeval = songeval_task.commands.songeval:app",
+    "musiceval = musiceval_task.commands.musiceval:app",
 ]
 
-SCORERS = ["demo = songeval_task.heads:load_demo"]
+SCORERS = [
+    "demo = songeval_task.heads:load_demo",
+    "musiceval = musiceval_task.scorer:load_default",
+]
+
+SAVED_SCORERS = ["DualBranchHead = musiceval_task.scorer:load_scorer"]
 
 setup(
     name="hear-aesthetics",
@@ -73,6 +79,7 @@ setup(
         "hear_aesthetics": ["py.typed", "weights/**/*"],
         "heads": ["py.typed"],
         "songeval_task": ["py.typed", "weights/**/*"],
+        "musiceval_task": ["py.typed"],
     },
     install_requires=CORE,
     extras_require=EXTRAS,
@@ -80,6 +87,7 @@ setup(
         "console_scripts": ["hear-aesthetics = hear_aesthetics.cli:main"],
         "hear_aesthetics.commands": COMMANDS,
         "hear_aesthetics.scorers": SCORERS,
+        "hear_aesthetics.saved_scorers": SAVED_SCORERS,
     },
     classifiers=[
         "Development Status :: 4 - Beta",

@@ -40,6 +40,8 @@ class DualBranchConfig(ScoreScale):
             it added them to batches of one only.
         coupled: Text attends to the audio states after the transformer layer; otherwise
             ("decoupled") to the raw ones.
+        text_residual: Add the text to what it attends to, as transformers do. The published head
+            does not: then the text chooses frames, but the branch cannot see what it asked for.
         branch: Multi-layer perceptron, or one LSTM step and a linear layer.
         output: What a branch predicts.
         bins: Bins of a distribution over [low, high].
@@ -58,6 +60,7 @@ class DualBranchConfig(ScoreScale):
     attention_heads: int = 4
     positions: bool = True
     coupled: bool = True
+    text_residual: bool = False
     branch: Branch = "mlp"
     output: Output = "distribution"
     bins: int = 20
@@ -175,9 +178,9 @@ class DualBranchHead(PretrainedHead):
         states = self.positions(audio) if self.config.positions else audio
         states = self.temporal(states, audio_padding_mask)
         memory = self.audio_projection(states if self.config.coupled else audio)
-        fused = self.cross_norm(
-            self.cross_attention(self.text_projection(text), memory, audio_padding_mask)
-        )
+        queries = self.text_projection(text)
+        attended = self.cross_attention(queries, memory, audio_padding_mask)
+        fused = self.cross_norm(queries + attended if self.config.text_residual else attended)
         return (
             self.audio_pooling(states, audio_padding_mask),
             self.fused_pooling(fused, text_padding_mask),

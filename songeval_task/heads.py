@@ -18,7 +18,7 @@ from heads.checkpoint import WEIGHTS_FILE, PretrainedHead, read_tensors
 from hear_aesthetics.checkpoints import by_name, locate, weight_hash
 from hear_aesthetics.errors import CheckpointError
 from hear_aesthetics.fusion import Features
-from hear_aesthetics.scorers import FUSED, Scorer, load_scorer, scorer_names
+from hear_aesthetics.scorers import FUSED, Scorer, load_saved, load_scorer, scorer_names
 
 __all__ = [
     "HEADS",
@@ -140,8 +140,7 @@ def load_head(source: str | Path) -> tuple[str, Scorer]:
         return name, load_scorer(name)
     path = Path(source).expanduser()
     if path.exists():
-        scorer = _load_path(path)
-        return scorer.name, scorer
+        return _load_path(path)
     known = ", ".join(dict.fromkeys([*HEADS, *scorer_names()]))
     raise ValueError(f"{name!r} is neither a head ({known}) nor a file or folder")
 
@@ -159,30 +158,32 @@ def _load_named(name: str) -> HeadScorer:
     return _load_file(name, known.cls, locate(known.checkpoint) / file)
 
 
-def _load_path(path: Path) -> HeadScorer:
+def _load_path(path: Path) -> tuple[str, Scorer]:
     file = path / WEIGHTS_FILE if path.is_dir() else path
     if not file.is_file():
         raise CheckpointError(f"{path}: no {WEIGHTS_FILE} in this folder; name the file itself")
-    generic = file.name == WEIGHTS_FILE
-    return _load_file(file.resolve().parent.name if generic else file.stem, _class_of(file), file)
+    name = file.resolve().parent.name if file.name == WEIGHTS_FILE else file.stem
+    kind = _kind_of(file)
+    own = [cls for cls in READS if cls.__name__ == kind]
+    if own:
+        return name, _load_file(name, own[0], file)
+    scorer = load_saved(kind, file)  # of another package
+    if scorer is None:
+        known = " or ".join(cls.__name__ for cls in READS)
+        raise CheckpointError(f"{file}: holds {kind}; this takes {known}")
+    return name, scorer
 
 
-def _class_of(file: Path) -> type[PretrainedHead]:
+def _kind_of(file: Path) -> str:
     """The class whose weights a file holds, by what it says or by the names of its tensors."""
     try:
         tensors, saved = read_tensors(file)
     except (ValueError, OSError) as error:
         raise CheckpointError(str(error)) from error
     if saved is not None:
-        found = [cls for cls in READS if cls.__name__ == saved.get("head")]
-    else:
-        found = [cls for tensor, cls in PUBLISHED.items() if tensor in tensors]
-    if not found:
-        what = saved.get("head") if saved else "tensors of no published layout"
-        raise CheckpointError(
-            f"{file}: holds {what}; this takes {' or '.join(cls.__name__ for cls in READS)}"
-        )
-    return found[0]
+        return str(saved.get("head"))
+    found = [cls.__name__ for tensor, cls in PUBLISHED.items() if tensor in tensors]
+    return found[0] if found else "tensors of no published layout"
 
 
 def _load_file(name: str, cls: type[PretrainedHead], file: Path) -> HeadScorer:

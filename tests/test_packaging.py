@@ -20,7 +20,12 @@ PROJECT = "hear-aesthetics"
 PACKAGES = [path.parent.name for path in sorted(ROOT.glob("*/py.typed"))]
 LOCKS = {"core": "", "dev": "dev", "hear-kit": ""}  # lock -> the extra whose needs it must meet
 ALIKE_EVERYWHERE = ("torch==2.13.0", "soxr==0.5.0.post1")
-GROUPS = ("console_scripts", "hear_aesthetics.commands", "hear_aesthetics.scorers")
+GROUPS = (
+    "console_scripts",
+    "hear_aesthetics.commands",
+    "hear_aesthetics.scorers",
+    "hear_aesthetics.saved_scorers",
+)
 BUNDLED_LIMIT = 12 * 2**20  # bytes of each model that ships in the package
 
 

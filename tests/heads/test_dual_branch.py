@@ -18,6 +18,7 @@ VARIANTS = {
     "decoupled": {"coupled": False},
     "lstm": {"branch": "lstm", "coupled": False},
     "no positions": {"positions": False},
+    "text residual": {"text_residual": True},
 }
 AUDIO_LENGTHS, TEXT_LENGTHS = [20, 13, 1], [4, 9, 6]
 
@@ -180,3 +181,15 @@ def test_published_checkpoints_are_declined_clearly(tmp_path):
     torch.save({"audio_seq_proj.weight": torch.zeros(2, 2)}, tmp_path / "best.pt")
     with pytest.raises(ValueError, match="DualBranchHead has no published layout"):
         DualBranchHead.from_pretrained(tmp_path / "best.pt")
+
+
+def test_text_residual_adds_the_text_to_what_it_attends_to(batch):
+    """Frames that are all alike leave attention nothing to choose: only the residual hears text."""
+    _, text, _, text_mask = batch
+    audio = torch.ones(3, 5, 16)
+    other = text.flip(-1)
+    for residual in (False, True):
+        head = tiny(text_residual=residual, positions=False)
+        with torch.no_grad():
+            (_, first), (_, second) = (head(audio, t, None, text_mask) for t in (text, other))
+        assert (not torch.allclose(first, second, atol=1e-5)) == residual

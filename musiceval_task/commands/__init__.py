@@ -1,0 +1,1 @@
+"""Subcommands of ``hear-aesthetics musiceval``."""

@@ -1,0 +1,71 @@
+"""``musiceval evaluate``: predictions against the listeners, with intervals and pictures."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hear_aesthetics.errors import InputError
+from musiceval_task.commands.options import run_name
+
+if TYPE_CHECKING:
+    from musiceval_task.evaluation import Measure
+    from musiceval_task.predictions import Predictions
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Run folders, .parquet or .pt files with predictions.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for report.md, pictures and JSON.")] = Path(
+        "runs/musiceval/report"
+    ),
+    split: Annotated[str, typer.Option(help="List to compare on.")] = "test",
+    truth: Annotated[
+        Path | None,
+        typer.Option(metavar="DATA", help="Where the true scores are, for files without them."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """MSE, LCC, SRCC and KTAU of clips and of systems, with 95 % bootstrap intervals."""
+    from hear_aesthetics.console import write_json
+    from musiceval_task.evaluation import as_table
+    from musiceval_task.report import write_report
+
+    found = {run_name(run): _read(run, split, truth) for run in runs}
+    if len(found) < len(runs):
+        raise InputError("two runs have the same name; rename one of them")
+    first = next(iter(found.values()))
+    aligned = {name: run.aligned_with(first.clips, name) for name, run in found.items()}
+    figures = write_report(out, aligned, data=split)
+    if as_json:
+        write_json({name: as_table(measures) for name, measures in figures.items()})
+        return
+    for name, measures in figures.items():
+        typer.echo(_line(name, measures))
+    typer.echo(f"{out / 'report.md'}: tables with intervals, and pictures")
+
+
+def _read(run: Path, split: str, truth: Path | None) -> "Predictions":
+    from musiceval_task.dataset import read_clips
+    from musiceval_task.predictions import read_predictions
+
+    found = read_predictions(run)
+    if truth is not None:
+        found = found.with_truth(read_clips(truth, [split]), str(run))
+    found = found.of_split(split)
+    if not len(found):
+        raise InputError(f"{run}: no predictions of {split!r} in it; choose another --split")
+    return found
+
+
+def _line(name: str, measures: "list[Measure]") -> str:
+    wanted = {("utterance", "LCC"): "LCC", ("system", "SRCC"): "system SRCC"}
+    figures = [
+        f"{m.target} {wanted[m.level, m.metric]} {m.value:.3f}"
+        for m in measures
+        if (m.level, m.metric) in wanted
+    ]
+    return f"{name}: {', '.join(figures)}"

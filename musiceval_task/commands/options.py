@@ -1,0 +1,64 @@
+"""Options that several subcommands share, and the encoders that they name."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from musiceval_task.dataset import Clip
+    from musiceval_task.inference import Example
+    from musiceval_task.runs import Encoders
+
+__all__ = [
+    "DataArgument",
+    "DeviceOption",
+    "PrecisionOption",
+    "StatesOption",
+    "encode_all",
+    "make_encoders",
+    "run_name",
+]
+
+DataArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATA",
+        help="MusicEval folder, or a CSV: path,prompt and, where known, overall,textual,system,"
+        "split (train, dev or test).",
+    ),
+]
+StatesOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder that keeps the encoders' states.", show_default="states, in OUT"),
+]
+PrecisionOption = Annotated[str, typer.Option(help="Of MuQ: auto, float32 or bfloat16.")]
+DeviceOption = Annotated[
+    str | None, typer.Option(help="Such as cpu or cuda:0.", show_default="a GPU if any")
+]
+
+
+def make_encoders(
+    model: str, text: str, states: Path, *, precision: str, device: str | None
+) -> "Encoders":
+    """Both frozen encoders and the store of their states."""
+    from musiceval_task.runs import Encoders
+    from musiceval_task.states import AudioEncoder, StateStore
+    from musiceval_task.text import TextEncoder
+
+    audio = AudioEncoder(model, precision=precision, device=device)
+    return Encoders(audio, TextEncoder(text, audio.model.device), StateStore(states))
+
+
+def encode_all(clips: "list[Clip]", encoders: "Encoders") -> "list[Example]":
+    """The states of all clips; a line on stderr says how many had to be computed."""
+    from hear_aesthetics.console import Report
+    from musiceval_task.runs import encode
+
+    with Report(None, "encoded", "clip") as report:
+        return encode(clips, encoders, report.done)
+
+
+def run_name(path: Path) -> str:
+    """What a report calls the predictions of a run folder or a file."""
+    return path.resolve().name if path.is_dir() else path.stem

@@ -1,0 +1,68 @@
+"""``musiceval predict``: what trained runs say of other clips."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hear_aesthetics.errors import InputError
+from musiceval_task.commands.options import (
+    DataArgument,
+    DeviceOption,
+    PrecisionOption,
+    StatesOption,
+    encode_all,
+    make_encoders,
+)
+
+__all__ = ["predict"]
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="Run folder of `musiceval train`.")],
+    data: DataArgument,
+    out: Annotated[
+        Path, typer.Option(help="FILE.parquet, or FILE.pt in the released format.")
+    ] = Path("predictions.parquet"),
+    split: Annotated[
+        list[str] | None,
+        typer.Option(help="Lists to predict; may be given again.", show_default="all there are"),
+    ] = None,
+    answer: Annotated[Path | None, typer.Option(help="Also write the answer file.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="large|mini|DIR", help="MuQ.", show_default="as in training"),
+    ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(metavar="roberta-base|DIR", help="RoBERTa.", show_default="as in training"),
+    ] = None,
+    states: StatesOption = None,
+    precision: PrecisionOption = "auto",
+    device: DeviceOption = None,
+) -> None:
+    """Predict scores and distributions of clips with prompts."""
+    from musiceval_task.answer import write_answer
+    from musiceval_task.dataset import read_clips
+    from musiceval_task.predictions import write_predictions
+    from musiceval_task.runs import check_encoders, load_run, predict_clips
+
+    if out.suffix not in (".parquet", ".pt"):
+        raise InputError(f"{out}: predictions are written as .parquet or .pt")
+    head = load_run(run)
+    clips = read_clips(data, split)
+    known = head.provenance
+    encoders = make_encoders(
+        model or known["model"],
+        text or known["text_encoder"],
+        states or run.resolve().parent / "states",
+        precision=precision,
+        device=device,
+    )
+    check_encoders(head, encoders)
+    predictions = predict_clips(head, clips, encode_all(clips, encoders))
+    write_predictions(out, predictions)
+    typer.echo(f"{out}: {len(predictions)} clips")
+    if answer:
+        write_answer(answer, predictions)
+        typer.echo(f"{answer}: the answer file")

@@ -1,0 +1,38 @@
+"""``musiceval synthesize``: clips, prompts and scores that the program makes itself."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hear_aesthetics.console import Report
+
+__all__ = ["synthesize"]
+
+
+def synthesize(
+    out: Annotated[Path, typer.Argument(help="Folder for wav/, sets/ and the prompts.")],
+    prompts: Annotated[int, typer.Option(help="Answered by each of the 16 systems.")] = 60,
+    seconds: Annotated[float, typer.Option(help="Length of a clip.")] = 6.0,
+    seed: Annotated[int, typer.Option(help="Decides every clip and score.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that render.")] = 2,
+) -> None:
+    """Compose and render clips with simulated scores: a test and demo set, nothing more.
+
+    The layout is MusicEval's. OUT/text_encoder is a tiny RoBERTa with random weights, so that
+    `musiceval train OUT --model mini --text OUT/text_encoder` runs offline. The same command goes
+    on after an interruption.
+    """
+    from musiceval_task.synthetic import Recipe, begin_set, plan, render_clips, write_lists
+    from musiceval_task.tiny_text import write_tiny_roberta
+
+    recipe = Recipe(prompts, seconds, seed)
+    begin_set(out, recipe)
+    planned = plan(recipe)
+    with Report(len(planned), "ready", "clip") as report:
+        report.done(sum((out / "wav" / clip.name).is_file() for clip in planned))
+        for _ in render_clips(planned, out, workers):
+            report.done()
+    write_tiny_roberta(out / "text_encoder", [clip.prompt.text for clip in planned])
+    write_lists(out, planned)
+    typer.echo(f"{out}: a test and demo set; its scores are simulated", err=True)

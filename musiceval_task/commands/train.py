@@ -1,0 +1,122 @@
+"""``musiceval train``: members of the ensemble, each into a run folder of its own."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hear_aesthetics.errors import InputError
+from musiceval_task.commands.options import (
+    DataArgument,
+    DeviceOption,
+    PrecisionOption,
+    StatesOption,
+    encode_all,
+    make_encoders,
+)
+
+if TYPE_CHECKING:
+    from musiceval_task.training import Epoch
+
+__all__ = ["train"]
+
+
+def train(
+    data: DataArgument,
+    out: Annotated[Path, typer.Option(help="Folder of the run folders.")] = Path("runs/musiceval"),
+    member: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="gaussian-1984, -1990, -1910, -1510, one-hot, coral, decoupled-lstm or "
+            "decoupled; may be given again.",
+            show_default="gaussian-1984",
+        ),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All eight members.")] = False,
+    model: Annotated[str, typer.Option(metavar="large|mini|DIR", help="MuQ.")] = "large",
+    text: Annotated[
+        str, typer.Option(metavar="roberta-base|DIR", help="RoBERTa.")
+    ] = "roberta-base",
+    states: StatesOption = None,
+    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 100,
+    patience: Annotated[int, typer.Option(min=1, help="Epochs without progress.")] = 15,
+    batch_size: Annotated[int, typer.Option(min=1, help="Clips.")] = 32,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option("--lr", help="Of AdamW.", show_default="5e-5 at width 1024, more below"),
+    ] = None,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            help="corrected, or published: no positions, no text residual, one-hot floor."
+        ),
+    ] = "corrected",
+    precision: PrecisionOption = "auto",
+    device: DeviceOption = None,
+) -> None:
+    """Train members on frozen states, which are computed once and kept.
+
+    Each goes to OUT/<member>: weights, model card, config, log, metrics, and predictions for the
+    inner split, dev and test. The best epoch is chosen on the inner split, a share of the train
+    list; dev and test are never trained, chosen or fitted on.
+    """
+    from musiceval_task.dataset import read_clips
+    from musiceval_task.members import MEMBERS, member_named
+    from musiceval_task.runs import train_run
+    from musiceval_task.training import TrainingConfig
+
+    if every and member:
+        raise InputError("--all trains every member; leave --member out")
+    names = list(MEMBERS) if every else list(dict.fromkeys(member or [next(iter(MEMBERS))]))
+    members = [member_named(name) for name in names]
+    config = TrainingConfig(
+        epochs=epochs,
+        patience=patience,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        protocol=protocol,  # type: ignore[arg-type]
+    )
+    clips = read_clips(data)
+    encoders = make_encoders(
+        model, text, states or out / "states", precision=precision, device=device
+    )
+    examples = encode_all(clips, encoders)
+    for chosen in members:
+        folder = out / chosen.name
+        show = _Progress(chosen.name, epochs)
+        with show:
+            train_run(
+                folder,
+                chosen,
+                config,
+                clips,
+                examples,
+                encoders.provenance(),
+                device=device,
+                on_epoch=show.epoch,
+            )
+        typer.echo(f"{folder}: {show.best}")
+
+
+class _Progress:
+    """A bar of epochs on a terminal, and the best one at the end."""
+
+    def __init__(self, name: str, epochs: int) -> None:
+        from hear_aesthetics.console import Report
+
+        self.best = ""
+        self._report = Report(epochs, f"of {name} trained", "epoch")
+        self._score = float("-inf")
+
+    def __enter__(self) -> None:
+        self._report.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        self._report.__exit__(*error)  # type: ignore[arg-type]
+
+    def epoch(self, epoch: "Epoch") -> None:
+        """Counts an epoch."""
+        self._report.done()
+        if epoch.inner_system_srcc > self._score:
+            self._score = epoch.inner_system_srcc
+            self.best = f"best epoch {epoch.epoch}, inner system SRCC {self._score:.3f}"

@@ -1,0 +1,101 @@
+"""Several runs as one: mean of scores, mean of distributions, or the released ridge stacking.
+
+A run that predicts no distribution stands in with a Gaussian of deviation 0.35 around its score.
+Whatever is fitted is fitted on the inner split, which no run was trained on and nothing reports.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hear_aesthetics.errors import InputError
+from musiceval_task.objective import as_distribution, centers
+from musiceval_task.predictions import Predictions
+from musiceval_task.scale import HIGH, LOW
+from musiceval_task.training import INNER
+
+__all__ = ["METHODS", "Method", "combine", "distributions_of", "ridge_stacking"]
+
+Method = Literal["scores", "distributions", "ridge"]
+METHODS: tuple[Method, ...] = get_args(Method)
+RIDGE_ALPHA = 1.0  # as released
+
+Array = NDArray[np.float64]
+
+
+def combine(runs: Sequence[Predictions], method: Method = "distributions") -> Predictions:
+    """The predictions of an ensemble, for the clips of its runs.
+
+    Args:
+        runs: Of the same clips, in any order.
+        method: "scores" and "distributions" are means; "ridge" is fitted on the inner split.
+
+    Raises:
+        InputError: If there is no run, the clips differ, or there is no inner split to fit on.
+    """
+    if not runs:
+        raise InputError("an ensemble of no runs; name at least one")
+    first = runs[0]
+    runs = [
+        first,
+        *(run.aligned_with(first.clips, f"run {n + 2}") for n, run in enumerate(runs[1:])),
+    ]
+    distributions = np.mean([distributions_of(run) for run in runs], axis=0)
+    if method == "scores":
+        scores = np.mean([run.scores for run in runs], axis=0)
+    elif method == "distributions":
+        scores = distributions @ centers().double().numpy()
+    elif method == "ridge":
+        scores = _stacked(runs)
+        distributions = None
+    else:
+        raise InputError(f"unknown method {method!r}; choose one of: {', '.join(METHODS)}")
+    return replace(first, scores=scores, distributions=distributions)
+
+
+def distributions_of(run: Predictions) -> Array:
+    """The distributions of a run, ``(clips, 2, BINS)``; Gaussians where it has scores alone."""
+    if run.distributions is not None:
+        return run.distributions
+    return as_distribution(torch.from_numpy(run.scores)).double().numpy()
+
+
+def ridge_stacking(fitted_on: Sequence[Array], truth: Array, applied_to: Sequence[Array]) -> Array:
+    """The released stacking rule: ridge regression on all distributions side by side.
+
+    Args:
+        fitted_on: Distributions of each run, for the clips whose truth is known.
+        truth: Scores of those clips.
+        applied_to: Distributions of each run, for the clips to score.
+
+    Shape:
+        - fitted_on: runs x ``(clips, BINS)``; truth: ``(clips,)``
+        - applied_to: runs x ``(others, BINS)``; output: ``(others,)`` in [1, 5]
+    """
+    from sklearn.linear_model import Ridge
+
+    model = Ridge(alpha=RIDGE_ALPHA).fit(np.concatenate(fitted_on, axis=1), truth)
+    return np.clip(model.predict(np.concatenate(applied_to, axis=1)), LOW, HIGH)
+
+
+def _stacked(runs: Sequence[Predictions]) -> Array:
+    inner = [run.of_split(INNER).scored() for run in runs]
+    if len(inner[0]) < 2:
+        raise InputError(
+            "ridge stacking is fitted on the inner split, of which the runs predict nothing; take "
+            "the predictions of `musiceval train`"
+        )
+    fitted_on, applied_to = ([distributions_of(run) for run in part] for part in (inner, runs))
+    columns = [
+        ridge_stacking(
+            [table[:, column] for table in fitted_on],
+            inner[0].truth[:, column],
+            [table[:, column] for table in applied_to],
+        )
+        for column in range(runs[0].scores.shape[1])
+    ]
+    return np.stack(columns, axis=1)

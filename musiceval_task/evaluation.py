@@ -1,0 +1,97 @@
+"""Agreement with the listeners: MSE, LCC, SRCC and KTAU over clips and over systems.
+
+A system's score is the mean over its clips, in float64 and rounded to 1e-6, so that equal means
+tie. Intervals are percentile bootstraps: over clips at utterance level, over systems at system
+level.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hear_aesthetics.errors import InputError
+from hear_aesthetics.metrics import Metric, bootstrap_interval, ktau, lcc, mse, srcc, system_means
+from musiceval_task.predictions import Predictions
+from musiceval_task.scale import TARGETS
+
+__all__ = ["LEVELS", "METRICS", "Measure", "as_table", "evaluate", "value_of"]
+
+METRICS: dict[str, Metric] = {"MSE": mse, "LCC": lcc, "SRCC": srcc, "KTAU": ktau}
+LEVELS = ("utterance", "system")
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One figure with its interval.
+
+    Attributes:
+        target: ``"overall"`` or ``"textual"``.
+        level: ``"utterance"`` or ``"system"``.
+        metric: Name.
+        value: On all clips or systems.
+        low: Lower end of the 95 % interval.
+        high: Upper end.
+        count: Clips or systems.
+    """
+
+    target: str
+    level: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    count: int
+
+
+def evaluate(predictions: Predictions, *, resamples: int = 1000) -> list[Measure]:
+    """All figures of predictions whose truth is known; system level where there are two or more.
+
+    Raises:
+        InputError: If the truth of fewer than two clips is known.
+    """
+    known = predictions.scored()
+    if len(known) < 2:
+        raise InputError(
+            f"the true scores of {len(known)} clips are known; two or more can be compared"
+        )
+    return [measure for level in _levels(known) for measure in _measures(*level, resamples)]
+
+
+def value_of(measures: Sequence[Measure], target: str, level: str, metric: str) -> float:
+    """The value of one figure.
+
+    Raises:
+        KeyError: If it was not measured.
+    """
+    for measure in measures:
+        if (measure.target, measure.level, measure.metric) == (target, level, metric):
+            return measure.value
+    raise KeyError((target, level, metric))
+
+
+def as_table(measures: Sequence[Measure]) -> list[dict[str, Any]]:
+    """The figures as plain rows, for JSON."""
+    return [asdict(measure) for measure in measures]
+
+
+def _levels(known: Predictions) -> Iterator[tuple[str, Array, Array]]:
+    yield "utterance", known.scores, known.truth
+    if len(set(known.systems)) > 1:
+        scores, _ = system_means(known.scores, known.systems)
+        truth, _ = system_means(known.truth, known.systems)
+        yield "system", scores, truth
+
+
+def _measures(level: str, scores: Array, truth: Array, resamples: int) -> Iterator[Measure]:
+    for name, metric in METRICS.items():
+        interval = bootstrap_interval(metric, scores, truth, resamples=resamples)
+        for column, target in enumerate(TARGETS):
+            value, low, high = (
+                float(part[column]) for part in (interval.estimate, interval.low, interval.high)
+            )
+            yield Measure(target, level, name, value, low, high, len(scores))

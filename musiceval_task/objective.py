@@ -1,0 +1,56 @@
+"""What each kind of output is trained towards, and the distribution that it predicts."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from heads import (
+    bin_centers,
+    coral_loss,
+    gaussian_target,
+    kl_loss,
+    one_hot_target,
+)
+from musiceval_task.members import Protocol, Target
+from musiceval_task.scale import BINS, HIGH, LOW
+
+__all__ = ["SCALAR_SIGMA", "as_distribution", "centers", "loss"]
+
+SIGMA = 0.25  # of Gaussian targets, in points
+SCALAR_SIGMA = 0.35  # of the Gaussian that stands for a score without a distribution, as released
+
+
+def centers() -> Tensor:
+    """Centres of the bins of all distributions, ``(BINS,)``."""
+    return bin_centers(BINS, LOW, HIGH)
+
+
+def loss(
+    output: Tensor, scores: Tensor, target: Target, protocol: Protocol = "corrected"
+) -> Tensor:
+    """The loss of one branch.
+
+    Args:
+        output: What it predicts.
+        scores: Truth.
+        target: What it is trained towards.
+        protocol: "published" puts a one-hot target into the bin below the score, which is biased
+            low; "corrected" into the nearest.
+
+    Shape:
+        - output: ``(batch, bins)`` probabilities, or ``(batch, ranks - 1)`` logits for "coral"
+        - scores: ``(batch,)`` true scores
+    """
+    if target == "coral":
+        return coral_loss(output, scores)
+    bins = bin_centers(output.shape[1], LOW, HIGH).to(output.device)
+    if target == "one-hot":
+        rounding: Literal["nearest", "floor"] = "floor" if protocol == "published" else "nearest"
+        return kl_loss(output, one_hot_target(scores, bins, rounding))
+    return kl_loss(output, gaussian_target(scores, bins, SIGMA))
+
+
+def as_distribution(scores: Tensor) -> Tensor:
+    """The distribution that stands for plain scores in an ensemble, ``(n,)`` -> ``(n, BINS)``."""
+    return gaussian_target(torch.as_tensor(scores).float(), centers(), SCALAR_SIGMA)

@@ -1,0 +1,144 @@
+"""Pictures of a report: predicted against true scores, for clips and for systems.
+
+Figures are made without pyplot: they need no display.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from hear_aesthetics.metrics import system_means
+from musiceval_task.evaluation import Measure, value_of
+from musiceval_task.predictions import Predictions
+from musiceval_task.scale import HIGH, LOW, TARGETS
+
+__all__ = ["draw_runs", "draw_scatter"]
+
+INK, QUIET, FAINT = "#20242c", "#6a7180", "#d5d9e0"
+CLIP, SYSTEM = "#6f9fc8", "#c8642b"
+TITLES = {"overall": "Music impression", "textual": "Text alignment"}
+PANEL, SIDE, HEADER, FOOTER, GAP = 4.0, 0.75, 1.35, 0.65, 0.95  # inches
+ROW = 0.34  # of a run in the picture of all runs
+NAMES = 2.4  # room for the names of runs
+MARGIN = 0.15  # points around the scale
+LABELLED = 24  # systems that can be named in a panel
+
+
+def draw_scatter(
+    path: Path, predictions: Predictions, measures: list[Measure], *, title: str, subtitle: str = ""
+) -> None:
+    """Write a PNG of predictions against the truth: a panel for each score, systems on top.
+
+    Args:
+        path: The file.
+        predictions: With their truth known.
+        measures: Of :func:`musiceval_task.evaluation.evaluate`.
+        title: Large, above the picture.
+        subtitle: Small, below the title.
+    """
+    figure = _figure((2 * PANEL + SIDE + GAP + 0.35, PANEL + HEADER + FOOTER), title, subtitle)
+    means, names = system_means(predictions.scores, predictions.systems)
+    truth, _ = system_means(predictions.truth, predictions.systems)
+    for column, target in enumerate(TARGETS):
+        axes = _panel(figure, SIDE + column * (PANEL + GAP), HEADER, PANEL, PANEL)
+        axes.plot([LOW, HIGH], [LOW, HIGH], color=FAINT, lw=1.2, zorder=1)
+        axes.scatter(
+            predictions.truth[:, column],
+            predictions.scores[:, column],
+            s=13,
+            color=CLIP,
+            alpha=0.55,
+            lw=0,
+            label="clip",
+            zorder=2,
+        )
+        if len(names) > 1:
+            _draw_systems(axes, truth[:, column], means[:, column], names)
+        axes.set_xlim(LOW - MARGIN, HIGH + MARGIN)
+        axes.set_ylim(LOW - MARGIN, HIGH + MARGIN)
+        axes.set_xlabel("mean opinion of the listeners", size=10, color=INK)
+        axes.set_ylabel("predicted", size=10, color=INK)
+        axes.set_title(f"{TITLES[target]}\n", size=12, weight="bold", color=INK, loc="left")
+        axes.text(0, 1.02, _figures_of(measures, target), transform=axes.transAxes, size=8.5,
+                  color=QUIET)  # fmt: skip
+        axes.legend(loc="lower right", fontsize=8.5, frameon=False)
+    figure.savefig(path, format="png", metadata={"Software": "hear-aesthetics"})
+
+
+def draw_runs(path: Path, runs: dict[str, list[Measure]], *, title: str, subtitle: str) -> None:
+    """Write a PNG that compares runs: SRCC of systems and LCC of clips with their intervals.
+
+    Args:
+        path: The file.
+        runs: Name -> its figures.
+        title: Large, above the picture.
+        subtitle: Small, below the title.
+    """
+    shown = (("utterance", "LCC"), ("system", "SRCC"))
+    height = ROW * (len(runs) + 1)
+    size = (NAMES + 2 * PANEL + GAP, HEADER + 2 * (height + GAP))
+    figure = _figure(size, title, subtitle)
+    for line, target in enumerate(TARGETS):
+        for column, (level, metric) in enumerate(shown):
+            left, top = NAMES + column * (PANEL + GAP / 2), HEADER + line * (height + GAP)
+            axes = _panel(figure, left, top, PANEL, height)
+            for place, measures in enumerate(runs.values()):
+                _draw_interval(axes, place, _find(measures, target, level, metric))
+            axes.set_ylim(len(runs) - 0.5, -0.5)
+            axes.set_yticks(range(len(runs)), list(runs) if column == 0 else [""] * len(runs))
+            axes.grid(axis="x", color=FAINT, lw=0.7)
+            axes.set_axisbelow(True)
+            name = f"{TITLES[target]}: {metric} of {'clips' if level == 'utterance' else 'systems'}"
+            axes.set_title(name, size=10.5, weight="bold", color=INK, loc="left")
+    figure.savefig(path, format="png", metadata={"Software": "hear-aesthetics"})
+
+
+def _draw_systems(axes: Axes, truth: np.ndarray, means: np.ndarray, names: list[str]) -> None:
+    axes.scatter(truth, means, s=34, color=SYSTEM, lw=0.8, ec="white", label="system", zorder=3)
+    if len(names) > LABELLED:
+        return
+    for x, y, name in zip(truth, means, names, strict=True):
+        axes.annotate(name, (x, y), (4, 3), textcoords="offset points", size=6.5, color=INK)
+
+
+def _draw_interval(axes: Axes, place: float, measure: Measure | None) -> None:
+    if measure is None:
+        return
+    axes.plot([measure.low, measure.high], [place, place], color=CLIP, lw=2.5, zorder=2)
+    axes.scatter([measure.value], [place], s=30, color=SYSTEM, zorder=3)
+    axes.annotate(f"{measure.value:.3f}", (measure.value, place), (0, 6), size=7.5, color=INK,
+                  textcoords="offset points", ha="center")  # fmt: skip
+
+
+def _find(measures: list[Measure], target: str, level: str, metric: str) -> Measure | None:
+    wanted = (target, level, metric)
+    return next((m for m in measures if (m.target, m.level, m.metric) == wanted), None)
+
+
+def _figures_of(measures: list[Measure], target: str) -> str:
+    parts = [f"clips: LCC {value_of(measures, target, 'utterance', 'LCC'):.3f}"]
+    if _find(measures, target, "system", "SRCC"):
+        parts.append(f"systems: SRCC {value_of(measures, target, 'system', 'SRCC'):.3f}")
+    return "   ".join(parts)
+
+
+def _figure(size: tuple[float, float], title: str, subtitle: str) -> Figure:
+    figure = Figure(figsize=size, dpi=130, facecolor="white")
+    FigureCanvasAgg(figure)
+    left = SIDE / size[0]
+    figure.text(left, 1 - 0.42 / size[1], title, size=15, weight="bold", color=INK)
+    figure.text(left, 1 - 0.68 / size[1], subtitle, size=9.5, color=QUIET)
+    return figure
+
+
+def _panel(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Axes placed in inches, ``top`` counted from the upper edge."""
+    across, up = figure.get_size_inches()
+    axes = figure.add_axes((left / across, 1 - (top + height) / up, width / across, height / up))
+    axes.tick_params(colors=INK, labelsize=8.5, length=3)
+    for side, spine in axes.spines.items():
+        spine.set(color=QUIET, linewidth=0.8, visible=side in ("left", "bottom"))
+    return axes

@@ -1,0 +1,244 @@
+"""Predictions of a run: scores, distributions and truth of every clip, in one Parquet file.
+
+Columns: ``clip, system, split``, and for each of ``overall`` and ``textual`` the truth (null where
+it is secret), ``<target>_score`` and ``<target>_dist``, 20 probabilities on ``linspace(1, 5)``
+(null for a model that predicts no distribution).
+
+The released exchange format is read and written too: a ``.pt`` with a list of dicts,
+``wavname_with_ext, overall_score, textual_score, overall_dist, textual_dist``. It is a pickle, read
+by a loader that builds nothing but numbers, texts, lists and arrays.
+"""
+
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hear_aesthetics.atomic import atomic_file
+from hear_aesthetics.errors import InputError
+from musiceval_task.dataset import Clip, system_of
+from musiceval_task.scale import BINS, TARGETS
+
+__all__ = ["FILE_NAME", "Predictions", "read_predictions", "write_predictions"]
+
+FILE_NAME = "predictions.parquet"  # in a run folder
+NAME = "wavname_with_ext"
+NUMPY = (  # what a pickled array is rebuilt from; none of it runs code of the file
+    np.ndarray,
+    np.dtype,
+    np._core.multiarray._reconstruct,  # type: ignore[attr-defined]
+    np._core.multiarray.scalar,  # type: ignore[attr-defined]
+    type(np.dtype(np.float32)),
+    type(np.dtype(np.float64)),
+)
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions for some clips.
+
+    Attributes:
+        clips: Names.
+        systems: Of each clip.
+        splits: Of each clip.
+        scores: Predicted, ``(clips, 2)``, in the order of ``TARGETS``.
+        truth: Mean listener scores, ``(clips, 2)``; NaN where they are not known.
+        distributions: ``(clips, 2, BINS)``; None for a model that predicts none.
+    """
+
+    clips: tuple[str, ...]
+    systems: tuple[str, ...]
+    splits: tuple[str, ...]
+    scores: Array
+    truth: Array
+    distributions: Array | None = None
+
+    @classmethod
+    def of(cls, clips: Sequence[Clip], scores: Any, distributions: Any = None) -> "Predictions":
+        """Predictions for the clips of a data set."""
+        unknown = float("nan")
+        truth = [[unknown if v is None else v for v in (c.overall, c.textual)] for c in clips]
+        return cls(
+            tuple(clip.name for clip in clips),
+            tuple(clip.system for clip in clips),
+            tuple(clip.split for clip in clips),
+            np.asarray(scores, dtype=np.float64).reshape(-1, len(TARGETS)),
+            np.asarray(truth, dtype=np.float64).reshape(-1, len(TARGETS)),
+            None if distributions is None else np.asarray(distributions, dtype=np.float64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def of_split(self, split: str) -> "Predictions":
+        """Those of one split."""
+        return self._take([i for i, name in enumerate(self.splits) if name == split])
+
+    def scored(self) -> "Predictions":
+        """Those whose truth is known."""
+        return self._take(np.flatnonzero(np.isfinite(self.truth).all(axis=1)).tolist())
+
+    def with_truth(self, clips: Sequence[Clip], source: str = "predictions") -> "Predictions":
+        """The same predictions with system, split and truth from a data set, in its order.
+
+        Raises:
+            InputError: If a clip of the data set was not predicted.
+        """
+        place = {name: index for index, name in enumerate(self.clips)}
+        missing = [clip.name for clip in clips if clip.name not in place]
+        if missing:
+            raise InputError(
+                f"{source}: {len(missing)} clips were not predicted, such as {missing[0]}; predict "
+                "the whole list"
+            )
+        taken = self._take([place[clip.name] for clip in clips])
+        return Predictions.of(clips, taken.scores, taken.distributions)
+
+    def aligned_with(self, clips: Sequence[str], source: str = "predictions") -> "Predictions":
+        """The same predictions in the order of ``clips``.
+
+        Raises:
+            InputError: If the clips are not the same; nothing is ever filled in.
+        """
+        place = {name: index for index, name in enumerate(self.clips)}
+        odd = sorted(set(clips) ^ set(place))
+        if odd:
+            raise InputError(
+                f"{source}: {len(odd)} clips differ from the first run's, such as {odd[0]}; "
+                "predict the same list with every run"
+            )
+        return self._take([place[name] for name in clips])
+
+    def _take(self, places: Sequence[int]) -> "Predictions":
+        def pick(names: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(names[place] for place in places)
+
+        rows = np.asarray(places, dtype=np.int64)
+        return replace(
+            self,
+            clips=pick(self.clips),
+            systems=pick(self.systems),
+            splits=pick(self.splits),
+            scores=self.scores[rows],
+            truth=self.truth[rows],
+            distributions=None if self.distributions is None else self.distributions[rows],
+        )
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Write a ``.parquet`` or a released-style ``.pt``, as the name says."""
+    write = _write_released if path.suffix == ".pt" else _write_parquet
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(path, predictions)
+
+
+def read_predictions(path: str | Path) -> Predictions:
+    """Read a run folder, a ``.parquet`` or a ``.pt``.
+
+    Raises:
+        InputError: If it is not there or holds something else.
+    """
+    path = Path(path)
+    path = path / FILE_NAME if path.is_dir() else path
+    if not path.is_file():
+        raise InputError(f"{path}: no predictions here; run `musiceval train` or `predict` first")
+    found = _read_released(path) if path.suffix == ".pt" else _read_parquet(path)
+    twice = len(found.clips) - len(set(found.clips))
+    if twice or not np.isfinite(found.scores).all():
+        what = f"{twice} clips come twice" if twice else "a score is not a finite number"
+        raise InputError(f"{path}: {what}; predict again")
+    return found
+
+
+def _write_parquet(path: Path, predictions: Predictions) -> None:
+    import pandas as pd
+
+    table: dict[str, Any] = {
+        "clip": predictions.clips,
+        "system": predictions.systems,
+        "split": predictions.splits,
+    }
+    for column, target in enumerate(TARGETS):
+        table[target] = predictions.truth[:, column]
+        table[f"{target}_score"] = predictions.scores[:, column]
+        table[f"{target}_dist"] = _dist_column(predictions, column)
+    with atomic_file(path) as file:
+        pd.DataFrame(table).to_parquet(file, index=False)
+
+
+def _read_parquet(path: Path) -> Predictions:
+    import pandas as pd
+    import pyarrow
+
+    try:
+        table = pd.read_parquet(path)
+        return _from_columns({name: list(table[name]) for name in table.columns})
+    except (OSError, ValueError, KeyError, pyarrow.ArrowException) as error:
+        raise InputError(f"{path}: not predictions of this program ({error})") from error
+
+
+def _write_released(path: Path, predictions: Predictions) -> None:
+    rows: list[dict[str, Any]] = []
+    for index, name in enumerate(predictions.clips):
+        row: dict[str, Any] = {NAME: name}
+        for column, target in enumerate(TARGETS):
+            row[f"{target}_score"] = float(predictions.scores[index, column])
+            if predictions.distributions is not None:
+                dist = torch.from_numpy(predictions.distributions[index, column]).float()
+                row[f"{target}_dist"] = dist
+        rows.append(row)
+    with atomic_file(path) as file:
+        torch.save(rows, file)
+
+
+def _read_released(path: Path) -> Predictions:
+    try:
+        with torch.serialization.safe_globals(list(NUMPY)):
+            rows = torch.load(path, map_location="cpu", weights_only=True)
+        columns: dict[str, list[Any]] = {"clip": [str(row[NAME]) for row in rows]}
+        for target in TARGETS:
+            columns[f"{target}_score"] = [float(row[f"{target}_score"]) for row in rows]
+            columns[f"{target}_dist"] = [row.get(f"{target}_dist") for row in rows]
+        return _from_columns(columns)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        raise InputError(
+            f"{path}: not a list of predictions in plain numbers; get the file again"
+        ) from error
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise InputError(
+            f"{path}: not released predictions ({error!r}); convert the file"
+        ) from error
+
+
+def _from_columns(columns: dict[str, list[Any]]) -> Predictions:
+    clips = tuple(columns["clip"])
+    unknown = [float("nan")] * len(clips)
+    dists = [columns[f"{target}_dist"] for target in TARGETS]
+    known = all(dist is not None for column in dists for dist in column) and bool(clips)
+    distributions = None
+    if known:
+        tables = [np.stack([np.asarray(d, np.float64).ravel() for d in column]) for column in dists]
+        distributions = np.stack(tables, axis=1)
+        if distributions.shape[2] != BINS:
+            raise ValueError(f"distributions of {distributions.shape[2]} bins, expected {BINS}")
+    return Predictions(
+        clips,
+        tuple(columns.get("system") or map(system_of, clips)),
+        tuple(columns.get("split") or ["test"] * len(clips)),
+        np.stack([np.asarray(columns[f"{t}_score"], np.float64) for t in TARGETS], axis=1),
+        np.stack([np.asarray(columns.get(t, unknown), np.float64) for t in TARGETS], axis=1),
+        distributions,
+    )
+
+
+def _dist_column(predictions: Predictions, column: int) -> list[Any]:
+    if predictions.distributions is None:
+        return [None] * len(predictions)
+    return predictions.distributions[:, column].tolist()

@@ -1,0 +1,111 @@
+"""A report on one run or several: tables with intervals in Markdown, pictures, and JSON."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from hear_aesthetics import __version__
+from hear_aesthetics.atomic import write_text
+from musiceval_task.evaluation import LEVELS, METRICS, Measure, as_table, evaluate
+from musiceval_task.objective import centers
+from musiceval_task.plots import TITLES, draw_runs, draw_scatter
+from musiceval_task.predictions import Predictions
+from musiceval_task.scale import TARGETS
+
+__all__ = ["write_report"]
+
+COVERAGE = 0.9  # of the predicted intervals that the report checks
+
+
+def write_report(
+    out: Path, runs: Mapping[str, Predictions], *, data: str = ""
+) -> dict[str, list[Measure]]:
+    """Write ``report.md``, ``metrics.json`` and the pictures of a comparison of runs.
+
+    Args:
+        out: The folder, made if missing.
+        runs: Name -> its predictions for the same clips, whose truth is known.
+        data: What was predicted, for the headings.
+
+    Returns:
+        Name -> its figures.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    figures = {name: evaluate(run) for name, run in runs.items()}
+    clips = next(iter(figures.values()))[0].count
+    lines = [f"# MusicEval: {data}".rstrip(": "), ""]
+    lines += [f"{clips} clips. After each figure: its 95 % bootstrap interval.", ""]
+    for target in TARGETS:
+        lines += _section(target, figures)
+    lines += ["## Predicted uncertainty", "", *_uncertainty(runs), "", "## Pictures", ""]
+    if len(runs) > 1:
+        draw_runs(out / "runs.png", figures, title="All runs", subtitle=_subtitle(data, clips))
+        lines += ["![all runs](runs.png)", ""]
+    for name, run in runs.items():
+        picture = f"{name}.png"
+        draw_scatter(
+            out / picture,
+            run.scored(),
+            figures[name],
+            title=name,
+            subtitle=_subtitle(data, clips),
+        )
+        lines += [f"![{name}]({picture})", ""]
+    lines += [f"hear-aesthetics {__version__}"]
+    write_text(out / "report.md", "\n".join(lines) + "\n")
+    table = {name: as_table(measures) for name, measures in figures.items()}
+    write_text(out / "metrics.json", json.dumps(table, indent=1) + "\n")
+    return figures
+
+
+def _section(target: str, figures: Mapping[str, list[Measure]]) -> list[str]:
+    lines = [f"## {TITLES[target]}", ""]
+    for level in LEVELS:
+        header = ["run", *METRICS]
+        rows = []
+        for name, measures in figures.items():
+            cells = [_cell(m) for m in measures if (m.target, m.level) == (target, level)]
+            if cells:
+                rows.append(f"| {' | '.join([name, *cells])} |")
+        if rows:
+            count = next(m.count for m in next(iter(figures.values())) if m.level == level)
+            lines += [f"{level.capitalize()} level ({count}):", ""]
+            lines += [f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}", *rows, ""]
+    return lines
+
+
+def _cell(measure: Measure) -> str:
+    return f"{measure.value:.3f} ({measure.low:.3f} to {measure.high:.3f})"
+
+
+def _uncertainty(runs: Mapping[str, Predictions]) -> list[str]:
+    """How often the truth lies in the central interval that a run predicts."""
+    import torch
+
+    from heads import score_deviation, score_interval
+
+    lines = [
+        f"Share of clips whose true score lies in the predicted {COVERAGE:.0%} interval, and mean "
+        "predicted standard deviation; runs without distributions predict none.",
+        "",
+        f"| run |{''.join(f' {TITLES[t]}: inside | deviation |' for t in TARGETS)}",
+        f"| --- |{' --- | --- |' * len(TARGETS)}",
+    ]
+    for name, run in runs.items():
+        known = run.scored()
+        if known.distributions is None:
+            continue
+        bins = centers().double()
+        cells = []
+        for column in range(len(TARGETS)):
+            dist = torch.from_numpy(known.distributions[:, column])
+            low, high = score_interval(dist, bins, COVERAGE)
+            truth = torch.from_numpy(known.truth[:, column])
+            inside = ((low <= truth) & (truth <= high)).double().mean()
+            cells += [f"{inside:.2f}", f"{score_deviation(dist, bins).mean():.2f}"]
+        lines.append(f"| {' | '.join([name, *cells])} |")
+    return lines
+
+
+def _subtitle(data: str, clips: int) -> str:
+    return f"{data}, {clips} clips; lines: 95 % bootstrap intervals" if data else f"{clips} clips"

@@ -1,0 +1,178 @@
+"""Run folders: what a trained member leaves, and how it is found again.
+
+``config.json model.safetensors README.md`` are the head with its provenance (member, seed, data,
+both encoders), ``predictions.parquet`` its predictions for every split, ``log.csv`` its epochs,
+``metrics.json`` its figures on the dev and test lists.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from heads import DualBranchHead
+from heads.checkpoint import WEIGHTS_FILE
+from hear_aesthetics.atomic import write_text
+from hear_aesthetics.errors import CheckpointError, InputError
+from musiceval_task.dataset import Clip, list_hash
+from musiceval_task.evaluation import as_table, evaluate
+from musiceval_task.inference import Example, apply_head
+from musiceval_task.members import Member
+from musiceval_task.predictions import FILE_NAME, Predictions, write_predictions
+from musiceval_task.states import AudioEncoder, StateStore, clip_states, prompt_states
+from musiceval_task.text import TextEncoder
+from musiceval_task.training import INNER, Epoch, TrainingConfig, fit, inner_split
+
+__all__ = ["Encoders", "check_encoders", "encode", "load_run", "predict_clips", "train_run"]
+
+REPORTED = ("dev", "test")
+LICENCE = "other"
+CHECKED = {"weights_sha256": "--model", "reads": "--model", "text_sha256": "--text"}
+KNOWN = (*CHECKED, "model", "text_encoder")  # what a run says of its encoders
+
+
+@dataclass(frozen=True)
+class Encoders:
+    """The two frozen encoders and where their states are kept."""
+
+    audio: AudioEncoder
+    text: TextEncoder
+    store: StateStore
+
+    def provenance(self) -> dict[str, Any]:
+        """What made the states."""
+        return {**self.audio.provenance(), **self.text.provenance()}
+
+
+def encode(
+    clips: Sequence[Clip], encoders: Encoders, advance: Callable[[], None] | None = None
+) -> list[Example]:
+    """The states of clips and prompts; each clip and each prompt is encoded once, ever.
+
+    Raises:
+        AudioError: If a clip cannot be read.
+    """
+    audio = clip_states(clips, encoders.audio, encoders.store, advance)
+    text = prompt_states([clip.prompt for clip in clips], encoders.text, encoders.store)
+    return [_example(clip, states, text) for clip, states in zip(clips, audio, strict=True)]
+
+
+def train_run(
+    out: Path,
+    member: Member,
+    config: TrainingConfig,
+    clips: Sequence[Clip],
+    examples: Sequence[Example],
+    provenance: Mapping[str, Any],
+    *,
+    device: str | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> Predictions:
+    """Train a member and write its run folder.
+
+    Args:
+        out: The folder.
+        member: What to train.
+        config: How.
+        clips: Of all splits.
+        examples: Their states, from :func:`encode`.
+        provenance: Of the states.
+        device: See :func:`musiceval_task.training.fit`.
+        on_epoch: Called after each epoch.
+
+    Raises:
+        InputError: If clips to train on have no scores, or are too few.
+    """
+    unscored = [clip.name for clip in clips if clip.split == "train" and not clip.scored]
+    if unscored:
+        raise InputError(f"{unscored[0]}: no scores, and it is in the train list; add them")
+    divided = inner_split(clips, config.inner_share)
+    parts: dict[str, list[int]] = {}
+    for place, clip in enumerate(divided):
+        parts.setdefault(clip.split, []).append(place)
+    result = fit(
+        member,
+        config,
+        [examples[place] for place in parts["train"]],
+        [examples[place] for place in parts[INNER]],
+        [divided[place].system for place in parts[INNER]],
+        device=device,
+        on_epoch=on_epoch,
+    )
+    predictions = Predictions.of(divided, *apply_head(result.head, examples))
+    record = {
+        "member": asdict(member),
+        "training": asdict(config),
+        "best": asdict(result.best),
+        "data_sha256": list_hash(clips),
+        "license": LICENCE,
+        **provenance,
+    }
+    result.head.save_pretrained(out, record)
+    write_predictions(out / FILE_NAME, predictions)
+    _write_log(out / "log.csv", result.log)
+    write_metrics(out, predictions)
+    return predictions
+
+
+def write_metrics(out: Path, predictions: Predictions) -> None:
+    """Write ``metrics.json``: the figures of the dev and test lists, as far as truth is known."""
+    parts = {split: predictions.of_split(split).scored() for split in REPORTED}
+    figures = {name: as_table(evaluate(part)) for name, part in parts.items() if len(part) > 1}
+    write_text(out / "metrics.json", json.dumps(figures, indent=1) + "\n")
+
+
+def load_run(folder: str | Path) -> DualBranchHead:
+    """The head of a run folder, with its provenance.
+
+    Raises:
+        CheckpointError: If the folder holds no head of this task.
+    """
+    path = Path(folder)
+    path = path / WEIGHTS_FILE if path.is_dir() else path
+    try:
+        head = DualBranchHead.from_pretrained(path)
+    except ValueError as error:
+        raise CheckpointError(str(error)) from error
+    lacking = [key for key in KNOWN if key not in head.provenance]
+    if lacking:
+        raise CheckpointError(f"{path}: says nothing of its {lacking[0]}; train it again")
+    return head
+
+
+def check_encoders(head: DualBranchHead, encoders: Encoders) -> None:
+    """Check that states come from the encoders that a head was trained with.
+
+    Raises:
+        InputError: If they do not; says which differs.
+    """
+    made = encoders.provenance()
+    for key, option in CHECKED.items():
+        if head.provenance[key] != made[key]:
+            raise InputError(
+                f"{option}: not the encoder that the run was trained with ({key} differs); it was "
+                f"{head.provenance['model']} with {head.provenance['text_encoder']}"
+            )
+
+
+def predict_clips(
+    head: DualBranchHead, clips: Sequence[Clip], examples: Sequence[Example]
+) -> Predictions:
+    """The predictions of a trained head for any clips."""
+    return Predictions.of(clips, *apply_head(head, examples))
+
+
+def _example(clip: Clip, audio: Tensor, text: Mapping[str, Tensor]) -> Example:
+    scores = None
+    if clip.overall is not None and clip.textual is not None:
+        scores = (clip.overall, clip.textual)
+    return Example(audio, text[clip.prompt], scores)
+
+
+def _write_log(path: Path, log: Sequence[Epoch]) -> None:
+    names = list(asdict(log[0]))
+    lines = [",".join(f"{value:.6g}" for value in asdict(epoch).values()) for epoch in log]
+    write_text(path, "\n".join([",".join(names), *lines]) + "\n")

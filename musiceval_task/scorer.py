@@ -1,0 +1,115 @@
+"""Music impression and text alignment of any clip with a prompt, as one of the installed scorers.
+
+``hear-aesthetics score song.wav --prompt "a slow waltz" --head RUN`` gives a trained run folder by
+its path; ``--head musiceval`` takes the one that ``HEAR_AESTHETICS_MUSICEVAL`` names.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from heads import DualBranchHead
+from hear_aesthetics.errors import CheckpointError, InputError
+from hear_aesthetics.fusion import Features
+from hear_aesthetics.spec import FRAME_RATE
+from musiceval_task.dataset import CLIP_SECONDS
+from musiceval_task.inference import Example, apply_head
+from musiceval_task.runs import load_run
+from musiceval_task.scale import COLUMNS
+from musiceval_task.text import TextEncoder
+
+__all__ = ["VARIABLE", "MusicEvalScorer", "load_default", "load_scorer"]
+
+VARIABLE = "HEAR_AESTHETICS_MUSICEVAL"
+FRAMES = round(CLIP_SECONDS * FRAME_RATE)  # of a clip are heard, as in training
+
+
+class MusicEvalScorer:
+    """A trained dual-branch head with its text encoder.
+
+    Args:
+        head: From :func:`musiceval_task.runs.load_run`.
+        text: The text encoder that it was trained with.
+
+    Attributes:
+        columns: ``MusicImpression`` and ``TextAlignment``.
+        reads: The hidden state it reads, such as ``"muq_12"``.
+        demo: Whether it was trained on the states of an untrained encoder.
+
+    Raises:
+        CheckpointError: If the text encoder is another one.
+    """
+
+    columns = tuple(COLUMNS.values())
+
+    def __init__(self, head: DualBranchHead, text: TextEncoder) -> None:
+        known = head.provenance
+        if text.sha256 != known["text_sha256"]:
+            raise CheckpointError(
+                f"{text.source}: not the text encoder that this head was trained with; "
+                "put the original weights back"
+            )
+        self.head = head
+        self.text = text
+        self.reads = (str(known["reads"]),)
+        self.demo = known.get("model_status") == "untrained"
+        self._states: dict[str, torch.Tensor] = {}
+
+    def provenance(self) -> dict[str, Any]:
+        """What the head recorded of its training."""
+        return {"reads": self.reads[0], **self.head.provenance}
+
+    def __call__(self, features: Features, row: Mapping[str, Any]) -> dict[str, float]:
+        """Score a clip; the first 30 s of it are heard.
+
+        Args:
+            features: Of the clip alone.
+            row: The clip, with its ``prompt``.
+
+        Raises:
+            InputError: If there is no prompt, or the features are of another model.
+        """
+        states = features.states[self.reads[0]][0, :FRAMES]
+        if states.shape[1] != self.head.config.audio_dim:
+            raise InputError(
+                f"{row.get('path')}: states {states.shape[1]} wide, the MusicEval head takes "
+                f"{self.head.config.audio_dim}; choose model {self.head.provenance['model']}"
+            )
+        prompt = row.get("prompt")
+        if not prompt:
+            raise InputError(
+                f"{row.get('path')}: no prompt to align with; give --prompt or a prompt column"
+            )
+        if prompt not in self._states:
+            (self._states[prompt],) = self.text.encode([prompt])
+        scores, _ = apply_head(self.head, [Example(states, self._states[prompt])])
+        return dict(zip(self.columns, scores[0].tolist(), strict=True))
+
+
+def load_scorer(folder: str | Path) -> MusicEvalScorer:
+    """The scorer of a run folder.
+
+    Raises:
+        CheckpointError: If the folder holds no run, or its text encoder is not as it was.
+        InputError: If its text encoder is not where it was.
+    """
+    head = load_run(folder)
+    return MusicEvalScorer(head, TextEncoder(head.provenance["text_encoder"]))
+
+
+def load_default() -> MusicEvalScorer:
+    """The scorer of the run folder that ``HEAR_AESTHETICS_MUSICEVAL`` names.
+
+    Raises:
+        InputError: If the variable is not set; the rest as :func:`load_scorer`.
+    """
+    folder = os.environ.get(VARIABLE)
+    if not folder:
+        raise InputError(
+            f"the scorer musiceval needs a trained run: set {VARIABLE} to its folder, "
+            "or give the folder itself to --head"
+        )
+    return load_scorer(Path(folder).expanduser())

@@ -1,0 +1,72 @@
+"""A tiny RoBERTa with random weights, so that everything runs offline and in seconds.
+
+Its words are those of the texts it is made for. It knows nothing of language, but its states tell
+the words apart, which is all that a synthetic set needs.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+
+from musiceval_task.text import quiet_transformers
+
+__all__ = ["write_tiny_roberta"]
+
+SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")  # in the order of RoBERTa's vocabulary
+OFFSET = 2  # RoBERTa counts positions from the padding token's index on
+MAX_POSITIONS = 128 + OFFSET
+
+
+def write_tiny_roberta(
+    folder: str | Path, texts: Iterable[str], *, dim: int = 64, layers: int = 2, seed: int = 0
+) -> Path:
+    """Write model and tokenizer in the layout of ``transformers``.
+
+    Args:
+        folder: Made if missing.
+        texts: Whose words it tells apart.
+        dim: Width of the states, a multiple of 4.
+        layers: Transformer layers.
+        seed: Of the weights; global random state is left alone.
+
+    Returns:
+        The folder.
+    """
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaModel
+
+    normalizer = normalizers.Lowercase()
+    splitter = pre_tokenizers.BertPreTokenizer()
+    words = {
+        word
+        for text in texts
+        for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text))
+    }
+    vocabulary = {token: index for index, token in enumerate((*SPECIAL, *sorted(words)))}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter
+    tokenizer.post_processor = processors.RobertaProcessing(
+        ("</s>", vocabulary["</s>"]), ("<s>", vocabulary["<s>"])
+    )
+    names = {"bos": "<s>", "cls": "<s>", "eos": "</s>", "sep": "</s>", "pad": "<pad>"}
+    special = {f"{kind}_token": token for kind, token in names.items()}
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="<unk>", mask_token="<mask>", **special
+    )
+    config = RobertaConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=dim,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        intermediate_size=2 * dim,
+        max_position_embeddings=MAX_POSITIONS,
+        type_vocab_size=1,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = RobertaModel(config, add_pooling_layer=False)
+    with quiet_transformers():
+        fast.save_pretrained(folder)
+        model.save_pretrained(folder)
+    return Path(folder)
