@@ -292,7 +292,9 @@ class ConformerEncoder(nn.Module):
         self.subsampling = Conv2dSubsampling(config.conv_channels, config.dim)
         self.layers = nn.ModuleList(ConformerLayer(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.dim)
-        exponents = torch.arange(0, config.head_dim, 2, dtype=torch.float32) / config.head_dim
+        # On the CPU even when built on "meta": there, arange imports the compiler, for a second.
+        steps = torch.arange(0, config.head_dim, 2, dtype=torch.float32, device="cpu")
+        exponents = steps / config.head_dim
         self.register_buffer("inv_freq", config.rotary_base**-exponents)
 
     def forward(self, frames: Tensor, layers: Collection[int]) -> dict[int, Tensor]:

@@ -29,14 +29,20 @@ class Backbone(nn.Module):
     Args:
         config: Sizes of the encoder.
         statistics: Normalisation of the log-mel.
+        encoder: Taken as it is; by default a new one of these sizes.
     """
 
-    def __init__(self, config: ConformerConfig, statistics: MelStatistics | None = None) -> None:
+    def __init__(
+        self,
+        config: ConformerConfig,
+        statistics: MelStatistics | None = None,
+        encoder: ConformerEncoder | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
         self.statistics = statistics or MelStatistics()
         self.log_mel = LogMel()
-        self.encoder = ConformerEncoder(config)
+        self.encoder = encoder or ConformerEncoder(config)
 
     @property
     def dim(self) -> int:
@@ -66,10 +72,10 @@ class Backbone(nn.Module):
         config = config_from_tensors(state)
         native = from_published(state, config)
         _check_filterbank(state)
-        with torch.device("meta"):
-            backbone = cls(config, statistics)
-        backbone.log_mel = LogMel()
-        _load(backbone.encoder, native)
+        with torch.device("meta"):  # the encoder alone: the front end has values of its own
+            encoder = ConformerEncoder(config)
+        _load(encoder, native)
+        backbone = cls(config, statistics, encoder)
         if layers is not None:
             backbone.encoder.truncate(layers)
         backbone.encoder.prepare(dtype)

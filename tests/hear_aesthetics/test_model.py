@@ -29,6 +29,14 @@ def test_importing_the_package_does_not_import_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_loading_a_model_does_not_import_the_compiler():
+    code = (
+        "import hear_aesthetics, sys; hear_aesthetics.load_model();"
+        "sys.exit('torch._dynamo' in sys.modules)"  # it takes longer than all the rest
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_unknown_attributes_are_attribute_errors():
     with pytest.raises(AttributeError, match="load_modle"):
         hear_aesthetics.load_modle  # noqa: B018
