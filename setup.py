@@ -75,12 +75,7 @@ setup(
     packages=find_packages(
         include=["hear_aesthetics*", "heads*", "songeval_task*", "musiceval_task*"]
     ),
-    package_data={
-        "hear_aesthetics": ["py.typed", "weights/**/*"],
-        "heads": ["py.typed"],
-        "songeval_task": ["py.typed", "weights/**/*"],
-        "musiceval_task": ["py.typed"],
-    },
+    package_data={"": ["py.typed", "*.csv", "weights/**/*"]},
     install_requires=CORE,
     extras_require=EXTRAS,
     entry_points={
