@@ -36,11 +36,6 @@ class GridPoint:
     optim: str = "Adam"
     patience: int = 20
 
-    @property
-    def validations(self) -> int:
-        """Validations in a fit that is not stopped early."""
-        return self.max_epochs // self.check_val_every_n_epoch
-
     def describe(self) -> str:
         """The choices that the default grids vary, in a few words.
 
@@ -99,5 +94,11 @@ def grid_points(task: Task, grid: str, count: int) -> list[GridPoint]:
     choices |= GRIDS[grid] | _TASK_GRIDS.get(task.task_name, {}) | task.param_grid
     product = itertools.product(*(choices[name] for name in sorted(names)))
     points = [GridPoint(**dict(zip(sorted(names), values, strict=True))) for values in product]
+    for point in points:
+        if point.check_val_every_n_epoch > point.max_epochs:
+            raise TaskError(
+                f"{task.folder}: {point.max_epochs} epochs end before the first validation, after "
+                f"{point.check_val_every_n_epoch}; change the task's param grid"
+            )
     random.Random(SEED).shuffle(points)
     return points[:count]

@@ -79,7 +79,7 @@ def _fit(task: Task, point: GridPoint, train: SplitRows, valid: SplitRows) -> _F
     features = train.embeddings.shape[1]
     probe = build_probe(features, train.targets.shape[1], point)
     torch.rand(_SUMMARY_ROWS, features)
-    optimiser = Adam(list(probe.parameters()), point.lr)
+    optimiser = Adam([p.detach()[None] for p in probe.parameters()], [point.lr])
     batches = _batches(task, train, point)
     valid_tensors = torch.from_numpy(valid.embeddings), torch.from_numpy(valid.targets)
     sign = 1 if _maximised(task) else -1
@@ -101,11 +101,7 @@ def _fit(task: Task, point: GridPoint, train: SplitRows, valid: SplitRows) -> _F
             weights = {name: value.clone() for name, value in probe.state_dict().items()}
         if not math.isfinite(score) or waited >= point.patience:
             break
-    if best is None:
-        raise TaskError(
-            f"{task.folder}: {point.max_epochs} epochs never reach a validation, which comes every "
-            f"{point.check_val_every_n_epoch}; change the task's param grid"
-        )
+    assert best is not None, "every grid point has a validation"
     probe.load_state_dict(weights)
     return _Fit(replace(best, seconds=time.perf_counter() - start), probe)
 
@@ -139,7 +135,7 @@ def _train_epoch(
     parameters = list(probe.parameters())
     for embeddings, targets in batches:
         loss = logit_loss(probe(embeddings), targets, prediction_type)
-        optimiser.step(torch.autograd.grad(loss, parameters))
+        optimiser.step([g[None] for g in torch.autograd.grad(loss, parameters)])
 
 
 @torch.no_grad()
@@ -173,4 +169,4 @@ def _test(task: Task, run: Run, fit: _Fit) -> Outcome:
     predictions = probabilities(logits, task.prediction_type).numpy()
     loss = float(logit_loss(logits, torch.from_numpy(rows.targets), task.prediction_type))
     values = logged_values(task, rows, predictions, selection.postprocessing, loss)
-    return Outcome(selection, values, rows, logits.numpy(), predictions)
+    return Outcome(run.test, selection, values, rows, logits.numpy(), predictions)

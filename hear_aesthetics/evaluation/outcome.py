@@ -1,8 +1,7 @@
 """What an evaluation found: per run the test scores, the selection behind them, and predictions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,12 +34,12 @@ class Outcome:
         - predictions, logits: ``(rows, labels)`` float32, in the order of the stored rows
     """
 
+    name: str  # the test split; repetitions after the first add ".seed<n>"
     selection: Selection
     values: Mapping[str, float]
     rows: SplitRows
     logits: NDArray[np.float32]
     predictions: NDArray[np.float32]
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, float]:
         """The entry of this run in ``test.predicted-scores.json``."""
