@@ -37,9 +37,11 @@ SIZES: dict[str, dict[str, dict[str, Any]]] = {
             "dim": 64,
             "ffn_dim": 128,
             "layers": 1,
+            "attention_heads": 2,
+            "downsampling": 6,
             "pooling_bottleneck": 32,
         },
-        "baseline": {"ffn_dim": 256, "layers": 1},
+        "baseline": {"ffn_dim": 256, "layers": 1, "attention_heads": 2},
     },
 }
 
