@@ -33,7 +33,7 @@ def main(directory: Path) -> None:
         save_file(
             {f"model.{name}": tensor for name, tensor in state.items()},
             folder / "model.safetensors",
-            metadata={"status": "untrained", "seed": str(seed), "licence": "Apache-2.0"},
+            metadata={"about": f"untrained, seed {seed}, Apache-2.0"},  # one: their order varies
         )
     stat = {"melspec_2048_mean": STATISTICS.mean, "melspec_2048_std": STATISTICS.std}
     _write(directory / "musicfm" / "msd_stats.json", stat)
