@@ -16,7 +16,7 @@ from songeval_task.inspection import AudioFacts, same_audio
 from songeval_task.prepared import Prepared, PreparedSong, write_prepared
 from songeval_task.splits import default_test_songs, read_ids, split_songs, spread_sample
 
-__all__ = ["Choices", "prepare", "read_systems"]
+__all__ = ["Choices", "made_by", "prepare", "read_systems", "split"]
 
 NAME_COLUMNS = ("name", "file_name")
 
@@ -67,7 +67,7 @@ def prepare(
         for song in data.songs
         if not known[song.name].error
     ]
-    splits = _splits(songs, choices)
+    splits = split(songs, choices)
     groups = same_audio({song.name: known[song.name].sha256 for song in songs})
     problems += _keep_together(groups, splits)
     table = [
@@ -75,13 +75,40 @@ def prepare(
         for song in songs
         if song.name in splits
     ]
-    made_by = {
+    made = write_prepared(out, data.root, table, problems, made_by(choices, origin))
+    return made, problems
+
+
+def split(
+    songs: Sequence[Song], choices: Choices, test_names: Iterable[str] | None = None
+) -> dict[str, str]:
+    """Song name -> split.
+
+    Args:
+        songs: All of them.
+        choices: How to split.
+        test_names: The songs that are reported, over what the choices say of them.
+
+    Raises:
+        InputError: If the splits cannot be made.
+    """
+    if test_names is None and choices.validation_ids is not None:
+        test_names = read_ids(choices.validation_ids)
+    if test_names is None:
+        wanted = choices.test_songs
+        count = default_test_songs(len(songs)) if wanted is None else wanted
+        test_names = spread_sample(songs, count, choices.seed)
+    return split_songs(songs, test_names, fraction=choices.inner_fraction, seed=choices.seed)
+
+
+def made_by(choices: Choices, origin: str) -> dict[str, Any]:
+    """How a table was made, for its description."""
+    return {
         "origin": origin,
         "seed": choices.seed,
         "inner_fraction": choices.inner_fraction,
         "validation_ids": choices.validation_ids,
     }
-    return write_prepared(out, data.root, table, problems, made_by), problems
 
 
 def read_systems(path: Path) -> dict[str, str]:
@@ -100,16 +127,6 @@ def read_systems(path: Path) -> dict[str, str]:
     if name is None or "system" not in columns:
         raise InputError(f"{path}: needs the columns name and system, and at least one row")
     return {row[name]: row["system"] or "" for row in rows}
-
-
-def _splits(songs: Sequence[Song], choices: Choices) -> dict[str, str]:
-    if choices.validation_ids is not None:
-        test: Iterable[str] = read_ids(choices.validation_ids)
-    else:
-        wanted = choices.test_songs
-        count = default_test_songs(len(songs)) if wanted is None else wanted
-        test = spread_sample(songs, count, choices.seed)
-    return split_songs(songs, test, fraction=choices.inner_fraction, seed=choices.seed)
 
 
 def _keep_together(groups: Sequence[Sequence[str]], splits: dict[str, str]) -> list[Problem]:

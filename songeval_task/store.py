@@ -118,8 +118,15 @@ class FeatureStore:
         """Add a file, whole or not at all.
 
         Raises:
+            InputError: If a tensor holds what is not a number, or was too large for its type.
             OSError: If it cannot be written.
         """
+        for name, tensor in tensors.items():
+            if not torch.isfinite(tensor).all():
+                kind = str(tensor.dtype).removeprefix("torch.")
+                raise InputError(
+                    f"{entry.song}: {name} holds numbers that {kind} cannot; take --dtype bfloat16"
+                )
         path = self.path(entry.song, entry.version)
         path.parent.mkdir(parents=True, exist_ok=True)
         contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}

@@ -1,4 +1,4 @@
-"""``songeval prepare``: checks a copy of SongEval and writes its splits."""
+"""``songeval prepare``: checks a copy of SongEval, or the released lists, and writes its splits."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,22 +9,32 @@ from hear_aesthetics.console import ExitCode, Report, warning_line, write_json
 
 if TYPE_CHECKING:
     from songeval_task.dataset import Problem
+    from songeval_task.preparation import Choices
     from songeval_task.prepared import Prepared
 
 __all__ = ["prepare"]
 
 SHOWN = 10  # problems of one kind on the terminal
 EXPECTED = {"unrated"}  # SongEval has such songs: they are counted, and nobody need do anything
+LIST = ".pkl"  # ends the name of a released list
+FEATURES, INTERCHANGE = "features", "interchange"  # folders of OUT
 
 
 def prepare(
     source: Annotated[
-        str, typer.Argument(metavar="DIR|hub", help="A copy of SongEval, or hub to download it.")
+        str,
+        typer.Argument(
+            metavar="DIR|hub|train_set.pkl",
+            help="A copy of SongEval, hub to download it, or a released list of features.",
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for songs.csv and dataset.json.")],
     validation_ids: Annotated[
         str | None,
-        typer.Option(metavar="FILE|URL", help="Songs to report on, one mp3/N.mp3 per line."),
+        typer.Option(
+            metavar="FILE|URL",
+            help="Songs to report on, one mp3/N.mp3 per line; or the released test_set.pkl.",
+        ),
     ] = None,
     test_songs: Annotated[
         int | None,
@@ -39,19 +49,22 @@ def prepare(
     systems: Annotated[
         Path | None, typer.Option(metavar="CSV", help="Columns name, system: who made each song.")
     ] = None,
+    export_interchange: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="STORE", help="Also write OUT/interchange, as released, from these features."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print dataset.json.")] = False,
 ) -> None:
     """Check the songs and their ratings, and split them: train, inner (selects), test (reported).
 
-    What cannot be used is named, and listed in OUT/problems.csv. Exit codes: 0 all good, 1 nothing
-    usable, 2 wrong usage, 3 something besides unrated songs was left out.
+    What cannot be used is named, and listed in OUT/problems.csv. From a released list, its features
+    go to OUT/features. Exit codes: 0 all good, 1 nothing usable, 2 wrong usage, 3 something besides
+    unrated songs was left out.
     """
-    from songeval_task.dataset import read_songeval
     from songeval_task.disk import one_line_when_full
-    from songeval_task.download import obtain
-    from songeval_task.inspection import inspect_audio
     from songeval_task.preparation import Choices, read_systems
-    from songeval_task.preparation import prepare as write_splits
 
     choices = Choices(
         validation_ids=validation_ids,
@@ -60,6 +73,24 @@ def prepare(
         seed=seed,
         systems=read_systems(systems) if systems else None,
     )
+    with one_line_when_full(out):
+        make = _from_lists if source.endswith(LIST) else _from_songs
+        prepared, problems = make(source, out, choices)
+        _warn(problems)
+        if export_interchange:
+            _export(prepared, export_interchange, out / INTERCHANGE)
+    write_json(dict(prepared.about)) if as_json else _show(prepared, validation_ids)
+    raise typer.Exit(
+        ExitCode.PARTIAL if {problem.kind for problem in problems} - EXPECTED else ExitCode.OK
+    )
+
+
+def _from_songs(source: str, out: Path, choices: "Choices") -> tuple["Prepared", list["Problem"]]:
+    from songeval_task.dataset import read_songeval
+    from songeval_task.download import obtain
+    from songeval_task.inspection import inspect_audio
+    from songeval_task.preparation import prepare as write_splits
+
     found = obtain(source)
     data = read_songeval(found.folder)
     facts = []
@@ -67,13 +98,33 @@ def prepare(
         for fact in inspect_audio(data.root, [song.name for song in data.songs]):
             facts.append(fact)
             report.done()
-    with one_line_when_full(out):
-        prepared, problems = write_splits(data, facts, out, choices, found.origin)
-    _warn(problems)
-    write_json(dict(prepared.about)) if as_json else _show(prepared, validation_ids)
-    raise typer.Exit(
-        ExitCode.PARTIAL if {problem.kind for problem in problems} - EXPECTED else ExitCode.OK
-    )
+    return write_splits(data, facts, out, choices, found.origin)
+
+
+def _from_lists(source: str, out: Path, choices: "Choices") -> tuple["Prepared", list["Problem"]]:
+    from songeval_task.importing import import_arrays, read_lists, write_table
+
+    ids = choices.validation_ids
+    lists = read_lists(Path(source), Path(ids) if ids and ids.endswith(LIST) else None)
+    entries = []
+    with Report(len(lists.rows), "imported") as report:
+        for entry in import_arrays(lists, out / FEATURES):
+            entries.append(entry)
+            report.done()
+    return write_table(lists, entries, out, choices), []
+
+
+def _export(prepared: "Prepared", features: Path, out: Path) -> None:
+    from songeval_task.disk import check_free
+    from songeval_task.interchange import export_bytes, export_interchange
+    from songeval_task.store import FeatureStore
+
+    store = FeatureStore(features)
+    out.mkdir(parents=True, exist_ok=True)
+    check_free(out, export_bytes(prepared, store))
+    with Report(None, "exported") as report:
+        for _ in export_interchange(prepared, store, out):
+            report.done()
 
 
 def _warn(problems: list["Problem"]) -> None:

@@ -2,8 +2,11 @@ import json
 import shutil
 
 import pytest
+import torch
 
 from songeval_task.prepared import read_prepared
+from songeval_task.splits import SPLITS
+from songeval_task.store import FeatureStore
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +115,41 @@ def test_wrong_usage_is_one_line_and_writes_nothing(
     assert len(outcome.errors) == 1
     assert message in outcome.errors[0]
     assert not (tmp_path / "out").exists()
+
+
+def test_features_are_exported_as_released_and_imported_again(command, whole, tmp_path):
+    first, again = tmp_path / "first", tmp_path / "again"
+    assert command("songeval", "prepare", whole, "--out", first).code == 0
+    words = ("songeval", "features", first, "--out", tmp_path / "store", "--model", "mini")
+    assert command(*words).code == 0
+    exported = command(
+        *("songeval", "prepare", whole, "--out", first, "--export-interchange", tmp_path / "store")
+    )
+    assert exported.code == 0
+    assert "12 files exported" in exported.notes
+    lists = first / "interchange"
+    imported = command(
+        *("songeval", "prepare", lists / "train_set.pkl", "--out", again),
+        *("--validation-ids", lists / "test_set.pkl", "--inner-fraction", 0.3),
+    )
+    assert (imported.code, imported.notes) == (0, ["11 files imported"])
+    names = {split: {song.name for song in read_prepared(again).split(split)} for split in SPLITS}
+    assert names["test"] == {song.name for song in read_prepared(first).split("test")}
+    assert {len(names[split]) for split in ("train", "inner")} == {6, 2}
+    expected, found = (
+        FeatureStore(folder).load("mp3/0.mp3", "original")[0]
+        for folder in (tmp_path / "store", again / "features")
+    )
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_line(command, folder, small_disk):
+    out = small_disk(4)
+    (out / "filler").write_bytes(b"x" * 4096)
+    outcome = command("songeval", "prepare", folder, "--out", out / "prepared")
+    assert outcome.code == 1
+    assert len(outcome.errors) == 1
+    assert "cannot take more (No space left on device)" in outcome.errors[0]
+    assert not list(out.rglob("*.partial"))
+    assert not (out / "prepared/dataset.json").exists()
