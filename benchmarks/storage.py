@@ -1,0 +1,112 @@
+"""What does it cost a song's scores that its features are stored in 16 bits?
+
+Composed songs of different qualities go through the encoders once, in float32. The aesthetic head
+and the SongEval baseline score the features as they were computed, and as they come back from each
+type of the feature store. The weights are seeded, not trained, so that scores lie close together:
+what counts is the change beside the spread of the scores over the songs.
+"""
+
+import torch
+from torch import Tensor
+
+from benchmarks._full_size import ours as full_size_pair
+from benchmarks._harness import Report, difference, main
+from heads import (
+    AestheticHead,
+    AestheticHeadConfig,
+    SongEvalBaselineConfig,
+    SongEvalBaselineHead,
+)
+from hear_aesthetics import load_model
+from hear_aesthetics.fusion import FusedFeatures
+from hear_aesthetics.synthesis import compose, make_generators, render, sample_qualities
+from hear_aesthetics.synthesis.qualities import stream
+from songeval_task.store import DTYPES
+
+__all__ = ["measure"]
+
+SONGS, SECONDS = 12, 20.0
+QUICK_SONGS, QUICK_SECONDS = 4, 6.0
+LARGEST_SHARE = 0.01  # of the scores' spread
+DEFAULT = "float16"
+
+
+def composed(count: int, seconds: float) -> list[Tensor]:
+    """Songs of different qualities, each ``(1, samples)``."""
+    songs = []
+    for seed, system in enumerate(make_generators(count)):
+        qualities = sample_qualities(stream(seed, "qualities"), system)
+        songs.append(torch.from_numpy(render(compose(seed, seconds, qualities, system)))[None])
+    return songs
+
+
+def heads_for(encoders: FusedFeatures) -> dict[str, torch.nn.Module]:
+    """Seeded heads that fit the features, by what they read."""
+    torch.manual_seed(0)
+    width = encoders.backbones["muq"].dim  # type: ignore[union-attr]
+    return {
+        "fused": AestheticHead(AestheticHeadConfig(feature_dim=encoders.dim)).eval(),
+        "muq": SongEvalBaselineHead(SongEvalBaselineConfig(dim=int(width))).eval(),
+    }
+
+
+@torch.no_grad()
+def scores(head: torch.nn.Module, features: list[Tensor], dtype: torch.dtype) -> Tensor:
+    """Scores ``(songs, dimensions)`` of features that were stored."""
+    return torch.cat([head(one.to(dtype).float()) for one in features])
+
+
+def inputs(encoders: FusedFeatures, songs: list[Tensor]) -> dict[str, list[Tensor]]:
+    """What each head reads of every song, as it was computed."""
+    middle = encoders.backbones["muq"].config.depth // 2  # type: ignore[union-attr, operator]
+    passes = [encoders.extract(song, {"muq": (middle,)}) for song in songs]
+    states = [next(iter(one.states.values())) for one in passes]
+    return {"fused": [one.fused for one in passes], "muq": states}
+
+
+def compare(name: str, head: torch.nn.Module, features: list[Tensor]) -> list[dict[str, object]]:
+    """A row for each type of the store."""
+    exact = scores(head, features, torch.float32)
+    rows = []
+    for kind, dtype in DTYPES.items():
+        stored = scores(head, features, dtype)
+        change = (stored - exact).abs()
+        rows.append(
+            {
+                "features": name,
+                "stored": kind,
+                "bytes/frame": features[0].shape[-1] * dtype.itemsize,
+                "largest change of a score": float(change.max()),
+                "beside the spread": float((change / exact.std(0)).max()),
+                "difference": difference(stored, exact),
+            }
+        )
+    return rows
+
+
+def measure(quick: bool) -> Report:
+    """Scores from stored features against those from the features as computed."""
+    count, seconds = (QUICK_SONGS, QUICK_SECONDS) if quick else (SONGS, SECONDS)
+    encoders = load_model().fused if quick else full_size_pair("float32")
+    read = inputs(encoders, composed(count, seconds))
+    heads = heads_for(encoders)
+    rows = [row for name, head in heads.items() for row in compare(name, head, read[name])]
+    default = [row for row in rows if row["stored"] == DEFAULT]
+    share = max(float(str(row["beside the spread"])) for row in default)
+    target = f"{DEFAULT} moves no score by {LARGEST_SHARE:.0%} of the spread"
+    return Report(
+        title=f"Scores of {count} songs from stored features, against unstored ones",
+        rows=rows,
+        ratio=DTYPES["float32"].itemsize / DTYPES[DEFAULT].itemsize,
+        max_difference=max(float(str(row["difference"])) for row in default),
+        targets={} if quick else {target: share < LARGEST_SHARE},
+        notes=[
+            f"ratio: disk of float32 over {DEFAULT}, the default",
+            f"spread: standard deviation over {count} composed songs of {seconds:g} s; seeded "
+            f"{'small' if quick else 'published-size'} encoders and heads",
+        ],
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main("storage", measure))
