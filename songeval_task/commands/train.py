@@ -1,7 +1,8 @@
 """``songeval train``: a head from stored features, resumable, in one folder."""
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -55,7 +56,8 @@ def train(
     """Train a head on the training songs; report the test songs once, at the end.
 
     The defaults are the published training. The head is chosen on the inner split. The same command
-    goes on after an interruption, exactly. OUT is complete where it holds metrics.json.
+    goes on after an interruption, exactly. OUT is complete where it holds metrics.json. On several
+    GPUs: torchrun --nproc-per-node 4 -m songeval_task train ...
     """
     from songeval_task.training.config import read_config
     from songeval_task.training.run import train_run
@@ -75,11 +77,12 @@ def train(
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; name a folder")
     metrics = train_run(chosen, data, features, out, resume=resume)
-    _show(metrics)
-    typer.echo(f"{out}: epoch {metrics['best_epoch']} of {metrics['epochs']}", err=True)
+    if os.environ.get("RANK", "0") == "0":  # of several processes, one speaks
+        _show(metrics)
+        typer.echo(f"{out}: epoch {metrics['best_epoch']} of {metrics['epochs']}", err=True)
 
 
-def _show(metrics: dict) -> None:
+def _show(metrics: dict[str, Any]) -> None:
     from songeval_task.commands.listing import print_table
 
     figures = metrics["test"]["utterance"]

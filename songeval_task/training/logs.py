@@ -34,11 +34,12 @@ class Logs:
 
     Args:
         folder: Of the run.
+        events: Whether to write TensorBoard events.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, events: bool = True) -> None:
         self._table = folder / "log.csv"
-        self._writer = _tensorboard(folder / TENSORBOARD)
+        self._writer = _tensorboard(folder / TENSORBOARD) if events else None
 
     def record(self, history: Sequence[Mapping[str, Any]]) -> None:
         """Write the table, and the newest row as events."""

@@ -67,9 +67,14 @@ def train_run(
     )
     if config.shuffle_labels:
         data = data.with_shuffled_labels(config.seed)
-    if not resume and (out / STATE_FOLDER / IDENTITY_FILE).is_file():
-        shutil.rmtree(out)
     accelerator = make_accelerator(config)
+    if (
+        not resume
+        and accelerator.is_main_process
+        and (out / STATE_FOLDER / IDENTITY_FILE).is_file()
+    ):
+        shutil.rmtree(out)
+    accelerator.wait_for_everyone()
     state = RunState(out / STATE_FOLDER)
     identity = {"training": config.as_dict(), "data": data.provenance}
     _claim(out, identity)
@@ -77,8 +82,9 @@ def train_run(
         metrics: dict[str, Any] = json.loads((out / METRICS_FILE).read_text(encoding="utf-8"))
         return metrics
     head = build_head(config, data.width)
-    trainer = Trainer(config, data, head, state, Logs(out), accelerator)
-    progress = trainer.fit(ProgressLine(config.epochs, shown))
+    logs = Logs(out, events=accelerator.is_main_process)
+    line = ProgressLine(config.epochs, shown if accelerator.is_main_process else False)
+    progress = Trainer(config, data, head, state, logs, accelerator).fit(line)
     found = {split: predict(head, data, split, accelerator) for split in ("inner", "test")}
     figures = _figures(config, progress, found)
     if accelerator.is_main_process:

@@ -159,13 +159,33 @@ def test_missing_features_are_named(folders, tmp_path):
         load_data(*folders, track=TRACKS["track1"], name="muq_09")
 
 
+def options(folders, config):
+    return [
+        *["-m", "songeval_task", "train", "--data", str(folders.prepared)],
+        *["--features", str(folders.features), "--head-size", config.head_size],
+        *["--lr", "3e-3", "--set", "precision=float32"],
+    ]
+
+
+@pytest.mark.slow
+def test_two_processes_share_every_update_and_end_as_one_does(folders, config, tmp_path):
+    # 60 rows: 12 micro-batches, 6 updates of 2; dropout is the micro-batch's own, wherever it runs
+    command = [*options(folders, config), "--epochs", "3", "--set", "batch_size=5"]
+    command += ["--set", "accumulation=2", "--out"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "1"}
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    for start, name in (([sys.executable], "one"), (launch, "two")):
+        subprocess.run([*start, *command, str(tmp_path / name)], env=environment, check=True)
+    one, two = (pd.read_csv(tmp_path / name / "log.csv") for name in ("one", "two"))
+    assert len(one) == 3
+    assert two["loss"].to_numpy() == pytest.approx(one["loss"].to_numpy(), rel=1e-4)
+    assert two["lcc"].to_numpy() == pytest.approx(one["lcc"].to_numpy(), rel=1e-3)
+
+
 @pytest.mark.slow
 def test_a_run_killed_without_warning_gives_identical_results(folders, config, tmp_path):
-    command = [
-        *[sys.executable, "-m", "songeval_task", "train", "--data", str(folders.prepared)],
-        *["--features", str(folders.features), "--head-size", config.head_size, "--epochs", "12"],
-        *["--lr", "3e-3", "--set", "batch_size=2", "--set", "precision=float32"],
-    ]
+    command = [sys.executable, *options(folders, config)]
+    command += ["--epochs", "12", "--set", "batch_size=2"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     subprocess.run([*command, "--out", str(whole)], env=environment, check=True)
