@@ -29,6 +29,7 @@ from hear_aesthetics.synthesis import (
     render,
     sample_qualities,
 )
+from hear_aesthetics.synthesis.composer import MIN_SECONDS
 from hear_aesthetics.synthesis.qualities import stream
 from hear_aesthetics.writing import write_audio
 from songeval_task.workers import in_processes
@@ -84,8 +85,11 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.songs < 1:
             raise InputError(f"{self.songs} songs were asked for; ask for at least one")
-        if not 0 < self.shortest <= self.longest:
-            raise InputError(f"songs of {self.shortest:g} to {self.longest:g} s cannot be made")
+        if not MIN_SECONDS <= self.shortest <= self.longest:
+            raise InputError(
+                f"songs of {self.shortest:g} to {self.longest:g} s cannot be made; take at least "
+                f"{MIN_SECONDS:g} s, the shorter first"
+            )
         if self.systems < MIN_SYSTEMS:
             raise InputError(f"{self.systems} systems are too few to compare; take {MIN_SYSTEMS}")
 
