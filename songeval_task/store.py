@@ -171,8 +171,9 @@ class FeatureStore:
             }
             for entry in entries
         ]
+        table: bytes = pd.DataFrame(rows).to_parquet(index=False)
         with atomic_file(self.root / INDEX) as file:
-            pd.DataFrame(rows).to_parquet(file, index=False)
+            file.write(table)
 
     def index(self) -> "pd.DataFrame":
         """The table of all files.
