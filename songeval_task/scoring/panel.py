@@ -105,17 +105,21 @@ class Panel:
     ) -> dict[str, Tensor]:
         """All that can be computed for a batch; the batch is the first axis of every tensor."""
         outputs: dict[str, Tensor] = {}
+        inputs = {name: head.input(features) for name, head in self.heads.items()}
+        # A hidden state may be a frame longer than the fused feature; windows are those of both.
+        frames = min([sequence.shape[1] for sequence in inputs.values()], default=0)
         for name, head in self.heads.items():
-            sequence = head.input(features)
+            sequence = inputs[name]
             outputs[f"scores {name}"] = head.scores(sequence)
             if timeline:
-                windows = sliding_windows(sequence.shape[1])
+                windows = sliding_windows(frames)
                 outputs[f"timeline {name}"] = window_scores(head, sequence, windows)
             if explain:
-                windows = disjoint_windows(sequence.shape[1])
-                outputs[f"explain {name}"] = changes_without(head, sequence, windows)
+                windows = disjoint_windows(frames)
+                shared = sequence[:, :frames]
+                outputs[f"explain {name}"] = changes_without(head, shared, windows)
                 if head.attends:
-                    outputs[f"attention {name}"] = attention_per_window(head, sequence, windows)
+                    outputs[f"attention {name}"] = attention_per_window(head, shared, windows)
         others = [s for name, s in self.scorers.items() if name not in self.heads]
         for read in dict.fromkeys(r for scorer in others for r in reads_of(scorer)):
             outputs[read] = features.fused if read == FUSED else features.states[read]

@@ -79,6 +79,18 @@ def test_three_heads_cost_one_encoder_pass(scorer, encoded, published_heads, gol
     assert sorted(three.values()) == sorted(encoded.values()) == [1, 1]
 
 
+def test_heads_on_features_of_other_lengths_share_their_windows(scorer, golden) -> None:
+    """The fused feature of this file ends before the hidden state does, at a window's border."""
+    scores = scorer.score(golden / "audio" / "tail.wav", timeline=True, explain=True)
+    assert [(w["start"], w["end"]) for w in scores.timeline[:2]] == [(0.0, 30.0), (10.0, 40.0)]
+    assert all(set(scorer.columns) <= set(window) for window in scores.timeline)
+    for windows in (scores.timeline, scores.explain):
+        assert windows[-1]["end"] == pytest.approx(scores.duration, abs=0.05)
+    for column in ("attention", "track2.model:attention"):
+        assert sum(window[column] for window in scores.explain) == pytest.approx(1, abs=1e-5)
+    assert "chain.model:attention" not in scores.explain[0]
+
+
 def test_a_head_on_a_hidden_state_alone_needs_neither_musicfm_nor_segments(
     encoded, published_heads, tiny_model_directory, golden
 ) -> None:
