@@ -20,6 +20,8 @@ __all__ = [
     "bootstrap_interval",
     "by_resampling",
     "paired_bootstrap",
+    "percentile_interval",
+    "resample_counts",
 ]
 
 Array = NDArray[np.float64]
@@ -86,8 +88,10 @@ def bootstrap_interval(
         ValueError: If an option is out of range or the metric rejects its input.
     """
     estimate = metric(preds, target)
-    blocks = [metric(preds, target, weights=w) for w in _draw(len(preds), resamples, seed)]
-    return _interval(estimate, np.concatenate(blocks), confidence)
+    blocks = [
+        metric(preds, target, weights=w) for w in resample_counts(len(preds), resamples, seed)
+    ]
+    return percentile_interval(estimate, np.concatenate(blocks), confidence)
 
 
 def paired_bootstrap(
@@ -108,12 +112,17 @@ def paired_bootstrap(
     estimate = metric(preds, target) - metric(baseline, target)
     blocks = [
         metric(preds, target, weights=w) - metric(baseline, target, weights=w)
-        for w in _draw(len(target), resamples, seed)
+        for w in resample_counts(len(target), resamples, seed)
     ]
-    return _interval(estimate, np.concatenate(blocks), confidence)
+    return percentile_interval(estimate, np.concatenate(blocks), confidence)
 
 
-def _interval(estimate: Array, sample: Array, confidence: float) -> Interval:
+def percentile_interval(estimate: Array, sample: Array, confidence: float) -> Interval:
+    """The middle part of a bootstrap sample ``(resamples, dimensions)``, NaN left out.
+
+    Raises:
+        ValueError: If ``confidence`` is not between 0 and 1.
+    """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence {confidence} is not between 0 and 1; 0.95 is usual")
     tail = (1 - confidence) / 2
@@ -121,8 +130,12 @@ def _interval(estimate: Array, sample: Array, confidence: float) -> Interval:
     return Interval(estimate, low, high, confidence)
 
 
-def _draw(songs: int, resamples: int, seed: int) -> Iterator[Array]:
-    """Yield blocks ``(<= resamples, songs)`` of how often each song is drawn."""
+def resample_counts(songs: int, resamples: int, seed: int) -> Iterator[Array]:
+    """Yield blocks ``(<= resamples, songs)`` of how often each song is drawn.
+
+    Raises:
+        ValueError: If ``resamples`` is below one.
+    """
     if resamples < 1:
         raise ValueError(f"{resamples} bootstrap resamples; ask for at least 1, 1000 is usual")
     generator = np.random.default_rng(seed)

@@ -6,6 +6,7 @@ __all__ = [
     "DataUnavailableError",
     "HearAestheticsError",
     "InputError",
+    "ModuleError",
     "StorageError",
     "TaskError",
     "WeightsUnavailableError",
@@ -42,3 +43,7 @@ class DataUnavailableError(HearAestheticsError):
 
 class StorageError(HearAestheticsError):
     """A disk that does not take what is to be written; says how much, and how to go on."""
+
+
+class ModuleError(HearAestheticsError):
+    """A HEAR module that breaks the API's contract; names the function, the file and the remedy."""

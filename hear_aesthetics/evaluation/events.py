@@ -88,6 +88,7 @@ class Timeline:
         order = np.lexsort((times, file))  # stable: a repeated time keeps the order of the rows
         last = np.ones(len(order), dtype=bool)
         last[:-1] = (np.diff(file[order]) != 0) | (np.diff(times[order]) != 0)
+        self.timestamps = np.asarray(timestamps, dtype=np.float64)  # as given
         self.files = tuple(index)
         self.rows = order[last]
         self.file = file[self.rows]

@@ -8,9 +8,10 @@ order: per fit the initial weights and a 64-row input (the summary that heareval
 over data one integer, and the dropout masks.
 """
 
+import itertools
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,12 +38,15 @@ class _Fit:
     probe: nn.Sequential  # at its best validation
 
 
-def evaluate_officially(task: Task, points: Sequence[GridPoint]) -> list[Outcome]:
+def evaluate_officially(
+    task: Task, points: Sequence[GridPoint], progress: Callable[[int, int], None]
+) -> list[Outcome]:
     """Search the grid on the first run, train the best point on the others, then test all.
 
     Args:
         task: Read from an embedding folder.
         points: Grid points in the order they are tried.
+        progress: Called with the fits done and the fits in all.
 
     Raises:
         TaskError: If the stored rows are faulty, or a fit cannot be trained or is never validated.
@@ -51,23 +55,32 @@ def evaluate_officially(task: Task, points: Sequence[GridPoint]) -> list[Outcome
         raise TaskError(
             f"{task.folder}: heareval has no regression tasks; evaluate it with the robust protocol"
         )
+    first, *others = task.runs
+    count, total = itertools.count(1), len(points) + len(others)
+
+    def fitted() -> None:
+        progress(next(count), total)
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        first, *others = task.runs
-        fits = [_search(task, first, points)]
-        fits += [_search(task, run, [fits[0].selection.point]) for run in others]
+        fits = [_search(task, first, points, fitted)]
+        fits += [_search(task, run, [fits[0].selection.point], fitted) for run in others]
     return [_test(task, run, fit) for run, fit in zip(task.runs, fits, strict=True)]
 
 
-def _search(task: Task, run: Run, points: Sequence[GridPoint]) -> _Fit:
+def _search(task: Task, run: Run, points: Sequence[GridPoint], fitted: Callable[[], None]) -> _Fit:
     """Fit every point; the first of the best validation scores wins."""
     train = read_rows(task, run.train)
     valid = read_rows(task, (run.valid,), with_times=True)
     sign = 1 if _maximised(task) else -1
-    return max(
-        (_fit(task, point, train, valid) for point in points),
-        key=lambda fit: sign * fit.selection.score,
-    )
+    best: _Fit | None = None
+    for point in points:
+        fit = _fit(task, point, train, valid)
+        if best is None or sign * fit.selection.score > sign * best.selection.score:
+            best = fit
+        fitted()
+    assert best is not None, "a grid has points"
+    return best
 
 
 def _maximised(task: Task) -> bool:

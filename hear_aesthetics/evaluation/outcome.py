@@ -34,12 +34,18 @@ class Outcome:
         - predictions, logits: ``(rows, labels)`` float32, in the order of the stored rows
     """
 
-    name: str  # the test split; repetitions after the first add ".seed<n>"
+    split: str
     selection: Selection
     values: Mapping[str, float]
     rows: SplitRows
     logits: NDArray[np.float32]
     predictions: NDArray[np.float32]
+    repetition: int = 0
+
+    @property
+    def name(self) -> str:
+        """The test split; repetitions after the first add ``.seed<n>``."""
+        return f"{self.split}.seed{self.repetition}" if self.repetition else self.split
 
     def as_json(self) -> dict[str, float]:
         """The entry of this run in ``test.predicted-scores.json``."""

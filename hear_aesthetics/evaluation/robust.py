@@ -12,11 +12,13 @@ Fits are trained in stacks as large as memory and cache allow, over grid points,
 they fit, folds.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 import torch
 
+from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.grid import GridPoint
 from hear_aesthetics.evaluation.outcome import Outcome, logged_values
 from hear_aesthetics.evaluation.probe import logit_loss, probabilities
@@ -38,6 +40,7 @@ def evaluate_robustly(
     task: Task,
     points: Sequence[GridPoint],
     repetitions: int,
+    progress: Callable[[int, int], None],
     *,
     device: torch.device,
     dtype: torch.dtype,
@@ -48,6 +51,7 @@ def evaluate_robustly(
         task: Read from an embedding folder.
         points: Grid points.
         repetitions: How often, each time with other seeds.
+        progress: Called with the fits done and the fits in all.
         device: Where to train.
         dtype: Of the matrix products.
 
@@ -56,9 +60,13 @@ def evaluate_robustly(
         ``<test split>.seed<n>``.
 
     Raises:
-        TaskError: If the stored rows are faulty.
+        TaskError: If the stored rows are faulty, or the task's own grid asks for what stacks lack.
     """
+    if any(point.norm_after_activation for point in points):
+        raise TaskError(f"{task.folder}: norm_after_activation needs the official protocol")
+    task = replace(task, skip_undefined=True)
     features = embedding_size(task)
+    done, total = 0, len(task.runs) * repetitions * len(points)
     outcomes = []
     for runs in _blocks(task, features, points, repetitions, device):
         data = {run: prepare_run(task, task.runs[run], device, dtype) for run in runs}
@@ -68,6 +76,8 @@ def evaluate_robustly(
                 key = candidate.job.run, candidate.job.repetition
                 if key not in best or candidate.rank > best[key].rank:
                     best[key] = candidate
+            done += len(jobs)
+            progress(done, total)
         outcomes += [_test(task, data[run], best[run, r]) for run, r in sorted(best)]
     return outcomes
 
@@ -126,5 +136,4 @@ def _test(task: Task, data: RunData, winner: Candidate) -> Outcome:
     predictions = probabilities(logits, task.prediction_type).numpy()
     loss = float(logit_loss(logits, torch.from_numpy(rows.targets), task.prediction_type))
     values = logged_values(task, rows, predictions, selection.postprocessing, loss)
-    name = test if job.repetition == 0 else f"{test}.seed{job.repetition}"
-    return Outcome(name, selection, values, rows, logits.numpy(), predictions)
+    return Outcome(test, selection, values, rows, logits.numpy(), predictions, job.repetition)

@@ -42,9 +42,6 @@ class Score(Protocol):
     def resampled(self, predictions: Any, targets: Any, weights: Array) -> Array:
         """The score of every resample, ``(resamples,)``; ``weights``: ``(resamples, units)``."""
 
-    def units(self, predictions: Any, targets: Any) -> int:
-        """What a bootstrap draws from: rows, or files of an event task."""
-
 
 @dataclass(frozen=True)
 class SceneScore:
@@ -53,16 +50,16 @@ class SceneScore:
     name: str
     kernel: Callable[..., Array]
     maximise: bool = True
+    skip_undefined: bool = False
 
     def values(self, predictions: Any, targets: Any) -> dict[str, float]:
-        return {"": float(np.mean(self.kernel(predictions, targets)))}
+        parts = self.kernel(predictions, targets)
+        mean = _defined_mean(parts[None])[0] if self.skip_undefined else np.mean(parts)
+        return {"": float(mean)}
 
     def resampled(self, predictions: Any, targets: Any, weights: Array) -> Array:
         # a label without a positive in a resample has no AUC there: the others decide
         return _defined_mean(self.kernel(predictions, targets, weights))
-
-    def units(self, predictions: Any, targets: Any) -> int:
-        return len(targets)
 
 
 @dataclass(frozen=True)
@@ -82,9 +79,6 @@ class RegressionScore:
     def resampled(self, predictions: Any, targets: Any, weights: Array) -> Array:
         return self.kernel(predictions, targets, weights=weights).mean(axis=1)
 
-    def units(self, predictions: Any, targets: Any) -> int:
-        return len(targets)
-
 
 @dataclass(frozen=True)
 class EventScore:
@@ -95,15 +89,13 @@ class EventScore:
     maximise: bool = True
 
     def values(self, predictions: Any, targets: Any) -> dict[str, float]:
-        counts = self.kernel.counts(predictions, targets, self.units(predictions, targets))
+        files = 1 + int(max(e.file.max(initial=0) for e in (predictions, targets)))
+        counts = self.kernel.counts(predictions, targets, files)
         return {key: float(v) for key, v in self.kernel.values(counts.sum(0)).items()}
 
     def resampled(self, predictions: Any, targets: Any, weights: Array) -> Array:
         counts = self.kernel.counts(predictions, targets, weights.shape[1])
         return next(iter(self.kernel.values(weights @ counts).values()))
-
-    def units(self, predictions: Any, targets: Any) -> int:
-        return 1 + int(max(e.file.max(initial=0) for e in (predictions, targets)))
 
 
 def named_values(
@@ -190,7 +182,11 @@ SCORES: Mapping[str, ScoreInfo] = {
 
 
 def make_scores(
-    names: Sequence[str], labels: Sequence[str] = (), thresholds: Sequence[float] = ()
+    names: Sequence[str],
+    labels: Sequence[str] = (),
+    thresholds: Sequence[float] = (),
+    *,
+    skip_undefined: bool = False,
 ) -> tuple[Score, ...]:
     """The scores of a task.
 
@@ -198,6 +194,8 @@ def make_scores(
         names: Keys of :data:`SCORES`; the first drives selection.
         labels: Target names, for regression.
         thresholds: Top-tier threshold of each target, for ``tta``.
+        skip_undefined: Average a scene score over the labels for which it is defined; otherwise
+            one label with a single class makes ``aucroc`` and ``d_prime`` NaN, as in heareval.
     """
     scores: list[Score] = []
     for name in names:
@@ -208,5 +206,5 @@ def make_scores(
             kernel = partial(info.kernel, thresholds=thresholds) if name == "tta" else info.kernel
             scores.append(RegressionScore(name, kernel, tuple(labels), info.maximise))
         else:
-            scores.append(SceneScore(name, info.kernel, info.maximise))
+            scores.append(SceneScore(name, info.kernel, info.maximise, skip_undefined))
     return tuple(scores)

@@ -81,7 +81,6 @@ def write_rows(
     folder: Path,
     split: str,
     embeddings: Iterable[NDArray[np.float32]],
-    rows: int,
     labels: list[Any],
     times: Sequence[tuple[str, float]] | None = None,
 ) -> None:
@@ -91,7 +90,6 @@ def write_rows(
         folder: The task's embedding folder.
         split: Name of the split.
         embeddings: Blocks ``(some rows, dim)``; written as they come.
-        rows: Rows of all blocks together.
         labels: One label list per row.
         times: Path and time (ms) of each row, for event tasks.
     """
@@ -104,7 +102,7 @@ def write_rows(
         pickle.dump(labels, file)
     if times is not None:
         write_text(folder / f"{split}.filename-timestamps.json", json.dumps(times, indent=4))
-    write_text(folder / f"{split}.embedding-dimensions.json", json.dumps([rows, dim]))
+    write_text(folder / f"{split}.embedding-dimensions.json", json.dumps([len(labels), dim]))
 
 
 def _dimensions(task: Task, split: str) -> tuple[int, int]:

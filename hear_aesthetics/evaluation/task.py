@@ -22,7 +22,7 @@ from hear_aesthetics.evaluation.schema import (
 )
 from hear_aesthetics.evaluation.scores import SCORES, Score, make_scores
 
-__all__ = ["Run", "Task", "find_tasks", "load_task"]
+__all__ = ["METADATA_FILE", "VOCABULARY_FILE", "Run", "Task", "find_tasks", "load_task"]
 
 METADATA_FILE = "task_metadata.json"
 VOCABULARY_FILE = "labelvocabulary.csv"
@@ -66,6 +66,7 @@ class Task:
     postprocessing_grid: dict[str, tuple[float, ...]] = field(default_factory=dict)
     param_grid: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     top_tier_thresholds: tuple[float, ...] = ()
+    skip_undefined: bool = False  # scores leave out labels for which they are undefined
 
     @property
     def is_event(self) -> bool:
@@ -97,7 +98,12 @@ class Task:
     @cached_property
     def scores(self) -> tuple[Score, ...]:
         """The scores of ``evaluation``; the first drives selection."""
-        return make_scores(self.evaluation, self.labels, self.top_tier_thresholds)
+        return make_scores(
+            self.evaluation,
+            self.labels,
+            self.top_tier_thresholds,
+            skip_undefined=self.skip_undefined,
+        )
 
     @cached_property
     def _label_index(self) -> dict[Any, int]:

@@ -42,7 +42,6 @@ def test_resampled_accuracy_is_the_share_of_drawn_rows():
     predictions, targets = np.eye(3)[[0, 1, 1]], np.eye(3)[[0, 1, 2]]
     weights = np.array([[1.0, 1, 1], [0, 0, 3], [2, 1, 0]])
     np.testing.assert_allclose(score.resampled(predictions, targets, weights), [2 / 3, 0, 1])
-    assert score.units(predictions, targets) == 3
 
 
 def test_a_label_that_vanishes_from_a_resample_leaves_the_others_to_decide():
@@ -53,6 +52,15 @@ def test_a_label_that_vanishes_from_a_resample_leaves_the_others_to_decide():
     values = score.resampled(predictions, targets, weights)
     assert math.isnan(values[1])
     assert values[0] == values[2] == pytest.approx(score.values(predictions, targets)[""])
+
+
+def test_undefined_labels_make_the_score_nan_or_are_left_out():
+    targets = np.float32([[1, 0], [0, 0], [1, 0]])
+    predictions = np.float32([[0.9, 0.2], [0.3, 0.8], [0.2, 0.1]])
+    (official,) = make_scores(["aucroc"])
+    (robust,) = make_scores(["aucroc"], skip_undefined=True)
+    assert math.isnan(official.values(predictions, targets)[""])
+    assert robust.values(predictions, targets)[""] == 0.5
 
 
 @pytest.mark.parity

@@ -1,0 +1,240 @@
+"""Any module with the HEAR functions, by import name; every answer is checked against the contract.
+
+heareval trusts what a module returns and fails, if at all, one stage later. Here a broken contract
+is one :class:`~hear_aesthetics.errors.ModuleError` that names the function, the file and what was
+expected. Source: "HEAR 2021 API" (hearbenchmark.com), and hear-validator's checks.
+"""
+
+import importlib
+import json
+import logging
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hear_aesthetics.errors import HearAestheticsError, InputError, ModuleError
+
+__all__ = ["SAMPLE_RATES", "HearModule", "parse_options"]
+
+SAMPLE_RATES = (16_000, 22_050, 32_000, 44_100, 48_000)  # Hz, what HEAR's audio comes in
+_LONGEST_HOP = 50.0  # ms, HEAR's recommendation
+_LEAST_COVERAGE = 0.5  # of the audio, by the last timestamp
+
+logger = logging.getLogger(__name__)
+
+
+def parse_options(text: str) -> dict[str, Any]:
+    """Keyword arguments for ``load_model`` from JSON.
+
+    Raises:
+        InputError: If the text is not a JSON object.
+    """
+    try:
+        options = json.loads(text)
+    except json.JSONDecodeError as e:
+        raise InputError(f"--model-options is not JSON ({e}): {text!r}") from e
+    if not isinstance(options, dict):
+        raise InputError(f"--model-options is {text!r}; expected an object such as '{{}}'")
+    return options
+
+
+class HearModule:
+    """A loaded model of a HEAR module.
+
+    Args:
+        name: Import name.
+        model: For ``load_model``: a weights file or whatever the module makes of it; None to call
+            it without.
+        options: Keyword arguments for ``load_model``.
+        device: Where to compute; a GPU if there is one when None.
+
+    Raises:
+        ModuleError: If the module cannot be imported or breaks the contract.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        *,
+        device: str | None = None,
+    ) -> None:
+        self._import_name = name
+        self._options = dict(options or {})
+        self._model_path = model
+        try:
+            self._module = importlib.import_module(name)
+        except ImportError as e:
+            raise ModuleError(f"cannot import {name} ({e}); install it or set PYTHONPATH") from e
+        for function in ("load_model", "get_scene_embeddings", "get_timestamp_embeddings"):
+            if not callable(getattr(self._module, function, None)):
+                raise ModuleError(
+                    f"{name} has no function {function}, which HEAR modules must have"
+                )
+        arguments = () if model is None else (model,)
+        loaded = self._module.load_model(*arguments, **self._options)
+        if not isinstance(loaded, nn.Module):
+            kind = type(loaded).__name__
+            raise ModuleError(f"{name}.load_model returned a {kind}; expected a torch.nn.Module")
+        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self._model = loaded.to(self._device).eval()
+        self.sample_rate = self._attribute("sample_rate")
+        if self.sample_rate not in SAMPLE_RATES:
+            raise ModuleError(
+                f"{name}: sample_rate is {self.sample_rate}; HEAR's audio comes in "
+                + ", ".join(map(str, SAMPLE_RATES))
+            )
+        self._sizes = {
+            kind: self._attribute(f"{kind}_embedding_size") for kind in ("scene", "timestamp")
+        }
+
+    @property
+    def folder_name(self) -> str:
+        """Of its embeddings: heareval's name, and the model if one is given."""
+        name: str = self._module.__name__
+        chosen = {} if self._model_path is None else {"model": self._model_path}
+        parts = [f"{_slug(k)}={_slug(str(v))}" for k, v in (chosen | self._options).items()]
+        return "-".join([name, *parts])
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What decides the embeddings, as far as it can be known from outside."""
+        return {
+            "module": self._module.__name__,
+            "version": getattr(self._module, "__version__", None),
+            "model": self._model_path,
+            "options": self._options,
+            "sample_rate": self.sample_rate,
+            "sizes": self._sizes,
+        }
+
+    def scenes(self, audio: NDArray[np.float32], files: Sequence[str]) -> NDArray[np.float32]:
+        """One embedding per sound.
+
+        Shape:
+            - audio: ``(B, samples)``; output: ``(B, scene_embedding_size)``
+
+        Raises:
+            ModuleError: If the module fails or returns anything else.
+        """
+        where = f"{self._import_name}.get_scene_embeddings"
+        values = self._array(self._call(where, audio, files), where)
+        self._check_embeddings(values, (len(audio), self._sizes["scene"]), where, files)
+        return values
+
+    def timestamps(
+        self, audio: NDArray[np.float32], files: Sequence[str]
+    ) -> tuple[NDArray[np.float32], NDArray[np.floating]]:
+        """Embeddings over time of each sound, and their times in milliseconds.
+
+        Shape:
+            - audio: ``(B, samples)``
+            - embeddings: ``(B, frames, timestamp_embedding_size)``; times: ``(B, frames)``
+
+        Raises:
+            ModuleError: If the module fails or returns anything else.
+        """
+        where = f"{self._import_name}.get_timestamp_embeddings"
+        answer = self._call(where, audio, files)
+        if not isinstance(answer, tuple | list) or len(answer) != 2:
+            raise ModuleError(f"{where} must return a pair of embeddings and timestamps")
+        values, times = (self._array(part, where) for part in answer)
+        frames = values.shape[1] if values.ndim == 3 else 0
+        self._check_embeddings(values, (len(audio), frames, self._sizes["timestamp"]), where, files)
+        self._check_times(times, (len(audio), frames), audio.shape[1], where, files)
+        return values, times
+
+    def _load(self) -> Any:
+        arguments = () if self._model_path is None else (self._model_path,)
+        try:
+            return self._module.load_model(*arguments, **self._options)
+        except HearAestheticsError:
+            raise  # already says what to do
+        except Exception as e:
+            reason = f"{type(e).__name__}: {e}"
+            raise ModuleError(f"{self._import_name}.load_model failed: {reason}") from e
+
+    def _attribute(self, attribute: str) -> int:
+        value = getattr(self._model, attribute, None)
+        if not isinstance(value, int):
+            raise ModuleError(
+                f"{self._import_name}: model attribute {attribute} is {value!r} "
+                f"({type(value).__name__}); expected a Python int"
+            )
+        return value
+
+    def _call(self, where: str, audio: NDArray[np.float32], files: Sequence[str]) -> Any:
+        function = getattr(self._module, where.rsplit(".", 1)[1])
+        try:
+            with torch.no_grad():
+                return function(torch.from_numpy(audio).to(self._device), self._model)
+        except Exception as e:  # anything may go wrong in code that is not ours
+            reason = f"{type(e).__name__}: {e}"
+            raise ModuleError(f"{where} failed on {_names(files)}: {reason}") from e
+
+    def _array(self, value: Any, where: str) -> NDArray[Any]:
+        if not isinstance(value, Tensor):
+            raise ModuleError(f"{where} returned a {type(value).__name__}; expected a torch.Tensor")
+        value = value.detach().cpu()
+        if value.dtype == torch.bfloat16:
+            raise ModuleError(f"{where} returned bfloat16; expected float32")
+        return value.numpy()
+
+    def _check_embeddings(
+        self, values: NDArray[Any], shape: tuple[int | None, ...], where: str, files: Sequence[str]
+    ) -> None:
+        if values.dtype != np.float32:
+            raise ModuleError(f"{where} returned {values.dtype} embeddings; expected float32")
+        fits = [want in (None, got) for want, got in zip(shape, values.shape, strict=False)]
+        if values.ndim != len(shape) or not values.size or not all(fits):
+            expected = str(shape).replace("None", "frames")
+            raise ModuleError(
+                f"{where} returned embeddings of shape {values.shape}; expected {expected}"
+            )
+        bad = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+        if bad.any():
+            name = files[int(np.argmax(bad))]
+            raise ModuleError(f"{where} returned NaN or infinity for {name}")
+
+    def _check_times(
+        self,
+        times: NDArray[Any],
+        shape: tuple[int, ...],
+        samples: int,
+        where: str,
+        files: Sequence[str],
+    ) -> None:
+        if times.shape != shape:
+            raise ModuleError(
+                f"{where} returned timestamps of shape {times.shape} for embeddings of "
+                f"{shape[1]} frames; expected {shape}"
+            )
+        if not np.isfinite(times).all() or (np.diff(times, axis=1) <= 0).any():
+            raise ModuleError(f"{where} returned timestamps that do not rise ({_names(files)})")
+        duration, last = 1000 * samples / self.sample_rate, float(times[:, -1].min())
+        if last < _LEAST_COVERAGE * duration - _LONGEST_HOP:
+            raise ModuleError(
+                f"{where} returned too few timestamps: the last is at {last:g} of {duration:g} ms "
+                "(milliseconds are expected, not seconds)"
+            )
+        if shape[1] > 1 and (hop := (last - float(times[0, 0])) / (shape[1] - 1)) > _LONGEST_HOP:
+            logger.warning("%s: timestamps every %g ms; HEAR recommends at most 50", where, hop)
+
+
+def _names(files: Sequence[str]) -> str:
+    others = len(files) - 1
+    return f"{files[0]} and {others} others" if others else files[0]
+
+
+def _slug(text: str) -> str:
+    """As python-slugify, which heareval uses: ``sample_rate`` -> ``sample-rate``."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    plain = re.sub(r"(?<=\d),(?=\d)", "", plain).replace("'", "")
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")

@@ -1,0 +1,137 @@
+"""The files an evaluation leaves in the embedding folder, in heareval's layout.
+
+``test.predicted-scores.json`` holds an entry per test split (and per repetition, for the robust
+protocol), their mean and standard deviation, and the hyper-parameters;
+``<test split>.predictions.pkl`` the predictions; ``prediction-done.json``, written last, says what
+was run, and stops both kits from running it again. NaN and Infinity stand bare in the JSON, as
+heareval writes them.
+"""
+
+import json
+import math
+import pickle
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+
+from hear_aesthetics.atomic import atomic_file, write_text
+from hear_aesthetics.evaluation.events import Events
+from hear_aesthetics.evaluation.grid import GridPoint
+from hear_aesthetics.evaluation.outcome import Outcome, decoded
+from hear_aesthetics.evaluation.schema import read_json
+from hear_aesthetics.evaluation.task import Task
+
+__all__ = ["DONE_FILE", "ROBUST_FILE", "SCORES_FILE", "finished", "read_scores", "write_results"]
+
+SCORES_FILE = "test.predicted-scores.json"
+ROBUST_FILE = "test.robust-scores.json"
+DONE_FILE = "prediction-done.json"
+
+
+def finished(task: Task, settings: Mapping[str, Any]) -> bool:
+    """Whether the folder holds the results of an evaluation with these settings."""
+    path = task.folder / DONE_FILE
+    return path.is_file() and read_json(path).get("settings") == dict(settings)
+
+
+def read_scores(task: Task) -> dict[str, Any]:
+    """The content of the scores file, with that of the robust one under ``robust``."""
+    scores: dict[str, Any] = read_json(task.folder / SCORES_FILE)
+    robust = task.folder / ROBUST_FILE
+    return scores | ({"robust": read_json(robust)} if robust.is_file() else {})
+
+
+def write_results(
+    task: Task,
+    outcomes: Sequence[Outcome],
+    settings: Mapping[str, Any],
+    seconds: float,
+    robust: Mapping[str, Any] | None = None,
+) -> None:
+    """Write predictions and scores, then the mark that they are complete.
+
+    Args:
+        task: Read from the embedding folder.
+        outcomes: One per test, in order.
+        settings: What was asked for; kept in the mark.
+        seconds: How long it took.
+        robust: Content of the robust protocol's own file.
+    """
+    _set_aside(task)
+    for outcome in outcomes:
+        with atomic_file(task.folder / f"{outcome.name}.predictions.pkl") as file:
+            pickle.dump(_predictions(task, outcome), file)
+    if robust is not None:
+        write_text(task.folder / ROBUST_FILE, json.dumps(robust, indent=4))
+    write_text(task.folder / SCORES_FILE, json.dumps(_scores(task, outcomes), indent=4))
+    mark = {
+        "time": seconds,
+        "embedding_path": str(task.folder),
+        "embedding_size": outcomes[0].rows.embeddings.shape[1],
+        "settings": dict(settings),
+    }
+    write_text(task.folder / DONE_FILE, json.dumps(mark, indent=4))
+
+
+def _set_aside(task: Task) -> None:
+    """Remove the marks of an earlier evaluation; scores that are not ours get another name."""
+    done, scores = task.folder / DONE_FILE, task.folder / SCORES_FILE
+    if done.is_file() and scores.is_file() and "settings" not in read_json(done):
+        scores.replace(scores.with_name(f"heareval.{SCORES_FILE}"))
+    for stale in (done, task.folder / ROBUST_FILE):
+        stale.unlink(missing_ok=True)
+
+
+def _scores(task: Task, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    content: dict[str, Any] = {outcome.name: outcome.as_json() for outcome in outcomes}
+    if len(outcomes) > 1:
+        content["aggregated_scores"] = _aggregated([outcome.as_json() for outcome in outcomes])
+    # where runs chose for themselves, the most frequent choice stands here
+    point, _ = Counter(outcome.selection.point for outcome in outcomes).most_common(1)[0]
+    first = next(o.selection for o in outcomes if o.selection.point == point)
+    maximised = task.use_scoring_for_early_stopping and task.scores[0].maximise
+    return content | {
+        "hparams": _hparams(point),
+        "postprocessing": [list(pair) for pair in first.postprocessing],
+        "score_mode": "max" if maximised else "min",
+        "embedding_path": str(task.folder),
+    }
+
+
+def _aggregated(entries: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Mean and standard deviation (ddof 1) of every value; as in pandas, NaN is left out."""
+    aggregated = {}
+    for key in entries[0]:
+        values = np.array([entry[key] for entry in entries], dtype=np.float64)
+        values = values[~np.isnan(values)]
+        finite = len(values) > 1 and np.isfinite(values).all()
+        aggregated[f"{key}_mean"] = float(values.mean()) if len(values) else math.nan
+        aggregated[f"{key}_std"] = float(values.std(ddof=1)) if finite else math.nan
+    return aggregated
+
+
+def _hparams(point: GridPoint) -> dict[str, Any]:
+    return dict(sorted(asdict(point).items()))
+
+
+def _predictions(task: Task, outcome: Outcome) -> dict[str, Any]:
+    """The tensors, and for events the lists, that heareval pickles."""
+    rows = outcome.rows
+    content: dict[str, Any] = {
+        "target": torch.from_numpy(rows.targets),
+        "prediction": torch.from_numpy(outcome.predictions),
+        "prediction_logit": torch.from_numpy(outcome.logits),
+    }
+    if rows.timeline is None:
+        return content
+    events, _ = decoded(rows, outcome.predictions, outcome.selection.postprocessing)
+    assert isinstance(events, Events)
+    return content | {
+        "target_events": task.split_labels(outcome.split),
+        "predicted_events": events.as_dicts(rows.timeline.files, task.labels),
+        "timestamp": torch.from_numpy(rows.timeline.timestamps),
+    }
