@@ -14,7 +14,7 @@ import soundfile
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks._harness import difference
 from hear_aesthetics.backbones import Backbone, MelStatistics
@@ -168,8 +168,8 @@ def encoder_tensors(
 ) -> dict[str, Tensor]:
     """Published tensors of a seeded encoder.
 
-    Weights as PyTorch initialises them; biases, norms and batch-norm statistics are random, so that
-    a wrong fold changes the result.
+    As PyTorch initialises it, but with random batch norms and biases of norms, so that a wrong fold
+    changes the result.
 
     Args:
         seed: Of the random generator.
@@ -179,12 +179,17 @@ def encoder_tensors(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         backbone = Backbone(config or ConformerConfig())
-        linear = torch.nn.Linear(backbone.dim, projection)
-        for name, tensor in backbone.encoder.state_dict().items():
-            if name.endswith(("bias", "running_mean")):
-                tensor.normal_(0, 0.1)
-            elif tensor.dim() == 1 and name.endswith(("weight", "running_var")):
-                tensor.uniform_(0.7, 1.4)
+        for module in backbone.encoder.modules():
+            if isinstance(module, nn.BatchNorm2d | nn.LayerNorm):
+                module.bias.data.normal_(0, 0.1)
+            if isinstance(module, nn.BatchNorm2d):
+                module.weight.data.uniform_(0.7, 1.4)
+                for name, statistic in module.named_buffers():
+                    if name == "running_mean":
+                        statistic.normal_(0, 0.1)
+                    elif name == "running_var":
+                        statistic.uniform_(0.7, 1.4)
+        linear = nn.Linear(backbone.dim, projection)
     final = {f"linear.{name}": tensor.detach() for name, tensor in linear.named_parameters()}
     return {**backbone.published_state(), **final}
 

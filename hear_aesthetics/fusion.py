@@ -11,9 +11,10 @@ from a segment's own only next to segment borders, where the segment sees reflec
 zero padding instead of its neighbour. Those frames alone are computed again.
 """
 
+import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import pairwise, product
 
 import torch
 from torch import Tensor, nn
@@ -29,12 +30,16 @@ from hear_aesthetics.spec import (
     N_FFT,
     SAMPLE_RATE,
     SEGMENT_SECONDS,
+    frame_count,
 )
 
-__all__ = ["SCALES", "SOURCES", "Features", "FusedFeatures"]
+__all__ = ["SCALES", "SOURCES", "TRACK_LIMIT_SECONDS", "Features", "FusedFeatures"]
+
+LOGGER = logging.getLogger(__name__)
 
 SOURCES = ("musicfm", "muq")
 SCALES = ("segment", "track")
+TRACK_LIMIT_SECONDS = 1200
 
 # Mel frames whose window reaches over a segment's edge, at each end; with the convolutions' reach
 # they say how many frames next to a border a segment computes differently from the track.
@@ -72,8 +77,9 @@ class FusedFeatures(nn.Module):
             track, and MusicFM before MuQ in each.
         layer: Hidden state that is taken.
         segment_seconds: Length of a segment.
-        track_limit_seconds: Longest stretch the track view attends over; longer audio is attended
-            to in stretches of this length.
+        track_limit_seconds: Longest audio that is encoded in one piece. Longer audio is cut into
+            stretches of this length, each encoded like a song of its own, with a warning in the
+            log: attention over all of it would cost the square of its length.
     """
 
     def __init__(
@@ -83,14 +89,15 @@ class FusedFeatures(nn.Module):
         scales: Sequence[str] = SCALES,
         layer: int = 10,
         segment_seconds: int = SEGMENT_SECONDS,
-        track_limit_seconds: int = 3600,
+        track_limit_seconds: int = TRACK_LIMIT_SECONDS,
     ) -> None:
         super().__init__()
         self.backbones = nn.ModuleDict(dict(backbones))
         self.scales = tuple(scales)
         self.layer = layer
         self.segment_samples = segment_seconds * SAMPLE_RATE
-        self.track_limit_frames = track_limit_seconds * FRAME_RATE
+        segments = max(1, track_limit_seconds // segment_seconds)
+        self.stretch_samples = segments * self.segment_samples
         for backbone in backbones.values():
             backbone.check_layers((layer,))
 
@@ -127,35 +134,50 @@ class FusedFeatures(nn.Module):
         backbones = self._backbones()
         for source, layers in wanted.items():
             backbones[source].check_layers(layers)
-        cuts = _Cuts(waveform, self.segment_samples)
+        stretches = [_Cuts(part, self.segment_samples) for part in self._stretches(waveform)]
+        lengths = [cuts.frame_count("segment" in self.scales) for cuts in stretches]
+        fused = waveform.new_empty(len(waveform), sum(lengths), self.dim, dtype=torch.float32)
+        parts = [
+            self._encode_stretch(cuts, wanted, target)
+            for cuts, target in zip(stretches, fused.split(lengths, dim=1), strict=True)
+        ]
+        return Features(fused, {key: _join([part[key] for part in parts]) for key in parts[0]})
+
+    def _stretches(self, waveform: Tensor) -> list[Tensor]:
+        """The waveform in pieces within the limit; a rest too short to encode joins the last."""
+        samples = waveform.shape[-1]
+        starts = range(0, max(1, samples - MIN_SAMPLES + 1), self.stretch_samples)
+        if len(starts) > 1:
+            LOGGER.warning(
+                "%d s of audio: encoded in stretches of %d s (track_limit_seconds)",
+                samples // SAMPLE_RATE,
+                self.stretch_samples // SAMPLE_RATE,
+            )
+        return [waveform[:, a:b] for a, b in pairwise([*starts, samples])]
+
+    def _encode_stretch(
+        self, cuts: "_Cuts", wanted: Mapping[str, Collection[int]], target: Tensor
+    ) -> dict[str, Tensor]:
+        """Write all views into ``target``; the further states come back."""
+        backbones = self._backbones()
         first = next(iter(backbones.values()))
-        mel = first.log_mel(waveform)
-        crops = cuts.crop_mel(first)
-        views: dict[tuple[str, str], Tensor] = {}
+        mel, crops = first.log_mel(cuts.waveform), cuts.crop_mel(first)
+        widths = [backbones[source].dim for _, source in product(self.scales, backbones)]
+        columns = target.split(widths, dim=-1)
+        views = dict(zip(product(self.scales, backbones), columns, strict=True))
         extra: dict[str, Tensor] = {}
         for source, backbone in backbones.items():
             frames = backbone.encoder.subsampling(backbone.normalise(mel))
             layers = wanted.get(source, ())
             if "track" in self.scales or layers or not cuts.borders:
-                track = self._track(backbone, frames, {self.layer, *layers})
-                views["track", source] = track[self.layer]
+                track = backbone.encoder(frames, {self.layer, *layers})
                 extra |= {f"{source}_{layer:02d}": track[layer] for layer in layers}
-            if not cuts.borders:
-                views["segment", source] = views["track", source]
-            elif "segment" in self.scales:
+                for scale in self.scales if not cuts.borders else {"track"} & {*self.scales}:
+                    views[scale, source].copy_(track[self.layer][:, : target.shape[1]])
+            if cuts.borders and "segment" in self.scales:
                 pieces = cuts.segment_frames(backbone, frames, crops)
-                views["segment", source] = self._segments(backbone, pieces)
-        ordered = [views[key] for key in product(self.scales, backbones)]
-        shortest = min(view.shape[1] for view in ordered)
-        return Features(torch.cat([view[:, :shortest] for view in ordered], dim=-1), extra)
-
-    def _track(
-        self, backbone: Backbone, frames: Tensor, layers: Collection[int]
-    ) -> dict[int, Tensor]:
-        stretches = [
-            backbone.encoder(part, layers) for part in frames.split(self.track_limit_frames, dim=1)
-        ]
-        return {layer: _join([part[layer] for part in stretches]) for layer in layers}
+                views["segment", source].copy_(self._segments(backbone, pieces))
+        return extra
 
     def _segments(self, backbone: Backbone, frames: Tensor) -> Tensor:
         """Encode each segment alone; whole segments go together in batches."""
@@ -189,6 +211,12 @@ class _Cuts:
         self.tail_dropped = rest < MIN_SAMPLES
         self.tail_alone = not self.tail_dropped and rest < CROP_SAMPLES
         self.heads = self.borders[: len(self.borders) - (rest < CROP_SAMPLES)]
+
+    def frame_count(self, with_segments: bool) -> int:
+        """Frames of the shortest view."""
+        if with_segments and self.borders and self.tail_dropped:
+            return self.borders[-1] // FRAME_HOP
+        return frame_count(self.waveform.shape[-1])
 
     def crop_mel(self, backbone: Backbone) -> list[Tensor]:
         """Log-mel in dB of all crops: before each border, after it, and the lone tail."""

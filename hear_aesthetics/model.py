@@ -21,7 +21,7 @@ from hear_aesthetics import __version__
 from hear_aesthetics.backbones import Backbone, MuQ, MusicFM
 from hear_aesthetics.checkpoints import ModelFiles, locate_model, weight_hash
 from hear_aesthetics.errors import CheckpointError
-from hear_aesthetics.fusion import SCALES, SOURCES, Features, FusedFeatures
+from hear_aesthetics.fusion import SCALES, SOURCES, TRACK_LIMIT_SECONDS, Features, FusedFeatures
 from hear_aesthetics.precision import auto_precision
 from hear_aesthetics.resampling import HalveRate
 from hear_aesthetics.spec import (
@@ -124,6 +124,7 @@ class HearModel(nn.Module):
             "sources": list(self.fused.backbones),
             "scales": list(self.fused.scales),
             "segment_seconds": self.fused.segment_samples // SAMPLE_RATE,
+            "track_limit_seconds": self.fused.stretch_samples // SAMPLE_RATE,
             "pooling": self.config.pooling,
             "precision": str(self.precision).removeprefix("torch."),
             "version": __version__,
@@ -193,6 +194,7 @@ def load_model(
     precision: str = "auto",
     device: str | torch.device | None = None,
     states: Mapping[str, Collection[int]] | None = None,
+    track_limit_seconds: int = TRACK_LIMIT_SECONDS,
 ) -> HearModel:
     """The model behind the HEAR functions, in evaluation mode and without gradients.
 
@@ -209,6 +211,8 @@ def load_model(
             bfloat16 where the hardware multiplies it faster (:mod:`hear_aesthetics.precision`).
         device: Where to compute; a GPU if there is one when ``None``.
         states: Further hidden states that :meth:`HearModel.extract` will be asked for.
+        track_limit_seconds: Longer audio is cut into stretches of this length, each encoded like a
+            song of its own; a line in the log says so.
 
     Raises:
         ValueError: If an option has a wrong value; lists the right ones.
@@ -217,8 +221,8 @@ def load_model(
     """
     _check_choices("sources", sources, SOURCES)
     _check_choices("scales", scales, SCALES)
-    if not isinstance(segment_seconds, int) or segment_seconds < 1:
-        raise ValueError(f"segment_seconds is {segment_seconds!r}; it takes a whole number >= 1")
+    _check_seconds("segment_seconds", segment_seconds)
+    _check_seconds("track_limit_seconds", track_limit_seconds)
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     files = locate_model(model_file_path or variant, sources=sources)
     config = ModelConfig.read(files.config)
@@ -239,7 +243,11 @@ def load_model(
         for source in sources
     }
     fused = FusedFeatures(
-        backbones, scales=scales, layer=config.layer, segment_seconds=segment_seconds
+        backbones,
+        scales=scales,
+        layer=config.layer,
+        segment_seconds=segment_seconds,
+        track_limit_seconds=track_limit_seconds,
     )
     return HearModel(fused, config, files, dtype).to(place).eval().requires_grad_(False)
 
@@ -280,6 +288,11 @@ def get_timestamp_embeddings(audio: Tensor, model: HearModel) -> tuple[Tensor, T
     frames = torch.arange(embeddings.shape[1], device=embeddings.device)
     timestamps = (frames * FRAME_MS).float().repeat(embeddings.shape[0], 1)
     return embeddings, timestamps
+
+
+def _check_seconds(option: str, given: int) -> None:
+    if not isinstance(given, int) or given < 1:
+        raise ValueError(f"{option} is {given!r}; it takes a whole number >= 1")
 
 
 def _check_choices(option: str, given: Sequence[str], allowed: Sequence[str]) -> None:

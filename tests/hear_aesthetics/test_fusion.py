@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 from hear_aesthetics.backbones import Backbone, MelStatistics, MuQ, MusicFM
 from hear_aesthetics.conformer import ConformerConfig
 from hear_aesthetics.fusion import CROP_SAMPLES, FusedFeatures
-from hear_aesthetics.spec import MIN_SAMPLES, SAMPLE_RATE, frame_count
+from hear_aesthetics.spec import MIN_SAMPLES, SAMPLE_RATE
 
 SEGMENT = 2 * SAMPLE_RATE  # short segments keep these tests quick
 TINY = ConformerConfig(dim=16, depth=2, heads=2, ffn_dim=24, conv_channels=4, kernel_size=5)
@@ -135,17 +135,33 @@ def test_a_batch_equals_its_items(fused):
     torch.testing.assert_close(fused(waveform), alone, rtol=0, atol=1e-5)
 
 
-def test_a_track_beyond_the_limit_is_attended_in_stretches(backbones):
-    waveform = noise(1, 5 * SEGMENT)
-    limited = FusedFeatures(
-        backbones, scales=("track",), layer=2, segment_seconds=2, track_limit_seconds=4
-    )
-    features = limited(waveform)
-    assert features.shape[1] == frame_count(waveform.shape[1])
-    muq = backbones["muq"]
-    frames = muq.encoder.subsampling(muq.normalise(muq.log_mel(waveform)))
-    expected = torch.cat([muq.encoder(part, (2,))[2] for part in frames.split(100, dim=1)], dim=1)
-    torch.testing.assert_close(features[..., 16:], expected)
+@pytest.mark.parametrize("rest", [0, MIN_SAMPLES - 1, MIN_SAMPLES, SEGMENT + 5000])
+@pytest.mark.parametrize("scales", [("segment", "track"), ("track",)])
+def test_audio_beyond_the_limit_is_encoded_in_stretches(backbones, caplog, scales, rest):
+    waveform = noise(2, 4 * SEGMENT + rest)
+    options = {"scales": scales, "layer": 2, "segment_seconds": 2}
+    limited = FusedFeatures(backbones, **options, track_limit_seconds=5)  # two whole segments
+    features = limited.extract(waveform, {"muq": (1,)})
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{waveform.shape[1] // SAMPLE_RATE} s of audio: encoded in stretches of 4 s "
+        "(track_limit_seconds)"
+    ]
+    short_rest = rest < MIN_SAMPLES
+    cuts = [2 * SEGMENT, 2 * SEGMENT + rest] if short_rest else [2 * SEGMENT, 2 * SEGMENT, rest]
+    whole = FusedFeatures(backbones, **options)
+    parts = [whole.extract(part, {"muq": (1,)}) for part in waveform.split(cuts, dim=1)]
+    expected = torch.cat([part.fused for part in parts], dim=1)
+    torch.testing.assert_close(features.fused, expected, rtol=0, atol=0)
+    states = torch.cat([part.states["muq_01"] for part in parts], dim=1)
+    torch.testing.assert_close(features.states["muq_01"], states, rtol=0, atol=0)
+
+
+def test_audio_within_the_limit_is_encoded_in_one_piece(backbones, caplog):
+    waveform = noise(1, 4 * SEGMENT)
+    limited = FusedFeatures(backbones, layer=2, segment_seconds=2, track_limit_seconds=8)
+    whole = FusedFeatures(backbones, layer=2, segment_seconds=2)
+    assert torch.equal(limited(waveform), whole(waveform))
+    assert not caplog.records
 
 
 def test_a_layer_that_does_not_exist_is_refused(backbones):
