@@ -39,6 +39,8 @@ def combine(runs: Sequence[Predictions], method: Method = "distributions") -> Pr
     """
     if not runs:
         raise InputError("an ensemble of no runs; name at least one")
+    if method not in METHODS:
+        raise InputError(f"unknown method {method!r}; choose one of: {', '.join(METHODS)}")
     first = runs[0]
     runs = [
         first,
@@ -49,11 +51,8 @@ def combine(runs: Sequence[Predictions], method: Method = "distributions") -> Pr
         scores = np.mean([run.scores for run in runs], axis=0)
     elif method == "distributions":
         scores = distributions @ centers().double().numpy()
-    elif method == "ridge":
-        scores = _stacked(runs)
-        distributions = None
     else:
-        raise InputError(f"unknown method {method!r}; choose one of: {', '.join(METHODS)}")
+        scores, distributions = _stacked(runs), None
     return replace(first, scores=scores, distributions=distributions)
 
 

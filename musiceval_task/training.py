@@ -11,7 +11,7 @@ or fitted on the dev and test lists.
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -45,6 +45,9 @@ class TrainingConfig:
         learning_rate: Of AdamW; None is 5e-5 at the published width, more below it.
         inner_share: Of each system's clips, held back from training.
         protocol: "corrected" or "published": :func:`musiceval_task.members.head_config`.
+
+    Raises:
+        InputError: If the protocol is neither.
     """
 
     epochs: int = 100
@@ -53,6 +56,10 @@ class TrainingConfig:
     learning_rate: float | None = None
     inner_share: float = 0.15
     protocol: Protocol = "corrected"
+
+    def __post_init__(self) -> None:
+        if self.protocol not in get_args(Protocol):
+            raise InputError(f"protocol {self.protocol!r}: choose corrected or published")
 
     def rate(self, audio_dim: int) -> float:
         """The learning rate for states of this width."""

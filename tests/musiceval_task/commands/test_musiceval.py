@@ -1,0 +1,138 @@
+"""The five subcommands, one after the other, as a user would run them."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from hear_aesthetics.cli import main
+from musiceval_task.dataset import PREFIX, read_clips
+from musiceval_task.members import MEMBERS
+from musiceval_task.predictions import read_predictions
+
+QUICK = ("--model", "mini", "--epochs", "1", "--batch-size", "4")
+
+
+def musiceval(*args: object) -> int:
+    with pytest.raises(SystemExit) as exit_:
+        main(["musiceval", *map(str, args)])
+    return int(exit_.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def runs(small_set: Path, roberta: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two members, trained for one epoch."""
+    out = tmp_path_factory.mktemp("runs")
+    members = ("--member", "gaussian-1984", "--member", "coral")
+    assert musiceval("train", small_set, "--text", roberta, "--out", out, *QUICK, *members) == 0
+    return out
+
+
+def test_train_leaves_a_folder_per_member_and_the_states(runs: Path) -> None:
+    assert sorted(path.name for path in runs.iterdir()) == ["coral", "gaussian-1984", "states"]
+    assert read_predictions(runs / "coral").distributions is None
+    assert read_predictions(runs / "gaussian-1984").distributions is not None
+
+
+def test_states_are_not_computed_again(runs: Path, small_set: Path, roberta: Path, capsys) -> None:
+    args = ("train", small_set, "--text", roberta, "--out", runs, *QUICK, "--member", "one-hot")
+    assert musiceval(*args) == 0
+    assert "0 clips encoded" in capsys.readouterr().err
+
+
+def test_predict_writes_both_formats_and_the_answer(
+    runs: Path, small_set: Path, tmp_path: Path
+) -> None:
+    run, answer = runs / "gaussian-1984", tmp_path / "answer.txt"
+    for suffix in (".parquet", ".pt"):
+        out = tmp_path / f"p{suffix}"
+        args = ("--out", out, "--split", "test", "--answer", answer)
+        assert musiceval("predict", run, small_set, *args) == 0
+        found = read_predictions(out)
+        before = read_predictions(run).of_split("test").aligned_with(found.clips)
+        assert found.scores == pytest.approx(before.scores, abs=1e-5)
+    assert len(torch.load(tmp_path / "p.pt", weights_only=True)) == 3
+    lines = answer.read_text().splitlines()
+    assert lines == sorted(lines)
+    assert lines[0].startswith(f"{PREFIX}S001_P003,")
+
+
+def test_predict_takes_a_csv(runs: Path, small_set: Path, tmp_path: Path) -> None:
+    clip = read_clips(small_set)[0]
+    (tmp_path / "list.csv").write_text(f'path,prompt\n{clip.path},"a slow waltz"\n')
+    out = tmp_path / "p.parquet"
+    assert musiceval("predict", runs / "coral", tmp_path / "list.csv", "--out", out) == 0
+    assert len(read_predictions(out)) == 1
+
+
+@pytest.mark.parametrize("method", ["scores", "distributions", "ridge"])
+def test_ensemble_writes_predictions_metrics_and_answer(
+    runs: Path, tmp_path: Path, method: str
+) -> None:
+    members = (runs / "gaussian-1984", runs / "coral")
+    assert musiceval("ensemble", *members, "--out", tmp_path / "e", "--method", method) == 0
+    names = {path.name for path in (tmp_path / "e").iterdir()}
+    assert names == {"predictions.parquet", "metrics.json", "answer.txt"}
+    assert len((tmp_path / "e" / "answer.txt").read_text().splitlines()) == 3
+
+
+def test_evaluate_reports_runs_side_by_side(runs: Path, tmp_path: Path, capsys) -> None:
+    members = (runs / "gaussian-1984", runs / "coral")
+    assert musiceval("evaluate", *members, "--out", tmp_path / "r") == 0
+    said = capsys.readouterr().out
+    assert "gaussian-1984: overall LCC" in said
+    assert (tmp_path / "r" / "report.md").is_file()
+    assert musiceval("evaluate", *members, "--out", tmp_path / "r", "--json") == 0
+    assert set(json.loads(capsys.readouterr().out)) == {"gaussian-1984", "coral"}
+
+
+def test_evaluate_takes_released_files_with_the_truth_from_the_data(
+    runs: Path, small_set: Path, tmp_path: Path, capsys
+) -> None:
+    from musiceval_task.predictions import write_predictions
+
+    write_predictions(tmp_path / "released.pt", read_predictions(runs / "coral"))
+    out = ("--out", tmp_path / "r", "--json")
+    assert musiceval("evaluate", tmp_path / "released.pt", "--truth", small_set, *out) == 0
+    released = json.loads(capsys.readouterr().out)["released"]
+    assert musiceval("evaluate", runs / "coral", *out) == 0
+    assert released == json.loads(capsys.readouterr().out)["coral"]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("train", "{set}", "--member", "ninth"), "unknown member 'ninth'"),
+        (("train", "{set}", "--all", "--member", "coral"), "leave --member out"),
+        (("train", "{set}", "--text", "/none", "--model", "mini"), "no folder of a text encoder"),
+        (("train", "/none"), "neither a MusicEval folder nor a .csv"),
+        (("train", "{set}", "--protocol", "best"), "choose corrected or published"),
+        (("predict", "{run}", "{set}", "--out", "x.csv"), "written as .parquet or .pt"),
+        (("predict", "{run}", "{set}", "--split", "inner"), "unknown split 'inner'"),
+        (("ensemble", "{run}", "--method", "median"), "unknown method 'median'"),
+        (("ensemble", "{run}", "--split", "dev"), "no clips of 'dev'"),
+        (("evaluate", "{run}", "{run}"), "two runs have the same name"),
+        (("evaluate", "{set}"), "no predictions here"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(
+    runs: Path, small_set: Path, capsys, args: tuple[str, ...], message: str
+) -> None:
+    filled = [part.format(set=small_set, run=runs / "coral") for part in args]
+    assert musiceval(*filled) == 2
+    said = capsys.readouterr().err.strip()
+    assert message in said
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_synthesize_makes_a_set_that_trains_every_member_offline(tmp_path: Path) -> None:
+    data, out = tmp_path / "set", tmp_path / "runs"
+    size = ("--prompts", "5", "--seconds", "2", "--workers", "1")
+    assert musiceval("synthesize", data, *size) == 0
+    assert len(read_clips(data)) == 5 * 16
+    text = ("--text", data / "text_encoder")
+    assert musiceval("train", data, "--all", "--out", out, *QUICK, *text) == 0
+    assert {path.name for path in out.iterdir()} == {*MEMBERS, "states"}
+    assert musiceval("ensemble", *(out / name for name in MEMBERS), "--out", tmp_path / "e") == 0

@@ -1,0 +1,62 @@
+"""The report: tables with intervals, what predicted intervals are worth, pictures."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from matplotlib import image
+
+from musiceval_task.objective import as_distribution
+from musiceval_task.predictions import Predictions
+from musiceval_task.report import write_report
+
+
+def run(seed: int, noise: float, distributions: bool = True) -> Predictions:
+    rng = np.random.default_rng(0)
+    names = tuple(f"S{index % 6:03d}_P{index}" for index in range(60))
+    truth = 1 + 4 * rng.random((60, 2))
+    noisy = truth + np.random.default_rng(seed).normal(0, noise, truth.shape)
+    scores = np.clip(noisy, 1, 5)
+    dist = as_distribution(torch.from_numpy(scores)).double().numpy() if distributions else None
+    return Predictions(names, tuple(n[:4] for n in names), ("test",) * 60, scores, truth, dist)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report") / "new"
+    write_report(
+        folder, {"good": run(1, 0.2), "bad": run(2, 1.5, distributions=False)}, data="test"
+    )
+    return folder
+
+
+def test_the_tables_hold_every_run_with_its_intervals(report: Path) -> None:
+    text = (report / "report.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| good |")]
+    assert len(rows) == 5  # two scores at two levels, and the intervals
+    assert all(row.count(" to ") == 4 for row in rows[:4])
+    assert "System level (6):" in text
+    assert "Utterance level (60):" in text
+
+
+def test_predicted_intervals_are_compared_with_the_truth(report: Path) -> None:
+    section = (report / "report.md").read_text().split("## Predicted uncertainty")[1]
+    (row,) = [line for line in section.splitlines() if line.startswith("| good |")]
+    assert float(row.split("|")[2]) > 0.85  # the truth lies 0.2 off, the Gaussians are 0.35 wide
+    assert "| bad |" not in section
+
+
+def test_figures_are_there_for_programs_too(report: Path) -> None:
+    figures = json.loads((report / "metrics.json").read_text())
+    assert set(figures) == {"good", "bad"}
+    assert len(figures["good"]) == 16
+
+
+@pytest.mark.parametrize("name", ["good", "bad", "runs"])
+def test_pictures_show_something(report: Path, name: str) -> None:
+    pixels = image.imread(report / f"{name}.png")
+    assert min(pixels.shape[:2]) > 300
+    assert pixels[..., :3].std() > 0.03
+    assert f"({name}.png)" in (report / "report.md").read_text()

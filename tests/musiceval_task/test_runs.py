@@ -1,0 +1,140 @@
+"""Run folders: complete, reproducible, and made by encoders that training leaves alone."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hear_aesthetics.audio import load_audio
+from hear_aesthetics.errors import CheckpointError, InputError
+from musiceval_task.dataset import read_clips
+from musiceval_task.members import MEMBERS
+from musiceval_task.predictions import read_predictions
+from musiceval_task.runs import (
+    Encoders,
+    check_encoders,
+    encode,
+    load_run,
+    predict_clips,
+    train_run,
+)
+from musiceval_task.states import AudioEncoder, StateStore
+from musiceval_task.text import TextEncoder
+from musiceval_task.tiny_text import write_tiny_roberta
+from musiceval_task.training import INNER, TrainingConfig
+
+CONFIG = TrainingConfig(epochs=2, batch_size=4, inner_share=0.5)
+
+
+@pytest.fixture(scope="module")
+def encoders(roberta: Path, tmp_path_factory: pytest.TempPathFactory) -> Encoders:
+    store = StateStore(tmp_path_factory.mktemp("states"))
+    return Encoders(AudioEncoder("mini", device="cpu"), TextEncoder(roberta), store)
+
+
+@pytest.fixture(scope="module")
+def run(small_set: Path, encoders: Encoders, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "one-hot"
+    clips = read_clips(small_set)
+    examples = encode(clips, encoders)
+    train_run(
+        folder, MEMBERS["one-hot"], CONFIG, clips, examples, encoders.provenance(), device="cpu"
+    )
+    return folder
+
+
+def test_a_run_folder_is_complete(run: Path) -> None:
+    expected = "README.md config.json log.csv metrics.json model.safetensors predictions.parquet"
+    assert sorted(path.name for path in run.iterdir()) == sorted(expected.split())
+    config = json.loads((run / "config.json").read_text())
+    known = config["provenance"]
+    assert known["member"]["name"] == "one-hot"
+    assert known["training"]["epochs"] == 2
+    assert {"data_sha256", "text_sha256", "weights_sha256", "reads", "model"} <= set(known)
+    assert len((run / "log.csv").read_text().splitlines()) == 3
+
+
+def test_predictions_cover_every_split_and_say_which_is_inner(run: Path) -> None:
+    found = read_predictions(run)
+    assert len(found) == 9
+    assert [found.splits.count(name) for name in ("train", INNER, "test")] == [3, 3, 3]
+    assert found.distributions is not None
+
+
+def test_metrics_are_those_of_the_reported_lists(run: Path) -> None:
+    figures = json.loads((run / "metrics.json").read_text())
+    assert set(figures) == {"test"}
+    assert {row["level"] for row in figures["test"]} == {"utterance", "system"}
+
+
+def test_a_loaded_run_predicts_what_it_predicted(
+    run: Path, small_set: Path, encoders: Encoders
+) -> None:
+    clips = read_clips(small_set, ["test"])
+    again = predict_clips(load_run(run), clips, encode(clips, encoders))
+    before = read_predictions(run).of_split("test").aligned_with(again.clips)
+    np.testing.assert_allclose(again.scores, before.scores, atol=1e-6)
+
+
+def test_frozen_means_frozen(small_set: Path, roberta: Path, tmp_path: Path) -> None:
+    """Parameters and outputs of both encoders are bit for bit what they were before training."""
+    encoders = Encoders(
+        AudioEncoder("mini", device="cpu"), TextEncoder(roberta), StateStore(tmp_path / "states")
+    )
+    models = (encoders.audio.model, encoders.text.model)
+    clips = read_clips(small_set)
+    waveform = torch.from_numpy(load_audio(clips[0].path))[None]
+
+    def outputs() -> list[torch.Tensor]:
+        return [encoders.audio.states(waveform), *encoders.text.encode([clips[0].prompt])]
+
+    tensors = [{k: v.clone() for k, v in model.state_dict().items()} for model in models]
+    heard = outputs()
+    counted = encoders.text.encoded
+    examples = encode(clips, encoders)
+    train_run(
+        tmp_path / "run",
+        MEMBERS["coral"],
+        CONFIG,
+        clips,
+        examples,
+        encoders.provenance(),
+        device="cpu",
+    )
+    assert (encoders.audio.encoded, encoders.text.encoded - counted) == (9, 6)
+    for model, before in zip(models, tensors, strict=True):
+        assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+        assert not any(parameter.requires_grad for parameter in model.parameters())
+    assert all(torch.equal(a, b) for a, b in zip(heard, outputs(), strict=True))
+
+
+def test_other_encoders_than_in_training_are_refused(
+    run: Path, encoders: Encoders, tmp_path: Path
+) -> None:
+    head = load_run(run)
+    check_encoders(head, encoders)
+    other = TextEncoder(write_tiny_roberta(tmp_path, ["a"], dim=16, layers=1, seed=5))
+    with pytest.raises(InputError, match="--text: not the encoder that the run was trained with"):
+        check_encoders(head, Encoders(encoders.audio, other, encoders.store))
+
+
+def test_clips_to_train_on_need_scores(musiceval: Path, encoders: Encoders) -> None:
+    path = musiceval / "sets" / "train_mos_list.txt"
+    path.write_text("\n".join(line.split(",")[0] for line in path.read_text().splitlines()))
+    clips = read_clips(musiceval)
+    with pytest.raises(InputError, match="no scores, and it is in the train list"):
+        train_run(musiceval / "run", MEMBERS["coral"], CONFIG, clips, [], {}, device="cpu")
+
+
+def test_a_folder_that_is_no_run_is_one_message(tmp_path: Path) -> None:
+    from heads import DualBranchConfig, DualBranchHead
+
+    with pytest.raises(CheckpointError, match="no such file"):
+        load_run(tmp_path / "none")
+    DualBranchHead(DualBranchConfig(audio_dim=8, text_dim=8, common_dim=8)).save_pretrained(
+        tmp_path
+    )
+    with pytest.raises(CheckpointError, match="says nothing of its weights_sha256"):
+        load_run(tmp_path)
