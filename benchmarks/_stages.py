@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from hear_aesthetics import conformer, kernels
-from hear_aesthetics.conformer import ConformerConfig, ConformerLayer, Conv2dSubsampling
+from hear_aesthetics.conformer import ConformerConfig, ConformerLayer
 from hear_aesthetics.frontend import LogMel
 from hear_aesthetics.spec import MEL_PER_FRAME, N_MELS
+from hear_aesthetics.subsampling import Conv2dSubsampling
 
 __all__ = ["Stages", "best_of", "product_peak", "subsampling_flops"]
 

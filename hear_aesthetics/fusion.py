@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 from hear_aesthetics.backbones import Backbone
-from hear_aesthetics.conformer import HALO_AFTER, HALO_BEFORE, RECEPTIVE_MEL
 from hear_aesthetics.spec import (
     FRAME_HOP,
     FRAME_RATE,
@@ -32,6 +31,7 @@ from hear_aesthetics.spec import (
     SEGMENT_SECONDS,
     frame_count,
 )
+from hear_aesthetics.subsampling import HALO_AFTER, HALO_BEFORE, RECEPTIVE_MEL
 
 __all__ = ["SCALES", "SOURCES", "TRACK_LIMIT_SECONDS", "Features", "FusedFeatures"]
 

@@ -33,7 +33,7 @@ ROOMS = {
 LAYERS = (
     {"spec", "errors", "precision", "rows", "inputs", "decoding", "audio", "resampling"}
     | {"metrics", "bootstrap", "kernels", "winograd", "atomic", "writing"},
-    {"frontend", "conformer"},
+    {"frontend", "subsampling", "conformer"},
     {"backbones", "checkpoints", "synthesis"},
     {"fusion"},
     {"model", "engine", "grouping", "read_ahead", "embeddings", "scorers", "plots"}

@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 from hear_aesthetics.conformer import (
-    FRAMES_PER_CHUNK,
     ConformerConfig,
     ConformerEncoder,
     rotary_tables,
@@ -37,17 +36,6 @@ def noise(*shape: int) -> torch.Tensor:
 def test_sizes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="heads"):
         ConformerConfig(dim=30, heads=4)
-
-
-@pytest.mark.parametrize("mel_frames", [1, 2, 3, 4, 5, 50, 403])
-def test_subsampling_gives_a_frame_per_four_started_mel_frames(encoder, mel_frames):
-    assert encoder.subsampling(noise(1, 128, mel_frames)).shape == (1, -(-mel_frames // 4), 32)
-
-
-@torch.no_grad()
-def test_chunked_subsampling_equals_one_convolution(encoder):
-    mel = noise(2, 128, (2 * FRAMES_PER_CHUNK + 3) * 4 - 1)
-    torch.testing.assert_close(encoder.subsampling(mel), encoder.subsampling._convolve(mel))
 
 
 @torch.no_grad()

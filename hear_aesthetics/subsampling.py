@@ -1,0 +1,111 @@
+"""Convolutional subsampling of the encoders: log-mel to frames.
+
+Layout: time before frequency, channels last in memory.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from hear_aesthetics.kernels import Linear
+from hear_aesthetics.spec import MEL_PER_FRAME, N_MELS
+from hear_aesthetics.winograd import WinogradConv2d
+
+__all__ = ["HALO_AFTER", "HALO_BEFORE", "RECEPTIVE_MEL", "Conv2dSubsampling"]
+
+# Frame k sees mel frames 4k - 9 to 4k + 9: one tap for each of the convolutions on the way back
+# to the mel, at strides 4, 4, 2, 2 and 1 (two convolutions of 3 taps per block).
+RECEPTIVE_MEL = 9
+HALO_BEFORE = -(-RECEPTIVE_MEL // MEL_PER_FRAME)  # frames spoilt by zero padding at a cut's start
+HALO_AFTER = RECEPTIVE_MEL // MEL_PER_FRAME  # and at its end
+# Bounds the intermediate channels: at 31 MB in bfloat16 the C library still reuses the memory; from
+# 32 MB on it maps and clears new pages each time, which costs 7 % of the subsampling.
+FRAMES_PER_CHUNK = 120
+
+
+class SubsamplingBlock(nn.Module):
+    """Residual block of stride 2: ``ReLU(BN(conv(ReLU(inner))) + skip)``.
+
+    The published block's first and skip convolutions read the same input with the same stride;
+    here they are one convolution with both sets of output channels.
+
+    Shape:
+        - input: ``(B, in_channels, T, F)``; output: ``(B, channels, ceil(T/2), ceil(F/2))``
+    """
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        super().__init__()
+        self.entry = nn.Conv2d(in_channels, 2 * channels, 3, stride=2, padding=1)
+        self.entry_norm = nn.BatchNorm2d(2 * channels)
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner, skip = self.entry_norm(self.entry(x)).chunk(2, dim=1)
+        return F.relu(self.norm(self.conv(F.relu(inner))) + skip)
+
+    def folded(self) -> "FoldedBlock":
+        """The block with its batch norms merged into the convolutions (evaluation mode)."""
+        entry = fuse_conv_bn_eval(self.entry, self.entry_norm)
+        return FoldedBlock(entry, fuse_conv_bn_eval(self.conv, self.norm))
+
+
+class FoldedBlock(nn.Module):
+    """Inference twin of :class:`SubsamplingBlock`: no batch norms, and in place."""
+
+    def __init__(self, entry: nn.Conv2d, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.entry, self.conv = WinogradConv2d.like(entry), WinogradConv2d.like(conv)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner, skip = self.entry(x).chunk(2, dim=1)
+        return self.conv(inner.relu_()).add_(skip).relu_()
+
+
+class Conv2dSubsampling(nn.Module):
+    """Normalised log-mel to encoder frames, 4:1 in time.
+
+    In evaluation mode a long or large batch is cut up: items apart, then into overlapping chunks.
+    This changes no value.
+
+    Shape:
+        - input: ``(B, n_mels, mel_frames)``; output: ``(B, ceil(ceil(mel_frames/2)/2), dim)``
+    """
+
+    def __init__(self, channels: int, dim: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            [SubsamplingBlock(1, channels), SubsamplingBlock(channels, channels)]
+        )
+        self.linear = Linear(channels * N_MELS // MEL_PER_FRAME, dim)
+
+    def forward(self, log_mel: Tensor) -> Tensor:
+        """Frames of a normalised log-mel."""
+        frames = -(-log_mel.shape[-1] // MEL_PER_FRAME)
+        if self.training or len(log_mel) * frames <= FRAMES_PER_CHUNK:
+            return self._convolve(log_mel)
+        items = log_mel.split(max(1, FRAMES_PER_CHUNK // frames))
+        return torch.cat([self._by_chunks(part, frames) for part in items])
+
+    def _by_chunks(self, log_mel: Tensor, frames: int) -> Tensor:
+        chunks = []
+        for start in range(0, frames, FRAMES_PER_CHUNK):
+            stop = start + FRAMES_PER_CHUNK
+            first = max(start - HALO_BEFORE, 0)
+            cut = log_mel[..., MEL_PER_FRAME * first : MEL_PER_FRAME * (stop + HALO_AFTER)]
+            chunks.append(self._convolve(cut)[:, start - first : stop - first])
+        return torch.cat(chunks, dim=1)
+
+    def fold(self) -> None:
+        """Replace the blocks by their inference twins."""
+        for index, block in enumerate(self.blocks):
+            if isinstance(block, SubsamplingBlock):
+                self.blocks[index] = block.folded()
+
+    def _convolve(self, log_mel: Tensor) -> Tensor:
+        x = log_mel.transpose(1, 2).unsqueeze(1).to(self.linear.weight.dtype)
+        for block in self.blocks:
+            x = block(x)
+        # (B, C, T, F) -> (B, T, F * C): a view where the convolutions ran channels-last.
+        return self.linear(x.permute(0, 2, 3, 1).flatten(2))
