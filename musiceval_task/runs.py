@@ -90,27 +90,22 @@ def train_run(
     if unscored:
         raise InputError(f"{unscored[0]}: no scores, and it is in the train list; add them")
     divided = inner_split(clips, config.inner_share)
-    parts: dict[str, list[int]] = {}
-    for place, clip in enumerate(divided):
-        parts.setdefault(clip.split, []).append(place)
+    train, inner = (
+        [place for place, clip in enumerate(divided) if clip.split == split]
+        for split in ("train", INNER)
+    )
     result = fit(
         member,
         config,
-        [examples[place] for place in parts["train"]],
-        [examples[place] for place in parts[INNER]],
-        [divided[place].system for place in parts[INNER]],
+        [examples[place] for place in train],
+        [examples[place] for place in inner],
+        [divided[place].system for place in inner],
         device=device,
         on_epoch=on_epoch,
     )
     predictions = Predictions.of(divided, *apply_head(result.head, examples))
-    record = {
-        "member": asdict(member),
-        "training": asdict(config),
-        "best": asdict(result.best),
-        "data_sha256": list_hash(clips),
-        "license": LICENCE,
-        **provenance,
-    }
+    record = {"data_sha256": list_hash(clips), "license": LICENCE, **provenance}
+    record |= {"member": asdict(member), "training": asdict(config), "best": asdict(result.best)}
     result.head.save_pretrained(out, record)
     write_predictions(out / FILE_NAME, predictions)
     _write_log(out / "log.csv", result.log)

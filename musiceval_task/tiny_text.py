@@ -6,6 +6,7 @@ the words apart, which is all that a synthetic set needs.
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -33,29 +34,11 @@ def write_tiny_roberta(
     Returns:
         The folder.
     """
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaModel
+    from transformers import RobertaConfig, RobertaModel
 
-    normalizer = normalizers.Lowercase()
-    splitter = pre_tokenizers.BertPreTokenizer()
-    words = {
-        word
-        for text in texts
-        for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text))
-    }
-    vocabulary = {token: index for index, token in enumerate((*SPECIAL, *sorted(words)))}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter
-    tokenizer.post_processor = processors.RobertaProcessing(
-        ("</s>", vocabulary["</s>"]), ("<s>", vocabulary["<s>"])
-    )
-    names = {"bos": "<s>", "cls": "<s>", "eos": "</s>", "sep": "</s>", "pad": "<pad>"}
-    special = {f"{kind}_token": token for kind, token in names.items()}
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, unk_token="<unk>", mask_token="<mask>", **special
-    )
+    tokenizer = _tokenizer(texts)
     config = RobertaConfig(
-        vocab_size=len(vocabulary),
+        vocab_size=len(tokenizer),
         hidden_size=dim,
         num_hidden_layers=layers,
         num_attention_heads=4,
@@ -67,6 +50,26 @@ def write_tiny_roberta(
         torch.manual_seed(seed)
         model = RobertaModel(config, add_pooling_layer=False)
     with quiet_transformers():
-        fast.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
         model.save_pretrained(folder)
     return Path(folder)
+
+
+def _tokenizer(texts: Iterable[str]) -> Any:
+    """One token per word, in the frame of RoBERTa's special ones."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    normalizer, splitter = normalizers.Lowercase(), pre_tokenizers.BertPreTokenizer()
+    lines = (normalizer.normalize_str(text) for text in texts)
+    words = {word for line in lines for word, _ in splitter.pre_tokenize_str(line)}
+    vocabulary = {token: index for index, token in enumerate((*SPECIAL, *sorted(words)))}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter
+    tokenizer.post_processor = processors.RobertaProcessing(
+        ("</s>", vocabulary["</s>"]), ("<s>", vocabulary["<s>"])
+    )
+    names = {"bos": "<s>", "cls": "<s>", "eos": "</s>", "sep": "</s>", "pad": "<pad>"}
+    names |= {"unk": "<unk>", "mask": "<mask>"}
+    special = {f"{kind}_token": token for kind, token in names.items()}
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)

@@ -47,7 +47,7 @@ class TrainingConfig:
         protocol: "corrected" or "published": :func:`musiceval_task.members.head_config`.
 
     Raises:
-        InputError: If the protocol is neither.
+        InputError: If the protocol is neither, or there are no epochs.
     """
 
     epochs: int = 100
@@ -60,6 +60,8 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         if self.protocol not in get_args(Protocol):
             raise InputError(f"protocol {self.protocol!r}: choose corrected or published")
+        if self.epochs < 1:
+            raise InputError(f"{self.epochs} epochs: take at least one")
 
     def rate(self, audio_dim: int) -> float:
         """The learning rate for states of this width."""
@@ -135,85 +137,111 @@ def fit(
         device: ``"cpu"`` keeps it off a GPU; None takes what ``accelerate`` finds.
         on_epoch: Called after each epoch.
     """
-    from accelerate import Accelerator
-
-    accelerator = Accelerator(cpu=device == "cpu")
+    truth = np.array([example.scores for example in inner])
     with torch.random.fork_rng():
         torch.manual_seed(member.seed)
+        trainer = _Trainer(member, config, train, device)
+        head, choice = trainer.head, _Choice()
+        for number in range(1, config.epochs + 1):
+            mean = trainer.run_epoch()
+            scores, _ = apply_head(head, inner)
+            chosen = selection_score(scores, truth, inner_systems)
+            epoch = Epoch(number, mean, chosen, float(mse(scores, truth).mean()))
+            choice.add(epoch, head)
+            if on_epoch:
+                on_epoch(epoch)
+            if choice.stale >= config.patience:
+                break
+    head.load_state_dict(choice.weights)
+    return Fit(head.cpu().eval(), choice.best, tuple(choice.log))
+
+
+class _Trainer:
+    """A head, its optimiser and the clips in random order, one epoch at a time."""
+
+    def __init__(
+        self, member: Member, config: TrainingConfig, train: Sequence[Example], device: str | None
+    ) -> None:
+        self.member, self.config, self.train = member, config, train
+        self.accelerator = _accelerator(device)
         width, text_width = train[0].audio.shape[1], train[0].text.shape[1]
-        head = DualBranchHead(head_config(member, width, text_width, config.protocol))
-        optimizer = torch.optim.AdamW(head.parameters(), lr=config.rate(width))
-        order = torch.Generator().manual_seed(member.seed)
+        self.head = DualBranchHead(head_config(member, width, text_width, config.protocol))
         loader: Any = torch.utils.data.DataLoader(
             range(len(train)),  # type: ignore[arg-type]
             batch_size=config.batch_size,
             shuffle=True,
-            generator=order,
+            generator=torch.Generator().manual_seed(member.seed),
         )
-        model, optimizer, loader = accelerator.prepare(head, optimizer, loader)
-        truth = np.array([example.scores for example in inner])
-        log: list[Epoch] = []
-        best, weights, progress = None, deepcopy(head.state_dict()), _Progress()
-        for number in range(1, config.epochs + 1):
-            mean = _train_epoch(accelerator, model, optimizer, loader, train, member, config)
-            scores, _ = apply_head(head, inner)
-            chosen = selection_score(scores, truth, inner_systems)
-            log.append(Epoch(number, mean, chosen, float(mse(scores, truth).mean())))
-            if on_epoch:
-                on_epoch(log[-1])
-            if best is None or _better(log[-1], best):
-                best, weights = log[-1], deepcopy(head.state_dict())
-            if progress.epochs_since(log[-1]) >= config.patience:
-                break
-    if best is None:
-        raise InputError(f"{config.epochs} epochs: take at least one")
-    head.load_state_dict(weights)
-    return Fit(head.cpu().eval(), best, tuple(log))
+        optimizer = torch.optim.AdamW(self.head.parameters(), lr=config.rate(width))
+        self.model, self.optimizer, self.loader = self.accelerator.prepare(
+            self.head, optimizer, loader
+        )
 
+    def run_epoch(self) -> float:
+        """One pass over the clips; the mean loss."""
+        self.model.train()
+        total = torch.zeros(())
+        for rows in self.loader:
+            examples = [self.train[row] for row in rows.tolist()]
+            objective = self._loss(examples)
+            self.optimizer.zero_grad()
+            self.accelerator.backward(objective)
+            self.optimizer.step()
+            total += objective.detach().cpu() * len(examples)
+        return float(total) / len(self.train)
 
-class _Progress:
-    """How long neither the order nor the error on the inner split got better."""
-
-    def __init__(self) -> None:
-        self._last = 0
-        self._srcc, self._error = float("-inf"), float("inf")
-
-    def epochs_since(self, epoch: Epoch) -> int:
-        if epoch.inner_system_srcc > self._srcc or epoch.inner_mse < self._error:
-            self._last = epoch.epoch
-        self._srcc = max(self._srcc, epoch.inner_system_srcc)
-        self._error = min(self._error, epoch.inner_mse)
-        return epoch.epoch - self._last
-
-
-def _better(new: Epoch, old: Epoch) -> bool:
-    """By the SRCC of the systems; equal orders, of few systems, are told apart by the error."""
-    return (new.inner_system_srcc, -new.inner_mse) > (old.inner_system_srcc, -old.inner_mse)
-
-
-def _train_epoch(
-    accelerator: Any,
-    model: Any,
-    optimizer: Any,
-    loader: Any,
-    train: Sequence[Example],
-    member: Member,
-    config: TrainingConfig,
-) -> float:
-    """One pass over the clips; the mean loss."""
-    model.train()
-    total = torch.zeros(())
-    for rows in loader:
-        examples = [train[row] for row in rows.tolist()]
-        truth = torch.tensor([example.scores for example in examples], device=accelerator.device)
-        outputs = collate(examples).outputs(model)
+    def _loss(self, examples: Sequence[Example]) -> Tensor:
+        """The losses of both branches, added."""
+        outputs = collate(examples).outputs(self.model)
+        truth = torch.tensor([example.scores for example in examples], device=outputs[0].device)
         losses = [
-            loss(output, column, member.target, config.protocol)
+            loss(output, column, self.member.target, self.config.protocol)
             for output, column in zip(outputs, truth.T, strict=True)
         ]
-        objective: Tensor = torch.stack(losses).sum()
-        optimizer.zero_grad()
-        accelerator.backward(objective)
-        optimizer.step()
-        total += objective.detach().cpu() * len(examples)
-    return float(total) / len(train)
+        return torch.stack(losses).sum()
+
+
+class _Choice:
+    """The best epoch so far with its weights, and for how long nothing got better.
+
+    Attributes:
+        log: All epochs.
+        best: The one with the best order of systems; equal orders, which few systems often have,
+            are told apart by the error.
+        weights: Of the best epoch.
+        stale: Epochs since the order or the error was better than ever.
+    """
+
+    best: Epoch
+
+    def __init__(self) -> None:
+        self.log: list[Epoch] = []
+        self.weights: dict[str, Tensor] = {}
+        self.stale = 0
+
+    def add(self, epoch: Epoch, head: DualBranchHead) -> None:
+        """Take notice of an epoch."""
+        before = self.log
+        self.log = [*before, epoch]
+        if not before or _rank(epoch) > _rank(self.best):
+            self.best, self.weights = epoch, deepcopy(head.state_dict())
+        better = (
+            not before
+            or epoch.inner_system_srcc > max(e.inner_system_srcc for e in before)
+            or epoch.inner_mse < min(e.inner_mse for e in before)
+        )
+        self.stale = 0 if better else self.stale + 1
+
+
+def _rank(epoch: Epoch) -> tuple[float, float]:
+    return epoch.inner_system_srcc, -epoch.inner_mse
+
+
+def _accelerator(device: str | None) -> Any:
+    try:
+        from accelerate import Accelerator
+    except ImportError as error:
+        raise InputError(
+            "training needs accelerate; run `pip install 'hear-aesthetics[train]'`"
+        ) from error
+    return Accelerator(cpu=device == "cpu")
