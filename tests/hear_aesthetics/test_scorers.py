@@ -1,11 +1,12 @@
 """Scorers of other packages: found by name, asked for no more than they read."""
 
 from importlib.metadata import EntryPoint, EntryPoints
+from pathlib import Path
 
 import pytest
 
 from hear_aesthetics import scorers
-from hear_aesthetics.scorers import hidden_states, load_scorer, reads_of, scorer_names
+from hear_aesthetics.scorers import hidden_states, load_saved, load_scorer, reads_of, scorer_names
 
 
 class Length:
@@ -39,6 +40,14 @@ def test_without_scorers_the_message_says_so(monkeypatch) -> None:
     monkeypatch.setattr(scorers, "entry_points", lambda **_: EntryPoints([]))
     with pytest.raises(ValueError, match="known: none: no package that scores is installed"):
         load_scorer("demo")
+
+
+def test_saved_heads_are_found_by_the_kind_their_file_names(monkeypatch) -> None:
+    entry = EntryPoint("KnownHead", f"{__name__}:Length", scorers.SAVED_GROUP)
+    monkeypatch.setattr(EntryPoint, "load", lambda self: lambda path: (self.name, path))
+    monkeypatch.setattr(scorers, "entry_points", lambda **keys: EntryPoints([entry]).select(**keys))
+    assert load_saved("KnownHead", Path("run")) == ("KnownHead", Path("run"))
+    assert load_saved("OtherHead", Path("run")) is None
 
 
 def test_a_scorer_that_says_nothing_reads_the_fused_feature() -> None:
