@@ -35,7 +35,7 @@ def mask_of(lengths):
 def _same_draws():
     """Weights and inputs are the same in every run: tiny ReLU branches can be dead by chance."""
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(4)
         yield
 
 
