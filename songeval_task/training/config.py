@@ -75,6 +75,8 @@ class TrainingConfig:
         protocol: ``"honest"`` selects on the inner split, once an epoch. ``"published"`` selects
             after every update on the songs that are reported, by rounded metrics, as the released
             code did; its figures are optimistic.
+        standardise: Train on features of mean 0 and deviation 1 per channel, and fold both into the
+            head at the end; not part of the published training.
         shuffle_labels: Control experiment: training and inner songs swap their labels at random.
         seed: Of weights, order, partners, factors, ties and dropout.
     """
@@ -99,6 +101,7 @@ class TrainingConfig:
     patience: int = 10
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     protocol: Literal["honest", "published"] = "honest"
+    standardise: bool = False
     shuffle_labels: bool = False
     seed: int = 0
 

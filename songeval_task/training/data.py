@@ -14,6 +14,7 @@ from hear_aesthetics.errors import InputError
 from songeval_task.dimensions import DIMENSIONS, Track
 from songeval_task.splits import SPLITS
 from songeval_task.store import FeatureStore
+from songeval_task.training.scale import Scale, measure_scale
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +55,7 @@ class Data:
         width: Of the features.
         track: Which dimensions the labels are of.
         provenance: Hash of the table of songs, and what made the features.
+        scale: Applied to features as they are loaded; None: they are as stored.
     """
 
     splits: dict[str, tuple[Row, ...]]
@@ -62,11 +64,16 @@ class Data:
     width: int
     track: Track
     provenance: dict[str, Any]
+    scale: Scale | None = None
 
     def load(self, row: Row) -> Tensor:
         """Features of a row, ``(frames, width)``, mapped into memory."""
         (features,) = self.store.load(row.song, row.version, (self.name,))
-        return features
+        return self.scale(features) if self.scale else features
+
+    def standardised(self) -> "Data":
+        """The same with features of mean 0 and deviation 1 over the frames of the training rows."""
+        return replace(self, scale=measure_scale(map(self.load, self.splits["train"])))
 
     def labels(self, split: str) -> Tensor:
         """``(rows, dimensions)`` float32."""

@@ -22,6 +22,7 @@ from songeval_task.training.data import Data, load_data
 from songeval_task.training.logs import Logs, ProgressLine
 from songeval_task.training.loop import Trainer, make_accelerator
 from songeval_task.training.predict import predict
+from songeval_task.training.scale import fold
 from songeval_task.training.state import Progress, RunState
 
 __all__ = ["METRICS_FILE", "PREDICTIONS_FILE", "train_run"]
@@ -84,7 +85,10 @@ def train_run(
     head = build_head(config, data.width)
     logs = Logs(out, events=accelerator.is_main_process)
     line = ProgressLine(config.epochs, shown if accelerator.is_main_process else False)
-    progress = Trainer(config, data, head, state, logs, accelerator).fit(line)
+    seen = data.standardised() if config.standardise else data
+    progress = Trainer(config, seen, head, state, logs, accelerator).fit(line)
+    if seen.scale:
+        fold(head, seen.scale)
     found = {split: predict(head, data, split, accelerator) for split in ("inner", "test")}
     figures = _figures(config, progress, found)
     if accelerator.is_main_process:

@@ -115,6 +115,7 @@ def test_training_leaves_the_callers_random_numbers_alone(folders, config, tmp_p
         {"mixup_per_sample": True},
         {"rank_weight": 0.0, "regression": "mse"},
         {"precision": "bfloat16"},
+        {"standardise": True},
     ],
     ids=lambda change: ",".join(change),
 )
