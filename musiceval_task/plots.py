@@ -24,7 +24,7 @@ PANEL, SIDE, HEADER, FOOTER, GAP = 4.0, 0.75, 1.35, 0.65, 0.95  # inches
 ROW = 0.34  # of a run in the picture of all runs
 NAMES = 2.4  # room for the names of runs
 MARGIN = 0.15  # points around the scale
-LABELLED = 24  # systems that can be named in a panel
+LABEL_WIDTH, LABEL_HEIGHT = 0.32, 0.1  # of a system's name, in points of the scale
 
 
 def draw_scatter(
@@ -98,9 +98,11 @@ def draw_runs(path: Path, runs: dict[str, list[Measure]], *, title: str, subtitl
 
 def _draw_systems(axes: Axes, truth: np.ndarray, means: np.ndarray, names: list[str]) -> None:
     axes.scatter(truth, means, s=34, color=SYSTEM, lw=0.8, ec="white", label="system", zorder=3)
-    if len(names) > LABELLED:
-        return
+    named: list[tuple[float, float]] = []
     for x, y, name in zip(truth, means, names, strict=True):
+        if any(abs(x - left) < LABEL_WIDTH and abs(y - low) < LABEL_HEIGHT for left, low in named):
+            continue  # it would be written over another
+        named.append((x, y))
         axes.annotate(name, (x, y), (4, 3), textcoords="offset points", size=6.5, color=INK)
 
 

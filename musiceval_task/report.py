@@ -39,7 +39,12 @@ def write_report(
         lines += _section(target, figures)
     lines += ["## Predicted uncertainty", "", *_uncertainty(runs), "", "## Pictures", ""]
     if len(runs) > 1:
-        draw_runs(out / "runs.png", figures, title="All runs", subtitle=_subtitle(data, clips))
+        draw_runs(
+            out / "runs.png",
+            figures,
+            title="All runs",
+            subtitle=f"{_what(data, clips)}; lines: 95 % bootstrap intervals",
+        )
         lines += ["![all runs](runs.png)", ""]
     for name, run in runs.items():
         picture = f"{name}.png"
@@ -48,7 +53,7 @@ def write_report(
             run.scored(),
             figures[name],
             title=name,
-            subtitle=_subtitle(data, clips),
+            subtitle=_what(data, clips),
         )
         lines += [f"![{name}]({picture})", ""]
     lines += [f"hear-aesthetics {__version__}"]
@@ -107,5 +112,5 @@ def _uncertainty(runs: Mapping[str, Predictions]) -> list[str]:
     return lines
 
 
-def _subtitle(data: str, clips: int) -> str:
-    return f"{data}, {clips} clips; lines: 95 % bootstrap intervals" if data else f"{clips} clips"
+def _what(data: str, clips: int) -> str:
+    return f"{data}, {clips} clips" if data else f"{clips} clips"
