@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -144,7 +145,7 @@ def runs(pid):
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for processes in /proc")
 def test_killed_and_run_again_gives_the_same_set_and_leaves_no_worker(tmp_path):
     command = [sys.executable, "-m", "songeval_task", "synthesize"]
-    options = ["--songs", "4", "--seed", "3", "--seconds", "4-6"]
+    options = ["--songs", "16", "--seed", "3", "--seconds", "4-6"]
     killed = subprocess.Popen([*command, str(tmp_path / "a"), *options], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("a/mp3/*.mp3")) and time.monotonic() < deadline:
@@ -161,7 +162,7 @@ def test_killed_and_run_again_gives_the_same_set_and_leaves_no_worker(tmp_path):
         [*command, str(tmp_path / "a"), *options], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "4 songs ready" in done.stderr
-    make(tmp_path / "b")
+    assert "16 songs ready" in done.stderr
+    make(tmp_path / "b", replace(TINY, songs=16))
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
     assert json.loads((tmp_path / "a/metadata.jsonl").read_text().splitlines()[0])["system"]
