@@ -11,6 +11,7 @@ import logging
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -73,13 +74,14 @@ class HearModule:
             self._module = importlib.import_module(name)
         except ImportError as e:
             raise ModuleError(f"cannot import {name} ({e}); install it or set PYTHONPATH") from e
+        except Exception as e:  # anything may go wrong in code that is not ours
+            raise ModuleError(f"importing {name} failed: {type(e).__name__}: {e}") from e
         for function in ("load_model", "get_scene_embeddings", "get_timestamp_embeddings"):
             if not callable(getattr(self._module, function, None)):
                 raise ModuleError(
                     f"{name} has no function {function}, which HEAR modules must have"
                 )
-        arguments = () if model is None else (model,)
-        loaded = self._module.load_model(*arguments, **self._options)
+        loaded = self._load()
         if not isinstance(loaded, nn.Module):
             kind = type(loaded).__name__
             raise ModuleError(f"{name}.load_model returned a {kind}; expected a torch.nn.Module")
@@ -103,9 +105,13 @@ class HearModule:
         parts = [f"{_slug(k)}={_slug(str(v))}" for k, v in (chosen | self._options).items()]
         return "-".join([name, *parts])
 
-    @property
+    @cached_property
     def origin(self) -> dict[str, Any]:
-        """What decides the embeddings, as far as it can be known from outside."""
+        """What decides the embeddings, as far as it can be known from outside.
+
+        A model that has a method ``provenance`` says more: weight hashes, precision.
+        """
+        provenance = getattr(self._model, "provenance", None)
         return {
             "module": self._module.__name__,
             "version": getattr(self._module, "__version__", None),
@@ -113,6 +119,7 @@ class HearModule:
             "options": self._options,
             "sample_rate": self.sample_rate,
             "sizes": self._sizes,
+            "provenance": _as_json(provenance()) if callable(provenance) else None,
         }
 
     def scenes(self, audio: NDArray[np.float32], files: Sequence[str]) -> NDArray[np.float32]:
@@ -149,7 +156,8 @@ class HearModule:
         frames = values.shape[1] if values.ndim == 3 else 0
         self._check_embeddings(values, (len(audio), frames, self._sizes["timestamp"]), where, files)
         self._check_times(times, (len(audio), frames), audio.shape[1], where, files)
-        return values, times
+        whole = not np.issubdtype(times.dtype, np.floating)  # the label rule needs fractions
+        return values, times.astype(np.float64) if whole else times
 
     def _load(self) -> Any:
         arguments = () if self._model_path is None else (self._model_path,)
@@ -157,6 +165,9 @@ class HearModule:
             return self._module.load_model(*arguments, **self._options)
         except HearAestheticsError:
             raise  # already says what to do
+        except (TypeError, ValueError) as e:
+            given = f"model {self._model_path!r}, options {json.dumps(self._options, default=str)}"
+            raise InputError(f"{self._import_name}.load_model refused {given}: {e}") from e
         except Exception as e:
             reason = f"{type(e).__name__}: {e}"
             raise ModuleError(f"{self._import_name}.load_model failed: {reason}") from e
@@ -226,6 +237,11 @@ class HearModule:
             )
         if shape[1] > 1 and (hop := (last - float(times[0, 0])) / (shape[1] - 1)) > _LONGEST_HOP:
             logger.warning("%s: timestamps every %g ms; HEAR recommends at most 50", where, hop)
+
+
+def _as_json(value: Any) -> Any:
+    """What is read back when the value was written as JSON."""
+    return json.loads(json.dumps(value, default=str))
 
 
 def _names(files: Sequence[str]) -> str:

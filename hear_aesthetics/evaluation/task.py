@@ -51,7 +51,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Task:
-    """A validated task: what heareval reads of ``task_metadata.json``, and the vocabulary."""
+    """A validated task: what is read of ``task_metadata.json``, and the vocabulary."""
 
     folder: Path
     task_name: str
@@ -62,6 +62,7 @@ class Task:
     sample_duration: float | None
     evaluation: tuple[str, ...]
     labels: tuple[str, ...]
+    mode: str = ""  # such as full, 5h or small: which part of the data set
     use_scoring_for_early_stopping: bool = True
     postprocessing_grid: dict[str, tuple[float, ...]] = field(default_factory=dict)
     param_grid: dict[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -166,6 +167,7 @@ def load_task(folder: Path) -> Task:
         sample_duration=checked.duration("sample_duration"),
         evaluation=checked.texts("evaluation"),
         labels=read_vocabulary(folder / VOCABULARY_FILE),
+        mode=str(data.get("mode", "")),
         use_scoring_for_early_stopping=bool(data.get("use_scoring_for_early_stopping", True)),
         postprocessing_grid=read_grid(
             params.get("event_postprocessing_grid", POSTPROCESSING_GRID),

@@ -1,0 +1,179 @@
+"""``hear-aesthetics evaluate``: HEAR tasks with any HEAR module, from audio to scores."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hear_aesthetics.commands.probing import (
+    Again,
+    AsJson,
+    Bar,
+    Device,
+    Grid,
+    GridName,
+    GridPoints,
+    Precision,
+    PrecisionName,
+    ProbeOptions,
+    Protocol,
+    ProtocolName,
+    Seeds,
+    evaluate_each,
+)
+from hear_aesthetics.console import write_json
+from hear_aesthetics.errors import HearAestheticsError, InputError, TaskError
+
+if TYPE_CHECKING:
+    from hear_aesthetics.evaluation.task import Task
+
+__all__ = ["evaluate"]
+
+LIST_COLUMNS = ("task", "folder", "kind", "splits", "seconds", "clips", "score", "here")
+
+
+def evaluate(
+    tasks_dir: Annotated[
+        Path | None, typer.Argument(help="Folder of task folders, such as untarred archives.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the embeddings and, beside them, the scores.")
+    ] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(help="A task by its folder, task_name or published name; may be repeated."),
+    ] = None,
+    list_tasks: Annotated[
+        bool, typer.Option("--list", help="List the benchmark's tasks and those in the folder.")
+    ] = False,
+    module: Annotated[
+        str, typer.Option(help="Import name of a HEAR module; the working directory counts.")
+    ] = "hear_aesthetics",
+    model: Annotated[
+        str | None, typer.Option(help="Passed to the module's load_model.", show_default="none")
+    ] = None,
+    model_options: Annotated[
+        str, typer.Option(help="Further arguments of load_model, a JSON object.")
+    ] = "{}",
+    protocol: Protocol = ProtocolName.robust,
+    grid: Grid = GridName.default,
+    grid_points: GridPoints = 8,
+    seeds: Seeds = 3,
+    precision: Precision = PrecisionName.auto,
+    device: Device = None,
+    again: Again = False,
+    as_json: AsJson = False,
+) -> None:
+    """Evaluate a HEAR module: embeddings, probes, scores.
+
+    Each file is written as soon as it is computed, in heareval's layout
+    (`OUT/<module and options>/<task>/`): the same command goes on after an interruption. Audio at
+    the rate that the module wants is made once if it is missing. Exit codes: 0 all good, 1 nothing
+    worked, 2 wrong usage, 3 some tasks failed.
+    """
+    if list_tasks:
+        _list(_load_all(tasks_dir) if tasks_dir else [], as_json)
+        return
+    if tasks_dir is None or out is None:
+        raise typer.BadParameter("TASKS_DIR and --out are needed (or --list)")
+    from hear_aesthetics.evaluation.embedding import embed_task
+    from hear_aesthetics.evaluation.module import HearModule, parse_options
+    from hear_aesthetics.evaluation.task import find_tasks
+
+    arguments = parse_options(model_options)
+    inside = out.resolve()
+    folders = [f for f in find_tasks(tasks_dir) if not f.resolve().is_relative_to(inside)]
+    folders = _chosen(folders, task) if task else folders
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # as `python -m heareval...` finds modules there
+    loaded = HearModule(module, model, arguments, device=device)
+
+    def embed(folder: Path, bar: Bar) -> Path:
+        return embed_task(loaded, folder, out, progress=bar.stage("embedding"))
+
+    options = ProbeOptions(protocol, grid, grid_points, seeds, precision, device, again)
+    raise evaluate_each(folders, options, embed=embed, as_json=as_json)
+
+
+def _chosen(folders: Sequence[Path], names: Sequence[str]) -> list[Path]:
+    """The folders that the names mean, each name at least one."""
+    known = {folder: _names(folder) for folder in folders}
+    for name in names:
+        if not any(name in of_one for of_one in known.values()):
+            raise InputError(
+                f"no task {name!r}; there are {', '.join(folder.name for folder in folders)}"
+            )
+    return [folder for folder, of_one in known.items() if of_one & set(names)]
+
+
+def _names(folder: Path) -> set[str]:
+    """What a task may be called; a broken one has its folder's name only."""
+    from hear_aesthetics.evaluation.catalogue import published
+    from hear_aesthetics.evaluation.task import load_task
+
+    try:
+        task = load_task(folder)
+    except TaskError:
+        return {folder.name}
+    entry = published(task)
+    return {folder.name, task.task_name} | ({entry.title} if entry else set())
+
+
+def _load_all(tasks_dir: Path) -> list["Task"]:
+    """The tasks in a folder, those that can be read."""
+    from hear_aesthetics.console import warning_line
+    from hear_aesthetics.evaluation.task import find_tasks, load_task
+
+    found = []
+    for folder in find_tasks(tasks_dir):
+        try:
+            found.append(load_task(folder))
+        except HearAestheticsError as error:
+            warning_line(error)
+    return found
+
+
+def _list(tasks: Sequence["Task"], as_json: bool) -> None:
+    """The 19 tasks of the benchmark and where they are, then other tasks of the folder."""
+    from hear_aesthetics.evaluation.catalogue import CATALOGUE, published
+
+    rows: list[dict[str, Any]] = []
+    for entry in CATALOGUE:
+        kind = f"{entry.embedding_type}, {entry.prediction_type}"
+        splits = f"{entry.folds}-fold" if entry.folds else "train/valid/test"
+        here = [_place(task) for task in tasks if entry.is_made_of(task)]
+        names = " ".join(entry.task_names) + (f" ({entry.mode})" if entry.mode else "")
+        values = (entry.title, names, kind, splits, entry.seconds, entry.clips, entry.score, here)
+        rows.append(dict(zip(LIST_COLUMNS, values, strict=True)))
+    rows += [_row(task) for task in tasks if published(task) is None]
+    if as_json:
+        write_json(rows)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None)
+    for column in LIST_COLUMNS:
+        table.add_column(column, no_wrap=column != "here")
+    for row in rows:
+        cells = [", ".join(v) if isinstance(v, list) else str(v) for v in row.values()]
+        table.add_row(*(cell or "-" for cell in cells))
+    Console(width=None if sys.stdout.isatty() else 250).print(table)
+
+
+def _row(task: "Task") -> dict[str, Any]:
+    """A task that is not one of the benchmark's."""
+    folds = "train/valid/test" if len(task.runs) == 1 else f"{len(task.runs)}-fold"
+    kind = f"{task.embedding_type}, {task.prediction_type}"
+    clips = sum(len(task.split_labels(split)) for split in task.splits)
+    length = f"{task.sample_duration:g}" if task.sample_duration else "any"
+    first = task.scores[0].name
+    values = (task.folder.name, task.task_name, kind, folds, length, clips, first, [_place(task)])
+    return dict(zip(LIST_COLUMNS, values, strict=True))
+
+
+def _place(task: "Task") -> str:
+    rates = sorted((p.name for p in task.folder.iterdir() if p.name.isdigit()), key=int)
+    return f"{task.folder} ({', '.join(rates) or 'no audio'})"

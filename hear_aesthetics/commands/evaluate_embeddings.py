@@ -1,0 +1,50 @@
+"""``hear-aesthetics evaluate-embeddings``: probes on embedding folders, whoever wrote them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hear_aesthetics.commands.probing import (
+    Again,
+    AsJson,
+    Device,
+    Grid,
+    GridName,
+    GridPoints,
+    Precision,
+    PrecisionName,
+    ProbeOptions,
+    Protocol,
+    ProtocolName,
+    Seeds,
+    evaluate_each,
+)
+
+__all__ = ["evaluate_embeddings"]
+
+
+def evaluate_embeddings(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(help="Embedding folders of tasks, or folders of such folders."),
+    ],
+    protocol: Protocol = ProtocolName.robust,
+    grid: Grid = GridName.default,
+    grid_points: GridPoints = 8,
+    seeds: Seeds = 3,
+    precision: Precision = PrecisionName.auto,
+    device: Device = None,
+    again: Again = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train and test probes on embeddings in heareval's layout.
+
+    Scores go into the folder, as heareval writes them; results of the same options are kept. Exit
+    codes: 0 all good, 1 nothing worked, 2 wrong usage, 3 some tasks failed.
+    """
+    from hear_aesthetics.evaluation.task import find_tasks
+
+    found = dict.fromkeys(task for folder in folders for task in find_tasks(folder))
+    options = ProbeOptions(protocol, grid, grid_points, seeds, precision, device, again)
+    raise evaluate_each(found, options, as_json=as_json)

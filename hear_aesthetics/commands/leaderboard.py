@@ -1,0 +1,59 @@
+"""``hear-aesthetics leaderboard``: results side by side, as tables and as a picture."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hear_aesthetics.console import write_json
+
+__all__ = ["leaderboard"]
+
+
+def leaderboard(
+    results: Annotated[
+        list[Path], typer.Argument(help="Evaluated embedding folders, or folders of such folders.")
+    ],
+    official: Annotated[
+        Path | None, typer.Option(help="The official leaderboard's CSV, to be joined.")
+    ] = None,
+    card: Annotated[
+        bool, typer.Option("--card", help="Also write a section for each model's card.")
+    ] = False,
+    out: Annotated[
+        Path, typer.Option(help="Folder for the tables, the picture and the cards.")
+    ] = Path("leaderboard"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+) -> None:
+    """Compare models over HEAR tasks: leaderboard.md, .csv (official layout) and .png.
+
+    Whatever either kit evaluated counts; results of another protocol than the robust one say so.
+    """
+    from hear_aesthetics.atomic import write_text
+    from hear_aesthetics.evaluation import leaderboard_text as text
+    from hear_aesthetics.evaluation.leaderboard import collect_results, make_leaderboard
+    from hear_aesthetics.evaluation.leaderboard_plot import draw_leaderboard
+    from hear_aesthetics.evaluation.submissions import read_official
+
+    board = make_leaderboard(
+        collect_results(results), read_official(official) if official else None
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    markdown = text.as_markdown(board)
+    write_text(out / "leaderboard.md", markdown)
+    write_text(out / "leaderboard.csv", text.as_csv(board))
+    draw_leaderboard(out / "leaderboard.png", board)
+    written = [out / f"leaderboard.{kind}" for kind in ("md", "csv", "png")]
+    for model in board.models if card else ():
+        written.append(out / f"card-{_file_name(model)}.md")
+        write_text(written[-1], text.card(board, model))
+    if as_json:
+        write_json([vars(result) for result in board.results.values()])
+    else:
+        typer.echo(markdown, nl=False)
+    typer.echo(f"written: {', '.join(map(str, written))}", err=True)
+
+
+def _file_name(model: str) -> str:
+    return re.sub(r"[^\w.=-]+", "-", model).strip("-")
