@@ -36,7 +36,10 @@ LIST_COLUMNS = ("task", "folder", "kind", "splits", "seconds", "clips", "score",
 
 def evaluate(
     tasks_dir: Annotated[
-        Path | None, typer.Argument(help="Folder of task folders, such as untarred archives.")
+        Path | None,
+        typer.Argument(
+            metavar="TASKS_DIR", help="Folder of task folders, such as untarred archives."
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the embeddings and, beside them, the scores.")

@@ -72,7 +72,8 @@ class Leaderboard:
         others = list(self._submitted(task).values())
         if len(set(others)) > 1:
             return (score - min(others)) / (max(others) - min(others))
-        return max(0.0, score if maximised else 1 - score)
+        own = score if maximised else 1 - score
+        return own if math.isnan(own) else max(0.0, own)
 
     def rank(self, task: str, score: float) -> tuple[int, int] | None:
         """Place among the official submissions to a task, and how many there then are."""

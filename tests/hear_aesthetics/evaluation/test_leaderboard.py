@@ -1,0 +1,235 @@
+"""Results side by side: read from either kit's folders, joined, normalised, ranked and shown."""
+
+import csv
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+from matplotlib import image
+
+from hear_aesthetics.errors import InputError, TaskError
+from hear_aesthetics.evaluation import leaderboard_text as text
+from hear_aesthetics.evaluation.leaderboard import (
+    Result,
+    collect_results,
+    make_leaderboard,
+    read_result,
+)
+from hear_aesthetics.evaluation.leaderboard_plot import draw_leaderboard
+from hear_aesthetics.evaluation.submissions import read_official
+
+OFFICIAL = """Model,URL,Submission Date,ESC-50,DCASE 2016,Mystery
+Low,http://low,2022-01-01,0.2,,0.5
+High,http://high,2022-01-01,0.8,0.9,
+Middle,http://middle,2022-01-01,0.5,0.4,0.1
+"""
+
+
+def result(model="ours", task="ESC-50", score=0.6, **changes):
+    """A robust result with an interval of 0.1 either side."""
+    about = {"score_name": "top1_acc", "maximised": True, "protocol": "robust", "parts": (task,)}
+    about |= {"interval": (score - 0.1, score + 0.1)}
+    return Result(model=model, task=task, score=score, **about | changes)
+
+
+@pytest.fixture
+def official(tmp_path):
+    path = tmp_path / "official.csv"
+    path.write_text(OFFICIAL)
+    return read_official(path)
+
+
+@pytest.fixture
+def scored(make_embeddings):
+    """A function that writes an embedding folder with the scores of an evaluation."""
+
+    def make(model="levels", score=0.5, robust=None, settings=None, **metadata):
+        folder = make_embeddings(model, **metadata)
+        scores = {"test": {"test_score": score}}
+        (folder / "test.predicted-scores.json").write_text(json.dumps(scores))
+        mark = {"time": 1.0} | ({"settings": settings} if settings else {})
+        (folder / "prediction-done.json").write_text(json.dumps(mark))
+        if robust:
+            (folder / "test.robust-scores.json").write_text(json.dumps(robust))
+        return folder
+
+    return make
+
+
+def test_a_result_of_the_official_kit_is_read(scored):
+    found = read_result(scored(score=0.25, task_name="esc50", mode="full"))
+    assert (found.model, found.task, found.score) == ("levels", "ESC-50", 0.25)
+    assert (found.interval, found.protocol, found.score_name) == (None, "heareval", "top1_acc")
+
+
+def test_a_robust_result_is_read_with_its_interval(scored):
+    robust = {"mean": 0.4, "interval": [0.3, 0.5]}
+    found = read_result(scored(robust=robust, settings={"protocol": "robust", "seeds": 3}))
+    assert (found.task, found.score, found.interval) == ("tones-1.0.0-small", 0.4, (0.3, 0.5))
+    assert found.describe() == "0.400 [0.300, 0.500]"
+
+
+def test_folds_are_averaged_as_heareval_does(scored):
+    folder = scored()
+    scores = {"aggregated_scores": {"test_score_mean": 0.7, "test_score_std": 0.1}}
+    (folder / "test.predicted-scores.json").write_text(json.dumps(scores))
+    assert read_result(folder).score == 0.7
+    (folder / "test.predicted-scores.json").write_text("{}")
+    with pytest.raises(TaskError, match="key 'test' is missing; evaluate again"):
+        read_result(folder)
+
+
+def test_results_are_found_below_a_folder(scored, make_embeddings, tmp_path):
+    scored("one")
+    scored("two")
+    make_embeddings("unfinished")
+    found = collect_results([tmp_path / "embeddings"])
+    assert sorted(r.model for r in found) == ["one", "two"]
+    with pytest.raises(TaskError, match=r"no test\.predicted-scores\.json at or below it"):
+        collect_results([tmp_path / "embeddings/unfinished"])
+
+
+def test_two_results_of_one_model_on_one_task_are_refused(scored, tmp_path):
+    scored("one").rename(tmp_path / "embeddings/one/again")
+    scored("one", task_name="esc50", mode="full")
+    (tmp_path / "embeddings/one/again/task_metadata.json").write_bytes(
+        (tmp_path / "embeddings/one/tones-1.0.0-small/task_metadata.json").read_bytes()
+    )
+    with pytest.raises(InputError, match=r"two results of one on ESC-50 \(heareval protocol\)"):
+        collect_results([tmp_path / "embeddings"])
+
+
+def test_the_parts_of_a_published_task_are_one_result(scored, tmp_path):
+    first = scored("one", score=0.4, task_name="beehive_states_fold0", mode="full")
+    first.rename(first.with_name("fold0"))
+    (alone,) = collect_results([tmp_path / "embeddings"])
+    assert alone.task == "Beehive States (beehive_states_fold0 only)"
+    scored("one", score=0.6, task_name="beehive_states_fold1", mode="full")
+    (both,) = collect_results([tmp_path / "embeddings"])
+    assert (both.task, both.score, both.interval) == ("Beehive States", pytest.approx(0.5), None)
+
+
+def test_official_scores_are_read_by_published_name(official):
+    assert official.scores["ESC-50"] == {"Low": 0.2, "High": 0.8, "Middle": 0.5}
+    assert official.scores["DCASE 2016 Task 2"] == {"High": 0.9, "Middle": 0.4}
+    assert official.scores["Mystery"] == {"Low": 0.5, "Middle": 0.1}
+    assert official.column("DCASE 2016 Task 2") == "DCASE 2016"
+    assert official.column("FSD50K") is None
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("name,score\na,1\n", "not the official leaderboard"),
+        ("Model,URL\na,b\n", "not the official leaderboard"),
+        ("Model,ESC-50\na,high\n", r"line 2, column 'ESC-50' holds 'high'; expected a score"),
+        (None, "cannot be read as the official leaderboard"),
+    ],
+)
+def test_another_table_is_refused(tmp_path, content, message):
+    path = tmp_path / "official.csv"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InputError, match=message):
+        read_official(path)
+
+
+def test_normalised_scores_lie_between_the_submissions(official):
+    board = make_leaderboard([result()], official)
+    assert board.normalised("ESC-50", 0.2) == 0
+    assert board.normalised("ESC-50", 0.8) == pytest.approx(1)
+    assert board.normalised("ESC-50", 0.95) == pytest.approx(1.25)
+    assert board.rank("ESC-50", 0.6) == (2, 4)
+    assert board.rank("ESC-50", 0.9) == (1, 4)
+    assert board.best_official("ESC-50") == ("High", 0.8)
+
+
+def test_without_submissions_a_score_stands_for_itself():
+    board = make_leaderboard([result()])
+    assert board.normalised("ESC-50", 0.6) == 0.6
+    assert board.normalised("events", 0.3, maximised=False) == pytest.approx(0.7)
+    assert board.normalised("events", 1.3, maximised=False) == 0
+    assert board.rank("ESC-50", 0.6) is None
+
+
+def test_models_come_by_mean_and_tasks_in_the_published_order():
+    results = [result("a", "zebra", 0.9), result("a", "ESC-50", 0.1), result("b", "ESC-50", 0.8)]
+    results += [result("b", "DCASE 2016 Task 2", 0.7), result("b", "zebra", math.nan)]
+    board = make_leaderboard(results)
+    assert board.tasks == ("DCASE 2016 Task 2", "ESC-50", "zebra")
+    assert board.models == ("b", "a")
+    assert board.mean("b") == (pytest.approx(0.75), 2)
+
+
+def test_protocols_are_kept_apart():
+    board = make_leaderboard([result(), result(protocol="official", interval=None, score=0.5)])
+    assert board.models == ("ours", "ours (official)")
+
+
+def test_markdown_shows_intervals_places_and_the_best(official):
+    results = [result("a"), result("b", score=0.7), result("a", "own|task", 0.3)]
+    lines = text.as_markdown(make_leaderboard(results, official)).splitlines()
+    assert lines[0].startswith("| task | score | b | a | best official submission |")
+    assert lines[2] == (
+        "| ESC-50 | top1_acc | **0.700 [0.600, 0.800]** (2 of 4) | 0.600 [0.500, 0.700] (2 of 4) "
+        "| 0.800 High |"
+    )
+    assert lines[3] == r"| own\|task | top1_acc | - | 0.300 [0.200, 0.400] | - |"
+    assert lines[4].startswith("| mean normalised |  | 0.833 (1 task) | 0.483 (2 tasks) |")
+    assert "95 % bootstrap interval" in lines[-1]
+    assert "lowest and 1 the highest official submission" in lines[-1]
+
+
+def test_less_is_better_where_errors_are_counted():
+    errors = {"task": "events", "score_name": "segment_1s_er", "maximised": False}
+    board = make_leaderboard([result("a", score=0.3, **errors), result("b", score=0.6, **errors)])
+    assert board.models == ("a", "b")
+    assert "| **0.300 " in text.as_markdown(board)
+
+
+def test_the_csv_continues_the_official_one(official):
+    board = make_leaderboard([result(), result(task="other", score=math.nan)], official)
+    rows = list(csv.DictReader(io.StringIO(text.as_csv(board))))
+    assert list(rows[0]) == [*OFFICIAL.splitlines()[0].split(","), "other"]
+    assert (rows[0]["Model"], rows[0]["ESC-50"], rows[0]["other"]) == ("ours", "0.6", "")
+    assert [row["Model"] for row in rows[1:]] == ["Low", "High", "Middle"]
+    assert rows[2]["DCASE 2016"] == "0.9"
+
+
+def test_a_card_says_how_to_get_the_same_numbers():
+    origin = {
+        "module": "wav2hear",
+        "version": "1.2",
+        "model": "large",
+        "options": {"layer": 6},
+        "sample_rate": 16000,
+        "sizes": {"scene": 512, "timestamp": 512},
+        "provenance": {"weights_sha256": {"muq": "abc"}, "layer": 6},
+    }
+    settings = {"protocol": "robust", "grid": "fast", "grid_points": 4, "seeds": 2}
+    section = text.card(make_leaderboard([result(origin=origin, settings=settings)]), "ours")
+    assert "| ESC-50 | top1_acc | 0.600 | 0.500 to 0.700 |" in section
+    assert "- Module: wav2hear 1.2" in section
+    assert "- Provenance: weights_sha256 muq abc, layer 6" in section
+    assert (
+        "`hear-aesthetics evaluate TASKS --out embeddings --module wav2hear --model large "
+        "--model-options '{\"layer\": 6}' --protocol robust --grid fast --grid-points 4 --seeds 2`"
+    ) in section
+
+
+def test_a_card_of_the_official_kit_names_its_command():
+    board = make_leaderboard([result(protocol="heareval", interval=None)])
+    section = text.card(board, "ours (heareval)")
+    assert "python -m heareval.predictions.runner embeddings/ours/*" in section
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_the_picture_shows_every_model(tmp_path, official, joined):
+    results = [result(), result("other", score=0.9), result(task="DCASE 2016 Task 2", score=0.1)]
+    board = make_leaderboard(results, official if joined else None)
+    draw_leaderboard(tmp_path / "board.png", board)
+    pixels = image.imread(tmp_path / "board.png")
+    assert min(pixels.shape[:2]) > 200
+    assert len(np.unique(pixels[..., :3].reshape(-1, 3), axis=0)) > 100
