@@ -110,6 +110,33 @@ def test_frozen_means_frozen(small_set: Path, roberta: Path, tmp_path: Path) -> 
     assert all(torch.equal(a, b) for a, b in zip(heard, outputs(), strict=True))
 
 
+def test_encoders_run_once_per_clip_and_prompt_whatever_follows(
+    small_set: Path, roberta: Path, tmp_path: Path
+) -> None:
+    """Counted at the networks themselves: two members, two predictions, one pass of each."""
+    encoders = Encoders(
+        AudioEncoder("mini", device="cpu"), TextEncoder(roberta), StateStore(tmp_path / "states")
+    )
+    rows = {"clips": 0, "prompts": 0}
+
+    def count(kind: str):
+        def hook(module, args, kwargs, output) -> None:
+            rows[kind] += len((*args, *kwargs.values())[0])
+
+        return hook
+
+    muq = encoders.audio.model.fused.backbones["muq"]
+    muq.encoder.register_forward_hook(count("clips"), with_kwargs=True)
+    encoders.text.model.register_forward_hook(count("prompts"), with_kwargs=True)
+    clips = read_clips(small_set)
+    for name in ("gaussian-1984", "decoupled"):
+        examples = encode(clips, encoders)
+        out, known = tmp_path / name, encoders.provenance()
+        train_run(out, MEMBERS[name], CONFIG, clips, examples, known, device="cpu")
+        predict_clips(load_run(out), clips, encode(clips, encoders))
+    assert rows == {"clips": len(clips), "prompts": len({clip.prompt for clip in clips})}
+
+
 def test_other_encoders_than_in_training_are_refused(
     run: Path, encoders: Encoders, tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hear_aesthetics.cli import main
-from musiceval_task.dataset import PREFIX, read_clips
+from musiceval_task.dataset import PREFIX, clip_id, read_clips
 from musiceval_task.members import MEMBERS
 from musiceval_task.predictions import read_predictions
 
@@ -18,6 +18,12 @@ def musiceval(*args: object) -> int:
     with pytest.raises(SystemExit) as exit_:
         main(["musiceval", *map(str, args)])
     return int(exit_.value.code or 0)
+
+
+@pytest.fixture
+def bad_set(request: pytest.FixtureRequest) -> Path:
+    """A set to be spoilt; its fixture's name is that of the function above."""
+    return request.getfixturevalue("musiceval")
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +130,54 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
     said = capsys.readouterr().err.strip()
     assert message in said
     assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("S009_P001.wav,3,3", "S009_P001.wav is not there"),
+        ("S002_P009.wav,3,3", "prompt_info.txt has no prompt 'P009'"),
+        ("S002_P001.wav,3,3", "S002_P001.wav again, first at"),
+        ("S002_P003.wav,3,5.01", "score '5.01'; it is a number from 1 to 5"),
+    ],
+    ids=["missing wav", "unknown prompt", "duplicate clip", "score out of range"],
+)
+def test_a_bad_list_is_one_line_and_nothing_is_encoded(
+    bad_set: Path, roberta: Path, tmp_path: Path, capsys, line: str, message: str
+) -> None:
+    (bad_set / "sets" / "test_mos_list.txt").write_text(f"{PREFIX}{line}\n")
+    out = tmp_path / "runs"
+    assert musiceval("train", bad_set, "--text", roberta, "--out", out, *QUICK) == 2
+    said = capsys.readouterr().err.strip()
+    assert message in said
+    assert "test_mos_list.txt:1" in said
+    assert len(said.splitlines()) == 1
+    assert not out.exists()
+
+
+@pytest.mark.slow
+def test_from_nothing_to_an_ensemble_that_hears_quality(tmp_path: Path, capsys) -> None:
+    data, out = tmp_path / "set", tmp_path / "runs"
+    assert musiceval("synthesize", data, "--prompts", 8, "--seconds", 4, "--workers", 1) == 0
+    names = ("gaussian-1984", "coral")
+    members = [word for name in names for word in ("--member", name)]
+    options = ("--model", "mini", "--text", data / "text_encoder", "--epochs", 10, "--out", out)
+    assert musiceval("train", data, *members, *options) == 0
+    runs = [out / name for name in names]
+    assert musiceval("ensemble", *runs, "--out", out / "ensemble") == 0
+    capsys.readouterr()
+    together = ("evaluate", *runs, out / "ensemble", "--out", tmp_path / "report", "--json")
+    assert musiceval(*together) == 0
+    figures = json.loads(capsys.readouterr().out)["ensemble"]
+    (found,) = (
+        row["value"]
+        for row in figures
+        if (row["target"], row["level"], row["metric"]) == ("overall", "system", "SRCC")
+    )
+    assert found > 0.5
+    answered = (out / "ensemble" / "answer.txt").read_text().splitlines()
+    tested = {clip_id(clip.name) for clip in read_clips(data, ["test"])}
+    assert {line.partition(",")[0] for line in answered} == tested
 
 
 @pytest.mark.slow
