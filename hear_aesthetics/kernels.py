@@ -2,21 +2,31 @@
 
 PyTorch multiplies float32 matrices on a CPU through MKL, which keeps to its AVX2 kernels where the
 processor is not Intel's: 110 GFLOP/s on one AVX-512 core of an AMD EPYC (Zen 5). oneDNN, which
-PyTorch also ships and already uses for convolutions and bfloat16, reaches 240 there. On every other
-machine, in training, and where this build of PyTorch lacks the operator, these functions are
-``F.linear`` and ``F.scaled_dot_product_attention``.
+PyTorch also ships and already uses for convolutions and bfloat16, reaches 240 there. It also takes
+float32 biases beside bfloat16 weights, unlike PyTorch's own functions. On every other machine,
+in training, and where this build of PyTorch lacks the operators, these functions are ``F.linear``,
+``F.conv2d`` and ``F.scaled_dot_product_attention``.
 """
 
 import re
 from functools import cache
 from itertools import product
 from pathlib import Path
+from typing import Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["Linear", "attention", "batched_linear", "linear", "onednn_is_faster"]
+__all__ = [
+    "Conv2d",
+    "Linear",
+    "SplitConv2d",
+    "attention",
+    "batched_linear",
+    "linear",
+    "onednn_is_faster",
+]
 
 CPU_INFO = Path("/proc/cpuinfo")
 QUERIES_PER_BLOCK = 256  # 256 x 3,600 float32 scores are 3.7 MB and stay in the cache
@@ -32,8 +42,16 @@ def onednn_is_faster() -> bool:
     return (
         re.search(r"^vendor_id\s*:\s*AuthenticAMD$", flags, re.MULTILINE) is not None
         and re.search(r"\bavx512f\b", flags) is not None
-        and torch.backends.mkldnn.is_available()
-        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        and has_onednn()
+    )
+
+
+@cache
+def has_onednn() -> bool:
+    """Whether this build of PyTorch has the operators."""
+    names = "_linear_pointwise", "_convolution_pointwise"
+    return torch.backends.mkldnn.is_available() and all(
+        hasattr(torch.ops.mkldnn, name) for name in names
     )
 
 
@@ -41,12 +59,13 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, silu: bool 
     """``x @ weight.T + bias``, then SiLU if asked for.
 
     Shape:
-        - x: ``(..., in)``; weight: ``(out, in)``; bias: ``(out,)``; output: ``(..., out)``
+        - x: ``(..., in)``; weight: ``(out, in)``; bias: ``(out,)``, may be float32 where the others
+          are not; output: ``(..., out)``
     """
     if _bypass(x, weight):
         activation = "swish" if silu else "none"
         return torch.ops.mkldnn._linear_pointwise(x, weight, bias, activation, [], "")
-    y = F.linear(x, weight, bias)
+    y = F.linear(x, weight, None if bias is None else bias.to(weight.dtype))
     return F.silu(y, inplace=not y.requires_grad) if silu else y
 
 
@@ -65,27 +84,101 @@ def batched_linear(x: Tensor, weights: Tensor) -> Tensor:
 
 
 class Linear(nn.Linear):
-    """``nn.Linear`` that computes in the dtype of its weight, with an optional SiLU."""
+    """``nn.Linear`` that computes in the dtype of its weight, with an optional SiLU.
+
+    Attributes:
+        exact: :meth:`shrink` changes nothing.
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, *, exact: bool = False
+    ) -> None:
+        super().__init__(in_features, out_features, bias)
+        self.exact = exact
 
     def forward(self, input: Tensor, silu: bool = False) -> Tensor:
         """:func:`linear` of the input."""
         return linear(input.to(self.weight.dtype), self.weight, self.bias, silu=silu)
 
+    def shrink(self, dtype: torch.dtype) -> None:
+        """Convert the weight, but not the bias, to ``dtype``."""
+        if not self.exact:
+            self.weight.data = self.weight.to(dtype)
+
+
+class Conv2d(nn.Conv2d):
+    """``nn.Conv2d`` that computes in the dtype of its weight, with channels last."""
+
+    @classmethod
+    def like(cls, conv: nn.Conv2d) -> Self:
+        """The same convolution, sharing its parameters; square, and padded to keep the size."""
+        size, stride = conv.kernel_size[0], conv.stride[0]
+        twin = cls(conv.in_channels, conv.out_channels, size, stride, size // 2, device="meta")
+        twin.weight, twin.bias = conv.weight, conv.bias
+        return twin
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The convolution."""
+        x = input.to(self.weight.dtype)
+        if x.dtype == torch.bfloat16 and _bypass(x, self.weight):
+            return torch.ops.mkldnn._convolution_pointwise(
+                x, self.weight, self.bias, self.padding, self.stride, self.dilation, self.groups,
+                "none", [], "",
+            )  # fmt: skip
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        return self._conv_forward(x, self.weight, bias)
+
+    def shrink(self, dtype: torch.dtype) -> None:
+        """Convert the weight, but not the bias, to ``dtype`` and lay it out with channels last."""
+        self.weight.data = self.weight.to(dtype, memory_format=torch.channels_last)
+
+
+class SplitConv2d(Conv2d):
+    """A ``Conv2d`` whose products are nearly those of float32 in bfloat16 too.
+
+    Input and weight are each the sum of two bfloat16 numbers, which become channels of their own;
+    the product of the two small ones is left out. For few channels only: it needs three for one.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The convolution."""
+        if self.weight.dtype != torch.bfloat16:
+            return super().forward(input)
+        high, low = _split(input)
+        return super().forward(torch.cat([high, low, high], dim=1))
+
+    def shrink(self, dtype: torch.dtype) -> None:
+        """Convert the weight, but not the bias."""
+        if dtype == torch.bfloat16:
+            high, low = _split(self.weight)
+            self.weight.data = torch.cat([high, high, low], dim=1)
+        super().shrink(dtype)
+
+
+def _split(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Two bfloat16 tensors whose sum is ``x`` to 16 bits."""
+    high = x.to(torch.bfloat16)
+    return high, (x - high).to(torch.bfloat16)
+
 
 def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Softmax attention; never holds a T x T matrix.
 
+    Values may be float32 beside bfloat16 queries and keys; kernels that cannot mix them round them.
+
     Shape:
         - q, k, v and output: ``(B, heads, T, head_dim)``
     """
-    if _bypass(q, k):
+    if _bypass(q, k) and onednn_is_faster():
         return _blockwise_attention(q, k, v)
-    return F.scaled_dot_product_attention(q, k, v)
+    return F.scaled_dot_product_attention(q, k, v.to(q.dtype))
 
 
 def _bypass(x: Tensor, weight: Tensor) -> bool:
     differentiable = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
-    return x.device.type == "cpu" and not differentiable and onednn_is_faster()
+    if x.device.type != "cpu" or differentiable:
+        return False
+    return has_onednn() if x.dtype == torch.bfloat16 else onednn_is_faster()
 
 
 def _blockwise_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

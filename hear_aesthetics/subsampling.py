@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from hear_aesthetics.kernels import Linear
+from hear_aesthetics.kernels import Linear, SplitConv2d
 from hear_aesthetics.spec import MEL_PER_FRAME, N_MELS
 from hear_aesthetics.winograd import WinogradConv2d
 
@@ -56,7 +56,9 @@ class FoldedBlock(nn.Module):
 
     def __init__(self, entry: nn.Conv2d, conv: nn.Conv2d) -> None:
         super().__init__()
-        self.entry, self.conv = WinogradConv2d.like(entry), WinogradConv2d.like(conv)
+        # The mel is one channel, whose rounding all that follows would inherit.
+        self.entry = (SplitConv2d if entry.in_channels == 1 else WinogradConv2d).like(entry)
+        self.conv = WinogradConv2d.like(conv)
 
     def forward(self, x: Tensor) -> Tensor:
         inner, skip = self.entry(x).chunk(2, dim=1)
@@ -78,7 +80,8 @@ class Conv2dSubsampling(nn.Module):
         self.blocks = nn.ModuleList(
             [SubsamplingBlock(1, channels), SubsamplingBlock(channels, channels)]
         )
-        self.linear = Linear(channels * N_MELS // MEL_PER_FRAME, dim)
+        # Its output starts the residual stream: rounded, it would err as much as ten layers do.
+        self.linear = Linear(channels * N_MELS // MEL_PER_FRAME, dim, exact=True)
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Frames of a normalised log-mel."""
@@ -104,7 +107,7 @@ class Conv2dSubsampling(nn.Module):
                 self.blocks[index] = block.folded()
 
     def _convolve(self, log_mel: Tensor) -> Tensor:
-        x = log_mel.transpose(1, 2).unsqueeze(1).to(self.linear.weight.dtype)
+        x = log_mel.transpose(1, 2).unsqueeze(1)
         for block in self.blocks:
             x = block(x)
         # (B, C, T, F) -> (B, T, F * C): a view where the convolutions ran channels-last.

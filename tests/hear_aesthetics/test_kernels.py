@@ -1,10 +1,13 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from hear_aesthetics import kernels
 from hear_aesthetics.kernels import (
+    Conv2d,
     Linear,
+    SplitConv2d,
     attention,
     batched_linear,
     linear,
@@ -75,6 +78,42 @@ def test_gradients_pass_through_every_function(route):
 def test_a_layer_computes_in_the_dtype_of_its_weight(route):
     layer = Linear(8, 4).to(torch.bfloat16).requires_grad_(False)
     assert layer(noise(3, 8)).dtype == torch.bfloat16
+
+
+def relative_error(result: torch.Tensor, expected: torch.Tensor) -> float:
+    return float((result - expected).square().mean().sqrt() / expected.square().mean().sqrt())
+
+
+@needs_operator
+@pytest.mark.parametrize("layer", [Linear(64, 32), Conv2d(64, 32, 1)], ids=["linear", "conv"])
+def test_biases_keep_float32_beside_small_weights(layer):
+    """bfloat16 would round the bias of 32.1 to 32, which would be wrong in every frame alike."""
+    layer.requires_grad_(False)
+    layer.weight.fill_(-0.5)
+    layer.bias.fill_(32.1)
+    layer.shrink(torch.bfloat16)
+    out = layer(torch.ones(1, 64, 3, 3) if isinstance(layer, Conv2d) else torch.ones(1, 64))
+    assert out.dtype == torch.bfloat16
+    assert out.float().flatten().tolist() == pytest.approx([0.1] * out.numel(), rel=1e-2)
+
+
+def test_exact_layers_are_not_shrunk():
+    layer, x = Linear(8, 4, exact=True).requires_grad_(False), noise(3, 8)
+    expected = layer(x)
+    layer.shrink(torch.bfloat16)
+    assert torch.equal(layer(x), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_split_convolution_errs_by_no_more_than_its_output_is_rounded(dtype):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        conv = SplitConv2d.like(nn.Conv2d(1, 16, 3, stride=2, padding=1)).requires_grad_(False)
+    x = noise(1, 1, 40, 32)
+    exact = F.conv2d(x.double(), conv.weight.double(), conv.bias.double(), 2, 1)
+    conv.shrink(dtype)
+    limit = relative_error(exact.to(dtype), exact)
+    assert relative_error(conv(x), exact) <= 1.05 * limit + 1e-6
 
 
 @needs_operator
