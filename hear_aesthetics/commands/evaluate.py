@@ -23,14 +23,15 @@ from hear_aesthetics.commands.probing import (
     Seeds,
     evaluate_each,
 )
-from hear_aesthetics.console import write_json
-from hear_aesthetics.errors import HearAestheticsError, InputError, TaskError
+from hear_aesthetics.console import warning_line, write_json
+from hear_aesthetics.errors import InputError, TaskError
 
 if TYPE_CHECKING:
     from hear_aesthetics.evaluation.task import Task
 
 __all__ = ["evaluate"]
 
+PIPE_WIDTH = 250  # columns; what is piped is read by programs such as grep, so rows stay whole
 LIST_COLUMNS = ("task", "folder", "kind", "splits", "seconds", "clips", "score", "here")
 
 
@@ -92,12 +93,20 @@ def evaluate(
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))  # as `python -m heareval...` finds modules there
     loaded = HearModule(module, model, arguments, device=device)
+    _warn_if_untrained(loaded.origin["provenance"])
 
     def embed(folder: Path, bar: Bar) -> Path:
         return embed_task(loaded, folder, out, progress=bar.stage("embedding"))
 
     options = ProbeOptions(protocol, grid, grid_points, seeds, precision, device, again)
     raise evaluate_each(folders, options, embed=embed, as_json=as_json)
+
+
+def _warn_if_untrained(provenance: Any) -> None:
+    """Say on stderr that a model which says so of itself knows nothing yet."""
+    if isinstance(provenance, dict) and provenance.get("status") == "untrained":
+        name = provenance.get("model")
+        warning_line(f"model {name} is untrained: its scores show what random features reach")
 
 
 def _chosen(folders: Sequence[Path], names: Sequence[str]) -> list[Path]:
@@ -126,21 +135,25 @@ def _names(folder: Path) -> set[str]:
 
 def _load_all(tasks_dir: Path) -> list["Task"]:
     """The tasks in a folder, those that can be read."""
-    from hear_aesthetics.console import warning_line
     from hear_aesthetics.evaluation.task import find_tasks, load_task
 
     found = []
-    for folder in find_tasks(tasks_dir):
+    try:
+        folders = find_tasks(tasks_dir)
+    except TaskError as error:
+        warning_line(error)
+        folders = []
+    for folder in folders:
         try:
             found.append(load_task(folder))
-        except HearAestheticsError as error:
+        except TaskError as error:
             warning_line(error)
     return found
 
 
 def _list(tasks: Sequence["Task"], as_json: bool) -> None:
     """The 19 tasks of the benchmark and where they are, then other tasks of the folder."""
-    from hear_aesthetics.evaluation.catalogue import CATALOGUE, published
+    from hear_aesthetics.evaluation.catalogue import CATALOGUE, PUBLISHED_RATE, published
 
     rows: list[dict[str, Any]] = []
     for entry in CATALOGUE:
@@ -163,7 +176,13 @@ def _list(tasks: Sequence["Task"], as_json: bool) -> None:
     for row in rows:
         cells = [", ".join(v) if isinstance(v, list) else str(v) for v in row.values()]
         table.add_row(*(cell or "-" for cell in cells))
-    Console(width=None if sys.stdout.isatty() else 250).print(table)
+    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
+    missing = sum(not row["here"] for row in rows)
+    typer.echo(
+        f"{missing} of the benchmark's {len(CATALOGUE)} tasks are not here: untar their published "
+        f"archives ({PUBLISHED_RATE} Hz) into the folder; other rates are made once, when needed",
+        err=True,
+    )
 
 
 def _row(task: "Task") -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What ``evaluate`` and ``evaluate-embeddings`` share: probe options, a bar, a line per task."""
 
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -98,15 +99,13 @@ class Bar:
         self._progress: Any = None
 
     def __enter__(self) -> Self:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-        console = Console(stderr=True)
-        if console.is_terminal:
-            columns = "{task.description}", BarColumn(), MofNCompleteColumn()
-            self._progress = Progress(
-                *columns, TimeRemainingColumn(), console=console, transient=True
-            )
+            columns = "{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+            console = Console(stderr=True)
+            self._progress = Progress(*columns, console=console, transient=True)
             self._progress.start()
         return self
 

@@ -76,7 +76,7 @@ def as_csv(board: Leaderboard) -> str:
     place = {task: (official.column(task) if official else None) or task for task in board.tasks}
     columns += [column for column in place.values() if column not in columns]
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for model in board.models:
         row = {"Model": model}

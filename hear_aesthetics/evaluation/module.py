@@ -1,33 +1,28 @@
 """Any module with the HEAR functions, by import name; every answer is checked against the contract.
 
-heareval trusts what a module returns and fails, if at all, one stage later. Here a broken contract
-is one :class:`~hear_aesthetics.errors.ModuleError` that names the function, the file and what was
-expected. Source: "HEAR 2021 API" (hearbenchmark.com), and hear-validator's checks.
+A broken :mod:`~hear_aesthetics.evaluation.contract` is one
+:class:`~hear_aesthetics.errors.ModuleError` that names the function and what was expected.
 """
 
 import importlib
 import json
-import logging
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from hear_aesthetics.errors import HearAestheticsError, InputError, ModuleError
+from hear_aesthetics.evaluation.contract import Contract
 
 __all__ = ["SAMPLE_RATES", "HearModule", "parse_options"]
 
 SAMPLE_RATES = (16_000, 22_050, 32_000, 44_100, 48_000)  # Hz, what HEAR's audio comes in
-_LONGEST_HOP = 50.0  # ms, HEAR's recommendation
-_LEAST_COVERAGE = 0.5  # of the audio, by the last timestamp
-
-logger = logging.getLogger(__name__)
 
 
 def parse_options(text: str) -> dict[str, Any]:
@@ -131,10 +126,9 @@ class HearModule:
         Raises:
             ModuleError: If the module fails or returns anything else.
         """
-        where = f"{self._import_name}.get_scene_embeddings"
-        values = self._array(self._call(where, audio, files), where)
-        self._check_embeddings(values, (len(audio), self._sizes["scene"]), where, files)
-        return values
+        contract = Contract(f"{self._import_name}.get_scene_embeddings", files)
+        answer = self._call(self._module.get_scene_embeddings, audio, contract)
+        return contract.embeddings(answer, self._sizes["scene"], over_time=False)
 
     def timestamps(
         self, audio: NDArray[np.float32], files: Sequence[str]
@@ -148,16 +142,13 @@ class HearModule:
         Raises:
             ModuleError: If the module fails or returns anything else.
         """
-        where = f"{self._import_name}.get_timestamp_embeddings"
-        answer = self._call(where, audio, files)
+        contract = Contract(f"{self._import_name}.get_timestamp_embeddings", files)
+        answer = self._call(self._module.get_timestamp_embeddings, audio, contract)
         if not isinstance(answer, tuple | list) or len(answer) != 2:
-            raise ModuleError(f"{where} must return a pair of embeddings and timestamps")
-        values, times = (self._array(part, where) for part in answer)
-        frames = values.shape[1] if values.ndim == 3 else 0
-        self._check_embeddings(values, (len(audio), frames, self._sizes["timestamp"]), where, files)
-        self._check_times(times, (len(audio), frames), audio.shape[1], where, files)
-        whole = not np.issubdtype(times.dtype, np.floating)  # the label rule needs fractions
-        return values, times.astype(np.float64) if whole else times
+            raise contract.broken("must return a pair of embeddings and timestamps")
+        values = contract.embeddings(answer[0], self._sizes["timestamp"], over_time=True)
+        duration = 1000 * audio.shape[1] / self.sample_rate
+        return values, contract.times(answer[1], values.shape[1], duration)
 
     def _load(self) -> Any:
         arguments = () if self._model_path is None else (self._model_path,)
@@ -181,72 +172,20 @@ class HearModule:
             )
         return value
 
-    def _call(self, where: str, audio: NDArray[np.float32], files: Sequence[str]) -> Any:
-        function = getattr(self._module, where.rsplit(".", 1)[1])
+    def _call(
+        self, function: Callable[..., Any], audio: NDArray[np.float32], contract: Contract
+    ) -> Any:
         try:
             with torch.no_grad():
                 return function(torch.from_numpy(audio).to(self._device), self._model)
         except Exception as e:  # anything may go wrong in code that is not ours
             reason = f"{type(e).__name__}: {e}"
-            raise ModuleError(f"{where} failed on {_names(files)}: {reason}") from e
-
-    def _array(self, value: Any, where: str) -> NDArray[Any]:
-        if not isinstance(value, Tensor):
-            raise ModuleError(f"{where} returned a {type(value).__name__}; expected a torch.Tensor")
-        value = value.detach().cpu()
-        if value.dtype == torch.bfloat16:
-            raise ModuleError(f"{where} returned bfloat16; expected float32")
-        return value.numpy()
-
-    def _check_embeddings(
-        self, values: NDArray[Any], shape: tuple[int | None, ...], where: str, files: Sequence[str]
-    ) -> None:
-        if values.dtype != np.float32:
-            raise ModuleError(f"{where} returned {values.dtype} embeddings; expected float32")
-        fits = [want in (None, got) for want, got in zip(shape, values.shape, strict=False)]
-        if values.ndim != len(shape) or not values.size or not all(fits):
-            expected = str(shape).replace("None", "frames")
-            raise ModuleError(
-                f"{where} returned embeddings of shape {values.shape}; expected {expected}"
-            )
-        bad = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
-        if bad.any():
-            name = files[int(np.argmax(bad))]
-            raise ModuleError(f"{where} returned NaN or infinity for {name}")
-
-    def _check_times(
-        self,
-        times: NDArray[Any],
-        shape: tuple[int, ...],
-        samples: int,
-        where: str,
-        files: Sequence[str],
-    ) -> None:
-        if times.shape != shape:
-            raise ModuleError(
-                f"{where} returned timestamps of shape {times.shape} for embeddings of "
-                f"{shape[1]} frames; expected {shape}"
-            )
-        if not np.isfinite(times).all() or (np.diff(times, axis=1) <= 0).any():
-            raise ModuleError(f"{where} returned timestamps that do not rise ({_names(files)})")
-        duration, last = 1000 * samples / self.sample_rate, float(times[:, -1].min())
-        if last < _LEAST_COVERAGE * duration - _LONGEST_HOP:
-            raise ModuleError(
-                f"{where} returned too few timestamps: the last is at {last:g} of {duration:g} ms "
-                "(milliseconds are expected, not seconds)"
-            )
-        if shape[1] > 1 and (hop := (last - float(times[0, 0])) / (shape[1] - 1)) > _LONGEST_HOP:
-            logger.warning("%s: timestamps every %g ms; HEAR recommends at most 50", where, hop)
+            raise contract.broken(f"failed on {contract.batch}: {reason}") from e
 
 
 def _as_json(value: Any) -> Any:
     """What is read back when the value was written as JSON."""
     return json.loads(json.dumps(value, default=str))
-
-
-def _names(files: Sequence[str]) -> str:
-    others = len(files) - 1
-    return f"{files[0]} and {others} others" if others else files[0]
 
 
 def _slug(text: str) -> str:

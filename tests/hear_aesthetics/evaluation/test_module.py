@@ -23,7 +23,7 @@ def test_a_good_module_gives_float32_of_the_sizes_it_declares(make_module):
 def test_options_and_model_reach_load_model(make_module):
     loud = HearModule(make_module(), "", {"scale": 2.0})
     plain = HearModule(make_module())
-    audio = np.random.default_rng(0).normal(size=(1, 3200)).astype(np.float32)
+    audio = np.random.default_rng(0).normal(size=AUDIO.shape).astype(np.float32)
     np.testing.assert_allclose(loud.scenes(audio, FILES), 2 * plain.scenes(audio, FILES), rtol=1e-6)
 
 
@@ -79,15 +79,18 @@ def test_a_broken_scene_is_named(make_module, source, message):
     ("source", "message"),
     [
         ("return torch.zeros(b, 6, 3)", r"a pair of embeddings and timestamps"),
-        ("return torch.zeros(b, 6, 4), torch.zeros(b, 6)", r"\(2, 6, 4\); expected \(2, 6, 3\)"),
+        (
+            "return torch.zeros(b, 6, 4), torch.zeros(b, 6)",
+            r"\(2, 6, 4\); .* \(2, frames, 3\)",
+        ),
         ("return torch.zeros(b, 3), torch.zeros(b, 6)", r"shape \(2, 3\)"),
         ("return torch.zeros(b, 6, 3), torch.zeros(b, 5)", r"\(2, 5\) for embeddings of 6 frames"),
         ("return torch.zeros(b, 6, 3), torch.zeros(b, 6)", r"timestamps that do not rise"),
         (
             "return torch.zeros(b, 6, 3), torch.arange(6.).expand(b, 6) / 30",
-            r"too few timestamps: the last is at 0\.16\d* of 200 ms .*not seconds",
+            r"too few timestamps for one\.wav .* 0\.16\d* of 200 ms .*not seconds",
         ),
-        ("return torch.zeros(b, 1, 3), torch.zeros(b, 1)", r"too few timestamps: .* 0 of 200 ms"),
+        ("return torch.zeros(b, 1, 3), torch.zeros(b, 1)", r"too few timestamps .* 0 of 200 ms"),
         ("return torch.zeros(b, 0, 3), torch.zeros(b, 0)", r"embeddings of shape \(2, 0, 3\)"),
     ],
 )
