@@ -2,8 +2,8 @@
 
 A *result* is what one model reached on one task, read from its embedding folder; its model is the
 name of the folder above. The *normalised* score makes tasks comparable: where the official
-leaderboard is given, 0 is the lowest and 1 the highest official submission to the task; otherwise
-it is the score itself, which has 1 for perfect (an error rate counts as one minus the rate).
+leaderboard has the task, 0 is the lowest and 1 the highest submission to it; otherwise it is the
+score itself, which has 1 for perfect (an error rate counts as one minus the rate).
 """
 
 import math
@@ -88,8 +88,13 @@ class Leaderboard:
         return max(others.items(), key=lambda item: item[1]) if others else None
 
     def mean(self, model: str) -> tuple[float, int]:
-        """Mean normalised score of one of our models, and over how many tasks."""
+        """Mean normalised score of one of our models, and over how many tasks.
+
+        With the official leaderboard, over the tasks that it has: scales do not mix.
+        """
         found = [r for (_, name), r in self.results.items() if name == model]
+        if self.official:
+            found = [result for result in found if self._submitted(result.task)]
         values = [self.normalised(r.task, r.score, maximised=r.maximised) for r in found]
         defined = [value for value in values if not math.isnan(value)]
         return (fmean(defined) if defined else math.nan), len(defined)

@@ -48,6 +48,8 @@ def draw_leaderboard(path: Path, board: Leaderboard) -> None:
     bottom = EDGE / height
     axes = figure.add_axes((left / width, bottom, grid_width / width, grid_height / height))
     mesh = _draw_cells(axes, widths, values, texts)
+    if others:
+        axes.axvline(WIDE * len(ours), color=INK, lw=1.5)
     centres = np.cumsum(widths) - widths / 2
     labels = [_short(name) for name in names]
     axes.set_xticks(centres, labels, rotation=40, ha="left", rotation_mode="anchor", size=9)

@@ -14,7 +14,7 @@ from hear_aesthetics.evaluation.submissions import ABOUT_COLUMNS
 __all__ = ["as_csv", "as_markdown", "card"]
 
 NORMALISED = {
-    True: "0 is the lowest and 1 the highest official submission to the task",
+    True: "0 is the lowest and 1 the highest official submission to the task, where there are any",
     False: "the score itself, 1 is perfect; an error rate counts as one minus the rate",
 }
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from hear_aesthetics.atomic import remove_leftovers
 from hear_aesthetics.audio import load_audio
 from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.task import Task
@@ -29,6 +30,7 @@ def ensure_rate(task: Task, sample_rate: int, progress: Callable[[int, int], Non
     if not missing:
         return
     source = _source(task, sample_rate)
+    remove_leftovers(folder)
     logger.warning("%s: resampling %d files from %s Hz, once", folder, len(missing), source.name)
     for done, (split, name) in enumerate(missing):
         progress(done, len(missing))

@@ -180,7 +180,11 @@ def test_audio_that_changed_is_computed_again(make_audio_task, make_module, tmp_
 
 def test_a_missing_rate_is_made_once_and_said(make_audio_task, make_module, tmp_path, caplog):
     task = make_audio_task(rate=8000)
+    torn = task / "16000/train/.train_0.wav.99.partial"  # of a run that was killed
+    torn.parent.mkdir(parents=True)
+    torn.touch()
     embed_task(HearModule(make_module()), task, tmp_path / "out")
+    assert not torn.exists()
     assert "resampling 12 files from 8000 Hz, once" in caplog.text
     assert soundfile.info(task / "16000/train/train_0.wav").frames == 3200
     caplog.clear()
