@@ -1,11 +1,14 @@
-"""Chords, bass, pad, arpeggio and drums; the part of clarity that is arrangement acts here.
+"""Chords, bass, pad, arpeggio and drums; clarity (arrangement) and musicality (tuning) act here.
 
 At full clarity sections differ in who plays, and every layer has a register of its own. At low
-clarity everybody plays all the time and the registers move into that of the lead.
+clarity everybody plays all the time and the registers move into that of the lead. At low
+musicality the band is out of tune: two players or strings of one pitch are apart, and beat.
 """
 
 from collections.abc import Iterator, Set
 from typing import NamedTuple
+
+import numpy as np
 
 from hear_aesthetics.synthesis.form import BARS_PER_UNIT, Band, Bar, beat_time
 from hear_aesthetics.synthesis.harmony import voice_chords
@@ -39,6 +42,11 @@ REGISTERS = {
 SECTION_NAMES = frozenset(CONTRASTS[0])
 EIGHTHS, SIXTEENTHS = 2, 4  # per beat
 HUMAN_SECONDS = 0.004  # onsets scatter by this
+PITCHES = 128
+# Semitones by which the two strings or players of a pitch are apart at the lowest musicality, and
+# by which ratio that varies from pitch to pitch
+MISTUNING, UNEVENNESS = 0.7, 1.5
+IN_TUNE = 0.02  # semitones below which two players are one
 
 
 class _Event(NamedTuple):
@@ -116,27 +124,50 @@ def _drums(band: Band, position: int, beats: int) -> Iterator[_Event]:
         yield _Event(0.0, 1.0, 0, "crash", "drums", 0.6)
 
 
+def _tuning(seed: int, musicality: float) -> dict[str, np.ndarray]:
+    """Returns how far apart, in semitones, each pitch of each layer is played, ``(128,)`` each."""
+    rng = stream(seed, "tuning")
+    apart = MISTUNING * (1.0 - musicality)
+    ratio = UNEVENNESS ** rng.uniform(-1.0, 1.0, (len(LAYERS), PITCHES))
+    return dict(zip(LAYERS, apart * ratio, strict=True)) | {"drums": np.zeros(PITCHES)}
+
+
+def _players(event: _Event, apart: float) -> tuple[tuple[float, float], ...]:
+    """Returns pitch and share of the amplitude of those who play a note, at equal total power."""
+    if apart < IN_TUNE:
+        return ((float(event.pitch), 1.0),)
+    return tuple((event.pitch + side * apart / 2, float(np.sqrt(0.5))) for side in (-1, 1))
+
+
 def _to_notes(
-    events: list[tuple[int, _Event]], seed: int, bars: tuple[Bar, ...], beats: int, swing: float
+    events: list[tuple[int, _Event]],
+    seed: int,
+    bars: tuple[Bar, ...],
+    tuning: dict[str, np.ndarray],
+    beats: int,
+    swing: float,
 ) -> tuple[Note, ...]:
     """Places events in time, a few milliseconds off, as hands do."""
-    deviations = stream(seed, "hands").normal(0.0, 1.0, (len(events), 2))
-    notes = []
-    for (index, event), (late, louder) in zip(events, deviations.tolist(), strict=True):
+    hands = {layer: stream(seed, f"hands {layer}") for layer in LAYERS}
+    notes: list[Note] = []
+    for index, event in events:
+        late, louder = hands[event.layer].standard_normal(2).tolist()
         unit, of_unit = divmod(index, BARS_PER_UNIT)
         beat = of_unit * beats + event.beat
         start = beat_time(bars, unit, beat, beats, swing)
         end = beat_time(bars, unit, beat + event.length, beats, swing)
         accent = 0.08 if event.beat == 0.0 else 0.0
-        notes.append(
+        velocity = min(1.0, max(0.1, event.velocity + accent + 0.04 * louder))
+        notes += (
             Note(
                 onset=max(0.0, start + HUMAN_SECONDS * late),
                 seconds=max(0.05, 0.97 * (end - start)),
-                pitch=float(event.pitch),
-                velocity=min(1.0, max(0.1, event.velocity + accent + 0.04 * louder)),
+                pitch=pitch,
+                velocity=share * velocity,
                 instrument=event.instrument,
                 layer=event.layer,
             )
+            for pitch, share in _players(event, float(tuning[event.layer][event.pitch]))
         )
     return tuple(notes)
 
@@ -157,7 +188,7 @@ def accompany(
         seed: Seed of the song.
         bars: The plan; each bar knows its band.
         chords: One per bar.
-        musicality: In [0, 1]: how well the voices are led.
+        musicality: In [0, 1]: how well the voices are led and the instruments tuned.
         clarity: In [0, 1]: how well layers and sections are kept apart.
         beats: Quarter notes per bar.
         swing: Delay of the off-beat eighths in beats.
@@ -182,4 +213,4 @@ def accompany(
         for layer in LAYERS:
             if layer in playing[bar.section]:
                 events += ((index, event) for event in written[layer])
-    return _to_notes(events, seed, bars, beats, swing)
+    return _to_notes(events, seed, bars, _tuning(seed, musicality), beats, swing)

@@ -1,6 +1,8 @@
 """Composes songs of known qualities: plan, harmony, lead, band, mix."""
 
+from collections.abc import Callable, Iterator
 from itertools import groupby
+from typing import TypeVar
 
 from hear_aesthetics.synthesis.accompaniment import SECTION_NAMES, accompany
 from hear_aesthetics.synthesis.expression import perform, performance_of
@@ -16,12 +18,16 @@ from hear_aesthetics.synthesis.score import (
     Note,
     Score,
     Section,
+    Take,
     Tempo,
 )
+from hear_aesthetics.synthesis.signature import double_hook
 from hear_aesthetics.synthesis.styles import STYLES, Style, find_style
 from hear_aesthetics.synthesis.theory import Chord
 
 __all__ = ["compose"]
+
+T = TypeVar("T")
 
 MIN_SECONDS = 4.0
 TAIL_SECONDS = 1.0  # after the last bar, for the sound to die away
@@ -44,12 +50,11 @@ def _choose_style(seed: int, style: str | None, generator: Generator | None) -> 
     return find_style(names[int(stream(seed, "style").integers(len(names)))])
 
 
-def _keys(bars: tuple[Bar, ...]) -> tuple[KeySpan, ...]:
-    spans = []
-    for key, group in groupby(bars, key=lambda bar: bar.key):
+def _spans(bars: tuple[Bar, ...], what: Callable[[Bar], T]) -> Iterator[tuple[float, float, T]]:
+    """Yields start, end and value of each stretch of bars that agree in something."""
+    for value, group in groupby(bars, key=what):
         same = list(group)
-        spans.append(KeySpan(same[0].start, same[-1].start + same[-1].seconds, key))
-    return tuple(spans)
+        yield same[0].start, same[-1].start + same[-1].seconds, value
 
 
 def _sections(bars: tuple[Bar, ...]) -> tuple[Section, ...]:
@@ -83,7 +88,8 @@ def _write(
     lead = perform(seed, line, bars, naturalness, style.beats, style.swing)
     clarity = qualities.degree("clarity")
     band = accompany(seed, bars, chords, musicality, clarity, style.beats, style.swing, octave)
-    return tuple(sorted((*lead, *band), key=lambda note: note.onset))
+    riff = double_hook(seed, line, bars, style.beats, style.swing)
+    return tuple(sorted((*lead, *band, *riff), key=lambda note: note.onset))
 
 
 def compose(
@@ -128,12 +134,13 @@ def compose(
         qualities=qualities,
         notes=_write(seed, bars, chords, chosen, qualities),
         sections=_sections(bars),
-        keys=_keys(bars),
+        keys=tuple(KeySpan(*span) for span in _spans(bars, lambda bar: bar.key)),
         chords=tuple(
             ChordSpan(bar.start, bar.start + bar.seconds, chord)
             for bar, chord in zip(bars, chords, strict=True)
         ),
         tempi=_tempi(bars, chosen.beats),
+        takes=tuple(Take(*span) for span in _spans(bars, lambda bar: bar.recording)),
         performance=performance_of(seed, qualities.degree("naturalness")),
         production=produce(seed, qualities.degree("clarity")),
     )

@@ -3,7 +3,8 @@
 At full naturalness phrases arch and breathe, onsets float a little around the beat, the pitch
 glides and trembles. There are two ways to be unnatural, and a seed always fails in the same one:
 *robotic* (on the grid, one loudness, no vibrato, no breath, a static buzz) or *erratic* (timing,
-loudness and pitch jump without reason, again without breath).
+loudness and pitch jump without reason, again without breath). Both sound made by a machine: a
+metallic ring, and clicks where one note is joined to the next.
 """
 
 import numpy as np
@@ -39,6 +40,8 @@ def performance_of(seed: int, naturalness: float) -> Performance:
         dynamics=0.7 * naturalness,
         drift_cents=7.0 * naturalness + (45.0 * stiff if is_erratic(seed) else 0.0),
         buzz=stiff,
+        metal=stiff,
+        clicks=stiff,
     )
 
 

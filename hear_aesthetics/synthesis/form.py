@@ -2,7 +2,8 @@
 
 A song is a row of bars, two to a *unit*. At full coherence key, tempo and band stay at home for the
 whole song. At low coherence units digress: to an unrelated key, another tempo, other instruments,
-other accompaniment patterns, each drawn anew and each on its own.
+other accompaniment patterns, another recording (as if cut in from elsewhere), each drawn anew and
+each on its own.
 """
 
 from bisect import bisect_right
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hear_aesthetics.synthesis.qualities import even_draws, stream
+from hear_aesthetics.synthesis.score import Recording
 from hear_aesthetics.synthesis.styles import (
     BASS_PATTERNS,
     CHORD_PATTERNS,
@@ -30,6 +32,7 @@ SECTION_BARS = 8  # aimed at; short songs have shorter sections
 MIN_SECTIONS = 3
 DIGRESSION = 0.85  # share of the units that leave home at the lowest coherence, per aspect
 TEMPO_SPREAD, TEMPO_LIMIT = 0.3, 0.5  # deviation and largest value of a digression's log tempo
+TILT_DB, LEVEL_DB = (2.0, 4.0), (3.0, 7.0)  # sizes of a foreign recording's tone and level
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class Bar:
     last: bool
     key: Key
     band: Band
+    recording: Recording
 
 
 def _section_bars(form: str, bars: int) -> tuple[int, ...]:
@@ -122,6 +126,11 @@ def _foreign_band(home: Band, instruments: bool, patterns: bool, rng: np.random.
     )
 
 
+def _foreign_recording(rng: np.random.Generator) -> Recording:
+    tilt, level = rng.choice([-1.0, 1.0], 2) * rng.uniform(*np.transpose([TILT_DB, LEVEL_DB]))
+    return Recording(float(tilt), float(level))
+
+
 def _pick_style(rng: np.random.Generator) -> Style:
     return STYLES[_pick(rng, tuple(STYLES))]
 
@@ -146,6 +155,7 @@ class _Digression:
     log_tempo: float
     key: Key | None
     band: Band
+    recording: Recording
 
 
 def _digressions(seed: int, units: int, home: Band, coherence: float) -> list[_Digression]:
@@ -154,18 +164,20 @@ def _digressions(seed: int, units: int, home: Band, coherence: float) -> list[_D
     All draws are made whatever the coherence, so that it alone decides which of them count.
     """
     rng = stream(seed, "digressions")
-    draws = np.stack([even_draws(rng, units) for _ in range(4)], axis=1)
+    draws = np.stack([even_draws(rng, units) for _ in range(5)], axis=1)
     leaves = draws < DIGRESSION * (1.0 - coherence)
     log_tempo = np.clip(rng.normal(0.0, TEMPO_SPREAD, units), -TEMPO_LIMIT, TEMPO_LIMIT)
     digressions = []
     for unit in range(units):
-        tempo, key, instruments, patterns = leaves[unit].tolist()
+        tempo, key, instruments, patterns, recording = leaves[unit].tolist()
         foreign_key = Key(int(rng.integers(OCTAVE)), _pick(rng, tuple(MODES)))
+        foreign_recording = _foreign_recording(rng)
         digressions.append(
             _Digression(
                 log_tempo=float(log_tempo[unit]) if tempo else 0.0,
                 key=foreign_key if key else None,
                 band=_foreign_band(home, instruments, patterns, rng),
+                recording=foreign_recording if recording else Recording(),
             )
         )
     return digressions
@@ -211,6 +223,7 @@ def plan_bars(
                 last=bar == bars - 1,
                 key=unit.key or home,
                 band=unit.band,
+                recording=unit.recording,
             )
         )
     return tuple(plan)

@@ -2,9 +2,9 @@
 
 Each section has a loop of four chords, so a section that returns brings its harmony back. At full
 musicality the loop follows harmonic function, the voices move as little as they can and the song
-ends on the tonic. At low musicality chords are drawn at random, gain foreign notes, jump in
-parallel, and the ending is left open. The flaws belong to the loop: they return with it, so that
-bad harmony is not heard as missing repetition.
+ends on the tonic. At low musicality chords are drawn at random, foreign notes a semitone beside
+their own join them, they jump in parallel, and the ending is left open. The flaws belong to the
+loop: they return with it, so that bad harmony is not heard as missing repetition.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ from hear_aesthetics.synthesis.theory import (
 __all__ = ["harmonise", "voice_chords"]
 
 LOOP = 4  # chords, one per bar
-RANDOM_CHORD, FOREIGN_NOTE, PARALLEL_LEAP = 0.85, 0.6, 0.8  # shares at the lowest musicality
+RANDOM_CHORD, FOREIGN_NOTES, PARALLEL_LEAP = 0.85, 0.9, 0.8  # shares at the lowest musicality
 REGISTER_SPAN = 17  # semitones between the lowest and the highest voice
 
 
@@ -53,10 +53,10 @@ def harmonise(
         chord = diatonic_chord(bar.key, 0 if ending else degrees[bar.section][place], chord_size)
         if not ending and random[bar.section][place] < RANDOM_CHORD * flaw:
             chord = _transpose(strangers[bar.section][place], bar.key.tonic)
-        if not ending and foreign[bar.section][place] < FOREIGN_NOTE * flaw:
-            clash = (chord.root + 1) % OCTAVE
-            classes = (*chord.pitch_classes[:-1], clash)
-            chord = Chord(chord.root, classes)
+        if not ending and foreign[bar.section][place] < FOREIGN_NOTES * flaw:
+            clashes = {(chord.root + 1) % OCTAVE, (chord.pitch_classes[1] + 1) % OCTAVE}
+            clashes -= set(chord.pitch_classes)
+            chord = Chord(chord.root, (*chord.pitch_classes, *sorted(clashes)))
         chords.append(chord)
     return tuple(chords)
 

@@ -2,8 +2,8 @@
 
 A *motif* fills one unit of two bars. At full memorability each section has a hook, a short figure
 whose rhythm repeats within the unit, and every unit states it or answers it. At low memorability
-every unit is new: nothing returns, neither rhythm nor contour. Wrong notes belong to the motif and
-return with it.
+every unit is new: nothing returns, neither rhythm nor contour, nor the instrument that doubles the
+hooks (``signature``). Wrong notes belong to the motif and return with it.
 """
 
 from dataclasses import dataclass, replace
@@ -60,7 +60,10 @@ class Motif:
 
 @dataclass(frozen=True, slots=True)
 class LeadNote:
-    """A note of the lead before it is performed: unit, beats from the unit's start, pitch."""
+    """A note of the lead before it is performed: unit, beats from the unit's start, pitch.
+
+    ``hook`` tells whether it belongs to a motif that returns.
+    """
 
     unit: int
     beat: float
@@ -68,6 +71,7 @@ class LeadNote:
     pitch: int
     syllable: int
     ends_phrase: bool
+    hook: bool
 
 
 def _motif(lengths: list[float], degrees: np.ndarray, rng: np.random.Generator) -> Motif:
@@ -127,8 +131,10 @@ def _vary(motif: Motif, answer: bool, ornament: float, rng: np.random.Generator)
     return replace(motif, degrees=np.clip(degrees, *RANGE))
 
 
-def _motifs(seed: int, bars: tuple[Bar, ...], memorability: float, beats: int) -> list[Motif]:
-    """Returns the motif of each unit."""
+def _motifs(
+    seed: int, bars: tuple[Bar, ...], memorability: float, beats: int
+) -> list[tuple[Motif, bool]]:
+    """Returns the motif of each unit, and whether it is one that returns."""
     hooks = {
         letter: hook(stream(seed, f"hook {letter}"), beats) for letter in {b.section for b in bars}
     }
@@ -141,7 +147,8 @@ def _motifs(seed: int, bars: tuple[Bar, ...], memorability: float, beats: int) -
             hooks[bar.section], answer, rng.random(), stream(seed, f"answer {bar.section}")
         )
         fresh = wander(rng, beats)
-        motifs.append(varied if returns < memorability else fresh)
+        known = bool(returns < memorability)
+        motifs.append((varied if known else fresh, known))
     return motifs
 
 
@@ -183,7 +190,7 @@ def compose_lead(
         octave: Of the tonic; 5 starts at C4.
     """
     notes = []
-    for unit, motif in enumerate(_motifs(seed, bars, memorability, beats)):
+    for unit, (motif, known) in enumerate(_motifs(seed, bars, memorability, beats)):
         end = BARS_PER_UNIT * beats - MIN_REST
         for index, (beat, length) in enumerate(zip(motif.beats, motif.lengths, strict=True)):
             if beat >= end:
@@ -193,6 +200,8 @@ def compose_lead(
             last = beat + length >= end
             kept = end - beat if last else length
             notes.append(
-                LeadNote(unit, float(beat), float(kept), pitch, int(motif.syllables[index]), last)
+                LeadNote(
+                    unit, float(beat), float(kept), pitch, int(motif.syllables[index]), last, known
+                )
             )
     return tuple(notes)

@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 LOWEST, HIGHEST = 1.0, 5.0
-COMMON_VARIANCE = 0.4  # of the variance all five share: their pairwise correlation
+COMMON_VARIANCE = 0.5  # of the variance all five share: their pairwise correlation
 
 
 def stream(seed: int, name: str) -> np.random.Generator:

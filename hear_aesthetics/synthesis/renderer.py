@@ -11,17 +11,26 @@ from hear_aesthetics.synthesis.formants import LEADS, another_singer
 from hear_aesthetics.synthesis.instruments import render_note
 from hear_aesthetics.synthesis.noise import coloured_noise
 from hear_aesthetics.synthesis.qualities import stream
-from hear_aesthetics.synthesis.score import Note, Score
+from hear_aesthetics.synthesis.score import Note, Recording, Score, Take
 from hear_aesthetics.synthesis.timbres import INSTRUMENTS, Timbre, vary
 from hear_aesthetics.synthesis.voice import render_lead
 
 __all__ = ["LEVELS", "render", "render_layers"]
 
 # Linear gain of each layer; notes are rendered at about unit RMS
-LEVELS = {"lead": 0.55, "chords": 0.2, "bass": 0.42, "pad": 0.13, "arpeggio": 0.17, "drums": 0.4}
+LEVELS = {
+    "lead": 0.55,
+    "hook": 0.55,
+    "chords": 0.2,
+    "bass": 0.42,
+    "pad": 0.13,
+    "arpeggio": 0.17,
+    "drums": 0.4,
+}
 SHORTEST_BUCKET = 0.25  # seconds; durations are rounded up to this times a power of two
 LEAD_TAIL = 0.1  # seconds that a passage of the lead may sound beyond its last note
 BREATH_ROOM = 0.4  # seconds before its first note, for the breath
+CUT_SECONDS = 0.01  # in which one take gives way to the next
 NOISE_EXPONENT = 1.2  # of the noise bed: a little darker than pink
 
 
@@ -96,6 +105,21 @@ def _render_leads(
     return joined
 
 
+def _splice(mix: np.ndarray, takes: Sequence[Take], sample_rate: int) -> np.ndarray:
+    """Gives each take its own tone and level; what rings on is cut with it, as edits are."""
+    joined = mix.copy()
+    fade = np.linspace(0.0, 1.0, round(CUT_SECONDS * sample_rate), dtype=np.float32)
+    for take in takes:
+        if take.recording != Recording():
+            stretch = slice(round(take.start * sample_rate), round(take.end * sample_rate))
+            foreign = effects.tilt(mix[stretch], take.recording.tilt_db, sample_rate)
+            foreign *= np.float32(10 ** (take.recording.level_db / 20))
+            foreign[: len(fade)] *= fade
+            foreign[len(foreign) - len(fade) :] *= fade[::-1]
+            joined[stretch] = foreign
+    return joined
+
+
 def render_layers(score: Score, sample_rate: int = 24_000) -> dict[str, np.ndarray]:
     """Renders the layers of a score without room, noise or tone control.
 
@@ -128,5 +152,6 @@ def render(score: Score, sample_rate: int = 24_000) -> np.ndarray:
     noise_db = effects.rms_db(mix) + production.noise_db
     noise = coloured_noise(len(mix), NOISE_EXPONENT, sample_rate, stream(score.seed, "noise"))
     mix += np.float32(10 ** (noise_db / 20)) * noise
+    mix = _splice(mix, score.takes, sample_rate)
     target = effects.Brightness(production.centroid_hz, production.crossing_rate)
     return effects.normalise(effects.equalise(mix, target, sample_rate), production.rms_db)

@@ -10,7 +10,18 @@ from dataclasses import dataclass, replace
 from hear_aesthetics.synthesis.qualities import Qualities
 from hear_aesthetics.synthesis.theory import Chord, Key
 
-__all__ = ["ChordSpan", "KeySpan", "Note", "Performance", "Production", "Score", "Section", "Tempo"]
+__all__ = [
+    "ChordSpan",
+    "KeySpan",
+    "Note",
+    "Performance",
+    "Production",
+    "Recording",
+    "Score",
+    "Section",
+    "Take",
+    "Tempo",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,28 @@ class Tempo:
 
 
 @dataclass(frozen=True, slots=True)
+class Recording:
+    """How a stretch sounds beside the rest of the song; 0 and 0 are as the rest.
+
+    Attributes:
+        tilt_db: Tone, in dB per octave around 1 kHz.
+        level_db: Level.
+    """
+
+    tilt_db: float = 0.0
+    level_db: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """The recording that is heard from ``start`` to ``end``."""
+
+    start: float
+    end: float
+    recording: Recording
+
+
+@dataclass(frozen=True, slots=True)
 class Performance:
     """How the lead is sung or played.
 
@@ -79,6 +112,8 @@ class Performance:
         dynamics: Depth of the swell within notes and phrases, 0 to 1.
         drift_cents: Slow random wandering of the pitch.
         buzz: Share of a static sawtooth in the timbre, 0 (alive) to 1 (robot).
+        metal: Depth of the ring modulation of a bad voice synthesiser, 0 to 1.
+        clicks: Level of the clicks where its notes are joined, 0 to 1.
     """
 
     vibrato_cents: float = 30.0
@@ -87,6 +122,8 @@ class Performance:
     dynamics: float = 0.6
     drift_cents: float = 6.0
     buzz: float = 0.0
+    metal: float = 0.0
+    clicks: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +171,7 @@ class Score:
     keys: tuple[KeySpan, ...]
     chords: tuple[ChordSpan, ...]
     tempi: tuple[Tempo, ...]
+    takes: tuple[Take, ...]
     performance: Performance
     production: Production
 

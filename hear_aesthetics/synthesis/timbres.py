@@ -85,6 +85,10 @@ INSTRUMENTS = {
         name="flute", family="blown", low=60, high=96, bright=2.2, dark=2.4,
         brightness_seconds=0.3, even=0.7, attack=0.06, vibrato_cents=18, noise=0.06,
     ),
+    "whistle": Timbre(
+        name="whistle", family="blown", low=67, high=108, bright=4.0, dark=4.0,
+        attack=0.03, release=0.06, vibrato_cents=25, noise=0.02,
+    ),
     "clarinet": Timbre(
         name="clarinet", family="blown", low=50, high=91, bright=1.2, dark=1.4,
         brightness_seconds=0.3, even=0.12, attack=0.04, release=0.06, vibrato_cents=6, noise=0.02,

@@ -32,6 +32,8 @@ BREATH_GAP, BREATH_SECONDS = 0.28, 0.3  # a rest that asks for a breath, and its
 BREATH_LEVEL, BREATH_BAND = 0.11, (700, 4500)
 SIBILANT_LEVEL, SIBILANT_BAND, SIBILANT_SECONDS = 0.16, (3500, 8000), 0.09
 AIR_BAND = (1000, 6000)
+METAL_HZ = (55.0, 95.0)  # of the ring modulation; one frequency per passage
+CLICK_LEVEL, CLICK_BAND, CLICK_SECONDS = 1.0, (2000, 9000), 0.006
 
 
 def _wandering(count: int, rng: np.random.Generator) -> np.ndarray:
@@ -137,6 +139,25 @@ def _add_air(
         previous_end = note.onset + note.seconds
 
 
+def _ring(samples: int, depth: float, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
+    """The modulation of a metallic voice: partials beside the harmonic ones, float32."""
+    cycles = np.arange(samples) * (rng.uniform(*METAL_HZ) / sample_rate)
+    return (1.0 - depth + depth * np.sqrt(2) * np.cos(2 * np.pi * cycles)).astype(np.float32)
+
+
+def _add_clicks(
+    tone: np.ndarray,
+    notes: Sequence[Note],
+    level: float,
+    sample_rate: int,
+    rng: np.random.Generator,
+) -> None:
+    """Adds, in place, the clicks of a voice that is joined from single notes."""
+    click = _puff(CLICK_SECONDS, CLICK_BAND, sample_rate, rng) * np.float32(CLICK_LEVEL * level)
+    for note in notes:
+        _add(tone, round(note.onset * sample_rate) - len(click) // 2, click)
+
+
 def render_lead(
     timbre: LeadTimbre,
     notes: Sequence[Note],
@@ -168,6 +189,8 @@ def render_lead(
     air = timbre.air * (0.3 + performance.breath) * (1.0 - performance.buzz)
     if air:
         tone += np.float32(air) * band_noise(samples, *AIR_BAND, sample_rate, rng)
+    tone *= _ring(samples, performance.metal, sample_rate, rng)
     tone = (tone * to_audio_rate(amplitude, samples, sample_rate)).astype(np.float32)
+    _add_clicks(tone, notes, performance.clicks, sample_rate, rng)
     _add_air(tone, notes, performance, timbre, sample_rate, rng)
     return tone

@@ -49,9 +49,10 @@ def test_a_song_is_written_in_order_and_within_its_time() -> None:
 
 def test_coherence_alone_changes_keys_and_tempi_and_not_the_form() -> None:
     best, worst = _pair("coherence")
-    assert len(best.keys) == len(best.tempi) == 1
+    assert len(best.keys) == len(best.tempi) == len(best.takes) == 1
     assert len(worst.keys) > 3
     assert len(worst.tempi) > 3
+    assert len(worst.takes) > 3
     assert [s.name for s in best.sections] == [s.name for s in worst.sections]
     assert len(best.chords) == len(worst.chords)
 
@@ -64,11 +65,13 @@ def test_musicality_leaves_rhythm_key_and_tempo_alone() -> None:
     assert [n.onset for n in best.layer("lead")] == [n.onset for n in worst.layer("lead")]
 
 
-def test_memorability_changes_nothing_but_the_lead() -> None:
+def test_memorability_changes_nothing_but_the_lead_and_what_doubles_it() -> None:
     best, worst = _pair("memorability")
     for layer in ("chords", "bass", "pad", "arpeggio", "drums"):
         assert best.layer(layer) == worst.layer(layer)
     assert best.layer("lead") != worst.layer("lead")
+    assert best.layer("hook")
+    assert not worst.layer("hook")
     assert best.production == worst.production
 
 

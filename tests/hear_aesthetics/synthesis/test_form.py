@@ -3,6 +3,7 @@ from itertools import pairwise
 import pytest
 
 from hear_aesthetics.synthesis.form import Bar, beat_time, plan_bars
+from hear_aesthetics.synthesis.score import Recording
 from hear_aesthetics.synthesis.styles import STYLES
 
 COHERENCE = (0.0, 0.5, 1.0)
@@ -27,6 +28,7 @@ def test_at_full_coherence_key_tempo_and_band_stay() -> None:
     bars = _plan(1.0)
     assert len({bar.key for bar in bars}) == 1
     assert len({bar.band for bar in bars}) == 1
+    assert {bar.recording for bar in bars} == {Recording()}
     assert max(bar.seconds for bar in bars) == pytest.approx(min(bar.seconds for bar in bars))
 
 
@@ -37,10 +39,11 @@ def test_less_coherence_digresses_more_often_in_every_aspect() -> None:
             sum(bar.key != home.key for bar in _plan(coherence)),
             sum(bar.band != home.band for bar in _plan(coherence)),
             len({round(bar.seconds, 6) for bar in _plan(coherence)}),
+            sum(bar.recording != home.recording for bar in _plan(coherence)),
         )
         for coherence in COHERENCE
     }
-    for aspect in range(3):
+    for aspect in range(4):
         assert share[0.0][aspect] > share[0.5][aspect] > share[1.0][aspect]
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from hear_aesthetics.synthesis import Qualities, compose, render, render_layers
 from hear_aesthetics.synthesis.effects import brightness, rms_db
-from hear_aesthetics.synthesis.score import Score
+from hear_aesthetics.synthesis.score import Recording, Score, Take
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +50,29 @@ def test_layers_are_those_of_the_score(score: Score) -> None:
 def test_a_song_fades_into_its_last_second(score: Score) -> None:
     song = render(score)
     assert np.std(song[-4800:]) < np.std(song[: 24_000 * 8])
+
+
+def test_a_foreign_take_differs_in_level_and_the_rest_of_the_song_does_not() -> None:
+    level, half = 6.0, 24_000 * 4
+    plain = compose(5, 10.0)
+    takes = (Take(0.0, 4.0, Recording(0.0, level)), Take(4.0, 9.0, Recording()))
+    spliced = render(replace(plain, takes=takes))
+
+    def steps(song: np.ndarray) -> float:
+        return rms_db(song[:half]) - rms_db(song[half : 2 * half])
+
+    # the equaliser sees another song, so a little of its tone changes as well
+    assert steps(spliced) == pytest.approx(steps(render(plain)) + level, abs=1.0)
+
+
+def test_a_foreign_take_differs_in_tone() -> None:
+    plain = compose(5, 10.0)
+    takes = (Take(0.0, 4.0, Recording(-4.0, 0.0)), Take(4.0, 9.0, Recording(4.0, 0.0)))
+    spliced = render(replace(plain, takes=takes))
+
+    def ratio(song: np.ndarray) -> float:
+        return (
+            brightness(song[: 24_000 * 4]).centroid_hz / brightness(song[24_000 * 5 :]).centroid_hz
+        )
+
+    assert ratio(spliced) < 0.7 * ratio(render(plain))

@@ -91,3 +91,26 @@ def test_the_spectrum_peaks_at_the_formants() -> None:
     fundamental = 440 * 2 ** ((40 - 69) / 12)
     formant, valley = round(730 / fundamental), round(1700 / fundamental)
     assert harmonics[formant] > 5 * harmonics[valley]
+
+
+def test_a_metallic_voice_has_partials_beside_its_harmonics() -> None:
+    note = [_note(0.1, 2.5, 69.0)]
+
+    def beside(metal: float) -> float:
+        tone = _sing(note, replace(ROBOT, metal=metal))[RATE : 2 * RATE]
+        power = np.abs(np.fft.rfft(tone * np.hanning(RATE))) ** 2  # one line per hertz
+        harmonic = np.arange(len(power)) % 440
+        return float(power[(harmonic > 20) & (harmonic < 420)].sum() / power.sum())
+
+    assert beside(0.0) < 0.01
+    assert beside(0.0) + 0.2 < beside(0.5) < beside(1.0)
+
+
+def test_a_badly_joined_voice_clicks_at_each_onset_and_nowhere_else() -> None:
+    notes = [_note(0.5, 0.9, 69.0), _note(1.5, 0.9, 69.0)]
+    clicks = np.abs(_sing(notes, replace(ROBOT, clicks=1.0)) - _sing(notes, ROBOT))
+    for note in notes:
+        around = round(note.onset * RATE)
+        assert clicks[around - 100 : around + 100].max() > 0.5
+        clicks[around - 100 : around + 100] = 0.0
+    assert clicks.max() == 0.0
