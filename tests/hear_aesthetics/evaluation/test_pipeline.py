@@ -11,6 +11,8 @@ from sklearn.metrics import f1_score
 
 from hear_aesthetics.errors import InputError, TaskError
 from hear_aesthetics.evaluation import evaluate_embeddings
+from hear_aesthetics.evaluation.embedding import embed_task
+from hear_aesthetics.evaluation.module import HearModule
 
 QUICK = {"grid": "faster", "grid_points": 2, "seeds": 2, "precision": "float32", "device": "cpu"}
 FOLDS = ["fold00", "fold01", "fold02"]
@@ -89,6 +91,36 @@ def test_shuffled_labels_leave_nothing_to_predict(make_embeddings, song_scores):
         np.random.default_rng(1).shuffle(labels)
         path.write_bytes(pickle.dumps(labels))
     assert abs(evaluate_embeddings(folder, **QUICK)["robust"]["mean"]) < 0.2
+
+
+def test_events_are_found_and_files_are_drawn(make_audio_task, make_module, tmp_path):
+    times = {"high": (40.0, 120.0), "low": (40.0, 160.0)}  # each file is one tone throughout
+    events = {
+        split: {
+            f"{split}_{i}.wav": [{"label": name, "start": times[name][0], "end": times[name][1]}]
+            for i, name in enumerate(["high", "low"] * 4)
+        }
+        for split in ("train", "valid", "test")
+    }
+    decoding = {"median_filter_ms": [0], "min_duration": [0, 60]}
+    grid = {"lr": [0.03], "max_epochs": [60], "patience": [60], "hidden_dim": [32]}
+    params = {"event_postprocessing_grid": decoding, "task_specific_param_grid": grid}
+    task = make_audio_task(
+        split_labels=events,
+        embedding_type="event",
+        prediction_type="multilabel",
+        evaluation=["event_onset_200ms_fms", "segment_1s_er"],
+        evaluation_params=params,
+    )
+    folder = embed_task(HearModule(make_module()), task, tmp_path / "out")
+    scores = evaluate_embeddings(folder, **QUICK)
+    assert scores["test"]["test_event_onset_200ms_fms"] > 0.9
+    assert scores["test"]["test_score"] == scores["test"]["test_event_onset_200ms_fms_f_measure"]
+    assert scores["robust"]["bootstrap"]["drawn"] == "files"
+    assert scores["postprocessing"][0] == ["median_filter_ms", 0]
+    found = pickle.loads((folder / "test.predictions.pkl").read_bytes())
+    assert set(found["predicted_events"]) == set(found["target_events"]) == set(events["test"])
+    assert len(found["timestamp"]) == len(found["prediction"]) == 8 * 6
 
 
 def test_heareval_has_no_regression(make_embeddings, song_scores):
