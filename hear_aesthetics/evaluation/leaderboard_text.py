@@ -57,6 +57,8 @@ def _markdown_row(board: Leaderboard, task: str) -> list[str]:
 
 def _mean(board: Leaderboard, model: str) -> str:
     value, tasks = board.mean(model)
+    if not tasks:
+        return "-"
     return f"{value:.3f} ({tasks} task{'' if tasks == 1 else 's'})"
 
 

@@ -182,6 +182,11 @@ def test_markdown_shows_intervals_places_and_the_best(official):
     assert "lowest and 1 the highest official submission" in lines[-1]
 
 
+def test_a_board_that_shares_no_task_with_the_official_one_has_no_mean(official):
+    board = make_leaderboard([result(task="own")], official)
+    assert "| mean normalised |  | - |  |" in text.as_markdown(board)
+
+
 def test_less_is_better_where_errors_are_counted():
     errors = {"task": "events", "score_name": "segment_1s_er", "maximised": False}
     board = make_leaderboard([result("a", score=0.3, **errors), result("b", score=0.6, **errors)])
