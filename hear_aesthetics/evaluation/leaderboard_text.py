@@ -133,11 +133,14 @@ def _facts(result: Result) -> dict[str, Any]:
 
 
 def _pairs(values: Mapping[str, Any]) -> str:
-    return ", ".join(
-        f"{name} {_pairs(value) if isinstance(value, Mapping) else value}"
-        for name, value in values.items()
-        if value not in (None, "", {}, [])
-    )
+    given = {name: value for name, value in values.items() if value not in (None, "", {}, [])}
+    return ", ".join(f"{name} {_plain(value)}" for name, value in given.items())
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"({_pairs(value)})"
+    return " + ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _command(result: Result) -> str:

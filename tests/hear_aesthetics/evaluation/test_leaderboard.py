@@ -211,13 +211,13 @@ def test_a_card_says_how_to_get_the_same_numbers():
         "options": {"layer": 6},
         "sample_rate": 16000,
         "sizes": {"scene": 512, "timestamp": 512},
-        "provenance": {"weights_sha256": {"muq": "abc"}, "layer": 6},
+        "provenance": {"weights_sha256": {"muq": "abc"}, "sources": ["muq", "musicfm"]},
     }
     settings = {"protocol": "robust", "grid": "fast", "grid_points": 4, "seeds": 2}
     section = text.card(make_leaderboard([result(origin=origin, settings=settings)]), "ours")
     assert "| ESC-50 | top1_acc | 0.600 | 0.500 to 0.700 |" in section
     assert "- Module: wav2hear 1.2" in section
-    assert "- Provenance: weights_sha256 muq abc, layer 6" in section
+    assert "- Provenance: weights_sha256 (muq abc), sources muq + musicfm" in section
     assert (
         "`hear-aesthetics evaluate TASKS --out embeddings --module wav2hear --model large "
         "--model-options '{\"layer\": 6}' --protocol robust --grid fast --grid-points 4 --seeds 2`"

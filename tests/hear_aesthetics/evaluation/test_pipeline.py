@@ -6,6 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 from sklearn.metrics import f1_score
 
@@ -15,6 +16,7 @@ from hear_aesthetics.evaluation.embedding import embed_task
 from hear_aesthetics.evaluation.module import HearModule
 
 QUICK = {"grid": "faster", "grid_points": 2, "seeds": 2, "precision": "float32", "device": "cpu"}
+PROBE = {"lr": [0.01], "max_epochs": [60], "patience": [60], "hidden_dim": [16]}
 FOLDS = ["fold00", "fold01", "fold02"]
 
 
@@ -121,6 +123,25 @@ def test_events_are_found_and_files_are_drawn(make_audio_task, make_module, tmp_
     found = pickle.loads((folder / "test.predictions.pkl").read_bytes())
     assert set(found["predicted_events"]) == set(found["target_events"]) == set(events["test"])
     assert len(found["timestamp"]) == len(found["prediction"]) == 8 * 6
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_gpu_gives_the_embeddings_and_scores_of_the_processor(
+    make_audio_task, make_module, tmp_path, precision
+):
+    task, name = (
+        make_audio_task(evaluation_params={"task_specific_param_grid": PROBE}),
+        make_module(),
+    )
+    found = {}
+    for device in ("cpu", "cuda"):
+        folder = embed_task(HearModule(name, device=device), task, tmp_path / device)
+        options = QUICK | {"device": device, "precision": precision}
+        found[device] = np.fromfile(folder / "test.embeddings.npy", "f4")
+        assert evaluate_embeddings(folder, **options)["robust"]["mean"] > 0.8
+    np.testing.assert_allclose(found["cuda"], found["cpu"], rtol=1e-4, atol=1e-6)
 
 
 def test_heareval_has_no_regression(make_embeddings, song_scores):
