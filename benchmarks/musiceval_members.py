@@ -54,7 +54,7 @@ class Size:
     permutations: int
 
 
-SIZE = Size(prompts=60, seconds=6.0, epochs=100, permutations=20)
+SIZE = Size(prompts=60, seconds=6.0, epochs=45, permutations=20)
 QUICK = Size(prompts=5, seconds=2.0, epochs=1, permutations=2)
 
 

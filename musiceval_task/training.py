@@ -79,6 +79,11 @@ class Epoch:
     inner_system_srcc: float
     inner_mse: float
 
+    @property
+    def rank(self) -> tuple[float, float]:
+        """What the best epoch has most of: the order of systems, among equal ones accuracy."""
+        return self.inner_system_srcc, -self.inner_mse
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -223,7 +228,7 @@ class _Choice:
         """Take notice of an epoch."""
         before = self.log
         self.log = [*before, epoch]
-        if not before or _rank(epoch) > _rank(self.best):
+        if not before or epoch.rank > self.best.rank:
             self.best, self.weights = epoch, deepcopy(head.state_dict())
         better = (
             not before
@@ -231,10 +236,6 @@ class _Choice:
             or epoch.inner_mse < min(e.inner_mse for e in before)
         )
         self.stale = 0 if better else self.stale + 1
-
-
-def _rank(epoch: Epoch) -> tuple[float, float]:
-    return epoch.inner_system_srcc, -epoch.inner_mse
 
 
 def _accelerator(device: str | None) -> Any:

@@ -104,9 +104,8 @@ class _Progress:
     def __init__(self, name: str, epochs: int) -> None:
         from hear_aesthetics.console import Report
 
-        self.best = ""
         self._report = Report(epochs, f"of {name} trained", "epoch")
-        self._score = float("-inf")
+        self._best: Epoch | None = None
 
     def __enter__(self) -> None:
         self._report.__enter__()
@@ -117,6 +116,12 @@ class _Progress:
     def epoch(self, epoch: "Epoch") -> None:
         """Counts an epoch."""
         self._report.done()
-        if epoch.inner_system_srcc > self._score:
-            self._score = epoch.inner_system_srcc
-            self.best = f"best epoch {epoch.epoch}, inner system SRCC {self._score:.3f}"
+        if self._best is None or epoch.rank > self._best.rank:
+            self._best = epoch
+
+    @property
+    def best(self) -> str:
+        """The epoch whose weights are kept, in words."""
+        assert self._best is not None, "at least one epoch is trained"
+        srcc = self._best.inner_system_srcc
+        return f"best epoch {self._best.epoch}, inner system SRCC {srcc:.3f}"

@@ -102,6 +102,11 @@ def test_the_weights_returned_are_those_of_the_best_epoch() -> None:
     assert [epoch.epoch for epoch in result.log] == list(range(1, QUICK.epochs + 1))
 
 
+def test_among_equal_orders_of_systems_the_smaller_error_is_best() -> None:
+    epochs = [Epoch(1, 0.0, 0.9, 0.5), Epoch(2, 0.0, 0.9, 0.3), Epoch(3, 0.0, 0.8, 0.1)]
+    assert max(epochs, key=lambda epoch: epoch.rank).epoch == 2
+
+
 def test_training_ends_when_nothing_gets_better() -> None:
     config = dataclasses.replace(QUICK, epochs=50, patience=3, learning_rate=0.0)
     seen: list[Epoch] = []

@@ -35,6 +35,17 @@ def runs(small_set: Path, roberta: Path, tmp_path_factory: pytest.TempPathFactor
     return out
 
 
+def test_train_says_which_epoch_was_kept(
+    small_set: Path, roberta: Path, tmp_path: Path, capsys
+) -> None:
+    """Orders of three systems are often equal: the smaller error decides what is kept and said."""
+    options = ("--model", "mini", "--epochs", "6", "--batch-size", "4", "--lr", "0.003")
+    assert musiceval("train", small_set, "--text", roberta, "--out", tmp_path, *options) == 0
+    kept = json.loads((tmp_path / "gaussian-1984" / "config.json").read_text())
+    best = kept["provenance"]["best"]["epoch"]
+    assert f"best epoch {best}," in capsys.readouterr().out
+
+
 def test_train_leaves_a_folder_per_member_and_the_states(runs: Path) -> None:
     assert sorted(path.name for path in runs.iterdir()) == ["coral", "gaussian-1984", "states"]
     assert read_predictions(runs / "coral").distributions is None
