@@ -122,6 +122,29 @@ def test_the_robust_protocol_takes_what_heareval_wrote(heard, tmp_path: Path, ki
     assert found["robust"]["mean"] > 0.5
 
 
+def test_folders_of_options_are_named_as_heareval_names_them(kit, trivial_module: Path) -> None:
+    source = "from slugify import slugify; import json, sys; "
+    source += "print(json.dumps([slugify(text) for text in json.loads(sys.argv[1])]))"
+    values = [
+        "sample_rate",
+        "mean+std",
+        "2.0",
+        "1,000",
+        "True",
+        "['muq']",
+        "naïve!",
+        "a__b",
+        "l'été",
+    ]
+    slugs = json.loads(kit.run("python", "-c", source, json.dumps(values)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(trivial_module)
+        for value, slug in zip(values, slugs, strict=True):
+            assert (
+                HearModule("trivial", None, {"scale": value}).folder_name == f"trivial-scale={slug}"
+            )
+
+
 @pytest.fixture(scope="module")
 def song_embeddings(kit, tmp_path_factory) -> Path:
     """SongEval as a HEAR task: synthetic songs, embedded by heareval with the bundled model."""
