@@ -191,5 +191,5 @@ def _as_json(value: Any) -> Any:
 def _slug(text: str) -> str:
     """As python-slugify, which heareval uses: ``sample_rate`` -> ``sample-rate``."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    plain = re.sub(r"(?<=\d),(?=\d)", "", plain).replace("'", "")
+    plain = re.sub(r"(?<=\d),(?=\d)", "", plain)
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
