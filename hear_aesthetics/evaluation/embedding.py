@@ -2,13 +2,12 @@
 
 Each file's embedding is written, whole or not at all, as soon as it is known: a run that was killed
 goes on where it stopped. Files of equal length are computed in batches, and which files share a
-batch depends only on the split, so that a resumed run computes the same numbers.
+batch depends only on the split, so that a resumed run computes the same numbers. Embeddings of
+another module, or of a task that has changed since, are computed again.
 """
 
 import json
-import logging
 import random
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,24 +19,22 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from hear_aesthetics.atomic import atomic_file, remove_leftovers, write_text
+from hear_aesthetics.atomic import atomic_file, write_text
 from hear_aesthetics.errors import TaskError
+from hear_aesthetics.evaluation.embedding_folder import begin_folder
 from hear_aesthetics.evaluation.module import HearModule
 from hear_aesthetics.evaluation.rates import ensure_rate
 from hear_aesthetics.evaluation.schema import read_json
 from hear_aesthetics.evaluation.store import DONE_FILE, write_rows
-from hear_aesthetics.evaluation.task import METADATA_FILE, VOCABULARY_FILE, Task, load_task
+from hear_aesthetics.evaluation.task import Task, load_task
 from hear_aesthetics.read_ahead import ReadAhead
 
 __all__ = ["embed_task"]
 
-ORIGIN_FILE = "origin.embeddings.json"
 _BATCH_SAMPLES = 1_344_000  # 0.7 * 120 s at 16 kHz: heareval's rule
 _AHEAD_SAMPLES = 4 * _BATCH_SAMPLES
 _END_INCLUDED = 0.0001  # ms; a label holds at start <= t < end + this
 _SHUFFLE_SEED = 0
-
-logger = logging.getLogger(__name__)
 
 
 def embed_task(
@@ -65,7 +62,7 @@ def embed_task(
     task = load_task(Path(task_folder))
     folder = Path(out) / module.folder_name / task.folder.name
     report = progress or _ignore
-    if not _begin(folder, module):
+    if not begin_folder(folder, module.origin, task):
         return folder
     start = time.perf_counter()
     ensure_rate(task, module.sample_rate, report)
@@ -87,24 +84,6 @@ def embed_task(
 
 def _ignore(done: int, total: int) -> None:
     """The progress of nobody."""
-
-
-def _begin(folder: Path, module: HearModule) -> bool:
-    """Make the folder ready; False if it is complete. What another model left is removed."""
-    origin = folder / ORIGIN_FILE
-    known = read_json(origin) if origin.is_file() else None
-    if known is not None and known != module.origin:
-        logger.warning("%s: embeddings of another model or version, computed again", folder)
-        shutil.rmtree(folder)
-    elif (folder / DONE_FILE).is_file():
-        return False
-    elif known is None and folder.is_dir():
-        logger.warning("%s: unfinished and of unknown origin, computed again", folder)
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(folder)
-    write_text(origin, json.dumps(module.origin, indent=1))
-    return True
 
 
 @dataclass(frozen=True)
@@ -215,8 +194,6 @@ def _labels_at(events: Sequence[Mapping[str, Any]], times: NDArray[np.floating])
 
 def _merge(task: Task, splits: Sequence[_Split], folder: Path) -> None:
     """Write the files that the predictions stage reads, rows in heareval's order."""
-    for name in (METADATA_FILE, VOCABULARY_FILE, *(f"{split.name}.json" for split in splits)):
-        shutil.copyfile(task.folder / name, folder / name)
     generator = random.Random(_SHUFFLE_SEED)
     for split in splits:
         files = list(split.labels)

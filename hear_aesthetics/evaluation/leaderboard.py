@@ -15,7 +15,7 @@ from typing import Any
 
 from hear_aesthetics.errors import InputError, TaskError
 from hear_aesthetics.evaluation.catalogue import CATALOGUE, published
-from hear_aesthetics.evaluation.embedding import ORIGIN_FILE
+from hear_aesthetics.evaluation.embedding_folder import ORIGIN_FILE
 from hear_aesthetics.evaluation.results import DONE_FILE, SCORES_FILE, read_scores
 from hear_aesthetics.evaluation.schema import read_json
 from hear_aesthetics.evaluation.submissions import Official
@@ -151,9 +151,9 @@ def collect_results(folders: Sequence[Path]) -> list[Result]:
     """
     found: dict[tuple[str, str, str], list[Result]] = {}
     for folder in folders:
-        here = [path for path in find_tasks(folder) if (path / SCORES_FILE).is_file()]
+        here = [path for path in find_tasks(folder) if (path / DONE_FILE).is_file()]
         if not here:
-            raise TaskError(f"{folder}: no {SCORES_FILE} at or below it; evaluate it first")
+            raise TaskError(f"{folder}: no finished evaluation at or below it; evaluate it first")
         for result in map(read_result, here):
             found.setdefault((result.model, result.protocol, result.task), []).append(result)
     return [_joined(parts) for parts in found.values()]

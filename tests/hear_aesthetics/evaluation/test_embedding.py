@@ -166,6 +166,34 @@ def test_what_another_version_left_is_computed_again(
     np.testing.assert_allclose(rows_of(folder, "test"), 3 * first, rtol=1e-6)
 
 
+def test_another_task_of_the_same_name_is_computed_again(
+    make_audio_task, make_module, tmp_path, caplog
+):
+    task, module = make_audio_task(), HearModule(make_module())
+    folder = embed_task(module, task, tmp_path / "out")
+    labels = json.loads((task / "valid.json").read_text())
+    (task / "valid.json").write_text(json.dumps({name: ["low"] for name in labels}))
+    embed_task(module, task, tmp_path / "out")
+    assert "embeddings of other files or labels, computed again" in caplog.text
+    assert pickle.loads((folder / "valid.target-labels.pkl").read_bytes()) == [["low"]] * 4
+
+
+def test_other_options_of_a_task_keep_the_embeddings_and_end_the_results(
+    make_audio_task, make_module, tmp_path, files_below
+):
+    task, module = make_audio_task(), HearModule(make_module())
+    folder = embed_task(module, task, tmp_path / "out")
+    (folder / "prediction-done.json").write_text("{}")
+    before = files_below(folder)
+    metadata = json.loads((task / "task_metadata.json").read_text())
+    (task / "task_metadata.json").write_text(json.dumps(metadata | {"evaluation": ["mAP"]}))
+    embed_task(module, task, tmp_path / "out")
+    after = files_below(folder)
+    assert set(before) - set(after) == {"prediction-done.json"}
+    changed = {file for file in after if after[file] != before[file]}
+    assert changed == {"task_metadata.json"}
+
+
 def test_audio_that_changed_is_computed_again(make_audio_task, make_module, tmp_path):
     task, module = make_audio_task(), HearModule(make_module())
     folder = embed_task(module, task, tmp_path / "out")

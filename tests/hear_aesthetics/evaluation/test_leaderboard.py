@@ -87,7 +87,7 @@ def test_results_are_found_below_a_folder(scored, make_embeddings, tmp_path):
     make_embeddings("unfinished")
     found = collect_results([tmp_path / "embeddings"])
     assert sorted(r.model for r in found) == ["one", "two"]
-    with pytest.raises(TaskError, match=r"no test\.predicted-scores\.json at or below it"):
+    with pytest.raises(TaskError, match="no finished evaluation at or below it"):
         collect_results([tmp_path / "embeddings/unfinished"])
 
 
