@@ -22,7 +22,7 @@ CORE = [
     "huggingface_hub>=0.34",
     "scikit-learn>=1.5",
     "matplotlib>=3.8",
-    "typer>=0.12",
+    "typer>=0.20",
     "rich>=13.7",
 ]
 EXTRAS = {

@@ -30,11 +30,14 @@ __all__ = [
     "RESULTS",
     "Report",
     "Timing",
+    "Usage",
     "alternate",
     "device_name",
     "difference",
     "main",
+    "medians",
     "peak_memory",
+    "usage",
     "write_section",
 ]
 
@@ -131,14 +134,21 @@ def alternate(
         runs: Timed runs of each; medians are taken.
         warmup: Runs of each before, not timed.
     """
-    seconds: dict[Callable[[], object], list[float]] = {ours: [], reference: []}
+    seconds = medians({"ours": ours, "reference": reference}, runs=runs, warmup=warmup)
+    return Timing(seconds["ours"], seconds["reference"], runs)
+
+
+def medians(
+    works: Mapping[str, Callable[[], object]], *, runs: int = 5, warmup: int = 1
+) -> dict[str, float]:
+    """Time any number of functions in turn; median seconds of each, see :func:`alternate`."""
+    seconds: dict[str, list[float]] = {name: [] for name in works}
     for run in range(warmup + runs):
-        for work, times in seconds.items():
+        for name, work in works.items():
             elapsed = _seconds(work)
             if run >= warmup:
-                times.append(elapsed)
-    medians = [statistics.median(times) for times in seconds.values()]
-    return Timing(ours=medians[0], reference=medians[1], runs=runs)
+                seconds[name].append(elapsed)
+    return {name: statistics.median(times) for name, times in seconds.items()}
 
 
 def difference(ours: Tensor, reference: Tensor) -> float:
@@ -149,8 +159,21 @@ def difference(ours: Tensor, reference: Tensor) -> float:
     return float((ours - reference).abs().max() / reference.square().mean().sqrt())
 
 
-def peak_memory(prepare: str, **arguments: Any) -> int:
-    """Return the most memory that some work adds to a fresh process, in bytes (Linux).
+@dataclass(frozen=True)
+class Usage:
+    """What some work takes in a process of its own.
+
+    Attributes:
+        bytes: The most memory it adds.
+        seconds: Its time.
+    """
+
+    bytes: int
+    seconds: float
+
+
+def usage(prepare: str, **arguments: Any) -> Usage:
+    """Memory and time that some work takes in a fresh process (Linux).
 
     Args:
         prepare: ``"module:function"``. Called in the new process with the arguments, it makes the
@@ -162,7 +185,13 @@ def peak_memory(prepare: str, **arguments: Any) -> int:
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{prepare} failed while its memory was measured:\n{done.stderr}")
-    return int(done.stdout.split()[-1])
+    size, seconds = done.stdout.split()[-2:]
+    return Usage(int(size), float(seconds))
+
+
+def peak_memory(prepare: str, **arguments: Any) -> int:
+    """Return the most memory that some work adds to a fresh process, in bytes: :func:`usage`."""
+    return usage(prepare, **arguments).bytes
 
 
 def device_name() -> str:
@@ -243,16 +272,16 @@ def _status(key: str) -> int:
     raise RuntimeError(f"this system does not report {key}")
 
 
-def _report_peak(prepare: str, arguments: str) -> None:
-    """Print by how many bytes the resident memory of this process grows at most."""
+def _report_usage(prepare: str, arguments: str) -> None:
+    """Print by how many bytes the resident memory of this process grows at most, and seconds."""
     module, _, function = prepare.partition(":")
     work = getattr(importlib.import_module(module), function)(**json.loads(arguments))
     gc.collect()
     Path("/proc/self/clear_refs").write_text("5")  # sets the high-water mark to the present size
     before = _status("VmRSS")
-    work()
-    print(_status("VmHWM") - before)
+    seconds = _seconds(work)
+    print(_status("VmHWM") - before, seconds)
 
 
 if __name__ == "__main__":
-    _report_peak(*sys.argv[1:])
+    _report_usage(*sys.argv[1:])

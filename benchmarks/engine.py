@@ -8,7 +8,6 @@ one.
 
 import argparse
 import sys
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -17,7 +16,15 @@ import torch
 from torch import Tensor
 
 from benchmarks._full_size import PRECISIONS, ours, published, song
-from benchmarks._harness import Report, alternate, device_name, difference, main, peak_memory
+from benchmarks._harness import (
+    Report,
+    device_name,
+    difference,
+    main,
+    medians,
+    peak_memory,
+    usage,
+)
 from benchmarks._stages import Stages, best_of, product_peak, subsampling_flops
 from benchmarks.published import golden_difference, published_features
 from heads import AestheticHead
@@ -26,9 +33,10 @@ from hear_aesthetics.spec import FRAME_RATE
 
 __all__ = ["measure"]
 
-LENGTHS, QUICK_LENGTHS = (30, 144, 300), (10,)
+RUNS, QUICK_RUNS = {30: 3, 144: 3, 300: 1}, {10: 1}  # of each, by seconds of audio
 ALONE, QUICK_ALONE = (600, 1200), ()  # seconds; there the published computation does not fit
-RUNS = 3
+MEASURED = 144  # seconds up to which the published computation's memory is measured
+THREADS_SECONDS = 10
 STAGE_SECONDS = 30
 TARGETS = {(144, "bfloat16"): 10.0, (144, "float32"): 2.5, (300, "bfloat16"): 14.0}
 GPU_TARGETS = dict.fromkeys(TARGETS, 5.0)
@@ -38,6 +46,7 @@ LEAST_COSINE = 0.9999
 HEAD_DIFFERENCE = 0.01
 FAIR = 0.5  # share of the peak that the restatement's convolutions must reach
 CONFIG = ConformerConfig()
+OURS, PUBLISHED = (f"benchmarks._full_size:prepare_{name}" for name in ("ours", "published"))
 
 
 class Comparison:
@@ -49,12 +58,11 @@ class Comparison:
     """
 
     def __init__(self, device: str, quick: bool) -> None:
-        self.device, self.runs = device, 1 if quick else RUNS
-        self.lengths = QUICK_LENGTHS if quick else LENGTHS
+        self.device, self.runs = device, QUICK_RUNS if quick else RUNS
         self.reference = published(device)
         self.models = {precision: ours(precision, device) for precision in PRECISIONS}
         self.head = AestheticHead().to(device).eval().requires_grad_(False)
-        waveform = song(self.lengths[0], device)
+        waveform = song(THREADS_SECONDS, device)
         works = {name: partial(model, waveform) for name, model in self.models.items()}
         works["published"] = partial(published_features, self.reference, waveform)
         self.threads = {name: _best_threads(work, device) for name, work in works.items()}
@@ -65,18 +73,22 @@ class Comparison:
     def compare(self, seconds: int) -> None:
         """A row per precision against the published computation."""
         waveform = song(seconds, self.device)
-        plain = self._work("published", partial(published_features, self.reference, waveform))
-        reference = plain()
-        memory = self._megabytes(plain, "prepare_published", seconds=seconds)
-        for precision, model in self.models.items():
-            work = self._work(precision, partial(model, waveform))
-            features = work()
-            timing = alternate(work, plain, runs=self.runs, warmup=0)
-            self._require(seconds, precision, timing.ratio)
+        features: dict[str, Tensor] = {}
+        plain = partial(published_features, self.reference, waveform)
+        works = {name: partial(model, waveform) for name, model in self.models.items()}
+        works = {
+            k: self._keep(features, k, work) for k, work in {"published": plain, **works}.items()
+        }
+        times = medians(works, runs=self.runs[seconds], warmup=0)
+        memory = self._published_memory(seconds, works["published"])
+        for precision in self.models:
+            ratio = times["published"] / times[precision]
+            self._require(seconds, precision, ratio)
             self.rows.append(
-                self._row(seconds, precision, timing.ours, work)
-                | {"published s": timing.reference, "published MB": memory, "ratio": timing.ratio}
-                | self._accuracy(precision, features, reference)
+                self._row(seconds, precision, times[precision])
+                | {"ours MB": self._memory(works[precision], precision, seconds)}
+                | {"published s": times["published"], "published MB": memory, "ratio": ratio}
+                | self._accuracy(precision, features[precision], features["published"])
             )
         spread = float((self.scores["bfloat16"] - self.scores["float32"]).abs().max())
         name = f"scores of a seeded head within {HEAD_DIFFERENCE} between the precisions"
@@ -84,16 +96,20 @@ class Comparison:
 
     def run_alone(self, seconds: int) -> None:
         """A row without the published computation: scores, scaled and softmax would not fit."""
-        work = self._work("bfloat16", partial(self.models["bfloat16"], song(seconds, self.device)))
-        needed = 3 * 4 * CONFIG.heads * (seconds * FRAME_RATE) ** 2 / 1e6
         row = dict.fromkeys(self.rows[0], "-")
-        row |= self._row(seconds, "bfloat16", _seconds(work), work)
-        self.rows.append(row | {"published MB": f"{needed:.0f} (computed)"})
+        if self.device == "cpu":
+            taken = usage(OURS, precision="bfloat16", seconds=seconds)
+            row |= self._row(seconds, "bfloat16", taken.seconds) | {"ours MB": taken.bytes / 1e6}
+        else:
+            work = partial(self.models["bfloat16"], song(seconds, self.device))
+            row |= self._row(seconds, "bfloat16", best_of(work, 1))
+            row |= {"ours MB": self._memory(work, "bfloat16", seconds)}
+        self.rows.append(row | {"published MB": _computed_memory(seconds)})
 
     def stages(self) -> list[str]:
         """Lines with the share of each stage, and the rates against the peak."""
         lines = []
-        waveform = song(min(STAGE_SECONDS, self.lengths[-1]), self.device)
+        waveform = song(min(STAGE_SECONDS, max(self.runs)), self.device)
         for name, model in self.models.items():
             peak = self._work(name, partial(product_peak, PRECISIONS[name], self.device))()
             stages = Stages(CONFIG)
@@ -131,26 +147,39 @@ class Comparison:
     def _on(self, name: str) -> str:
         return "GPU" if self.device == "cuda" else f"{self.threads[name]} thread(s)"
 
-    def _row(
-        self, seconds: int, precision: str, elapsed: float, work: Callable[[], Any]
-    ) -> dict[str, Any]:
-        arguments = {"precision": precision, "seconds": seconds}
+    def _keep(
+        self, outputs: dict[str, Tensor], name: str, function: Callable[[], Tensor]
+    ) -> Callable[[], None]:
+        """The function on its thread count; what it returns becomes ``outputs[name]``."""
+        work = self._work(name, function)
+
+        def keep() -> None:
+            outputs[name] = work()
+
+        return keep
+
+    def _row(self, seconds: int, precision: str, elapsed: float) -> dict[str, Any]:
         return {
             "audio s": seconds,
             "precision": precision,
+            "runs": self.runs.get(seconds, 1),
             "ours s": elapsed,
             "x real time": seconds / elapsed,
-            "ours MB": self._megabytes(work, "prepare_ours", **arguments),
         }
 
-    def _megabytes(self, work: Callable[[], Any], prepare: str, **arguments: Any) -> float:
-        """Peak memory beyond the weights."""
+    def _memory(self, work: Callable[[], object], precision: str, seconds: int) -> float:
+        """Peak megabytes beyond the weights."""
         if self.device == "cpu":
-            return peak_memory(f"benchmarks._full_size:{prepare}", **arguments) / 1e6
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        work()
-        return (torch.cuda.max_memory_allocated() - before) / 1e6
+            return peak_memory(OURS, precision=precision, seconds=seconds) / 1e6
+        return _gpu_memory(work)
+
+    def _published_memory(self, seconds: int, work: Callable[[], object]) -> float | str:
+        """Measured in megabytes as far as that is affordable."""
+        if self.device == "cuda":
+            return _gpu_memory(work)
+        if seconds > MEASURED:
+            return _computed_memory(seconds)
+        return peak_memory(PUBLISHED, seconds=seconds) / 1e6
 
     def _require(self, seconds: int, precision: str, ratio: float) -> None:
         targets = TARGETS if self.device == "cpu" else GPU_TARGETS
@@ -193,12 +222,17 @@ def _best_threads(work: Callable[[], object], device: str) -> int:
     return min(seconds, key=lambda threads: seconds[threads])
 
 
-def _seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
+def _gpu_memory(work: Callable[[], object]) -> float:
+    """Peak megabytes that some work adds on the GPU."""
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
     work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - started
+    return (torch.cuda.max_memory_allocated() - before) / 1e6
+
+
+def _computed_memory(seconds: int) -> str:
+    """Megabytes of scores, scaled scores and softmax of one published layer."""
+    return f"{3 * 4 * CONFIG.heads * (seconds * FRAME_RATE) ** 2 / 1e6:.0f} (computed)"
 
 
 def measure(quick: bool, device: str = "cpu") -> Report:
@@ -207,7 +241,7 @@ def measure(quick: bool, device: str = "cpu") -> Report:
     torch.backends.cudnn.allow_tf32 = False
     run = Comparison(device, quick)
     notes = [run.fairness(), *run.stages()]
-    for seconds in run.lengths:
+    for seconds in run.runs:
         run.compare(seconds)
     for seconds in QUICK_ALONE if quick else ALONE:
         run.run_alone(seconds)

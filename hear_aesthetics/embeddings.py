@@ -62,6 +62,7 @@ DECISIVE = (
     "sources",
     "scales",
     "segment_seconds",
+    "track_limit_seconds",
     "layer",
     "pooling",
     "precision",

@@ -36,7 +36,11 @@ def embed(
     out: Annotated[Path, typer.Option(help="Folder for the .npz files.")],
     model: Annotated[str, typer.Option(help="mini, large, or a model directory.")] = "mini",
     kind: Annotated[
-        Kind, typer.Option(help="One embedding per file, one per 40 ms, or the fused features.")
+        Kind,
+        typer.Option(
+            metavar="KIND",
+            help="scene: one embedding per file; timestamps: one per 40 ms; features: the fused ones.",
+        ),
     ] = Kind.scene,
     layer: Annotated[
         int | None, typer.Option(help="Hidden state.", show_default="the model's own")
