@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from hear_aesthetics.errors import TaskError
-from hear_aesthetics.evaluation.adam import Adam
+from hear_aesthetics.evaluation.descent import Descent
 from hear_aesthetics.evaluation.events import Postprocessing, postprocessing_grid
 from hear_aesthetics.evaluation.grid import SEED, GridPoint
 from hear_aesthetics.evaluation.outcome import Outcome, Selection, decoded, logged_values
@@ -92,7 +92,7 @@ def _fit(task: Task, point: GridPoint, train: SplitRows, valid: SplitRows) -> _F
     features = train.embeddings.shape[1]
     probe = build_probe(features, train.targets.shape[1], point)
     torch.rand(_SUMMARY_ROWS, features)
-    optimiser = Adam([p.detach()[None] for p in probe.parameters()], [point.lr])
+    descent = Descent(probe, point.lr)
     batches = _batches(task, train, point)
     valid_tensors = torch.from_numpy(valid.embeddings), torch.from_numpy(valid.targets)
     sign = 1 if _maximised(task) else -1
@@ -100,7 +100,9 @@ def _fit(task: Task, point: GridPoint, train: SplitRows, valid: SplitRows) -> _F
     weights: dict[str, Tensor] = {}
     waited = 0
     for epoch in range(point.max_epochs):
-        _train_epoch(probe, optimiser, batches, task.prediction_type)
+        _draw_loader_seed()
+        for embeddings, targets in batches:
+            descent.step(embeddings, targets, task.prediction_type)
         if (epoch + 1) % point.check_val_every_n_epoch:
             continue
         _draw_loader_seed()
@@ -135,20 +137,6 @@ def _batches(task: Task, rows: SplitRows, point: GridPoint) -> list[tuple[Tensor
 def _draw_loader_seed() -> None:
     """Every pass over a torch DataLoader draws one integer from the global generator."""
     torch.empty((), dtype=torch.int64).random_()
-
-
-def _train_epoch(
-    probe: nn.Sequential,
-    optimiser: Adam,
-    batches: Sequence[tuple[Tensor, Tensor]],
-    prediction_type: str,
-) -> None:
-    _draw_loader_seed()
-    probe.train()
-    parameters = list(probe.parameters())
-    for embeddings, targets in batches:
-        loss = logit_loss(probe(embeddings), targets, prediction_type)
-        optimiser.step([g[None] for g in torch.autograd.grad(loss, parameters)])
 
 
 @torch.no_grad()

@@ -3,7 +3,8 @@
 A *stack* holds ``S`` probes: weights ``(S, in, out)``, activations ``(S, rows, width)``. Forward
 and backward are written out, since the network is small and known: per hidden layer Linear,
 BatchNorm, Dropout and ReLU, then Linear to the labels. Weights, statistics and updates are float32;
-the matrix products run in ``dtype``. Hidden layers have no bias, which BatchNorm would cancel.
+matrix products run, and activations are kept, in ``dtype``. Hidden layers have no bias, which
+BatchNorm would cancel.
 
 Members never influence each other: weights and dropout come from a generator of each one's own.
 """
@@ -13,18 +14,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from hear_aesthetics.evaluation.adam import Adam
+from hear_aesthetics.evaluation.adam import StackAdam
 from hear_aesthetics.evaluation.grid import GridPoint
+from hear_aesthetics.evaluation.members import Member
 
 __all__ = ["ProbeStack", "Weights", "parameter_count"]
 
 _NORM_EPSILON = 1e-5
 _MOMENTUM = 0.1  # of the running statistics, as in torch's BatchNorm
-_DROPOUT_BITS = 16
 
 
 def parameter_count(features: int, labels: int, point: GridPoint) -> int:
@@ -77,62 +77,19 @@ class Weights:
         return torch.bmm(hidden, self.matrices[-1]).float() + self.bias
 
 
-class _Member:
-    """The random numbers of one probe: initial weights, then dropout masks.
-
-    On a processor the masks come from numpy's SFC64, whose raw bits are ten times as fast as
-    torch's Bernoulli numbers; 16 of them decide about one unit.
-    """
-
-    def __init__(self, point: GridPoint, seed: int, device: torch.device) -> None:
-        self._point = point
-        self._device = device
-        self._generator = torch.Generator().manual_seed(seed)
-        self._bits = np.random.SFC64(seed)
-        self._cuda = torch.Generator(device).manual_seed(seed) if device.type == "cuda" else None
-
-    def matrix(self, inputs: int, outputs: int, gain: float) -> Tensor:
-        """Xavier's initial weights ``(inputs, outputs)`` (Glorot & Bengio 2010, Eq. 16)."""
-        std = gain * math.sqrt(2 / (inputs + outputs))
-        weights = torch.empty(inputs, outputs)
-        if self._point.initialization == "xavier_normal_":
-            weights.normal_(0, std, generator=self._generator)
-        else:
-            bound = math.sqrt(3) * std
-            weights.uniform_(-bound, bound, generator=self._generator)
-        return weights.to(self._device)
-
-    def bias(self, inputs: int, outputs: int) -> Tensor:
-        """The initial bias of a torch Linear layer, ``(1, outputs)``."""
-        bound = 1 / math.sqrt(inputs)
-        bias = torch.empty(1, outputs).uniform_(-bound, bound, generator=self._generator)
-        return bias.to(self._device)
-
-    def draw_mask(self, out: Tensor) -> None:
-        """Fill ``out`` with 0 (dropped) or 1 / (1 - dropout)."""
-        dropout = self._point.dropout
-        if self._cuda is not None:
-            out.uniform_(generator=self._cuda).ge_(dropout)
-        else:
-            words = -(-out.numel() * _DROPOUT_BITS // 64)
-            bits = self._bits.random_raw(words).view(np.int16)[: out.numel()]
-            border = round(dropout * 2**_DROPOUT_BITS) - 2 ** (_DROPOUT_BITS - 1)
-            torch.ge(torch.from_numpy(bits).view(out.shape), border, out=out)
-        out.mul_(1 / (1 - dropout))
-
-
 @dataclass(frozen=True)
 class _Hidden:
-    """What the backward pass of a hidden layer needs.
+    """What the backward pass of a hidden layer needs of one probe.
 
     Shape:
-        - inputs: ``(S, rows, in)``; normalised, gate: ``(S, rows, width)``, the gate being dropout
-          mask times derivative of ReLU; inverse_std: ``(S, 1, width)``
+        - product, output: ``(rows, width)``, before and after BatchNorm, ReLU and dropout
+        - scale: ``(width,)``, gamma over the share of units kept; mean, inverse_std: ``(width,)``
     """
 
-    inputs: Tensor
-    normalised: Tensor
-    gate: Tensor
+    product: Tensor
+    output: Tensor
+    scale: Tensor
+    mean: Tensor
     inverse_std: Tensor
 
 
@@ -159,21 +116,20 @@ class ProbeStack:
         dtype: torch.dtype,
     ) -> None:
         self._dtype = dtype
-        self._members = [_Member(p, s, device) for p, s in zip(points, seeds, strict=True)]
+        self._members = [Member(p, s, device) for p, s in zip(points, seeds, strict=True)]
         width, layers = points[0].hidden_dim, points[0].hidden_layers
-        widths = [features, *[width] * layers, labels]
-        sizes = list(pairwise(widths))
+        sizes = list(pairwise([features, *[width] * layers, labels]))
         self._matrices = [
             torch.stack([m.matrix(*size, gain=math.sqrt(2) if i else 1.0) for m in self._members])
             for i, size in enumerate(sizes)
         ]
         self._bias = torch.stack([m.bias(*sizes[-1]) for m in self._members])
-        zeros = [torch.zeros(len(points), 1, width, device=device) for _ in range(3 * layers)]
+        zeros = [torch.zeros(len(points), width, device=device) for _ in range(3 * layers)]
         self._gammas = [torch.ones_like(z) for z in zeros[:layers]]
         self._betas, self._means, self._variances = (zeros[i::3] for i in range(3))
         self._steps = 0
         self._products = self._cast()
-        self._optimiser = Adam(self._parameters(), [p.lr for p in points], self._copies())
+        self._optimiser = StackAdam(self._parameters(), [p.lr for p in points])
 
     def __len__(self) -> int:
         return len(self._members)
@@ -182,12 +138,8 @@ class ProbeStack:
         return [*self._matrices, *self._gammas, *self._betas, self._bias]
 
     def _cast(self) -> list[Tensor]:
-        """The matrices as they are multiplied; the optimiser keeps them up to date."""
+        """The matrices as they are multiplied; in float32 the matrices themselves."""
         return [matrix.to(self._dtype) for matrix in self._matrices]
-
-    def _copies(self) -> list[Tensor | None]:
-        others = len(self._gammas) + len(self._betas) + 1
-        return [*self._products, *[None] * others]
 
     def keep(self, indices: Tensor) -> None:
         """Go on with some of the probes only."""
@@ -198,7 +150,7 @@ class ProbeStack:
         )
         self._bias = self._bias[indices]
         self._products = self._cast()
-        self._optimiser.keep(indices, self._parameters(), self._copies())
+        self._optimiser.keep(indices, self._parameters())
 
     def weights(self) -> Weights:
         """What predicts now: views that the next training step changes.
@@ -215,63 +167,85 @@ class ProbeStack:
             beta - mean / correction * scale
             for beta, mean, scale in zip(self._betas, self._means, scales, strict=True)
         ]
+        scales, shifts = ([tensor[:, None] for tensor in group] for group in (scales, shifts))
         return Weights(self._products, scales, shifts, self._bias)
 
     def train_step(self, inputs: Tensor, targets: Tensor, prediction_type: str) -> None:
         """One step of every probe on its own batch.
 
         Shape:
-            - inputs: ``(S, rows, features)`` in the stack's ``dtype``
+            - inputs: ``(S, rows, features)`` in the stack's ``dtype``, at least two rows
             - targets: ``(S, rows, labels)`` float32
         """
         self._steps += 1
-        hidden, layers = inputs, []
+        activations, caches = [inputs], []
         for layer in range(len(self._gammas)):
-            hidden, cache = self._forward(layer, hidden)
-            layers.append(cache)
-        logits = torch.bmm(hidden, self._products[-1]).float() + self._bias
+            cache = self._forward(layer, torch.bmm(activations[-1], self._products[layer]))
+            caches.append(cache)
+            activations.append(_joined([probe.output for probe in cache]))
+        logits = torch.bmm(activations[-1], self._products[-1]).float() + self._bias
         error = _loss_gradient(logits, targets, prediction_type)
         bias_gradient = error.sum(1, keepdim=True)
         error = error.to(self._dtype)
-        gradients = [torch.bmm(hidden.transpose(1, 2), error)]
-        norm_gradients: list[tuple[Tensor, Tensor]] = []
-        for layer in reversed(range(len(layers))):
-            error = torch.bmm(error, self._products[layer + 1].transpose(1, 2)).float()
-            error, gamma, beta = self._backward(layer, layers[layer], error)
-            norm_gradients.insert(0, (gamma, beta))
-            gradients.insert(0, torch.bmm(layers[layer].inputs.transpose(1, 2), error))
-        gammas, betas = zip(*norm_gradients, strict=True) if norm_gradients else ((), ())
+        gradients = [torch.bmm(activations[-1].transpose(1, 2), error)]
+        norms: list[tuple[Tensor, Tensor]] = []
+        for layer in reversed(range(len(caches))):
+            error = torch.bmm(error, self._products[layer + 1].transpose(1, 2))
+            error, gamma, beta = self._backward(layer, caches[layer], error)
+            norms.insert(0, (gamma, beta))
+            gradients.insert(0, torch.bmm(activations[layer].transpose(1, 2), error))
+        gammas, betas = zip(*norms, strict=True) if norms else ((), ())
         self._optimiser.step([*gradients, *gammas, *betas, bias_gradient])
+        if self._dtype != torch.float32:
+            for product, matrix in zip(self._products, self._matrices, strict=True):
+                product.copy_(matrix)
 
-    def _forward(self, layer: int, inputs: Tensor) -> tuple[Tensor, _Hidden]:
-        product = torch.bmm(inputs, self._products[layer]).float()
-        rows = product.shape[1]
-        mean = product.mean(1, keepdim=True)
-        product.sub_(mean)
-        variance = product.square().mean(1, keepdim=True)
-        self._means[layer].lerp_(mean, _MOMENTUM)
-        self._variances[layer].lerp_(variance * (rows / max(rows - 1, 1)), _MOMENTUM)
-        inverse_std = (variance + _NORM_EPSILON).rsqrt_()
-        normalised = product.mul_(inverse_std)
-        scaled = torch.addcmul(self._betas[layer], normalised, self._gammas[layer])
-        mask = torch.empty_like(scaled)
-        for member, out in zip(self._members, mask, strict=True):
-            member.draw_mask(out)
-        gate = torch.gt(scaled, 0, out=torch.empty_like(scaled)).mul_(mask)
-        output = scaled.mul_(gate).to(self._dtype)
-        return output, _Hidden(inputs, normalised, gate, inverse_std)
+    def _forward(self, layer: int, products: Tensor) -> list[_Hidden]:
+        """BatchNorm, ReLU and dropout of every probe.
+
+        Probe by probe: what is in the cache is used again. A kept unit counts ``1 / kept_share``,
+        which the scale and shift of BatchNorm take along.
+        """
+        caches = []
+        for i, (member, product) in enumerate(zip(self._members, products, strict=True)):
+            scale = self._gammas[layer][i] / member.kept_share
+            shift = self._betas[layer][i] / member.kept_share
+            running = self._means[layer][i], self._variances[layer][i]
+            output, mean, inverse_std = torch.native_batch_norm(
+                product, scale, shift, *running, True, _MOMENTUM, _NORM_EPSILON
+            )
+            output.relu_().mul_(member.draw_mask(torch.empty_like(output)))
+            caches.append(_Hidden(product, output, scale, mean, inverse_std))
+        return caches
 
     def _backward(
-        self, layer: int, hidden: _Hidden, error: Tensor
+        self, layer: int, caches: Sequence[_Hidden], errors: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Gradients of the layer's product (in ``dtype``), gamma and beta."""
-        rows = error.shape[1]
-        error.mul_(hidden.gate)
-        beta = error.sum(1, keepdim=True)
-        gamma = (error * hidden.normalised).sum(1, keepdim=True)
-        error.sub_(beta / rows).addcmul_(hidden.normalised, gamma / -rows)
-        error.mul_(self._gammas[layer] * hidden.inverse_std)
-        return error.to(self._dtype), gamma, beta
+        found = []
+        for i, (member, c, error) in enumerate(zip(self._members, caches, errors, strict=True)):
+            # a unit that was dropped or not positive is 0 in the output
+            error = torch.ops.aten.threshold_backward(error, c.output, 0)
+            running = self._means[layer][i], self._variances[layer][i]
+            gradient, scale, shift = torch.ops.aten.native_batch_norm_backward(
+                error,
+                c.product,
+                c.scale,
+                *running,
+                c.mean,
+                c.inverse_std,
+                True,
+                _NORM_EPSILON,
+                [True, True, True],
+            )
+            found.append((gradient, scale / member.kept_share, shift / member.kept_share))
+        gradients, gammas, betas = zip(*found, strict=True)
+        return _joined(gradients), _joined(gammas), _joined(betas)
+
+
+def _joined(tensors: Sequence[Tensor]) -> Tensor:
+    """One tensor of all probes, without a copy if there is one probe."""
+    return tensors[0][None] if len(tensors) == 1 else torch.stack(list(tensors))
 
 
 def _loss_gradient(logits: Tensor, targets: Tensor, prediction_type: str) -> Tensor:
