@@ -1,0 +1,85 @@
+"""The composed data set that SongEval's benchmarks train on, made by the commands of the README.
+
+It lies in a folder of the system's temporary directory and stays there: every command goes on with
+what an earlier run left, and two benchmarks share one set.
+"""
+
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["FULL", "QUICK", "Size", "composed_set", "songeval", "training_options"]
+
+ROOT = Path(__file__).parents[1]
+WORK = Path(tempfile.gettempdir()) / "songeval-evidence"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a set is, and how long heads train on it.
+
+    Attributes:
+        name: Of its folder.
+        songs: How many.
+        seconds: Shortest and longest song.
+        test_songs: How many of them are reported.
+        copies: Augmented copies of each training song.
+        epochs: Of training.
+        seeds: Runs of the same training.
+    """
+
+    name: str
+    songs: int
+    seconds: str
+    test_songs: int
+    copies: int
+    epochs: int
+    seeds: int
+
+    @property
+    def folder(self) -> Path:
+        """Where the set and all runs on it are."""
+        return WORK / self.name
+
+
+FULL = Size("full", 400, "30-50", 100, copies=1, epochs=16, seeds=3)
+QUICK = Size("quick", 48, "8-12", 12, copies=1, epochs=3, seeds=2)
+
+
+def training_options(size: Size) -> dict[str, str]:
+    """What differs from the published training, as fields of its configuration."""
+    return {
+        "head_size": "small",
+        "standardise": "true",
+        "learning_rate": "1e-3",
+        "batch_size": "16",
+        "accumulation": "1",
+        "epochs": str(size.epochs),
+        "patience": "0",
+    }
+
+
+def songeval(folder: Path, command: str, *arguments: str) -> None:
+    """Run a command of ``hear-aesthetics songeval`` in a folder.
+
+    Raises:
+        RuntimeError: If it fails; with what it said.
+    """
+    line = [sys.executable, "-m", "hear_aesthetics", "songeval", command, *arguments]
+    done = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"songeval {command} failed in {folder}:\n{done.stderr}")
+
+
+def composed_set(size: Size) -> Path:
+    """Make songs, splits and features where they are missing; returns the folder."""
+    folder = size.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    made = ("--songs", str(size.songs), "--seconds", size.seconds)
+    songeval(folder, "synthesize", "songs", *made)
+    songeval(folder, "prepare", "songs", "--out", "prepared", "--test-songs", str(size.test_songs))
+    wanted = ("--out", "features", "--model", "mini", "--copies", str(size.copies))
+    songeval(folder, "features", "prepared", *wanted)
+    return folder
