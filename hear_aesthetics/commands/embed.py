@@ -39,7 +39,7 @@ def embed(
         Kind,
         typer.Option(
             metavar="KIND",
-            help="scene: one embedding per file; timestamps: one per 40 ms; features: the fused ones.",
+            help="scene: one embedding per file; timestamps: one per 40 ms; features: the fused.",
         ),
     ] = Kind.scene,
     layer: Annotated[
