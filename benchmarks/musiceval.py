@@ -55,7 +55,7 @@ class Size:
 MINI = ConformerConfig(dim=128, depth=4, heads=4, ffn_dim=256, conv_channels=32)
 TINY_TEXT = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
 SIZES = {
-    "mini": Size(64, 10.0, 32, MINI, {**TINY_TEXT, "intermediate_size": 128}),
+    "mini": Size(32, 10.0, 16, MINI, {**TINY_TEXT, "intermediate_size": 128}),
     "published": Size(2, 30.0, 2, None, {}),
 }
 QUICK = Size(4, 2.0, 2, MINI, SIZES["mini"].text)
@@ -123,8 +123,8 @@ class Bench:
 
     @torch.no_grad()
     def gap(self) -> float:
-        """Largest difference between the predictions from cached and from fresh states."""
-        head, places = self.heads[0].eval(), list(range(min(self.size.clips, 4)))
+        """Largest difference between predictions from cached and from fresh states of a clip."""
+        head, places = self.heads[0].eval(), [0]
         ours, fresh = (
             torch.cat(collate(get(places)).outputs(head)) for get in (self.read, self.encode)
         )
@@ -148,7 +148,7 @@ def measure(quick: bool) -> Report:
     rows: list[dict[str, object]] = []
     ratios, gaps = [], []
     for name, size in sizes.items():
-        timing, gap, once = _measure(size, runs=3)
+        timing, gap, once = _measure(size, runs=2)
         ratios.append(timing.ratio)
         gaps.append(gap)
         rows.append(
@@ -182,7 +182,8 @@ def _measure(size: Size, runs: int) -> tuple[Timing, float, float]:
         started = time.perf_counter()
         bench.fill_store()
         once = time.perf_counter() - started
-        timing = alternate(lambda: bench.epoch(0), lambda: bench.epoch(1), runs=runs)
+        bench.epoch(0)  # warms up the head, as filling the store did the encoders
+        timing = alternate(lambda: bench.epoch(0), lambda: bench.epoch(1), runs=runs, warmup=0)
         return timing, bench.gap(), once
 
 

@@ -5,7 +5,8 @@ instruments. A system has a level, heard in what it does to a song (clarity, mus
 naturalness, memorability): listeners' music impression follows it. Whether a clip follows its
 prompt is drawn for each clip, whatever the system: text alignment counts how many of the named
 attributes the composed clip really has. Half of the clips are in the style that was asked for, and
-half have the tempo, so that neither clip nor prompt tells anything alone.
+half have the tempo, so that neither clip nor prompt tells anything alone. The named instruments are
+composed into the clips in the right style alone: style tells most of the alignment, tempo the rest.
 
 It is a test set: what a model learns from it says nothing about music that people make.
 """
