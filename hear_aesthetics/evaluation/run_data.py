@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.store import SplitRows, read_rows
 from hear_aesthetics.evaluation.task import Run, Task
 
@@ -73,9 +74,13 @@ def prepare_run(task: Task, run: Run, device: torch.device, dtype: torch.dtype) 
     """Read the training and validation rows of a run.
 
     Raises:
-        TaskError: If the stored rows are faulty.
+        TaskError: If the stored rows are faulty, or there are fewer than two to train on.
     """
     train = read_rows(task, run.train)
+    if len(train.embeddings) < 2:
+        raise TaskError(
+            f"{task.folder}: one training row in {', '.join(run.train)}; two are needed"
+        )
     valid = read_rows(task, (run.valid,), with_times=True)
     standard = Standard.of(train.embeddings)
     target_standard = Standard.of(train.targets) if task.prediction_type == "regression" else None

@@ -143,13 +143,13 @@ class _Shuffles:
     """Shuffled batches; fits of one run and repetition see the same order.
 
     An epoch takes as many rows of every run as the smallest has, other ones each time, in batches
-    of nearly equal size: a last batch of one row would stop BatchNorm.
+    of nearly equal size and at least two rows: BatchNorm makes nothing of one.
     """
 
     def __init__(self, jobs: Sequence[Job], data: Mapping[int, RunData]) -> None:
         self._data = data
         self._rows = min(len(data[job.run].inputs) for job in jobs)
-        self._count = -(-self._rows // jobs[0].point.batch_size)
+        self._count = min(-(-self._rows // jobs[0].point.batch_size), self._rows // 2)
         self._generators = {
             (job.run, job.repetition): np.random.default_rng((SEED, job.repetition, job.run))
             for job in jobs
