@@ -189,7 +189,8 @@ def _joined(parts: list[Result]) -> Result:
 def make_leaderboard(results: Sequence[Result], official: Official | None = None) -> Leaderboard:
     """Order results into a table: published tasks first, in their order, then others by name.
 
-    A model evaluated by another protocol than the robust one says so in its name.
+    Models with more tasks come first, then those with the higher mean: a mean over the easy half of
+    the tasks says little. A model evaluated by another protocol than the robust one says so in its name.
     """
     titles = [entry.title for entry in CATALOGUE]
     order = {title: i for i, title in enumerate(titles)}
@@ -197,7 +198,8 @@ def make_leaderboard(results: Sequence[Result], official: Official | None = None
     table = {(result.task, _label(result)): result for result in results}
     models = sorted({model for _, model in table})
     board = Leaderboard(tuple(tasks), tuple(models), table, official)
-    ranked = sorted(models, key=lambda model: -_finite(board.mean(model)[0]))
+    means = {model: board.mean(model) for model in models}
+    ranked = sorted(models, key=lambda model: (-means[model][1], -_finite(means[model][0])))
     return Leaderboard(board.tasks, tuple(ranked), table, official)
 
 

@@ -163,6 +163,11 @@ def test_models_come_by_mean_and_tasks_in_the_published_order():
     assert board.mean("b") == (pytest.approx(0.75), 2)
 
 
+def test_a_model_that_skipped_tasks_does_not_lead():
+    results = [result("a", "x", 0.5), result("a", "y", 0.3), result("b", "x", 0.6)]
+    assert make_leaderboard(results).models == ("a", "b")
+
+
 def test_protocols_are_kept_apart():
     board = make_leaderboard([result(), result(protocol="official", interval=None, score=0.5)])
     assert board.models == ("ours", "ours (official)")
