@@ -190,7 +190,8 @@ def make_leaderboard(results: Sequence[Result], official: Official | None = None
     """Order results into a table: published tasks first, in their order, then others by name.
 
     Models with more tasks come first, then those with the higher mean: a mean over the easy half of
-    the tasks says little. A model evaluated by another protocol than the robust one says so in its name.
+    the tasks says little. A model evaluated by another protocol than the robust one says so in its
+    name.
     """
     titles = [entry.title for entry in CATALOGUE]
     order = {title: i for i, title in enumerate(titles)}
