@@ -72,13 +72,13 @@ class Kit:
         (written,) = out.iterdir()
         return written
 
-    def predict(self, embeddings: Path, *, grid_points: int = 1) -> dict:
+    def predict(self, embeddings: Path, *, grid: str = "faster", grid_points: int = 1) -> dict:
         """The scores that the predictions stage writes for one task's embeddings."""
         metadata = json.loads((embeddings / "task_metadata.json").read_text())
         released = ["-m", "heareval.predictions.runner"]
         stage = [EVENT_STAGE] if metadata["embedding_type"] == "event" else released
-        grid = ["--grid", "faster", "--grid-points", str(grid_points)]
-        self.run("python", *stage, embeddings, *grid)
+        points = ["--grid", grid, "--grid-points", str(grid_points)]
+        self.run("python", *stage, embeddings, *points)
         return json.loads((embeddings / "test.predicted-scores.json").read_text())
 
 

@@ -1,0 +1,249 @@
+"""How much processor time does an evaluation take, and how much memory, against the official kit?
+
+Same embeddings, one thread each, whole processes from their start to the scores on disk. *official*
+trains and selects as the kit does, and must find its scores. *robust* is compared on equal work:
+every grid point is trained once and for the same number of epochs. The event stage is what each
+validation of an event task does after the network: events from probabilities, then the scores.
+Needs ``make kit``. Real embeddings are used where ``HEAR_EMBEDDINGS`` names a folder of them.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks._embeddings import SOURCE, make_folder, with_fixed_work
+from benchmarks._harness import Report, Timing, main
+from hear_aesthetics.evaluation.events import Timeline, postprocessing_grid
+from hear_aesthetics.evaluation.scores import named_values
+from hear_aesthetics.evaluation.store import read_rows
+from hear_aesthetics.evaluation.task import load_task
+
+__all__ = ["CASES", "QUICK_CASES", "Case", "Cost", "event_stage", "measure"]
+
+ROOT = Path(__file__).parents[1]
+KIT = ROOT / ".venv-kit/bin/python"
+KIT_EVENT_RUNNER = ROOT / "tests/official_kit/predict_events.py"
+KIT_EVENT_STAGE = Path(__file__).with_name("_kit_event_stage.py")
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "CUDA_VISIBLE_DEVICES": "",
+    "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1",  # heareval pickles its hyper-parameters
+    "PYTHONWARNINGS": "ignore",
+}
+STAGE_RUNS = 9
+STAGE_TARGET = 10.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """One evaluation by both.
+
+    Attributes:
+        task: Name of the embedding folder.
+        protocol: Ours.
+        grid: Of hyper-parameters.
+        points: Of the grid.
+        target: Wanted ratio of processor time; 0 for none.
+        epochs: Of every fit, for equal work; 0 leaves the task as it is.
+        runs: Of each evaluator; medians are taken.
+    """
+
+    task: str
+    protocol: str
+    grid: str
+    points: int
+    target: float
+    epochs: int = 0
+    runs: int = 1
+
+    @property
+    def name(self) -> str:
+        """Task, protocol, grid, and what is fixed."""
+        task = self.task.partition("-")[0]
+        epochs = f", {self.epochs} epochs" if self.epochs else ""
+        return f"{task}, {self.protocol}, {self.grid} grid, {self.points} points{epochs}"
+
+
+SMALL = (
+    "spoken_digit-1.0.9-small",
+    "speech_commands-v0.0.2-small",
+    "speech_commands_pooled-1.0.0-small",
+)
+LARGE, EVENTS = "fsdd_digit-1.0.0-full", "digit_command_events-1.0.0-full"
+CASES = (
+    *(Case(task, "official", "faster", 8, 1.5) for task in SMALL),
+    *(Case(task, "official", "default", 8, 1.5) for task in SMALL),
+    Case(EVENTS, "official", "faster", 8, 0),
+    *(Case(task, "robust", "default", 8, 3, epochs=90) for task in SMALL),
+    Case(LARGE, "robust", "default", 8, 2, epochs=30),
+    Case(EVENTS, "robust", "faster", 8, 4, epochs=10),
+    Case(EVENTS, "robust", "default", 2, 4, epochs=21),
+    Case(LARGE, "official", "default", 8, 1.2),
+)
+QUICK_CASES = (
+    Case(SMALL[2], "official", "faster", 2, 0),
+    Case(SMALL[2], "robust", "faster", 2, 0, epochs=3),
+)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Processor seconds (user and system) and peak megabytes of a process; the score it found."""
+
+    seconds: float
+    megabytes: float
+    score: float
+
+
+def measure(quick: bool) -> Report:
+    """Evaluator against heareval: processor time, memory and scores on the same embeddings."""
+    cases = QUICK_CASES if quick else CASES
+    pairs = [(case, *_both(case)) for case in cases]
+    stage, gap = event_stage()
+    gaps = [abs(o.score - k.score) for case, o, k in pairs if case.protocol == "official"]
+    ratios = {case: kit.seconds / ours.seconds for case, ours, kit in pairs}
+    wanted = {case: ratio / case.target for case, ratio in ratios.items() if case.target}
+    lighter = all(ours.megabytes <= kit.megabytes for _, ours, kit in pairs)
+    return Report(
+        title="Evaluations, processor seconds and peak memory, one thread",
+        rows=[*(_row(*pair) for pair in pairs), _stage_row(stage)],
+        ratio=min(ratios.values()),
+        max_difference=max(*gaps, gap),
+        targets={} if quick else _targets(wanted, stage.ratio, lighter),
+        notes=[
+            f"embeddings: {'real, of ' + SOURCE if SOURCE in os.environ else 'random'}",
+            "ratio: the smallest; difference: of test scores, official protocol and event stage",
+            "whole processes: each includes seconds of imports",
+        ],
+    )
+
+
+def _targets(wanted: Mapping[Case, float], stage: float, lighter: bool) -> dict[str, bool]:
+    groups: dict[str, list[float]] = {}
+    for case, share in wanted.items():
+        kind = "small tasks" if case.task in SMALL else case.task.partition("-")[0]
+        name = f"{case.protocol}, {kind}: at least {case.target:g} times less"
+        groups.setdefault(name, []).append(share)
+    return {name: min(shares) >= 1 for name, shares in groups.items()} | {
+        f"event stage: at least {STAGE_TARGET:g} times less": stage >= STAGE_TARGET,
+        "memory never above the kit's": lighter,
+    }
+
+
+def _both(case: Case) -> tuple[Cost, Cost]:
+    """Ours and the kit, in turn; medians of time, maxima of memory."""
+    found: dict[bool, list[Cost]] = {True: [], False: []}
+    for _ in range(case.runs):
+        for ours, costs in found.items():
+            costs.append(_evaluate(case, ours))
+    ours, kit = (
+        Cost(
+            statistics.median(cost.seconds for cost in costs),
+            max(cost.megabytes for cost in costs),
+            costs[0].score,
+        )
+        for costs in found.values()
+    )
+    print(f"{case.name}: {kit.seconds:.1f} s / {ours.seconds:.1f} s", file=sys.stderr, flush=True)
+    return ours, kit
+
+
+def _evaluate(case: Case, ours: bool) -> Cost:
+    """One evaluation in a process of its own."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = make_folder(case.task, Path(scratch))
+        if case.epochs:
+            with_fixed_work(folder, case.epochs)
+        seconds, megabytes = _cost(_command(case, folder, ours), Path(scratch))
+        scores = json.loads((folder / "test.predicted-scores.json").read_text())
+        aggregated = scores.get("aggregated_scores")
+        score = aggregated["test_score_mean"] if aggregated else scores["test"]["test_score"]
+        return Cost(seconds, megabytes, score)
+
+
+def _command(case: Case, folder: Path, ours: bool) -> list[str]:
+    grid = ["--grid", case.grid, "--grid-points", str(case.points)]
+    if ours:
+        protocol = ["--protocol", case.protocol, "--seeds", "1"]
+        command = [sys.executable, "-m", "hear_aesthetics", "evaluate-embeddings"]
+        return [*command, str(folder), *grid, *protocol]
+    event = load_task(folder).is_event
+    runner = [str(KIT_EVENT_RUNNER)] if event else ["-m", "heareval.predictions.runner"]
+    return [str(KIT), *runner, str(folder), *grid]
+
+
+def _cost(command: Sequence[str], cwd: Path) -> tuple[float, float]:
+    """Processor seconds and peak megabytes of a command."""
+    environment = os.environ | ENVIRONMENT | {"PYTHONPATH": str(ROOT)}
+    with (cwd / "output.log").open("w+b") as log:
+        process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=log, stderr=log)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            log.seek(0)
+            raise RuntimeError(f"{' '.join(command)} failed:\n{log.read()[-2000:].decode()}")
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1e3
+
+
+def event_stage() -> tuple[Timing, float]:
+    """Decoding and scoring by both, and the largest difference of the scores."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = make_folder(EVENTS, Path(scratch))
+        task = load_task(folder)
+        rows = read_rows(task, ("valid",))
+        noise = np.random.default_rng(0).normal(size=rows.targets.shape)
+        predictions = (1 / (1 + np.exp(2 - 4 * rows.targets - noise))).astype(np.float32)
+        pairs = json.loads((folder / "valid.filename-timestamps.json").read_text())
+        files, times = zip(*pairs, strict=True)
+        stored = Path(scratch) / "predictions.npz"
+        np.savez(stored, predictions=predictions, files=files, times=np.float32(times))
+        command = [str(KIT), str(KIT_EVENT_STAGE), str(folder), str(stored)]
+        done = subprocess.run(
+            command, env=os.environ | ENVIRONMENT, capture_output=True, text=True, check=True
+        )
+        kit = json.loads(done.stdout.splitlines()[-1])
+        timeline = Timeline(files, times)
+        target = timeline.targets(task.split_labels("valid"), task.label_index)
+        seconds = []
+        for _ in range(STAGE_RUNS):
+            started = time.process_time()
+            values: list[float] = []
+            for chosen in postprocessing_grid(task.postprocessing_grid):
+                events = timeline.decode(predictions, **dict(chosen))
+                named = named_values(task.scores, events, target)
+                values += [v for name, v in named.items() if name not in task.evaluation]
+            seconds.append(time.process_time() - started)
+    gap = float(np.abs(np.array(values) - np.array(kit["values"])).max())
+    return Timing(statistics.median(seconds), kit["seconds"], STAGE_RUNS), gap
+
+
+def _row(case: Case, ours: Cost, kit: Cost) -> dict[str, object]:
+    return {
+        "": case.name,
+        "ours, s": ours.seconds,
+        "kit, s": kit.seconds,
+        "ratio": kit.seconds / ours.seconds,
+        "ours, MB": round(ours.megabytes),
+        "kit, MB": round(kit.megabytes),
+        "our score": ours.score,
+        "kit's score": kit.score,
+    }
+
+
+def _stage_row(stage: Timing) -> dict[str, object]:
+    blank = dict.fromkeys(("ours, MB", "kit, MB", "our score", "kit's score"), "")
+    times = {"ours, s": stage.ours, "kit, s": stage.reference, "ratio": stage.ratio}
+    return {"": "decoding and scoring one validation with events", **times, **blank}
+
+
+if __name__ == "__main__":
+    raise SystemExit(main("evaluator", measure))
