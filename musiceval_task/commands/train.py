@@ -56,7 +56,7 @@ def train(
 ) -> None:
     """Train members on frozen states, which are computed once and kept.
 
-    Each goes to OUT/<member>: weights, model card, config, log, metrics, and predictions for the
+    Each goes to OUT/MEMBER: weights, model card, config, log, metrics, and predictions for the
     inner split, dev and test. The best epoch is chosen on the inner split, a share of the train
     list; dev and test are never trained, chosen or fitted on.
     """
