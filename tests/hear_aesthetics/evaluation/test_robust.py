@@ -1,5 +1,7 @@
 """The robust protocol: every fold searched, repetitions, events without NaN trouble, bfloat16."""
 
+import json
+import tarfile
 from dataclasses import replace
 
 import numpy as np
@@ -111,6 +113,49 @@ def test_a_score_to_minimise_is_minimised_and_so_is_its_post_processing(events):
 def test_bfloat16_stays_within_the_interval_of_float32(make_embeddings, noise):
     folder = make_embeddings(noise=noise, rows=60, **FOLDS)
     options = {"grid_points": 2, "seeds": 2, "again": True, "device": "cpu"}
+    exact, rounded = (
+        evaluate_embeddings(folder, precision=precision, **options)["robust"]
+        for precision in ("float32", "bfloat16")
+    )
+    assert exact["interval"][0] <= rounded["mean"] <= exact["interval"][1]
+
+
+FSDD, EVENTS = "fsdd_digit-1.0.0-full", "digit_command_events-1.0.0-full"
+POOLED = "speech_commands_pooled-1.0.0-small"
+
+
+@pytest.fixture
+def recordings(shared, tmp_path):
+    """A function: embeddings of a task of real recordings, and heareval's score on them."""
+
+    def unpack(task, grid):
+        stored = shared / "hear/embeddings_melstats"
+        with tarfile.open(stored / f"{task}.tar.gz") as archive:
+            archive.extractall(tmp_path, filter="data")
+        scores = json.loads((stored / f"{task}.{grid}.json").read_text())
+        means = scores.get("aggregated_scores") or {"test_score_mean": scores["test"]["test_score"]}
+        return tmp_path / task, means["test_score_mean"]
+
+    return unpack
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("task", "grid"), [(FSDD, "faster"), (EVENTS, "faster"), (POOLED, "default")]
+)
+def test_real_embeddings_score_no_worse_than_officially(recordings, task, grid):
+    folder, official = recordings(task, grid)
+    found = evaluate_embeddings(folder, grid=grid, seeds=1, device="cpu")["robust"]
+    assert found["interval"][1] >= official
+    if task != POOLED:  # 45 test clips decide little
+        assert found["interval"][0] > official
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", [FSDD, EVENTS])
+def test_bfloat16_stays_within_the_interval_on_real_embeddings(recordings, task):
+    folder, _ = recordings(task, "faster")
+    options = {"grid": "faster", "seeds": 1, "again": True, "device": "cpu"}
     exact, rounded = (
         evaluate_embeddings(folder, precision=precision, **options)["robust"]
         for precision in ("float32", "bfloat16")
