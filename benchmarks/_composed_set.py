@@ -44,7 +44,7 @@ class Size:
         return WORK / self.name
 
 
-FULL = Size("full", 400, "30-50", 100, copies=1, epochs=16, seeds=3)
+FULL = Size("full", 400, "30-50", 100, copies=1, epochs=10, seeds=3)
 QUICK = Size("quick", 48, "8-12", 12, copies=1, epochs=3, seeds=2)
 
 

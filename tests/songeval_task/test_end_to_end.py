@@ -15,8 +15,8 @@ SMALL = {  # command -> what makes it small
     "synthesize": "songs --songs 48 --seconds 10-14",
     "prepare": "songs --out prepared --test-songs 12 --inner-fraction 0.2",
     "features": "prepared --out features --model mini --copies 1",
-    "train": "--track 2 --data prepared --features features --out run --head-size small --lr 3e-3 "
-    "--epochs 20 --set accumulation=1",
+    "train": "--track 2 --data prepared --features features --out run --head-size small --lr 2e-3 "
+    "--epochs 12 --set accumulation=1 --set standardise=true --set patience=0",
     "evaluate": "run",
 }
 
@@ -47,7 +47,8 @@ def test_from_songs_to_a_report_and_something_is_learnt(tmp_path: Path) -> None:
         run(tmp_path, command)
     metrics = json.loads((tmp_path / "run" / "evaluation" / "metrics.json").read_text())
     assert metrics["utterance"]["count"] == 12
+    assert metrics["utterance"]["mean"]["lcc"][0] > 0.4
     # how clearly layers are separated is the plainest of the five in untrained features
-    assert metrics["utterance"]["Clarity"]["lcc"][0] > 0.4
+    assert metrics["utterance"]["Clarity"]["lcc"][0] > 0.5
     losses = pd.read_csv(tmp_path / "run" / "log.csv")["loss"]
     assert losses.iloc[-1] < 0.8 * losses.iloc[0]
