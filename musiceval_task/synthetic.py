@@ -16,7 +16,7 @@ import multiprocessing
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from itertools import repeat
+from itertools import product, repeat
 from pathlib import Path
 
 import numpy as np
@@ -113,15 +113,15 @@ class SyntheticClip:
 
 def plan(recipe: Recipe) -> list[SyntheticClip]:
     """All clips of a set: composed and rated, not yet rendered."""
-    shared = [_prompt(recipe, f"P{index + 1:03d}") for index in range(recipe.prompts)]
+    shared = _prompts(recipe)
     levels = np.linspace(LOW + 0.3, HIGH - 0.3, len(SYSTEMS))
     stream(recipe.seed, "levels").shuffle(levels)
     clips = []
     for system, level in zip(SYSTEMS, levels, strict=True):
+        prompts = _prompts(recipe, f"{system}_") if system in DEMO_SYSTEMS else shared
         splits = _splits(recipe, system)
-        for index, split in enumerate(splits):
+        for index, (prompt, split) in enumerate(zip(prompts, splits, strict=True)):
             name = f"{system}_P{index + 1:03d}"
-            prompt = _prompt(recipe, name) if system in DEMO_SYSTEMS else shared[index]
             clips.append(_clip(recipe, name, prompt, split, float(level)))
     return clips
 
@@ -181,10 +181,24 @@ def write_lists(out: Path, clips: Sequence[SyntheticClip]) -> None:
         write_text(out / file, f"id\ttext\n{lines}")
 
 
-def _prompt(recipe: Recipe, name: str) -> Prompt:
+def _prompts(recipe: Recipe, prefix: str = "") -> list[Prompt]:
+    """Prompts that ask for every style and tempo equally often.
+
+    If one style were asked for more often, a clip in that style would more often be what was asked
+    for, and the clip alone would tell something of its alignment.
+    """
+    pairs = list(product(STYLES, TEMPI))
+    even = np.resize(np.arange(len(pairs)), recipe.prompts)
+    order = stream(recipe.seed, f"prompts {prefix}").permutation(even)
+    return [
+        _prompt(recipe, f"{prefix}P{index + 1:03d}", *pairs[pair])
+        for index, pair in enumerate(order)
+    ]
+
+
+def _prompt(recipe: Recipe, name: str, style: str, tempo: str) -> Prompt:
     """A prompt that a composition can meet: it is read off one."""
     rng = stream(recipe.seed, f"prompt {name}")
-    style, tempo = str(rng.choice(list(STYLES))), str(rng.choice(list(TEMPI)))
     about = describe(_compose(recipe, rng, style, tempo, Qualities()))
     pitched = [instrument for instrument in about.instruments if instrument != "drums"]
     chosen = rng.choice(pitched, min(INSTRUMENTS, len(pitched)), replace=False)

@@ -48,6 +48,16 @@ def test_prompts_name_style_tempo_and_instruments(planned: list[SyntheticClip]) 
         assert 1 <= len(prompt.instruments) <= 2
 
 
+def test_every_style_and_tempo_is_asked_for_equally_often() -> None:
+    """Else a clip in the favoured style would more often be what was asked for."""
+    asked: dict[str, Counter] = {}
+    for clip in plan(Recipe(prompts=6, seconds=2.0)):
+        pair = (clip.prompt.style, clip.prompt.tempo_word)
+        asked.setdefault(system_of(clip.name), Counter())[pair] += 1
+    assert len(asked) == len(SYSTEMS)
+    assert all(set(counts.values()) == {1} and len(counts) == 6 for counts in asked.values())
+
+
 def test_alignment_follows_the_attributes_that_the_clip_really_has(
     planned: list[SyntheticClip],
 ) -> None:
