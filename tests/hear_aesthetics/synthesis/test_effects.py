@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.signal import resample_poly
 
 from hear_aesthetics.synthesis.effects import (
     Brightness,
@@ -79,3 +80,19 @@ def test_equalise_survives_silence_and_short_sounds() -> None:
     target = Brightness(1500, 1400)
     assert np.isfinite(equalise(np.zeros(RATE, np.float32), target)).all()
     assert equalise(_sine(440.0)[:300], target).shape == (300,)
+
+
+def test_brightness_is_that_of_the_band_below_12_khz_at_every_rate() -> None:
+    rng = np.random.default_rng(0)
+    high = coloured_noise(4 * 48_000, 1.0, 48_000, rng)
+    low = resample_poly(high, 1, 2)  # 24 kHz: nothing above 12 kHz
+    for measured, expected in zip(brightness(high, 48_000), brightness(low), strict=True):
+        assert measured == pytest.approx(expected, rel=0.05)
+
+
+def test_a_song_is_as_bright_at_24_khz_as_the_equaliser_made_it_at_48_khz() -> None:
+    target = Brightness(1500.0, 1600.0)
+    noise = coloured_noise(4 * 48_000, 0.5, 48_000, np.random.default_rng(0))
+    heard = resample_poly(equalise(noise, target, 48_000), 1, 2)
+    for measured, expected in zip(brightness(heard), target, strict=True):
+        assert measured == pytest.approx(expected, rel=0.05)
