@@ -1,0 +1,45 @@
+"""What the quantisers see: the log-mel of a frame, freed of level and of the recording's colour.
+
+Raw decibels let a few codes take everything: silence, and whatever is loud. Here quiet parts are
+floored relative to the clip's loudest bin, the clip's mean spectrum is removed, and each mel band
+is brought to unit variance with constants measured once on the pool.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from hear_aesthetics.spec import MEL_PER_FRAME, N_MELS
+
+__all__ = ["TARGET_DIM", "TargetFeatures"]
+
+TARGET_DIM = N_MELS * MEL_PER_FRAME
+RANGE_DB = 60.0  # below the loudest bin of the clip
+LEAST_STD = 1.0  # dB: bands that hardly vary are not blown up
+
+
+class TargetFeatures(nn.Module):
+    """Log-mel in dB to one vector per encoder frame.
+
+    Shape:
+        - input: ``(B, 128, mel_frames)`` with a multiple of 4 mel frames
+        - output: ``(B, mel_frames / 4, 512)`` float32: the frame's four mel frames side by side
+    """
+
+    band_std: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("band_std", torch.ones(N_MELS))
+
+    def forward(self, log_mel: Tensor) -> Tensor:
+        """The frames' vectors."""
+        scaled = self._centred(log_mel) / self.band_std
+        return scaled.unflatten(1, (-1, MEL_PER_FRAME)).flatten(2)
+
+    def fit(self, log_mel: Tensor) -> None:
+        """Measure the bands' standard deviation."""
+        self.band_std.copy_(self._centred(log_mel).std(dim=(0, 1)).clamp(min=LEAST_STD))
+
+    def _centred(self, log_mel: Tensor) -> Tensor:
+        floored = log_mel.maximum(log_mel.amax(dim=(1, 2), keepdim=True) - RANGE_DB)
+        return (floored - floored.mean(dim=2, keepdim=True)).transpose(1, 2)

@@ -1,0 +1,255 @@
+"""The loop: targets first, then the encoder, with evaluations, checkpoints and logs.
+
+``OUT/<source>/`` becomes the encoder in the published layout; ``OUT/<source>/pretraining/`` keeps
+``config.json``, ``log.csv``, ``metrics.json`` and the checkpoint. Both sources may share an
+``OUT``, which is then a model directory like any other.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hear_aesthetics.atomic import write_text
+from hear_aesthetics.backbones import Backbone
+from hear_aesthetics.precision import auto_precision
+from hear_aesthetics.pretraining.calibration import calibrate
+from hear_aesthetics.pretraining.config import PretrainConfig
+from hear_aesthetics.pretraining.masking import draw_mask, mask_waveform
+from hear_aesthetics.pretraining.mel_rvq import MelRVQ, train_rvq
+from hear_aesthetics.pretraining.mixing import draw_batch, generator
+from hear_aesthetics.pretraining.objective import MaskedPrediction, Prediction, Tally
+from hear_aesthetics.pretraining.pool import Pool
+from hear_aesthetics.pretraining.result import write_result
+from hear_aesthetics.pretraining.state import load_checkpoint, save_checkpoint, write_log
+
+__all__ = ["Pretraining", "pretrain"]
+
+TARGET_BATCHES = 64  # batches of clean audio that fix band statistics, codebooks and frequencies
+FLOOR_SHARE = 0.05  # of the peak learning rate, at the end
+BETAS = (0.9, 0.98)
+RUN_FOLDER = "pretraining"
+
+Progress = Callable[[str, int, int], None]
+
+
+def pretrain(
+    config: PretrainConfig,
+    pool: Pool,
+    out: Path,
+    *,
+    device: torch.device | str = "cpu",
+    resume: bool = True,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Train an encoder and write it; the same command goes on after an interruption.
+
+    Args:
+        config: Everything that decides the result.
+        pool: The audio.
+        out: Model directory.
+        device: Where to compute.
+        resume: Go on from the checkpoint that is there, or start over.
+        progress: Called with what is going on, the steps done and the steps in all.
+
+    Returns:
+        The content of ``metrics.json``: figures of the last evaluation, time and speed.
+
+    Raises:
+        InputError: If the checkpoint that is there belongs to other settings.
+    """
+    place = torch.device(device)
+    if config.precision == "auto":
+        name = str(auto_precision(place)).removeprefix("torch.")
+        config = replace(config, precision=name)
+    run = Pretraining(config, pool, out, place, progress or _ignore)
+    run.prepare(resume)
+    return run.finish(run.train())
+
+
+class Pretraining:
+    """A run in progress.
+
+    Args:
+        config: Of the run, its precision decided.
+        pool: The audio.
+        out: Model directory.
+        device: Where to compute.
+        progress: See :func:`pretrain`.
+    """
+
+    def __init__(
+        self,
+        config: PretrainConfig,
+        pool: Pool,
+        out: Path,
+        device: torch.device,
+        progress: Progress,
+    ) -> None:
+        self.config, self.pool, self.device, self.progress = config, pool, device, progress
+        self.out, self.folder = out, out / config.source / RUN_FOLDER
+        self.settings = {**config.to_dict(), "pool": pool.about}
+        self.step, self.seconds = 0, 0.0
+        self.history: list[dict[str, Any]] = []
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.model = MaskedPrediction(config)
+        self.model.to(device)
+        self.optimiser = torch.optim.AdamW(
+            [*self.model.backbone.parameters(), *self.model.head.parameters()],
+            lr=config.learning_rate,
+            betas=BETAS,
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+
+    def prepare(self, resume: bool) -> None:
+        """Continue from the checkpoint, or make the targets."""
+        found = load_checkpoint(self.folder / "state", self.settings) if resume else None
+        if found is None:
+            self._make_targets()
+            return
+        self.model.load_state_dict(found["model"])
+        self.optimiser.load_state_dict(found["optimiser"])
+        self.step, self.seconds, self.history = found["step"], found["seconds"], found["history"]
+
+    def train(self) -> dict[str, Any]:
+        """Take the steps that are left; returns the figures of the last evaluation."""
+        config = self.config
+        if not self.history:
+            self._record()
+        start, before = time.perf_counter(), self.seconds
+        while self.step < config.steps:
+            self._update()
+            self.step += 1
+            self.seconds = before + time.perf_counter() - start
+            self.progress("training", self.step, config.steps)
+            last = self.step == config.steps
+            if last or self.step % config.evaluate_every == 0:
+                self._record()
+            if last or self.step % config.save_every == 0:
+                self._save()
+            if config.snapshot_every and self.step % config.snapshot_every == 0:
+                self._snapshot()
+        return self.history[-1]
+
+    def finish(self, figures: dict[str, Any]) -> dict[str, Any]:
+        """Calibrate, write the encoder, and say what came out."""
+        audio = self.step * self.config.batch * self.config.seconds
+        metrics = {
+            **figures,
+            "hours_of_audio": audio / 3600,
+            "training_seconds": self.seconds,
+            "steps_per_second": self.step / self.seconds,
+            "threads": torch.get_num_threads(),
+            "device": self.device.type,
+        }
+        write_result(self.out, self.settings, metrics, self._calibrated(), self.folder)
+        return metrics
+
+    def _make_targets(self) -> None:
+        config = self.config
+        mels = []
+        for index, waveform in enumerate(self._clean("targets", TARGET_BATCHES)):
+            mels.append(self.model.backbone.log_mel(waveform))
+            self.progress("listening", index + 1, TARGET_BATCHES)
+        log_mel = torch.cat(mels)
+        self.model.features.fit(log_mel)
+        if isinstance(self.model.quantiser, MelRVQ):
+            frames = self.model.features(log_mel).flatten(0, 1)
+            progress = self.progress
+            train_rvq(
+                self.model.quantiser,
+                frames,
+                config.targets,
+                config.seed,
+                lambda done, total: progress("quantising", done, total),
+            )
+            self.model.quantiser.requires_grad_(False)
+        self.model.start_from_frequencies(self.model.codes(log_mel))
+
+    def _update(self) -> None:
+        self.model.train()
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.config, self.step)
+        loss = self._predict("train", self.step).loss(self.config.visible_weight)
+        self.optimiser.zero_grad()
+        loss.backward()
+        for group in self.optimiser.param_groups:
+            torch.nn.utils.clip_grad_norm_(group["params"], self.config.gradient_norm)
+        self.optimiser.step()
+
+    def _predict(self, purpose: str, step: int, *, held_out: bool = False) -> Prediction:
+        config = self.config
+        rng = generator(config.seed, purpose, step)
+        waveform = draw_batch(self.pool, rng, config.batch, config.samples, held_out=held_out)
+        mask = draw_mask(
+            rng, config.batch, config.spans, config.mask_frames, config.mask_probability
+        )
+        masked = mask_waveform(waveform, mask, rng, config.mask_noise).to(self.device)
+        log_mel = self.model.backbone.log_mel(waveform.to(self.device))
+        prediction: Prediction = self.model(log_mel, masked, mask.to(self.device))
+        return prediction
+
+    def _clean(self, purpose: str, batches: int) -> Iterator[Tensor]:
+        """Batches without holes."""
+        config = self.config
+        for index in range(batches):
+            rng = generator(config.seed, purpose, index)
+            yield draw_batch(self.pool, rng, config.batch, config.samples).to(self.device)
+
+    @torch.no_grad()
+    def _record(self) -> None:
+        """Evaluate on held-out clips: the same clips and masks every time."""
+        self.model.eval()
+        targets = self.config.targets
+        tally = Tally.empty(targets.codebooks, targets.codes)
+        for index in range(self.config.held_out_batches):
+            tally.add(self._predict("held out", index, held_out=True))
+        row = {"step": self.step, **tally.figures(), "seconds": round(self.seconds, 1)}
+        self.history.append(row)
+        write_log(self.folder / "log.csv", self.history)
+
+    def _save(self) -> None:
+        values = {
+            "config": self.settings,
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "history": self.history,
+        }
+        save_checkpoint(self.folder / "state", values)
+        text = json.dumps(self.settings, indent=1) + "\n"
+        write_text(self.folder / "config.json", text)
+
+    def _calibrated(self) -> Backbone:
+        """A copy of the encoder as it is used afterwards."""
+        backbone = Backbone(self.config.encoder)
+        backbone.load_state_dict(self.model.backbone.state_dict())
+        backbone.to(self.device)
+        calibrate(backbone, self._clean("calibration", self.config.calibration_batches))
+        return backbone
+
+    def _snapshot(self) -> None:
+        folder = self.out / "snapshots" / f"step-{self.step:06d}"
+        write_result(folder, self.settings, self.history[-1], self._calibrated())
+
+
+def learning_rate(config: PretrainConfig, step: int) -> float:
+    """Rises linearly, then falls as half a cosine to a twentieth of the peak."""
+    if step < config.warmup:
+        return config.learning_rate * (step + 1) / config.warmup
+    share = (step - config.warmup) / max(1, config.steps - config.warmup)
+    cosine = 0.5 * (1.0 + math.cos(math.pi * share))
+    return config.learning_rate * (FLOOR_SHARE + (1.0 - FLOOR_SHARE) * cosine)
+
+
+def _ignore(stage: str, done: int, total: int) -> None:
+    """The progress of nobody."""
