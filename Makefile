@@ -38,7 +38,8 @@ kit: venv .venv-kit/.stamp  ## .venv-kit with the official HEAR tools, and our t
 	HEAR_KIT=required $(PYTEST) -m official_kit
 
 bench: venv  ## every benchmark; refreshes benchmarks/RESULTS.md
-	@for name in $(BENCH); do echo "benchmarks.$$name"; $(RUN) -m benchmarks.$$name --write || exit 1; done
+	@missed=0; for name in $(BENCH); do echo "benchmarks.$$name"; \
+		$(RUN) -m benchmarks.$$name --write || missed=1; done; exit $$missed
 
 fresh:  ## make demo and make test in a fresh clone of HEAD
 	@clone=$$(mktemp -d) && trap 'rm -rf "$$clone"' EXIT && git clone -q . "$$clone" \

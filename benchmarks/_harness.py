@@ -204,19 +204,27 @@ def device_name() -> str:
     return f"{name}, {os.cpu_count()} cores"
 
 
-def main(name: str, measure: Callable[[bool], Report], argv: Sequence[str] | None = None) -> int:
+def main(
+    name: str,
+    measure: Callable[..., Report],
+    argv: Sequence[str] | None = None,
+    *,
+    options: argparse.ArgumentParser | None = None,
+) -> int:
     """Run a benchmark from the command line.
 
     Args:
         name: Of its module, and of its section in ``RESULTS.md``.
-        measure: Makes the report; True asks for a run of seconds.
+        measure: Makes the report; ``quick=True`` asks for a run of seconds. Takes ``options`` too.
         argv: Arguments; default: those of the process.
+        options: Of this benchmark alone, in a parser without help.
 
     Returns:
         0, or 1 if a target was missed.
     """
     command = f"python -m benchmarks.{name}"
-    parser = argparse.ArgumentParser(prog=command, description=measure.__doc__)
+    parents = [options] if options else []
+    parser = argparse.ArgumentParser(prog=command, description=measure.__doc__, parents=parents)
     parser.add_argument(
         "--quick", action="store_true", help="small sizes, seconds instead of minutes"
     )
@@ -224,11 +232,12 @@ def main(name: str, measure: Callable[[bool], Report], argv: Sequence[str] | Non
     parser.add_argument(
         "--write", action="store_true", help=f"refresh the section in {RESULTS.name}"
     )
-    options = parser.parse_args(argv)
-    report = measure(options.quick)
-    section = report.as_markdown(command + " --quick" * options.quick)
-    print(json.dumps({"benchmark": name, **report.as_json()}) if options.json else section)
-    if options.write:
+    chosen = vars(parser.parse_args(argv))
+    as_json, write = chosen.pop("json"), chosen.pop("write")
+    report = measure(**chosen)
+    section = report.as_markdown(command + " --quick" * chosen["quick"])
+    print(json.dumps({"benchmark": name, **report.as_json()}) if as_json else section)
+    if write:
         write_section(name, section)
     return 0 if all(report.targets.values()) else 1
 

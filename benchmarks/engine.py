@@ -7,8 +7,7 @@ one.
 """
 
 import argparse
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -258,18 +257,14 @@ def measure(quick: bool, device: str = "cpu") -> Report:
     )
 
 
-def _main(argv: Sequence[str]) -> int:
+def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
     found = "cuda" if torch.cuda.is_available() else "cpu"
-    parser.add_argument("--device", choices=("cpu", "cuda"), default=found)
-    options, rest = parser.parse_known_args(argv)
-
-    def on_device(quick: bool) -> Report:
-        return measure(quick, options.device)
-
-    on_device.__doc__ = measure.__doc__
-    return main("engine", on_device, rest)
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), default=found, help=f"default: {found}"
+    )
+    return parser
 
 
 if __name__ == "__main__":
-    raise SystemExit(_main(sys.argv[1:]))
+    raise SystemExit(main("engine", measure, options=_options()))

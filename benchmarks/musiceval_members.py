@@ -195,17 +195,11 @@ def _unseen_note(held_out: HeldOut, work: Path, ensemble: Predictions) -> str:
     )
 
 
-def _main(argv: Sequence[str]) -> int:
+def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--work", type=Path, help="folder that keeps everything made")
-    options, rest = parser.parse_known_args(argv)
-
-    def in_folder(quick: bool) -> Report:
-        return measure(quick, options.work)
-
-    in_folder.__doc__ = measure.__doc__
-    return main("musiceval_members", in_folder, rest)
+    return parser
 
 
 if __name__ == "__main__":
-    raise SystemExit(_main(sys.argv[1:]))
+    raise SystemExit(main("musiceval_members", measure, options=_options()))

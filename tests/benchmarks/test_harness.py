@@ -1,5 +1,6 @@
 """The benchmark harness: alternation, memory, reports, and sections that replace each other."""
 
+import argparse
 import json
 import time
 
@@ -85,8 +86,25 @@ def test_json_holds_what_a_program_needs(capsys):
     assert {"max_difference", "device", "threads"} <= printed.keys()
 
 
+def test_a_benchmark_has_options_of_its_own(capsys):
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument("--size", type=int, default=1)
+    seen = []
+
+    def measure(quick, size):
+        """Time something."""
+        seen.append((quick, size))
+        return report(3.0)
+
+    assert main("name", measure, ["--size", "5"], options=options) == 0
+    assert seen == [(False, 5)]
+    with pytest.raises(SystemExit):
+        main("name", measure, ["--help"], options=options)
+    assert "--size" in capsys.readouterr().out
+
+
 def test_a_missed_target_fails(capsys):
-    assert main("name", lambda _quick: report(3.0, targets={"4 times": False}), []) == 1
+    assert main("name", lambda quick: report(3.0, targets={"4 times": False}), []) == 1
     assert "target: 4 times: NO" in capsys.readouterr().out
 
 

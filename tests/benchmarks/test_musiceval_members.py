@@ -22,7 +22,7 @@ def test_quick_run_has_a_row_for_each_member_and_the_ensemble(work: Path, capsys
     report = measure(True, work)
     assert [row[""] for row in report.rows] == [*MEMBERS, ENSEMBLE]
     assert not capsys.readouterr().out  # the report alone goes to standard output
-    assert main("musiceval_members", lambda _: report, ["--json"]) == 0
+    assert main("musiceval_members", lambda quick: report, ["--json"]) == 0
 
 
 @pytest.mark.slow
