@@ -35,7 +35,7 @@ def run(folder: Path, command: str) -> None:
 
 
 def test_the_readme_shows_these_commands_in_this_order() -> None:
-    blocks = re.findall(r"^```\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```\w*\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
     walks = [re.findall(r"^hear-aesthetics songeval ([\w-]+)", block, re.M) for block in blocks]
     walks = [walk for walk in walks if "synthesize" in walk]
     if not walks:
