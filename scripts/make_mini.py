@@ -1,71 +1,70 @@
-"""Write the bundled ``mini`` pair: the published architecture made small, with seeded weights.
+"""Write the bundled ``mini`` pair: the published architecture made small.
 
-    python scripts/make_mini.py [DIRECTORY]
+    python scripts/make_mini.py [DIRECTORY]                                  seeded, untrained
+    python scripts/make_mini.py [DIRECTORY] --run RUN --layer 2 --pooling mean+std     pretrained
 
-The weights are random and untrained, and the files say so. The same seeds give the same files.
+Without a run the weights are random, and the files say so; the same seeds give the same files.
+``RUN`` is the model directory that ``hear-aesthetics pretrain`` wrote for both sources.
 """
 
+import argparse
 import json
-import sys
+import shutil
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
-from hear_aesthetics.backbones import Backbone, MelStatistics
-from hear_aesthetics.conformer import ConformerConfig
-from hear_aesthetics.spec import FRAME_RATE, HOP_LENGTH, N_MELS
+from hear_aesthetics.backbones import Backbone
+from hear_aesthetics.pretraining.config import MINI
+from hear_aesthetics.pretraining.export import MODEL_JSON, write_encoder, write_model_json
 
 BUNDLED = Path(__file__).parents[1] / "hear_aesthetics" / "weights" / "mini"
-CONFIG = ConformerConfig(dim=128, depth=4, heads=4, ffn_dim=256, conv_channels=32)
 SEEDS = {"musicfm": 1, "muq": 2}
-STATISTICS = MelStatistics()
+CARD = Path("pretraining") / "README.md"
 
 
-def main(directory: Path) -> None:
+def main(directory: Path, run: Path | None, layer: int, pooling: str) -> None:
     """Write the model directory."""
-    for source, seed in SEEDS.items():
-        folder = directory / source
-        folder.mkdir(parents=True, exist_ok=True)
+    if run is None:
+        untrained(directory)
+    else:
+        trained(directory, run, layer, pooling)
+
+
+def untrained(directory: Path, seeds: dict[str, int] = SEEDS) -> None:
+    """Write a pair that knows nothing."""
+    for source, seed in seeds.items():
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            state = Backbone(CONFIG, STATISTICS).published_state()
-        save_file(
-            {f"model.{name}": tensor for name, tensor in state.items()},
-            folder / "model.safetensors",
-            metadata={"about": f"untrained, seed {seed}, Apache-2.0"},  # one: their order varies
-        )
-    stat = {"melspec_2048_mean": STATISTICS.mean, "melspec_2048_std": STATISTICS.std}
-    _write(directory / "musicfm" / "msd_stats.json", stat)
-    _write(directory / "muq" / "config.json", _muq_config(stat))
-    _write(
-        directory / "hear_aesthetics.json",
-        {
-            "layer": CONFIG.depth,
-            "pooling": "mean",
-            "precision": "float32",  # at this size bfloat16 is no faster
-            "licence": "Apache-2.0",
-            "status": "untrained",
-            "provenance": {"command": "python scripts/make_mini.py", "seeds": SEEDS},
-        },
+            backbone = Backbone(MINI)
+        write_encoder(directory, source, backbone, f"untrained, seed {seed}, Apache-2.0")
+    provenance = {"command": "python scripts/make_mini.py", "seeds": seeds}
+    write_model_json(directory, layer=MINI.depth, status="untrained", provenance=provenance)
+
+
+def trained(directory: Path, run: Path, layer: int, pooling: str) -> None:
+    """Take the pair of a pretraining run, with its model cards."""
+    for source in SEEDS:
+        folder = directory / source
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in (run / source).iterdir():
+            if path.is_file():
+                shutil.copyfile(path, folder / path.name)
+        shutil.copyfile(run / source / CARD, folder / CARD.name)
+    about = json.loads((run / MODEL_JSON).read_text())
+    write_model_json(
+        directory,
+        layer=layer,
+        status=about["status"],
+        provenance=about["provenance"],
+        pooling=pooling,
     )
 
 
-def _muq_config(stat: dict[str, float]) -> dict[str, object]:
-    return {
-        "label_rate": FRAME_RATE,
-        "hop_length": HOP_LENGTH,
-        "n_mels": N_MELS,
-        "conv_dim": CONFIG.conv_channels,
-        "encoder_dim": CONFIG.dim,
-        "encoder_depth": CONFIG.depth,
-        "stat": stat,
-    }
-
-
-def _write(path: Path, values: dict) -> None:
-    path.write_text(json.dumps(values, indent=2) + "\n")
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else BUNDLED)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("directory", type=Path, nargs="?", default=BUNDLED)
+    parser.add_argument("--run", type=Path, help="take the encoders of a pretraining run")
+    parser.add_argument("--layer", type=int, default=MINI.depth)
+    parser.add_argument("--pooling", default="mean")
+    main(**vars(parser.parse_args()))

@@ -77,7 +77,7 @@ class PretrainConfig:
     visible_weight: float = 0.0
     precision: str = "auto"
     evaluate_every: int = 1000
-    held_out_batches: int = 16
+    held_out_batches: int = 32
     save_every: int = 500
     snapshot_every: int = 0
     calibration_batches: int = 64

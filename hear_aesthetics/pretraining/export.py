@@ -11,7 +11,7 @@ from hear_aesthetics.atomic import atomic_file, write_text
 from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.spec import FRAME_RATE, HOP_LENGTH, N_MELS
 
-__all__ = ["write_encoder", "write_model_json"]
+__all__ = ["MODEL_JSON", "write_encoder", "write_model_json"]
 
 MODEL_JSON = "hear_aesthetics.json"
 LICENCE = "Apache-2.0"
@@ -43,12 +43,17 @@ def write_encoder(directory: Path, source: str, backbone: Backbone, about: str) 
 
 
 def write_model_json(
-    directory: Path, *, layer: int, status: str, provenance: Mapping[str, Any]
+    directory: Path,
+    *,
+    layer: int,
+    status: str,
+    provenance: Mapping[str, Any],
+    pooling: str = "mean",
 ) -> None:
     """Write what a model directory says of itself."""
     values = {
         "layer": layer,
-        "pooling": "mean",
+        "pooling": pooling,
         "precision": "float32",  # at this size bfloat16 is no faster
         "licence": LICENCE,
         "status": status,

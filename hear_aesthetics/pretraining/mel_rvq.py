@@ -79,12 +79,13 @@ class MelRVQ(nn.Module):
             codes.append(code)
         return torch.stack(codes, dim=-1)
 
-    def reconstruction_error(self, features: Tensor) -> Tensor:
-        """Share of the features' variance that all stages together leave, a scalar."""
+    @torch.no_grad()
+    def reconstruction_error(self, features: Tensor) -> float:
+        """Share of the features' variance that all stages together leave."""
         residual = features
         for stage in self.stages:
             residual = residual - stage(residual)[0]
-        return residual.square().mean() / features.var()
+        return float(residual.square().mean() / features.var())
 
 
 def train_rvq(
@@ -120,15 +121,16 @@ def train_rvq(
     for update in range(config.rvq_steps):
         rows = torch.randint(len(features), (config.rvq_frames,), generator=generator)
         residual = batch = features[rows.to(place)]
-        loss = batch.new_zeros(())
+        loss, seen = batch.new_zeros(()), []
         for stage in stages:
             explained, code, code_loss = stage(residual)
-            stage.replace_stale(residual, code, generator)
+            seen.append((residual.detach(), code))
             residual = residual - explained
             loss = loss + code_loss + residual.square().mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+        for stage, (left, code) in zip(stages, seen, strict=True):
+            stage.replace_stale(left, code, generator)
         progress(update + 1, config.rvq_steps)
-    with torch.no_grad():
-        return float(rvq.reconstruction_error(features[: 8 * config.rvq_frames]))
+    return rvq.reconstruction_error(features[: 8 * config.rvq_frames])

@@ -1,0 +1,69 @@
+"""``hear-aesthetics pretrain``: its options, what it says, and that it goes on."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import typer
+from typer.testing import CliRunner, Result
+
+from hear_aesthetics.commands.pretrain import pretrain
+from hear_aesthetics.errors import InputError
+
+OPTIONS = {
+    "--steps": 2,
+    "--batch": 1,
+    "--seconds": 0.8,
+    "--pool-hours": 0.01,
+    "--precision": "float32",
+    "--device": "cpu",
+    "--size": "dim=16,depth=1,heads=2,ffn_dim=16,conv_channels=4",
+    "--targets": "codes=8,rvq_steps=2",
+}
+TINY = [str(word) for option in OPTIONS.items() for word in option]
+
+
+@pytest.fixture
+def run() -> Callable[..., Result]:
+    app = typer.Typer()
+    app.command()(pretrain)
+
+    def invoke(*words: object) -> Result:
+        return CliRunner().invoke(app, [*TINY, *map(str, words)])
+
+    return invoke
+
+
+def test_an_encoder_is_trained_and_its_figures_are_told(run, tmp_path: Path):
+    result = run("--source", "muq", "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "2 steps" in result.stdout
+    assert (tmp_path / "muq" / "model.safetensors").is_file()
+    assert (tmp_path / "pool" / "pool.npy").is_file()
+    again = run("--source", "muq", "--out", tmp_path, "--json")
+    assert json.loads(again.stdout)["step"] == 2
+
+
+def test_recordings_of_ones_own_are_used_and_said_to_be(run, tmp_path: Path):
+    audio = tmp_path / "audio"
+    audio.mkdir()
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 20 * 8000)
+    soundfile.write(audio / "noise.wav", noise, 8000)
+    result = run("--source", "musicfm", "--out", tmp_path / "out", "--audio", audio)
+    assert result.exit_code == 0, result.output
+    about = json.loads((tmp_path / "out" / "hear_aesthetics.json").read_text())
+    assert about["status"] == "trained on audio of its user"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(("--targets", "codes=none"), "names: codebooks"), (("--seconds", "0.5"), "multiple of")],
+)
+def test_wrong_settings_are_told_in_one_line(run, tmp_path: Path, words, message):
+    result = run("--source", "muq", "--out", tmp_path, *words)
+    assert isinstance(result.exception, InputError)
+    assert message in str(result.exception)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,135 @@
+"""Whole runs: the same seed, kills, what is written, what is learned."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+
+from hear_aesthetics import load_model
+from hear_aesthetics.errors import InputError
+from hear_aesthetics.pretraining.config import PretrainConfig
+from hear_aesthetics.pretraining.pool import Pool
+from hear_aesthetics.pretraining.training import learning_rate, pretrain
+
+RUN = """
+import json, os, signal, sys
+from pathlib import Path
+import torch
+from hear_aesthetics.conformer import ConformerConfig
+from hear_aesthetics.pretraining.config import PretrainConfig, TargetConfig
+from hear_aesthetics.pretraining.pool import synthetic_pool
+from hear_aesthetics.pretraining.training import pretrain
+
+pool, out, values, kill_at = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3]), 5
+torch.set_num_threads(1)
+config = PretrainConfig(**values | {
+    "targets": TargetConfig(**values["targets"]), "encoder": ConformerConfig(**values["encoder"])
+})
+
+def progress(stage, done, total):
+    if (stage, done) == ("training", kill_at):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+pretrain(config, synthetic_pool(pool, 3, 6), out, progress=progress)
+"""
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def weights(out: Path, config: PretrainConfig) -> bytes:
+    return (out / config.source / "model.safetensors").read_bytes()
+
+
+def test_the_same_seed_gives_the_same_weights_to_the_byte(tmp_path, pool: Pool, config):
+    for name in "ab":
+        pretrain(config, pool, tmp_path / name)
+    assert weights(tmp_path / "a", config) == weights(tmp_path / "b", config)
+
+
+def test_another_seed_gives_other_weights(tmp_path, pool: Pool, tiny):
+    for seed in (1, 2):
+        pretrain(replace(tiny, seed=seed), pool, tmp_path / str(seed))
+    assert weights(tmp_path / "1", tiny) != weights(tmp_path / "2", tiny)
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_to_the_same_weights(tmp_path, pool: Pool, config):
+    pretrain(config, pool, tmp_path / "whole")
+    folder, cut = Path(pool.clips.filename).parent, tmp_path / "cut"
+    words = [sys.executable, "-c", RUN, folder, cut, json.dumps(config.to_dict())]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    assert subprocess.run(words, env=environment).returncode == -signal.SIGKILL
+    assert not (cut / config.source / "model.safetensors").exists()
+    steps = []
+    pretrain(config, pool, cut, progress=lambda stage, done, total: steps.append((stage, done)))
+    assert steps == [("training", 5), ("training", 6)]  # from the checkpoint of step 4
+    assert weights(cut, config) == weights(tmp_path / "whole", config)
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path, pool: Pool, tiny):
+    first = pretrain(tiny, pool, tmp_path)
+    steps = []
+    again = pretrain(tiny, pool, tmp_path, progress=lambda *a: steps.append(a))
+    assert not steps
+    assert again == first
+
+
+def test_a_run_of_other_settings_is_not_continued(tmp_path, pool: Pool, tiny):
+    pretrain(tiny, pool, tmp_path)
+    with pytest.raises(InputError, match=r"other settings \(learning_rate\).*--no-resume"):
+        pretrain(replace(tiny, learning_rate=0.5), pool, tmp_path)
+    pretrain(replace(tiny, learning_rate=0.5), pool, tmp_path, resume=False)
+
+
+def test_a_torn_checkpoint_is_an_error_with_a_remedy(tmp_path, pool: Pool, tiny):
+    pretrain(tiny, pool, tmp_path)
+    path = tmp_path / "musicfm" / "pretraining" / "state" / "checkpoint.pt"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputError, match=r"checkpoint\.pt.*--no-resume"):
+        pretrain(tiny, pool, tmp_path)
+
+
+def test_both_sources_make_a_model_directory_that_loads(tmp_path, pool: Pool, tiny):
+    for source in ("muq", "musicfm"):
+        pretrain(replace(tiny, source=source, snapshot_every=6), pool, tmp_path)
+    for folder in (tmp_path, tmp_path / "snapshots" / "step-000006"):
+        model = load_model(str(folder), device="cpu")
+        assert model.timestamp_embedding_size == 4 * tiny.encoder.dim
+        assert model.config.layer == tiny.encoder.depth
+        assert model.config.status == "trained on synthetic music"
+        assert set(model.config.provenance) == {"muq", "musicfm"}
+        assert model.features(torch.randn(1, 24_000)).isfinite().all()
+
+
+def test_the_log_begins_before_training_and_ends_with_the_last_step(tmp_path, pool: Pool, tiny):
+    metrics = pretrain(tiny, pool, tmp_path)
+    folder = tmp_path / "musicfm" / "pretraining"
+    with (folder / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["0", "3", "6"]
+    assert json.loads((folder / "metrics.json").read_text()) == metrics
+    assert f"accuracy {metrics['accuracy']:.4f}" in (folder / "README.md").read_text()
+    assert metrics["hours_of_audio"] == pytest.approx(6 * 2 * 0.8 / 3600)
+
+
+def test_the_learning_rate_rises_then_falls_to_a_twentieth(tiny):
+    config = replace(tiny, steps=100, warmup=10, learning_rate=1.0)
+    rates = [learning_rate(config, step) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[10] == rates[9] == 1.0
+    assert all(later < earlier for earlier, later in pairwise(rates[10:]))
+    assert rates[100] == pytest.approx(0.05)
