@@ -38,8 +38,7 @@ def test_the_readme_shows_these_commands_in_this_order() -> None:
     blocks = re.findall(r"^```\w*\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
     walks = [re.findall(r"^hear-aesthetics songeval ([\w-]+)", block, re.M) for block in blocks]
     walks = [walk for walk in walks if "synthesize" in walk]
-    if not walks:
-        pytest.skip("the README composes no songs")
+    assert walks, "the README composes no songs"
     assert [name for name in walks[0] if name in SMALL] == list(SMALL)
 
 
@@ -49,8 +48,7 @@ def test_from_songs_to_a_report_and_something_is_learnt(tmp_path: Path) -> None:
         run(tmp_path, command)
     metrics = json.loads((tmp_path / "run" / "evaluation" / "metrics.json").read_text())
     assert metrics["utterance"]["count"] == 12
-    assert metrics["utterance"]["mean"]["lcc"][0] > 0.4
-    # how clearly layers are separated is the plainest of the five in untrained features
-    assert metrics["utterance"]["Clarity"]["lcc"][0] > 0.5
+    # about 0.5; chance is 0 with a standard deviation near 0.2 on twelve songs
+    assert metrics["utterance"]["mean"]["lcc"][0] > 0.3
     losses = pd.read_csv(tmp_path / "run" / "log.csv")["loss"]
     assert losses.iloc[-1] < 0.8 * losses.iloc[0]
