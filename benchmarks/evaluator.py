@@ -29,6 +29,15 @@ from hear_aesthetics.evaluation.task import load_task
 
 __all__ = ["CASES", "QUICK_CASES", "Case", "Cost", "event_stage", "measure"]
 
+# A process counts its parent's memory as its own until it executes, so the parent must be small.
+MEASURE = """
+import json, resource, subprocess, sys
+code = subprocess.call(sys.argv[1:], stdout=sys.stderr)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([used.ru_utime + used.ru_stime, used.ru_maxrss / 1e3]))
+sys.exit(code)
+"""
+
 ROOT = Path(__file__).parents[1]
 KIT = ROOT / ".venv-kit/bin/python"
 KIT_EVENT_RUNNER = ROOT / "tests/official_kit/predict_events.py"
@@ -185,13 +194,15 @@ def _cost(command: Sequence[str], cwd: Path) -> tuple[float, float]:
     """Processor seconds and peak megabytes of a command."""
     environment = os.environ | ENVIRONMENT | {"PYTHONPATH": str(ROOT)}
     with (cwd / "output.log").open("w+b") as log:
-        process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=log, stderr=log)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
+        measured = [sys.executable, "-S", "-c", MEASURE, *command]
+        done = subprocess.run(
+            measured, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=log, check=False
+        )
+        if done.returncode:
             log.seek(0)
             raise RuntimeError(f"{' '.join(command)} failed:\n{log.read()[-2000:].decode()}")
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1e3
+    seconds, megabytes = json.loads(done.stdout)
+    return seconds, megabytes
 
 
 def event_stage() -> tuple[Timing, float]:
