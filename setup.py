@@ -53,6 +53,7 @@ COMMANDS = [
     "embed = hear_aesthetics.commands.embed:embed",
     "evaluate = hear_aesthetics.commands.evaluate:evaluate",
     "evaluate-embeddings = hear_aesthetics.commands.evaluate_embeddings:evaluate_embeddings",
+    "pretrain = hear_aesthetics.commands.pretrain:pretrain",
     "leaderboard = hear_aesthetics.commands.leaderboard:leaderboard",
     "score = songeval_task.commands.score:score",
     "compare = songeval_task.commands.compare:compare",
