@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from heads.attention import MultiHeadAttention
 from heads.checkpoint import PretrainedHead, Shapes
 from heads.keys import Slot, attention_slots, count_numbered, layer_slots
+from heads.linear import Linear
 from heads.masks import active_padding, check_sequence, zero_padding
 from heads.pooling import MQMHASTP
 from heads.scale import ScoreScale, bounded_score, songeval_dimensions
@@ -81,10 +82,8 @@ class Downsampling(nn.Module):
         self.factor = factor
         self.depthwise = nn.Parameter(torch.empty(in_dim, factor))
         nn.init.uniform_(self.depthwise, -(factor**-0.5), factor**-0.5)
-        self.pointwise = nn.Linear(in_dim, out_dim, bias=False)
-        self.residual = (
-            nn.Identity() if in_dim == out_dim else nn.Linear(in_dim, out_dim, bias=False)
-        )
+        self.pointwise = Linear(in_dim, out_dim, bias=False)
+        self.residual = nn.Identity() if in_dim == out_dim else Linear(in_dim, out_dim, bias=False)
         self.norm = nn.LayerNorm(out_dim)
         self.dropout = nn.Dropout(dropout)
 
@@ -130,12 +129,10 @@ class AestheticHead(PretrainedHead):
     def __init__(self, config: AestheticHeadConfig | None = None) -> None:
         super().__init__(config)
         c = self.config
-        self.projection = nn.Linear(c.feature_dim, c.projection_dim)
+        self.projection = Linear(c.feature_dim, c.projection_dim)
         self.projection_norm = nn.LayerNorm(c.projection_dim)
         self.downsampling = Downsampling(c.projection_dim, c.dim, c.downsampling, c.dropout)
-        self.ffn = nn.Sequential(
-            nn.Linear(c.dim, c.ffn_dim), nn.ReLU(), nn.Linear(c.ffn_dim, c.dim)
-        )
+        self.ffn = nn.Sequential(Linear(c.dim, c.ffn_dim), nn.ReLU(), Linear(c.ffn_dim, c.dim))
         self.attention = nn.ModuleList(
             MultiHeadAttention(c.dim, c.attention_heads) for _ in range(c.layers)
         )
@@ -148,7 +145,7 @@ class AestheticHead(PretrainedHead):
             per_channel=c.pooling_per_channel,
             bottleneck=c.pooling_bottleneck,
         )
-        self.output = nn.Linear(self.pooling.output_dim, len(c.dimensions))
+        self.output = Linear(self.pooling.output_dim, len(c.dimensions))
 
     @property
     def min_frames(self) -> int:

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from heads.linear import Linear, linear
+
 __all__ = ["MultiHeadAttention", "SinusoidalPositions", "TransformerLayer", "sinusoidal_positions"]
 
 
@@ -35,8 +37,8 @@ class MultiHeadAttention(nn.Module):
             raise ValueError(f"{heads} attention heads do not divide the width {dim}")
         self.heads = heads
         self.dropout = dropout
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.out = nn.Linear(dim, dim)
+        self.qkv = Linear(dim, 3 * dim)
+        self.out = Linear(dim, dim)
         nn.init.xavier_uniform_(self.qkv.weight)
         nn.init.zeros_(self.qkv.bias)
         nn.init.zeros_(self.out.bias)
@@ -59,8 +61,8 @@ class MultiHeadAttention(nn.Module):
         if memory is None:  # one matrix product for all three
             return self.qkv(queries).chunk(3, dim=-1)
         dim = queries.shape[-1]
-        q = F.linear(queries, self.qkv.weight[:dim], self.qkv.bias[:dim])
-        kv = F.linear(memory, self.qkv.weight[dim:], self.qkv.bias[dim:])
+        q = linear(queries, self.qkv.weight[:dim], self.qkv.bias[:dim])
+        kv = linear(memory, self.qkv.weight[dim:], self.qkv.bias[dim:])
         return (q, *kv.chunk(2, dim=-1))
 
 
@@ -83,7 +85,7 @@ class TransformerLayer(nn.Module):
         self.attention = MultiHeadAttention(dim, heads, dropout)
         self.attention_norm = nn.LayerNorm(dim)
         self.ffn = nn.Sequential(
-            nn.Linear(dim, ffn_dim), nn.ReLU(), nn.Dropout(dropout), nn.Linear(ffn_dim, dim)
+            Linear(dim, ffn_dim), nn.ReLU(), nn.Dropout(dropout), Linear(ffn_dim, dim)
         )
         self.ffn_norm = nn.LayerNorm(dim)
         self.dropout = nn.Dropout(dropout)
