@@ -1,8 +1,9 @@
 """Linear layers on the library that multiplies float32 faster.
 
 PyTorch multiplies float32 matrices on a CPU through MKL, which keeps to its AVX2 kernels on AMD's
-AVX-512 processors; oneDNN, which PyTorch also ships, is about twice as fast there. Everywhere else,
-under autocast and in other dtypes, :class:`Linear` is ``nn.Linear``.
+AVX-512 processors; oneDNN, which PyTorch also ships, is about twice as fast there, and rounds about
+twice as much. Training takes it. Without gradients, under autocast, in other dtypes and everywhere
+else :class:`Linear` is ``nn.Linear``: a song has to score in a batch as it does alone.
 """
 
 import re
@@ -44,6 +45,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if (
         x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
+        and torch.is_grad_enabled()
+        and (x.requires_grad or weight.requires_grad)
         and not torch.is_autocast_enabled("cpu")
         and onednn_is_faster()
     ):

@@ -44,8 +44,16 @@ def test_inputs_that_need_no_gradient_get_none(route):
 
 
 def test_a_transposed_input_is_multiplied_as_it_stands(route):
-    x, weight = leaf(12, 5).detach(), leaf(7, 12, seed=1).detach()
+    x, weight = leaf(12, 5).detach(), leaf(7, 12, seed=1)
     torch.testing.assert_close(linear(x.t(), weight), x.t() @ weight.t())
+
+
+def test_without_gradients_it_is_torchs_own_bit_for_bit(route):
+    x, layer = leaf(40, 512), Linear(512, 64)
+    with torch.no_grad():
+        assert torch.equal(layer(x), nn.functional.linear(x, layer.weight, layer.bias))
+    layer.requires_grad_(False)
+    assert torch.equal(layer(x.detach()), nn.functional.linear(x, layer.weight, layer.bias))
 
 
 def test_autocast_still_decides_the_dtype(route):
