@@ -7,8 +7,8 @@
 
 TORCH    := torch==2.13.0
 PACKAGES := $(wildcard hear_aesthetics heads songeval_task musiceval_task)
-# benchmarks.pretraining needs a pair that was trained, and is run by hand.
-BENCH    := $(filter-out _% pretraining,$(basename $(notdir $(wildcard benchmarks/*.py))))
+# benchmarks.pretraining* need a run of hear-aesthetics pretrain, and are run by hand.
+BENCH    := $(filter-out _% pretraining%,$(basename $(notdir $(wildcard benchmarks/*.py))))
 RUN      := .venv/bin/python
 PYTEST   := $(RUN) -m pytest -q
 PIP      := -m pip --disable-pip-version-check --no-input install -qq

@@ -10,7 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["FULL", "QUICK", "Size", "composed_set", "songeval", "training_options"]
+__all__ = ["FULL", "QUICK", "Size", "composed_set", "features", "songeval", "training_options"]
 
 ROOT = Path(__file__).parents[1]
 WORK = Path(tempfile.gettempdir()) / "songeval-evidence"
@@ -80,6 +80,11 @@ def composed_set(size: Size) -> Path:
     made = ("--songs", str(size.songs), "--seconds", size.seconds)
     songeval(folder, "synthesize", "songs", *made)
     songeval(folder, "prepare", "songs", "--out", "prepared", "--test-songs", str(size.test_songs))
-    wanted = ("--out", "features", "--model", "mini", "--copies", str(size.copies))
-    songeval(folder, "features", "prepared", *wanted)
+    features(size, "features", "mini")
     return folder
+
+
+def features(size: Size, out: str, model: str) -> None:
+    """Compute a model's features of the set, into ``out`` in its folder."""
+    wanted = ("--out", out, "--model", model, "--copies", str(size.copies))
+    songeval(size.folder, "features", "prepared", *wanted)

@@ -1,7 +1,7 @@
 """The paper's ablation on the composed set of :mod:`benchmarks.songeval`, whatever it says.
 
 Eight rows per track over three seeds, with intervals over the test songs, beside the published
-figures, which are of other songs and of trained encoders.
+figures, which are of other songs and of the published encoders.
 """
 
 import json
@@ -49,7 +49,7 @@ def measure(quick: bool) -> Report:
         ratio=lcc[COMPLETE] / lcc[BASELINE],
         max_difference=max(abs(value - lcc[BASELINE]) for value in lcc.values()),
         notes=[
-            "a test and demo set: songs and ratings are simulated, encoders untrained",
+            "a test and demo set: songs and ratings are simulated; features of mini",
             f"ratio: mean LCC of {COMPLETE} over that of the baseline, track 2; difference: the "
             "largest of a row's mean LCC and the baseline's",
             "MMR: fused feature and aesthetic head, else one hidden state and the SongEval "

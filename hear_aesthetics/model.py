@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from hear_aesthetics import __version__
 from hear_aesthetics.backbones import Backbone, MuQ, MusicFM
+from hear_aesthetics.centring import Centring
 from hear_aesthetics.checkpoints import ModelFiles, locate_model, weight_hash
 from hear_aesthetics.errors import CheckpointError
 from hear_aesthetics.fusion import SCALES, SOURCES, TRACK_LIMIT_SECONDS, Features, FusedFeatures
@@ -53,6 +54,8 @@ class ModelConfig:
         licence: Of the weights.
         status: Such as ``"untrained"``; shown wherever the model is.
         provenance: How the weights were made.
+        centring: File beside it with the constants that centre the embeddings of ``layer``
+            (:mod:`hear_aesthetics.centring`); without one they stay as they are.
     """
 
     layer: int = DEFAULT_LAYER
@@ -61,6 +64,7 @@ class ModelConfig:
     licence: str = "see the encoders' own"
     status: str = "published"
     provenance: dict[str, Any] = field(default_factory=dict)
+    centring: str = ""
 
     @classmethod
     def read(cls, path: Path | None) -> "ModelConfig":
@@ -91,10 +95,16 @@ class HearModel(nn.Module):
     sample_rate = API_SAMPLE_RATE
 
     def __init__(
-        self, fused: FusedFeatures, config: ModelConfig, files: ModelFiles, precision: torch.dtype
+        self,
+        fused: FusedFeatures,
+        config: ModelConfig,
+        files: ModelFiles,
+        precision: torch.dtype,
+        centring: Centring | None = None,
     ) -> None:
         super().__init__()
         self.fused = fused
+        self.centring = centring
         self.config = config
         self.files = files
         self.precision = precision
@@ -126,6 +136,7 @@ class HearModel(nn.Module):
             "segment_seconds": self.fused.segment_samples // SAMPLE_RATE,
             "track_limit_seconds": self.fused.stretch_samples // SAMPLE_RATE,
             "pooling": self.config.pooling,
+            "centred": self.centring is not None,
             "precision": str(self.precision).removeprefix("torch."),
             "version": __version__,
         }
@@ -162,7 +173,7 @@ class HearModel(nn.Module):
         )
 
     def frame_embeddings(self, audio: Tensor) -> Tensor:
-        """One embedding per started 40 ms of ``audio`` at 48 kHz: ``(B, frames, dim)``."""
+        """One feature per started 40 ms of ``audio`` at 48 kHz: ``(B, frames, dim)``."""
         waveform = self.halve_rate(self._check(audio))
         samples = waveform.shape[1]
         frames = -(-samples // FRAME_HOP)
@@ -203,7 +214,8 @@ def load_model(
         variant: ``"mini"`` (bundled) or ``"large"`` (the published pair, from disk or the hub).
         sources: Which encoders, in the feature's order.
         scales: Which views, in the feature's order.
-        layer: Hidden state; ``None`` is what the model directory says, 10 if it says nothing.
+        layer: Hidden state; ``None`` is what the model directory says, 10 if it says nothing. The
+            constants that centre embeddings hold for that layer; those of others stay as they are.
         pooling: Frames to scene embedding, ``"mean"`` or ``"mean+std"``; ``None`` is what the
             model directory says, ``"mean"`` if it says nothing.
         segment_seconds: Length of a segment in the segment view.
@@ -226,9 +238,10 @@ def load_model(
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     files = locate_model(model_file_path or variant, sources=sources)
     config = ModelConfig.read(files.config)
+    stated = config.layer
     config = replace(
         config,
-        layer=config.layer if layer is None else layer,
+        layer=stated if layer is None else layer,
         pooling=pooling or config.pooling,
         precision=config.precision if precision == "auto" else precision,
     )
@@ -249,7 +262,14 @@ def load_model(
         segment_seconds=segment_seconds,
         track_limit_seconds=track_limit_seconds,
     )
-    return HearModel(fused, config, files, dtype).to(place).eval().requires_grad_(False)
+    centring = None
+    if files.config and config.centring and config.layer == stated:
+        path = files.config.with_name(config.centring)
+        dim = fused.dim // (len(sources) * len(scales))
+        moments = len(config.pooling.split("+"))
+        centring = Centring.from_file(path, sources, scales, dim, moments)
+    model = HearModel(fused, config, files, dtype, centring)
+    return model.to(place).eval().requires_grad_(False)
 
 
 @torch.no_grad()
@@ -265,10 +285,10 @@ def get_scene_embeddings(audio: Tensor, model: HearModel) -> Tensor:
         - output: ``(B, model.scene_embedding_size)`` float32 on the model's device
     """
     frames = model.frame_embeddings(audio)
-    mean = frames.mean(dim=1)
-    if model.config.pooling == "mean":
-        return mean
-    return torch.cat([mean, frames.std(dim=1, correction=0)], dim=-1)
+    scenes = frames.mean(dim=1)
+    if model.config.pooling == "mean+std":
+        scenes = torch.cat([scenes, frames.std(dim=1, correction=0)], dim=-1)
+    return model.centring.scenes(scenes) if model.centring else scenes
 
 
 @torch.no_grad()
@@ -287,6 +307,8 @@ def get_timestamp_embeddings(audio: Tensor, model: HearModel) -> tuple[Tensor, T
     embeddings = model.frame_embeddings(audio)
     frames = torch.arange(embeddings.shape[1], device=embeddings.device)
     timestamps = (frames * FRAME_MS).float().repeat(embeddings.shape[0], 1)
+    if model.centring:
+        embeddings = model.centring.timestamps(embeddings)
     return embeddings, timestamps
 
 

@@ -1,10 +1,11 @@
-"""Write the bundled ``mini`` pair: the published architecture made small.
+"""Write the bundled ``mini`` pair from what ``hear-aesthetics pretrain`` made.
 
-    python scripts/make_mini.py [DIRECTORY]                                  seeded, untrained
-    python scripts/make_mini.py [DIRECTORY] --run RUN --layer 2 --pooling mean+std     pretrained
+The commands that made it, in their order::
 
-Without a run the weights are random, and the files say so; the same seeds give the same files.
-``RUN`` is the model directory that ``hear-aesthetics pretrain`` wrote for both sources.
+    hear-aesthetics pretrain --source musicfm --out RUN --visible-weight 1 --snapshot-every 5000
+    hear-aesthetics pretrain --source muq --out RUN --visible-weight 1 --snapshot-every 5000
+    python -m benchmarks.pretraining_choice --model RUN --tasks TASKS_DIR
+    python scripts/make_mini.py RUN --layer 1 --pooling mean+std [--centre] [--out DIRECTORY]
 """
 
 import argparse
@@ -12,59 +13,37 @@ import json
 import shutil
 from pathlib import Path
 
-import torch
-
-from hear_aesthetics.backbones import Backbone
-from hear_aesthetics.pretraining.config import MINI
-from hear_aesthetics.pretraining.export import MODEL_JSON, write_encoder, write_model_json
+from hear_aesthetics.pretraining.centring import centre_model
+from hear_aesthetics.pretraining.config import SOURCES
+from hear_aesthetics.pretraining.export import MODEL_JSON, write_model_json
 
 BUNDLED = Path(__file__).parents[1] / "hear_aesthetics" / "weights" / "mini"
-SEEDS = {"musicfm": 1, "muq": 2}
 CARD = Path("pretraining") / "README.md"
 
 
-def main(directory: Path, run: Path | None, layer: int, pooling: str) -> None:
+def main(run: Path, out: Path, layer: int, pooling: str, centre: bool) -> None:
     """Write the model directory."""
-    if run is None:
-        untrained(directory)
-    else:
-        trained(directory, run, layer, pooling)
-
-
-def untrained(directory: Path, seeds: dict[str, int] = SEEDS) -> None:
-    """Write a pair that knows nothing."""
-    for source, seed in seeds.items():
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            backbone = Backbone(MINI)
-        write_encoder(directory, source, backbone, f"untrained, seed {seed}, Apache-2.0")
-    provenance = {"command": "python scripts/make_mini.py", "seeds": seeds}
-    write_model_json(directory, layer=MINI.depth, status="untrained", provenance=provenance)
-
-
-def trained(directory: Path, run: Path, layer: int, pooling: str) -> None:
-    """Take the pair of a pretraining run, with its model cards."""
-    for source in SEEDS:
-        folder = directory / source
+    for source in SOURCES:
+        folder = out / source
         folder.mkdir(parents=True, exist_ok=True)
         for path in (run / source).iterdir():
             if path.is_file():
                 shutil.copyfile(path, folder / path.name)
         shutil.copyfile(run / source / CARD, folder / CARD.name)
     about = json.loads((run / MODEL_JSON).read_text())
-    write_model_json(
-        directory,
-        layer=layer,
-        status=about["status"],
-        provenance=about["provenance"],
-        pooling=pooling,
-    )
+    values = {"status": about["status"], "provenance": about["provenance"]}
+    write_model_json(out, layer=layer, pooling=pooling, **values)
+    if centre:
+        centre_model(out)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("directory", type=Path, nargs="?", default=BUNDLED)
-    parser.add_argument("--run", type=Path, help="take the encoders of a pretraining run")
-    parser.add_argument("--layer", type=int, default=MINI.depth)
-    parser.add_argument("--pooling", default="mean")
+    parser.add_argument("run", type=Path, help="what hear-aesthetics pretrain wrote")
+    parser.add_argument("--out", type=Path, default=BUNDLED)
+    parser.add_argument("--layer", type=int, required=True)
+    parser.add_argument("--pooling", required=True)
+    parser.add_argument(
+        "--centre", action="store_true", help="add constants that centre embeddings"
+    )
     main(**vars(parser.parse_args()))

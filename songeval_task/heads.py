@@ -146,7 +146,7 @@ def load_head(source: str | Path) -> tuple[str, Scorer]:
 
 
 def load_demo() -> HeadScorer:
-    """The bundled head for the features of ``mini``: untrained, it shows the whole path offline."""
+    """The bundled head for the features of ``mini``: it shows the whole path offline."""
     return _load_named("demo")
 
 

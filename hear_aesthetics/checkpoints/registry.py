@@ -10,7 +10,7 @@ from typing import Literal
 __all__ = ["CHECKPOINTS", "REPOS", "Checkpoint", "RemoteFile", "by_name", "by_repo"]
 
 Kind = Literal["model", "encoder", "head", "text encoder"]
-Status = Literal["published", "untrained", "demo"]
+Status = Literal["published", "trained on synthetic music"]
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,10 @@ _RECORDS = (
         weights_licence="Apache-2.0",
         code_licence="Apache-2.0",
         commercial=True,
-        status="untrained",
-        notes="seeded random weights; its scores are a demonstration, not a judgement",
-        fair="anything: it has seen no data",
+        status="trained on synthetic music",
+        notes="masked prediction on rendered audio only; `hear-aesthetics pretrain` made it",
+        fair="anything: no recording was in its training, and layer and pooling were chosen on the "
+        "validation parts of its model card's tasks",
     ),
     Checkpoint(
         name="large",

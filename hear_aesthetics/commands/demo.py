@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hear_aesthetics.commands.embed import warn_if_untrained
-
 if TYPE_CHECKING:
     from hear_aesthetics.embeddings import Embedding
     from hear_aesthetics.model import HearModel
@@ -31,7 +29,6 @@ def demo(
     song = out / "song.wav"
     score = _compose(song)
     model = load_model("mini")
-    warn_if_untrained(model)
     embedding = _embed(song, model)
     _score(song, model)
     _draw(out / "song.png", song, score, embedding, model)
@@ -97,7 +94,7 @@ def _score(song: Path, model: "HearModel") -> None:
     path = song.with_name(f"{song.name}.scores.json")
     path.write_text(json.dumps([row], indent=1) + "\n", encoding="utf-8")
     said = ", ".join(f"{name} {value:.2f}" for name, value in values.items())
-    typer.echo(f"{path}: {said} (demo scores of an untrained head, without meaning)")
+    typer.echo(f"{path}: {said} (demo scores: the head learned simulated ratings)")
 
 
 def _draw(

@@ -50,7 +50,7 @@ def write_model_json(
     provenance: Mapping[str, Any],
     pooling: str = "mean",
 ) -> None:
-    """Write what a model directory says of itself."""
+    """Write what a model directory says of itself: :class:`hear_aesthetics.model.ModelConfig`."""
     values = {
         "layer": layer,
         "pooling": pooling,

@@ -144,8 +144,8 @@ def load_scorer(
         raise InputError(str(error)) from error
     if scorer.demo:
         warning_line(
-            f"demo scores: model {scorer.model.name} with head {scorer.panel.name} is untrained "
-            "and says nothing about the music"
+            f"demo scores: model {scorer.model.name} with head {scorer.panel.name} never learned "
+            "from people's ratings and says nothing about the music"
         )
     return scorer
 
@@ -237,7 +237,7 @@ def _plot(
         which = "best" if top else "first"
         warning_line(f"{path}: shows the {which} {MAX_SONGS} of {len(good)} songs")
     name, dimensions = next(iter(scorer.panel.groups.items()))
-    status = "untrained: the scores say nothing" if scorer.demo else "after each name: the mean"
+    status = "demo: the scores say nothing" if scorer.demo else "after each name: the mean"
     draw_scores(
         path,
         good,

@@ -70,7 +70,7 @@ class Comparison:
         """What can be concluded, in plain words."""
         parts = [self._verdict(), self._caution(), self._loudness()]
         if self.demo:
-            parts.insert(1, "Both are demo scores of untrained weights, without any meaning.")
+            parts.insert(1, "These are demo scores, learned from no ratings by people.")
         return " ".join(part for part in parts if part)
 
     def as_json(self) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class Panel:
 
     @property
     def demo(self) -> bool:
-        """Whether a scorer is untrained: its scores say nothing about music."""
+        """Whether a scorer is untrained or a demonstration: its scores say nothing."""
         return any(getattr(scorer, "demo", False) for scorer in self.scorers.values())
 
     def provenance(self) -> list[dict[str, Any]]:

@@ -49,7 +49,8 @@ class Scores:
             for less than 400 ms.
         model: Name of the model.
         head: Name of the head, or several joined by ``+``.
-        demo: Whether model or head is untrained: such scores say nothing about the music.
+        demo: Whether model or head is untrained or a demonstration: such scores say nothing about
+            the music.
         timeline: If asked for: :func:`songeval_task.scoring.details.timeline`.
         explain: If asked for: :func:`songeval_task.scoring.details.explanation`.
         provenance: Of the model and, under ``heads``, of the heads.

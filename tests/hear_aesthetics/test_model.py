@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 import hear_aesthetics
 from hear_aesthetics import get_scene_embeddings, get_timestamp_embeddings, load_model
+from hear_aesthetics.checkpoints.registry import by_name
 from hear_aesthetics.errors import CheckpointError
 
 RATE = 48_000
@@ -191,7 +192,7 @@ def test_features_follow_the_published_rules(name, golden, golden_audio, tiny_mo
 def test_provenance_says_what_made_the_numbers(mini):
     provenance = mini.provenance()
     assert provenance["model"] == "mini"
-    assert provenance["status"] == "untrained"
+    assert provenance["status"] == "trained on synthetic music"
     assert provenance["precision"] == "float32"
     assert provenance["version"] == hear_aesthetics.__version__
     assert all(len(digest) == 64 for digest in provenance["weights_sha256"].values())
@@ -223,8 +224,9 @@ def test_further_states_are_kept_on_request(tiny_model_directory, golden_audio):
         load_model(str(tiny_model_directory)).extract(golden_audio["short"], {"muq": (12,)})
 
 
-def test_mini_is_small_and_says_it_is_untrained(mini):
+def test_mini_is_small_and_says_what_it_learned_from(mini):
     folder = mini.files.config.parent
     assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) <= 12e6
-    assert mini.config.status == "untrained"
+    assert mini.config.status == by_name("mini").status == "trained on synthetic music"
+    assert mini.config.provenance.keys() == {"musicfm", "muq"}
     assert mini.config.licence == "Apache-2.0"

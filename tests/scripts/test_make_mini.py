@@ -1,15 +1,49 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from hear_aesthetics import load_model
+from hear_aesthetics.backbones import Backbone
+from hear_aesthetics.conformer import ConformerConfig
+from hear_aesthetics.pretraining.export import write_encoder, write_model_json
+
 ROOT = Path(__file__).parents[2]
-BUNDLED = ROOT / "hear_aesthetics" / "weights" / "mini"
+TINY = ConformerConfig(dim=32, depth=2, heads=2, ffn_dim=64, conv_channels=8)
 
 
-def test_the_script_makes_the_bundled_files_to_the_byte(tmp_path):
-    subprocess.run([sys.executable, ROOT / "scripts" / "make_mini.py", tmp_path], check=True)
-    names = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file())
-    assert len(names) == 5
-    assert [path for path in names if path.suffix == ".safetensors"]
-    for name in names:
-        assert (tmp_path / name).read_bytes() == (BUNDLED / name).read_bytes(), name
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What pretraining leaves behind."""
+    folder = tmp_path_factory.mktemp("run")
+    for source in ("musicfm", "muq"):
+        torch.manual_seed(len(source))
+        write_encoder(folder, source, Backbone(TINY), "tiny")
+        (folder / source / "pretraining").mkdir()
+        (folder / source / "pretraining" / "README.md").write_text(f"# {source}\n")
+    made = {"musicfm": {"steps": 1}, "muq": {"steps": 2}}
+    write_model_json(folder, layer=2, status="trained on synthetic music", provenance=made)
+    return folder
+
+
+@pytest.mark.slow
+def test_the_script_bundles_a_run(run: Path, tmp_path: Path) -> None:
+    script = str(ROOT / "scripts" / "make_mini.py")
+    options = ("--layer", "1", "--pooling", "mean+std", "--centre", "--out", str(tmp_path))
+    subprocess.run([sys.executable, script, str(run), *options], check=True)
+    about = json.loads((tmp_path / "hear_aesthetics.json").read_text())
+    assert (about["layer"], about["pooling"]) == (1, "mean+std")
+    assert about["status"] == "trained on synthetic music"
+    assert about["provenance"]["muq"] == {"steps": 2}
+    for source in ("musicfm", "muq"):
+        weights = f"{source}/model.safetensors"
+        ours, theirs = load_file(tmp_path / weights), load_file(run / weights)
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+        assert (tmp_path / source / "README.md").read_text() == f"# {source}\n"
+    model = load_model(str(tmp_path))
+    assert model.centring is not None
+    assert model.scene_embedding_size == 2 * 4 * TINY.dim

@@ -8,7 +8,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from heads import SONGBENCH_DIMENSIONS, AestheticHead, SongEvalBaselineConfig, SongEvalBaselineHead
+from heads import (
+    SONGBENCH_DIMENSIONS,
+    AestheticHead,
+    AestheticHeadConfig,
+    SongEvalBaselineConfig,
+    SongEvalBaselineHead,
+)
+from hear_aesthetics import load_model
 from hear_aesthetics.checkpoints import CHECKPOINTS
 from hear_aesthetics.errors import CheckpointError, WeightsUnavailableError
 from hear_aesthetics.scorers import load_scorer, scorer_names
@@ -96,7 +103,7 @@ def test_the_demo_head_is_an_installed_scorer() -> None:
     assert load_scorer("demo").columns == load_demo().columns
 
 
-def test_the_demo_head_says_that_it_is_untrained() -> None:
+def test_the_demo_head_says_that_its_scores_mean_nothing() -> None:
     scorer = load_demo()
     assert scorer.demo
     assert scorer.provenance()["status"] == "demo"
@@ -104,15 +111,24 @@ def test_the_demo_head_says_that_it_is_untrained() -> None:
     assert "says nothing" in card or "say nothing" in card
 
 
+def test_the_demo_head_was_trained_on_the_features_of_the_bundled_pair() -> None:
+    known = load_demo().provenance()
+    assert known["model_sha256"] == load_model("mini").provenance()["weights_sha256"]
+
+
 @pytest.mark.slow
-def test_the_demo_head_is_what_its_script_writes(tmp_path) -> None:
+def test_the_script_makes_a_demo_head_of_a_run(tmp_path) -> None:
+    run, made = tmp_path / "run", tmp_path / "demo"
+    head = AestheticHead(AestheticHeadConfig(feature_dim=16, projection_dim=32, dim=16, ffn_dim=16))
+    known = {"features": {"weights_sha256": {"muq": "ab"}}, "training": {"seed": 4}}
+    head.save_pretrained(run, {"status": "trained", **known})
     script = ROOT / "scripts" / "make_demo_head.py"
-    subprocess.run([sys.executable, str(script), str(tmp_path)], check=True, cwd=ROOT)
-    made = AestheticHead.from_pretrained(tmp_path)
-    bundled = load_demo().head
-    assert made.config == bundled.config
-    for name, tensor in made.state_dict().items():
-        torch.testing.assert_close(tensor, bundled.state_dict()[name])
+    subprocess.run([sys.executable, str(script), str(run), str(made)], check=True, cwd=ROOT)
+    again = AestheticHead.from_pretrained(made)
+    assert again.provenance["status"] == "demo"
+    assert again.provenance["model_sha256"] == {"muq": "ab"}
+    for name, tensor in again.state_dict().items():
+        torch.testing.assert_close(tensor, head.state_dict()[name], rtol=0, atol=0)
 
 
 def test_attention_of_frames_sums_to_one_and_spares_the_rest() -> None:

@@ -115,7 +115,7 @@ def test_mini_is_bundled(bundled):
     assert files.provenance == {
         "origin": "bundled",
         "licence": "Apache-2.0",
-        "status": "untrained",
+        "status": "trained on synthetic music",
     }
     assert locate("mini") == bundled
 

@@ -1,0 +1,50 @@
+"""The log-mel that the encoders hear, as a HEAR module: what a model has to be better than."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hear_aesthetics.frontend import LogMel
+from hear_aesthetics.resampling import HalveRate
+from hear_aesthetics.spec import HOP_LENGTH, MIN_SAMPLES, N_MELS, SAMPLE_RATE
+
+__all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
+
+
+class LogMelModel(nn.Module):
+    """Log-mel frames at 24 kHz from audio at 48 kHz."""
+
+    sample_rate = 2 * SAMPLE_RATE
+    scene_embedding_size = 2 * N_MELS
+    timestamp_embedding_size = N_MELS
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.halve_rate, self.mel = HalveRate(), LogMel()
+
+    @torch.no_grad()
+    def forward(self, audio: Tensor) -> Tensor:
+        """Frames, ``(B, frames, 128)``."""
+        waveform = self.halve_rate(audio)
+        missing = max(0, MIN_SAMPLES - waveform.shape[1])
+        frames: Tensor = self.mel(nn.functional.pad(waveform, (0, missing)))
+        return frames.transpose(1, 2)
+
+
+def load_model(model_file_path: str = "", **_: Any) -> LogMelModel:
+    """A model without weights."""
+    return LogMelModel()
+
+
+def get_scene_embeddings(audio: Tensor, model: LogMelModel) -> Tensor:
+    """Mean and deviation over time, ``(B, 256)``."""
+    frames = model(audio)
+    return torch.cat([frames.mean(dim=1), frames.std(dim=1, correction=0)], dim=1)
+
+
+def get_timestamp_embeddings(audio: Tensor, model: LogMelModel) -> tuple[Tensor, Tensor]:
+    """A frame every 10 ms, ``(B, frames, 128)``, and its time in ms."""
+    frames = model(audio)
+    times = torch.arange(frames.shape[1], device=frames.device) * (1000 * HOP_LENGTH / SAMPLE_RATE)
+    return frames, times.repeat(len(frames), 1)

@@ -1,0 +1,168 @@
+"""Small pairs of encoders as the probes see them, and the log-mel beside them."""
+
+import argparse
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks._representation import SPLITS, TaskData, accuracy, real_tasks, rendered_tasks
+from hear_aesthetics.backbones import Backbone, MuQ, MusicFM
+from hear_aesthetics.conformer import ConformerConfig
+from hear_aesthetics.frontend import LogMel
+from hear_aesthetics.pretraining.calibration import calibrate
+from hear_aesthetics.pretraining.config import MINI
+from hear_aesthetics.pretraining.export import write_encoder, write_model_json
+from hear_aesthetics.pretraining.mixing import draw_batch, generator
+from hear_aesthetics.pretraining.pool import synthetic_pool
+
+__all__ = [
+    "POOLINGS",
+    "SOURCES",
+    "Choice",
+    "Pair",
+    "Scores",
+    "States",
+    "all_tasks",
+    "choices",
+    "choose",
+    "embed",
+    "inputs",
+    "load_pair",
+    "log_mel_statistics",
+    "options",
+    "scores",
+    "untrained_pair",
+    "write_untrained",
+]
+
+SOURCES = ("musicfm", "muq")
+POOLINGS = ("mean", "mean+std")
+CALIBRATION_BATCHES, CALIBRATION_CLIPS = 32, 64
+UNTRAINED_SEED = 0  # of the pair that is written
+ROWS = 50  # clips encoded at once
+
+Pair = Mapping[str, Backbone]
+States = Mapping[tuple[str, int], np.ndarray]  # by source and layer: mean and deviation over time
+Choice = tuple[int, str]  # layer and pooling
+Scores = tuple[list[float], list[float]]  # on valid and on test, split by split
+
+
+def load_pair(folder: Path) -> Pair:
+    """The encoders of a model directory."""
+    return {
+        "musicfm": MusicFM.from_pretrained(folder / "musicfm"),
+        "muq": MuQ.from_pretrained(folder / "muq"),
+    }
+
+
+def untrained_pair(config: ConformerConfig, seed: int) -> Pair:
+    """Freshly drawn encoders whose batch norms are calibrated as those of trained ones are."""
+    with TemporaryDirectory() as folder:
+        pool = synthetic_pool(Path(folder), 0, CALIBRATION_CLIPS)
+        pair = {}
+        for index, source in enumerate(SOURCES):
+            with torch.random.fork_rng():
+                torch.manual_seed(100 * seed + index)
+                backbone = Backbone(config)
+            draws = (generator(seed, source, step) for step in range(CALIBRATION_BATCHES))
+            calibrate(backbone, (draw_batch(pool, rng, 4, 57_600) for rng in draws))
+            pair[source] = backbone
+    return pair
+
+
+def write_untrained(folder: Path, layer: int, pooling: str) -> None:
+    """Write such a pair of the sizes of ``mini`` as a model directory."""
+    for source, backbone in untrained_pair(MINI, UNTRAINED_SEED).items():
+        write_encoder(folder, source, backbone, "untrained")
+    values = {"pooling": pooling, "provenance": {"seed": UNTRAINED_SEED}}
+    write_model_json(folder, layer=layer, status="untrained", **values)
+
+
+def all_tasks(folder: Path | None, splits: int) -> list[TaskData]:
+    """The rendered tasks and, with a folder of HEAR tasks, the real ones."""
+    return [*(real_tasks(folder, splits) if folder else ()), *rendered_tasks(splits)]
+
+
+def embed(tasks: Sequence[TaskData], pair: Pair) -> dict[str, States]:
+    """Mean and deviation over time of every state, ``(clips, 2 * dim)``, by task."""
+    found: dict[int, States] = {}  # tasks may share their clips
+    for task in tasks:
+        if id(task.clips) not in found:
+            found[id(task.clips)] = dict(_states(task.clips, pair))
+    return {task.name: found[id(task.clips)] for task in tasks}
+
+
+def log_mel_statistics(task: TaskData) -> np.ndarray:
+    """Mean and deviation over time of the log-mel that the encoders hear: ``(clips, 256)``."""
+    mel = LogMel()
+    return _pooled(task.clips, lambda x: {0: mel(x).transpose(1, 2)})[0]
+
+
+def inputs(states: States, choice: Choice, sources: Sequence[str] = SOURCES) -> np.ndarray:
+    """What a probe sees of the states of some sources, side by side."""
+    layer, pooling = choice
+    found = [states[source, layer] for source in sources]
+    if pooling == "mean":
+        found = [values[:, : values.shape[1] // 2] for values in found]
+    return np.concatenate(found, axis=1)
+
+
+def scores(values: np.ndarray, task: TaskData) -> Scores:
+    """Accuracies of a probe on every split."""
+    valid, test = zip(*(accuracy(values, task.labels, split) for split in task.splits), strict=True)
+    return list(valid), list(test)
+
+
+def choices(states: States) -> list[Choice]:
+    """Every layer with every pooling."""
+    return list(product(sorted({layer for _, layer in states}), POOLINGS))
+
+
+def choose(
+    tasks: Sequence[TaskData], states: Mapping[str, States], sources: Sequence[str] = SOURCES
+) -> dict[Choice, float]:
+    """Validation accuracy, mean of tasks and splits, of every choice; the best choice first."""
+    found = {
+        choice: float(
+            np.mean([scores(inputs(states[t.name], choice, sources), t)[0] for t in tasks])
+        )
+        for choice in choices(states[tasks[0].name])
+    }
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def options() -> argparse.ArgumentParser:
+    """What the benchmarks of pretrained pairs ask for."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--model", type=Path, required=True, help="directory of a trained pair")
+    parser.add_argument("--tasks", type=Path, help="HEAR task folders; without: rendered tasks")
+    parser.add_argument("--splits", type=int, default=SPLITS, help="paired splits of a task")
+    return parser
+
+
+def _states(clips: np.ndarray, pair: Pair) -> Iterator[tuple[tuple[str, int], np.ndarray]]:
+    for source, backbone in pair.items():
+        layers = range(1, backbone.config.depth + 1)
+
+        def encode(batch: Tensor, b: Backbone = backbone, k: range = layers) -> dict[int, Tensor]:
+            return b.hidden_states(batch, k)
+
+        for layer, values in _pooled(clips, encode).items():
+            yield (source, layer), values
+
+
+@torch.no_grad()
+def _pooled(
+    clips: np.ndarray, encode: Callable[[Tensor], dict[int, Tensor]]
+) -> dict[int, np.ndarray]:
+    parts: dict[int, list[Tensor]] = {}
+    for batch in torch.from_numpy(clips).split(ROWS):
+        for layer, frames in encode(batch).items():
+            pooled = torch.cat([frames.mean(dim=1), frames.std(dim=1, correction=0)], dim=1)
+            parts.setdefault(layer, []).append(pooled)
+    return {layer: torch.cat(found).numpy() for layer, found in parts.items()}

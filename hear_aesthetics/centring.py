@@ -1,0 +1,112 @@
+"""Embeddings brought to mean 0 and standard deviation 1 with constants that ship with the weights.
+
+The constants are measured once, on audio of no task, so that every clip of every task is treated
+alike. Probes with batch normalisation but few steps, such as those of heareval on small tasks, need
+embeddings whose spread is not small against their mean.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from hear_aesthetics.errors import CheckpointError
+from hear_aesthetics.fusion import SCALES, SOURCES
+
+__all__ = ["Centring", "measure_constants"]
+
+NAMES = ("timestamp_mean", "timestamp_std", "scene_mean", "scene_std")
+LEAST_SHARE = 0.01  # of the median deviation: dimensions that hardly vary are not blown up
+
+
+class Centring(nn.Module):
+    """The constants of the parts of the feature that a model computes.
+
+    Args:
+        constants: Made by :func:`measure_constants`.
+        sources: Encoders, in the feature's order.
+        scales: Views, in the feature's order.
+        moments: 1 for scenes that are means, 2 for means and deviations.
+    """
+
+    timestamp_mean: Tensor
+    timestamp_std: Tensor
+    scene_mean: Tensor
+    scene_std: Tensor
+
+    def __init__(
+        self,
+        constants: Mapping[str, Tensor],
+        sources: Sequence[str] = SOURCES,
+        scales: Sequence[str] = SCALES,
+        moments: int = 2,
+    ) -> None:
+        super().__init__()
+        views = torch.tensor([SCALES.index(scale) for scale in scales])
+        encoders = torch.tensor([SOURCES.index(source) for source in sources])
+        for name in NAMES:
+            chosen = constants[name][:moments, views][:, :, encoders]
+            self.register_buffer(name, chosen.flatten(), persistent=False)
+
+    @classmethod
+    def from_file(
+        cls, path: Path, sources: Sequence[str], scales: Sequence[str], dim: int, moments: int
+    ) -> "Centring":
+        """Read a model directory's constants.
+
+        Raises:
+            CheckpointError: If the file cannot be read or belongs to encoders of another width.
+        """
+        try:
+            constants = load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(f"{path}: {error}") from error
+        parts = (len(SCALES), len(SOURCES), dim)
+        shapes = {name: (2 if name.startswith("scene") else 1, *parts) for name in NAMES}
+        found = {name: tuple(tensor.shape) for name, tensor in constants.items()}
+        if found != shapes:
+            raise CheckpointError(f"{path} holds {found}; these encoders need {shapes}")
+        return cls(constants, sources, scales, moments)
+
+    def scenes(self, embeddings: Tensor) -> Tensor:
+        """Centred scene embeddings, ``(B, size)``."""
+        return (embeddings - self.scene_mean) / self.scene_std
+
+    def timestamps(self, embeddings: Tensor) -> Tensor:
+        """Centred timestamp embeddings, ``(B, frames, size)``."""
+        return (embeddings - self.timestamp_mean) / self.timestamp_std
+
+
+def measure_constants(features: Iterable[Tensor], dim: int) -> dict[str, Tensor]:
+    """Means and deviations over clips of equal length.
+
+    Args:
+        features: Fused features of all sources and scales, as of
+            :meth:`hear_aesthetics.model.HearModel.features`.
+        dim: Width of one encoder.
+
+    Returns:
+        ``timestamp_mean`` and ``timestamp_std`` ``(1, scales, sources, dim)``; ``scene_mean`` and
+        ``scene_std`` ``(2, scales, sources, dim)``, of the clips' means and of their deviations.
+
+    Shape:
+        - each item of features: ``(B, frames, 4 * dim)``
+    """
+    clips = torch.cat(list(features))
+    scenes = torch.cat([clips.mean(dim=1), clips.std(dim=1, correction=0)], dim=1)
+    frames = clips.flatten(0, 1)
+    parts = (len(SCALES), len(SOURCES), dim)
+    constants = {
+        "timestamp_mean": frames.mean(dim=0),
+        "timestamp_std": _floored(frames.std(dim=0)),
+        "scene_mean": scenes.mean(dim=0),
+        "scene_std": torch.cat([_floored(half) for half in scenes.std(dim=0).chunk(2)]),
+    }
+    return {name: values.view(-1, *parts).clone() for name, values in constants.items()}
+
+
+def _floored(deviation: Tensor) -> Tensor:
+    return deviation.clamp(min=LEAST_SHARE * float(deviation.median()))
