@@ -5,7 +5,8 @@ The commands that made it, in their order::
     hear-aesthetics pretrain --source musicfm --out RUN --visible-weight 1 --snapshot-every 5000
     hear-aesthetics pretrain --source muq --out RUN --visible-weight 1 --snapshot-every 5000
     python -m benchmarks.pretraining_choice --model RUN --tasks TASKS_DIR
-    python scripts/make_mini.py RUN --layer 1 --pooling mean+std [--centre] [--out DIRECTORY]
+    python -m benchmarks.pretraining_hear --tasks TASKS_DIR  # after it, whether to centre
+    python scripts/make_mini.py RUN --layer 2 --pooling mean+std --centre [--out DIRECTORY]
 """
 
 import argparse
@@ -18,7 +19,7 @@ from hear_aesthetics.pretraining.config import SOURCES
 from hear_aesthetics.pretraining.export import MODEL_JSON, write_model_json
 
 BUNDLED = Path(__file__).parents[1] / "hear_aesthetics" / "weights" / "mini"
-CARD = Path("pretraining") / "README.md"
+KEPT = ("README.md", "log.csv")  # of the folder of a run: model card and learning curve
 
 
 def main(run: Path, out: Path, layer: int, pooling: str, centre: bool) -> None:
@@ -29,7 +30,8 @@ def main(run: Path, out: Path, layer: int, pooling: str, centre: bool) -> None:
         for path in (run / source).iterdir():
             if path.is_file():
                 shutil.copyfile(path, folder / path.name)
-        shutil.copyfile(run / source / CARD, folder / CARD.name)
+        for name in KEPT:
+            shutil.copyfile(run / source / "pretraining" / name, folder / name)
     about = json.loads((run / MODEL_JSON).read_text())
     values = {"status": about["status"], "provenance": about["provenance"]}
     write_model_json(out, layer=layer, pooling=pooling, **values)

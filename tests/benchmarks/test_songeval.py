@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.songeval import BASELINE, CONTROL, read_lines, targets
+from benchmarks.songeval import BASELINE, CONTROL, read_lines, targets, with_mean_control
 
 HEADING = "LCC Coherence Musicality Memorability Clarity Naturalness mean"
 
@@ -18,6 +18,13 @@ def test_lines_of_the_script_become_named_rows() -> None:
     assert head["LCC"] == "seed 0"
     assert head["mean"] == 0.78
     assert baseline["Memorability"] == 0.2
+
+
+def test_controls_become_one_row_of_means() -> None:
+    rows = [*_table(control="1 1 1 1 1 1"), *_table(control="0 0 -1 0 0.5 0")[2:]]
+    *others, control = with_mean_control(rows)
+    assert others == rows[:2]
+    assert list(control.values()) == [CONTROL, 0.5, 0.5, 0.0, 0.5, 0.75, 0.5]
 
 
 def test_a_head_that_learns_reaches_every_target() -> None:

@@ -7,7 +7,7 @@ from benchmarks.storage import main, measure, scores
 
 
 def test_a_type_that_loses_everything_would_be_seen():
-    features = [torch.full((1, 4, 8), 70_000.0) * torch.rand(1, 4, 8)]
+    features = [torch.full((1, 4, 8), 70_000.0)]
 
     class Mean(torch.nn.Module):
         def forward(self, one):

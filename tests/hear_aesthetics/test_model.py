@@ -144,8 +144,8 @@ def test_no_gradients_are_kept(mini):
 
 def test_options_change_sizes_and_values(mini):
     audio = noise(1, 2)
-    stats = load_model(pooling="mean+std")
-    assert stats.scene_embedding_size == 2 * mini.scene_embedding_size
+    stats = load_model(pooling="mean+std", layer=3)  # of another layer: not centred
+    assert stats.scene_embedding_size == 2 * mini.timestamp_embedding_size
     frames = get_timestamp_embeddings(audio, stats)[0]
     scene = get_scene_embeddings(audio, stats)
     torch.testing.assert_close(scene[:, : frames.shape[-1]], frames.mean(1))

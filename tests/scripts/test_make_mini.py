@@ -25,6 +25,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_encoder(folder, source, Backbone(TINY), "tiny")
         (folder / source / "pretraining").mkdir()
         (folder / source / "pretraining" / "README.md").write_text(f"# {source}\n")
+        (folder / source / "pretraining" / "log.csv").write_text("step,accuracy\n")
     made = {"musicfm": {"steps": 1}, "muq": {"steps": 2}}
     write_model_json(folder, layer=2, status="trained on synthetic music", provenance=made)
     return folder
@@ -44,6 +45,7 @@ def test_the_script_bundles_a_run(run: Path, tmp_path: Path) -> None:
         ours, theirs = load_file(tmp_path / weights), load_file(run / weights)
         assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
         assert (tmp_path / source / "README.md").read_text() == f"# {source}\n"
+        assert (tmp_path / source / "log.csv").is_file()
     model = load_model(str(tmp_path))
     assert model.centring is not None
     assert model.scene_embedding_size == 2 * 4 * TINY.dim

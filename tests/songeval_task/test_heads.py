@@ -133,8 +133,8 @@ def test_the_script_makes_a_demo_head_of_a_run(tmp_path) -> None:
 
 def test_attention_of_frames_sums_to_one_and_spares_the_rest() -> None:
     scorer = load_demo()
-    shares = scorer.attention(torch.randn(2, 11, scorer.feature_dim))
-    assert shares.shape == (2, 11)
+    shares = scorer.attention(torch.randn(2, 20, scorer.feature_dim))
+    assert shares.shape == (2, 20)
     torch.testing.assert_close(shares.sum(dim=1), torch.ones(2))
-    assert (shares[:, 9:] == 0).all()  # 11 frames are three whole windows of three
-    assert (shares[:, :9] > 0).all()
+    assert (shares[:, 18:] == 0).all()  # 20 frames are three whole windows of six
+    assert (shares[:, :18] > 0).all()

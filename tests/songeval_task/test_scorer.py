@@ -161,7 +161,7 @@ def test_scores_stay_on_the_device_of_the_waveforms(demo_scorer) -> None:
     [
         (torch.zeros(24_000), r"shape \(24000,\).*pass floats"),
         (torch.zeros(1, 24_000, dtype=torch.int16), "int16.*pass floats"),
-        (torch.zeros(1, 1500), "hold 0.062 s of audio, a score needs at least 0.090 s"),
+        (torch.zeros(1, 1500), "hold 0.062 s of audio, a score needs at least 0.210 s"),
     ],
 )
 def test_wrong_waveforms_are_named(demo_scorer, waveforms, message) -> None:
@@ -171,10 +171,10 @@ def test_wrong_waveforms_are_named(demo_scorer, waveforms, message) -> None:
 
 def test_audio_too_short_for_the_head_is_an_audio_error(demo_scorer, write_clip, tmp_path) -> None:
     path = write_clip(tmp_path / "a.wav", seconds=0.07)  # enough for the encoders
-    with pytest.raises(AudioError, match=r"a\.wav: 0\.07 s of audio, need at least 0\.090 s"):
+    with pytest.raises(AudioError, match=r"a\.wav: 0\.07 s of audio, need at least 0\.210 s"):
         demo_scorer.score(path)
-    write_clip(path, seconds=0.09)
-    assert demo_scorer.score(path).duration == pytest.approx(0.09)
+    write_clip(path, seconds=0.21)
+    assert demo_scorer.score(path).duration == pytest.approx(0.21)
 
 
 def test_a_span_is_scored_as_the_file_that_holds_it(demo_scorer, write_clip, tmp_path) -> None:

@@ -57,7 +57,8 @@ def test_folders_of_other_names_are_compared_by_their_means(command, takes) -> N
 def test_equal_loudness_leaves_what_is_not_loudness(command, takes) -> None:
     outcome = command("compare", *takes, *MINI, "--loudness", "-20", "--json")
     found = json.loads(outcome.out)
-    assert all(abs(d["difference"]) < 1e-3 for d in found["differences"])
+    # the quieter files lose a bit or two to their 16 bit samples
+    assert all(abs(d["difference"]) < 5e-3 for d in found["differences"])
     assert "brought to -20 LUFS" in found["sentence"]
 
 
@@ -70,7 +71,7 @@ def test_two_files_get_a_table_and_a_sentence(command, takes) -> None:
         *("mean", "loudness_lufs"),
     ]
     assert "no interval" in sentence
-    assert "without any meaning" in sentence
+    assert "demo scores" in sentence
 
 
 def test_a_pair_that_lost_a_take_is_left_out(command, takes) -> None:

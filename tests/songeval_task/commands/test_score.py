@@ -263,7 +263,7 @@ def test_twenty_songs_load_the_model_once(command, tmp_path, write_clip, monkeyp
     load = scorer.load_model
     monkeypatch.setattr(scorer, "load_model", lambda *a, **k: (loads.append(a), load(*a, **k))[1])
     for number in range(20):
-        write_clip(tmp_path / "songs" / f"{number}.wav", seconds=0.2, seed=number)
+        write_clip(tmp_path / "songs" / f"{number}.wav", seconds=0.3, seed=number)
     outcome = command("score", tmp_path / "songs", *MINI, "--out", tmp_path / "o.csv")
     assert outcome.code == 0
     assert len(read_csv((tmp_path / "o.csv").read_text())) == 20

@@ -91,7 +91,7 @@ def test_silent_takes_have_no_loudness_to_compare() -> None:
 
 def test_demo_scores_are_called_meaningless() -> None:
     result = compare_takes(rows(songs(12)), rows(songs(12)), COLUMNS, paired=True, demo=True)
-    assert "without any meaning" in result.sentence
+    assert "demo scores" in result.sentence
 
 
 @pytest.mark.parametrize(("a", "b", "paired"), [(0, 2, False), (2, 0, False), (2, 3, True)])
