@@ -54,7 +54,7 @@ class Size:
     permutations: int
 
 
-SIZE = Size(prompts=60, seconds=6.0, epochs=45, permutations=20)
+SIZE = Size(prompts=120, seconds=6.0, epochs=30, permutations=20)
 QUICK = Size(prompts=5, seconds=2.0, epochs=1, permutations=2)
 
 
@@ -165,8 +165,8 @@ def _measure(size: Size, work: Path, *, judged: bool) -> Report:
             f"difference: largest |LCC| of alignment in {size.permutations} permutations of the "
             f"prompts; {min(together):.3f} to {max(together):.3f}",
             _unseen_note(held_out, work, tested[ENSEMBLE]),
-            f"16 systems x {size.prompts} clips of {size.seconds:g} s; `mini` is seeded, not "
-            "trained: the set shows that training works, not how well people are predicted",
+            f"16 systems x {size.prompts} clips of {size.seconds:g} s; the scores are "
+            "simulated: the set shows that training works, not how well people are predicted",
         ],
     )
 

@@ -55,7 +55,7 @@ def with_mean_control(rows: list[dict[str, object]]) -> list[dict[str, object]]:
     """The rows with one in place of all controls: their mean."""
     controls = [row for row in rows if row["LCC"] == CONTROL]
     keys = [key for key in controls[0] if key != "LCC"]
-    mean = {key: fmean(float(str(row[key])) for row in controls) for key in keys}
+    mean = {key: round(fmean(float(str(row[key])) for row in controls), 3) for key in keys}
     return [*(row for row in rows if row["LCC"] != CONTROL), {"LCC": CONTROL, **mean}]
 
 

@@ -108,7 +108,7 @@ def _draw(
         picture,
         load_audio(song),
         embedding.embedding,
-        title=f"A composed song, seen by model {model.name} ({model.config.status})",
+        title=f"A composed song, seen by model {model.name}",
         subtitle=(
             f"log-mel spectrogram; below, how alike any two moments are "
             f"({frames} embeddings, {dim} dimensions)"
