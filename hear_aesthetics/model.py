@@ -56,6 +56,8 @@ class ModelConfig:
         provenance: How the weights were made.
         centring: File beside it with the constants that centre the embeddings of ``layer``
             (:mod:`hear_aesthetics.centring`); without one they stay as they are.
+        delay_ms: By how much the HEAR functions delay the audio. An encoder that learned to predict
+            what follows a frame's time then answers most to what happens at that time.
     """
 
     layer: int = DEFAULT_LAYER
@@ -65,6 +67,7 @@ class ModelConfig:
     status: str = "published"
     provenance: dict[str, Any] = field(default_factory=dict)
     centring: str = ""
+    delay_ms: int = 0
 
     @classmethod
     def read(cls, path: Path | None) -> "ModelConfig":
@@ -137,6 +140,7 @@ class HearModel(nn.Module):
             "track_limit_seconds": self.fused.stretch_samples // SAMPLE_RATE,
             "pooling": self.config.pooling,
             "centred": self.centring is not None,
+            "delay_ms": self.config.delay_ms,
             "precision": str(self.precision).removeprefix("torch."),
             "version": __version__,
         }
@@ -178,7 +182,8 @@ class HearModel(nn.Module):
         samples = waveform.shape[1]
         frames = -(-samples // FRAME_HOP)
         padded = max(frames, -(-MIN_SAMPLES // FRAME_HOP)) * FRAME_HOP
-        return self.features(F.pad(waveform, (0, padded - samples)))[:, :frames]
+        delay = self.config.delay_ms * SAMPLE_RATE // 1000
+        return self.features(F.pad(waveform, (delay, padded - samples)))[:, :frames]
 
     def _check(self, audio: Tensor) -> Tensor:
         if not isinstance(audio, Tensor):

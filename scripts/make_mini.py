@@ -18,6 +18,7 @@ from pathlib import Path
 from hear_aesthetics.pretraining.centring import centre_model
 from hear_aesthetics.pretraining.config import SOURCES
 from hear_aesthetics.pretraining.export import MODEL_JSON, write_model_json
+from hear_aesthetics.pretraining.result import DELAY_MS
 
 BUNDLED = Path(__file__).parents[1] / "hear_aesthetics" / "weights" / "mini"
 KEPT = ("README.md", "log.csv")  # of the folder of a run: model card and learning curve
@@ -35,7 +36,7 @@ def main(run: Path, out: Path, layer: int, pooling: str, centre: bool) -> None:
             shutil.copyfile(run / source / "pretraining" / name, folder / name)
     about = json.loads((run / MODEL_JSON).read_text())
     values = {"status": about["status"], "provenance": about["provenance"]}
-    write_model_json(out, layer=layer, pooling=pooling, **values)
+    write_model_json(out, layer=layer, pooling=pooling, delay_ms=DELAY_MS, **values)
     if centre:
         centre_model(out)
 

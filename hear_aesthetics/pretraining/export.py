@@ -49,11 +49,13 @@ def write_model_json(
     status: str,
     provenance: Mapping[str, Any],
     pooling: str = "mean",
+    delay_ms: int = 0,
 ) -> None:
     """Write what a model directory says of itself: :class:`hear_aesthetics.model.ModelConfig`."""
     values = {
         "layer": layer,
         "pooling": pooling,
+        "delay_ms": delay_ms,
         "precision": "float32",  # at this size bfloat16 is no faster
         "licence": LICENCE,
         "status": status,

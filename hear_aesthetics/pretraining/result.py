@@ -9,9 +9,11 @@ from hear_aesthetics import __version__
 from hear_aesthetics.atomic import write_text
 from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.pretraining.export import MODEL_JSON, write_encoder, write_model_json
+from hear_aesthetics.spec import FRAME_MS
 
-__all__ = ["SYNTHETIC", "write_result"]
+__all__ = ["DELAY_MS", "SYNTHETIC", "write_result"]
 
+DELAY_MS = FRAME_MS // 2  # the targets of a frame are the 40 ms after its time
 SYNTHETIC, OWN_AUDIO = "trained on synthetic music", "trained on audio of its user"
 OBJECTIVES = {
     "muq": "masked prediction of the codes of a residual vector quantiser of the mel (MuQ)",
@@ -40,7 +42,8 @@ def write_result(
     write_encoder(out, source, backbone, f"{status}, seed {settings['seed']}, Apache-2.0")
     made = {"steps": metrics["step"], "seed": settings["seed"], "version": __version__}
     provenance = {**_provenance(out), source: made}
-    write_model_json(out, layer=backbone.config.depth, status=status, provenance=provenance)
+    layer = backbone.config.depth
+    write_model_json(out, layer=layer, delay_ms=DELAY_MS, status=status, provenance=provenance)
     if folder:
         write_text(folder / "metrics.json", json.dumps(metrics, indent=1) + "\n")
         write_text(folder / "README.md", _card(settings, metrics, status))

@@ -208,6 +208,18 @@ def test_a_model_directory_states_layer_and_pooling(tiny_model_directory, tmp_pa
     assert load_model(str(directory), layer=0).fused.layer == 0
 
 
+def test_a_delay_is_silence_before_the_audio_and_not_in_features(tiny_model_directory, tmp_path):
+    directory = shutil.copytree(tiny_model_directory, tmp_path / "mine")
+    (directory / "hear_aesthetics.json").write_text('{"delay_ms": 20}')
+    delayed, plain = load_model(str(directory)), load_model(str(tiny_model_directory))
+    audio = noise(1, 1)
+    late = torch.cat([torch.zeros(1, 20 * 24), plain.halve_rate(audio)], dim=1)
+    frames = get_timestamp_embeddings(audio, delayed)[0]
+    torch.testing.assert_close(frames, plain.features(late)[:, :25], rtol=0, atol=0)
+    torch.testing.assert_close(delayed.features(late), plain.features(late), rtol=0, atol=0)
+    assert delayed.provenance()["delay_ms"] == 20
+
+
 @pytest.mark.parametrize("content", ['{"layers": 3}', "[", "[1]"])
 def test_a_wrong_model_configuration_names_the_file(tiny_model_directory, tmp_path, content):
     directory = shutil.copytree(tiny_model_directory, tmp_path / "mine")
