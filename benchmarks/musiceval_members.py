@@ -44,7 +44,7 @@ class Size:
     Attributes:
         prompts: Each of the 16 systems answers to as many.
         seconds: Of a clip.
-        epochs: At most.
+        epochs: Of training; the best on the inner split is kept.
         permutations: Of the prompts.
     """
 
@@ -54,7 +54,7 @@ class Size:
     permutations: int
 
 
-SIZE = Size(prompts=120, seconds=6.0, epochs=30, permutations=20)
+SIZE = Size(prompts=60, seconds=6.0, epochs=45, permutations=20)
 QUICK = Size(prompts=5, seconds=2.0, epochs=1, permutations=2)
 
 
@@ -73,6 +73,7 @@ def make_runs(work: Path, size: Size) -> dict[str, Path]:
                 model="mini",
                 text=str(data / "text_encoder"),
                 epochs=size.epochs,
+                patience=size.epochs,  # prompts are read late: no run is stopped before
             )
     return runs
 
