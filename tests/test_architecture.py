@@ -35,7 +35,7 @@ LAYERS = (
     | {"metrics", "bootstrap", "kernels", "winograd", "atomic", "writing"},
     {"frontend", "subsampling", "conformer"},
     {"backbones", "checkpoints", "synthesis"},
-    {"fusion"},
+    {"fusion", "centring"},
     {"model", "engine", "grouping", "read_ahead", "embeddings", "scorers", "plots"}
     | {"evaluation", "pretraining"},
     {"console", "commands", "cli", "__main__"},
