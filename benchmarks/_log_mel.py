@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from hear_aesthetics.frontend import LogMel
+from hear_aesthetics.pooling import pool_frames
 from hear_aesthetics.resampling import HalveRate
 from hear_aesthetics.spec import HOP_LENGTH, MIN_SAMPLES, N_MELS, SAMPLE_RATE
 
@@ -39,8 +40,7 @@ def load_model(model_file_path: str = "", **_: Any) -> LogMelModel:
 
 def get_scene_embeddings(audio: Tensor, model: LogMelModel) -> Tensor:
     """Mean and deviation over time, ``(B, 256)``."""
-    frames = model(audio)
-    return torch.cat([frames.mean(dim=1), frames.std(dim=1, correction=0)], dim=1)
+    return pool_frames(model(audio))
 
 
 def get_timestamp_embeddings(audio: Tensor, model: LogMelModel) -> tuple[Tensor, Tensor]:

@@ -11,9 +11,12 @@ import torch
 from torch import Tensor
 
 from benchmarks._representation import SPLITS, TaskData, accuracy, real_tasks, rendered_tasks
-from hear_aesthetics.backbones import Backbone, MuQ, MusicFM
+from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.conformer import ConformerConfig
 from hear_aesthetics.frontend import LogMel
+from hear_aesthetics.fusion import SOURCES
+from hear_aesthetics.model import ENCODERS
+from hear_aesthetics.pooling import POOLINGS, pool_frames
 from hear_aesthetics.pretraining.calibration import calibrate
 from hear_aesthetics.pretraining.config import MINI
 from hear_aesthetics.pretraining.export import write_encoder, write_model_json
@@ -21,8 +24,6 @@ from hear_aesthetics.pretraining.mixing import draw_batch, generator
 from hear_aesthetics.pretraining.pool import synthetic_pool
 
 __all__ = [
-    "POOLINGS",
-    "SOURCES",
     "Choice",
     "Pair",
     "Scores",
@@ -40,8 +41,6 @@ __all__ = [
     "write_untrained",
 ]
 
-SOURCES = ("musicfm", "muq")
-POOLINGS = ("mean", "mean+std")
 CALIBRATION_BATCHES, CALIBRATION_CLIPS = 32, 64
 UNTRAINED_SEED = 0  # of the pair that is written
 ROWS = 50  # clips encoded at once
@@ -54,10 +53,7 @@ Scores = tuple[list[float], list[float]]  # on valid and on test, split by split
 
 def load_pair(folder: Path) -> Pair:
     """The encoders of a model directory."""
-    return {
-        "musicfm": MusicFM.from_pretrained(folder / "musicfm"),
-        "muq": MuQ.from_pretrained(folder / "muq"),
-    }
+    return {source: ENCODERS[source].from_pretrained(folder / source) for source in SOURCES}
 
 
 def untrained_pair(config: ConformerConfig, seed: int) -> Pair:
@@ -163,6 +159,5 @@ def _pooled(
     parts: dict[int, list[Tensor]] = {}
     for batch in torch.from_numpy(clips).split(ROWS):
         for layer, frames in encode(batch).items():
-            pooled = torch.cat([frames.mean(dim=1), frames.std(dim=1, correction=0)], dim=1)
-            parts.setdefault(layer, []).append(pooled)
+            parts.setdefault(layer, []).append(pool_frames(frames))
     return {layer: torch.cat(found).numpy() for layer, found in parts.items()}

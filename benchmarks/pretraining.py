@@ -14,7 +14,6 @@ import numpy as np
 from benchmarks._harness import Report, main
 from benchmarks._representation import TaskData, difference
 from benchmarks._small_pairs import (
-    SOURCES,
     Choice,
     Scores,
     States,
@@ -28,6 +27,7 @@ from benchmarks._small_pairs import (
     scores,
     untrained_pair,
 )
+from hear_aesthetics.fusion import SOURCES
 
 UNTRAINED = 3  # initialisations
 FUSED, MEL, RANDOM = "trained fused", "log-mel", "untrained fused"

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from benchmarks._harness import Report, main
 from benchmarks._small_pairs import (
-    SOURCES,
     all_tasks,
     choose,
     embed,
@@ -17,6 +16,7 @@ from benchmarks._small_pairs import (
     options,
     untrained_pair,
 )
+from hear_aesthetics.fusion import SOURCES
 
 SETS = {"fused": SOURCES, **{source: (source,) for source in SOURCES}}
 

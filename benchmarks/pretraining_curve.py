@@ -12,7 +12,6 @@ import numpy as np
 
 from benchmarks._harness import Report, main
 from benchmarks._small_pairs import (
-    SOURCES,
     Choice,
     Pair,
     all_tasks,
@@ -25,6 +24,7 @@ from benchmarks._small_pairs import (
     untrained_pair,
 )
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.fusion import SOURCES
 
 
 def measure(quick: bool, model: Path, tasks: Path | None, splits: int) -> Report:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from hear_aesthetics.errors import CheckpointError
 from hear_aesthetics.fusion import SCALES, SOURCES
+from hear_aesthetics.pooling import pool_frames
 
 __all__ = ["Centring", "measure_constants"]
 
@@ -96,7 +97,7 @@ def measure_constants(features: Iterable[Tensor], dim: int) -> dict[str, Tensor]
         - each item of features: ``(B, frames, 4 * dim)``
     """
     clips = torch.cat(list(features))
-    scenes = torch.cat([clips.mean(dim=1), clips.std(dim=1, correction=0)], dim=1)
+    scenes = pool_frames(clips)
     frames = clips.flatten(0, 1)
     parts = (len(SCALES), len(SOURCES), dim)
     constants = {

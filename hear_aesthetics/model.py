@@ -23,6 +23,7 @@ from hear_aesthetics.centring import Centring
 from hear_aesthetics.checkpoints import ModelFiles, locate_model, weight_hash
 from hear_aesthetics.errors import CheckpointError
 from hear_aesthetics.fusion import SCALES, SOURCES, TRACK_LIMIT_SECONDS, Features, FusedFeatures
+from hear_aesthetics.pooling import POOLINGS, pool_frames
 from hear_aesthetics.precision import auto_precision
 from hear_aesthetics.resampling import HalveRate
 from hear_aesthetics.spec import (
@@ -37,7 +38,6 @@ from hear_aesthetics.spec import (
 __all__ = ["HearModel", "get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
 
 DEFAULT_LAYER = 10  # hidden state the published aesthetic heads were trained on
-POOLINGS = ("mean", "mean+std")
 PRECISIONS = {"auto": None, "float32": torch.float32, "bfloat16": torch.bfloat16}
 ENCODERS: dict[str, type[MuQ] | type[MusicFM]] = {"musicfm": MusicFM, "muq": MuQ}
 SECONDS_PER_PASS = 240  # of audio in one batch: bounds memory, whatever the caller's batch
@@ -290,9 +290,7 @@ def get_scene_embeddings(audio: Tensor, model: HearModel) -> Tensor:
         - output: ``(B, model.scene_embedding_size)`` float32 on the model's device
     """
     frames = model.frame_embeddings(audio)
-    scenes = frames.mean(dim=1)
-    if model.config.pooling == "mean+std":
-        scenes = torch.cat([scenes, frames.std(dim=1, correction=0)], dim=-1)
+    scenes = pool_frames(frames, model.config.pooling)
     return model.centring.scenes(scenes) if model.centring else scenes
 
 

@@ -32,7 +32,7 @@ ROOMS = {
 # The layers of hear_aesthetics, lowest first.
 LAYERS = (
     {"spec", "errors", "precision", "rows", "inputs", "decoding", "audio", "resampling"}
-    | {"metrics", "bootstrap", "kernels", "winograd", "atomic", "writing"},
+    | {"pooling", "metrics", "bootstrap", "kernels", "winograd", "atomic", "writing"},
     {"frontend", "subsampling", "conformer"},
     {"backbones", "checkpoints", "synthesis"},
     {"fusion", "centring"},

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import _small_pairs as pairs
 from benchmarks._representation import Split, TaskData
 from benchmarks._small_pairs import choices, choose, embed, inputs, log_mel_statistics, scores
 from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.conformer import ConformerConfig
+from hear_aesthetics.fusion import SOURCES
 
 TINY = ConformerConfig(dim=32, depth=2, heads=2, ffn_dim=64, conv_channels=8)
 
@@ -21,7 +21,7 @@ def task(name: str, clips: np.ndarray, labels: np.ndarray) -> TaskData:
 @pytest.fixture(scope="module")
 def pair() -> dict[str, Backbone]:
     torch.manual_seed(0)
-    return {source: Backbone(TINY).eval() for source in pairs.SOURCES}
+    return {source: Backbone(TINY).eval() for source in SOURCES}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_states_are_those_of_the_encoder_and_shared_clips_are_encoded_once(pair,
     again = TaskData("again", tones.clips, tones.labels, tones.splits)
     states = embed([tones, again], pair)
     assert states["again"] is states["tones"]
-    assert set(states["tones"]) == {(s, k) for s in pairs.SOURCES for k in (1, 2)}
+    assert set(states["tones"]) == {(s, k) for s in SOURCES for k in (1, 2)}
     with torch.no_grad():
         frames = pair["muq"].hidden_states(torch.from_numpy(tones.clips[:2]), (2,))[2]
     moments = torch.cat([frames.mean(1), frames.std(1, correction=0)], 1)
