@@ -7,7 +7,7 @@ The residual stream, layer norms and rotary tables stay in float32; linear layer
 attention run in the dtype of their weights (:meth:`ConformerEncoder.prepare`).
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -104,14 +104,20 @@ class RotaryAttention(nn.Module):
         self.out = Linear(dim, dim, exact=True)
 
     def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
-        normed = self.norm(x)
-        rotated = rotate(normed.unflatten(-1, (self.heads, -1)), rotary).flatten(-2)
-        rotated = rotated.to(self.query.weight.dtype)  # once for both
+        return self.out(self._attend(x, rotary))
+
+    def _attend(self, x: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
         q, k, v = (
             part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for part in (self.query(rotated), self.key(rotated), self.value(normed))
+            for part in by_blocks(self._project, x, *rotary)
         )
-        return self.out(attention(q, k, v).transpose(1, 2).flatten(-2))
+        return attention(q, k, v).transpose(1, 2).flatten(-2)
+
+    def _project(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        normed = self.norm(x)
+        rotated = rotate(normed.unflatten(-1, (self.heads, -1)), (cos, sin)).flatten(-2)
+        rotated = rotated.to(self.query.weight.dtype)  # once for both
+        return self.query(rotated), self.key(rotated), self.value(normed)
 
 
 class ConvolutionModule(nn.Module):
@@ -129,16 +135,46 @@ class ConvolutionModule(nn.Module):
         self.pointwise_out = Linear(dim, dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = F.glu(self.pointwise_in(self.norm(x)))
+        (h,) = by_blocks(self._gate, x)
         h = h.transpose(1, 2).unsqueeze(-1)  # (B, dim, T, 1), channels-last in memory
         h = F.silu(self.batch_norm(self.depthwise(h)))
         return self.pointwise_out(h.squeeze(-1).transpose(1, 2))
+
+    def _gate(self, x: Tensor) -> tuple[Tensor]:
+        return (F.glu(self.pointwise_in(self.norm(x))),)
 
     def fold(self) -> None:
         """Merge the batch norm into the depthwise convolution (evaluation mode)."""
         if isinstance(self.batch_norm, nn.BatchNorm2d):
             self.depthwise = fuse_conv_bn_eval(self.depthwise, self.batch_norm)
             self.batch_norm = nn.Identity()
+
+
+def by_blocks(
+    function: Callable[..., tuple[Tensor, ...]], x: Tensor, *tables: Tensor
+) -> Sequence[Tensor]:
+    """``function(x, *tables)`` for a function that treats each frame alone.
+
+    Without gradients a block of frames goes through at a time, so that what the function makes on
+    the way stays in the cache, and small.
+
+    Shape:
+        - x and what the function returns: ``(B, frames, anything)``; tables: ``(frames, ...)``
+    """
+    if torch.is_grad_enabled() or x.shape[1] <= ROWS_PER_BLOCK:
+        return function(x, *tables)
+    outs: list[Tensor] = []
+    blocks = zip(
+        x.split(ROWS_PER_BLOCK, dim=1), *(t.split(ROWS_PER_BLOCK) for t in tables), strict=True
+    )
+    for number, block in enumerate(blocks):
+        parts = function(*block)
+        if not outs:
+            outs = [part.new_empty(*x.shape[:2], part.shape[-1]) for part in parts]
+        frames = slice(number * ROWS_PER_BLOCK, (number + 1) * ROWS_PER_BLOCK)
+        for out, part in zip(outs, parts, strict=True):
+            out[:, frames] = part
+    return outs
 
 
 def add_by_rows(x: Tensor, module: nn.Module, weight: float) -> Tensor:

@@ -52,7 +52,7 @@ CROP_FRAMES = max(HEAD_FRAMES + HALO_AFTER, TAIL_FRAMES + HALO_BEFORE)
 CROP_MEL = CROP_FRAMES * MEL_PER_FRAME
 INNER_MEL = -(-(N_FFT // 2) // HOP_LENGTH)  # more mel frames whose windows the inner edge spoils
 CROP_SAMPLES = (CROP_MEL + INNER_MEL) * HOP_LENGTH
-MEL_BATCH_FRAMES = 8 * SEGMENT_SECONDS * FRAME_RATE  # frames of segments encoded together
+SEGMENT_BATCH_FRAMES = 8 * SEGMENT_SECONDS * FRAME_RATE  # frames of segments encoded together
 
 
 @dataclass(frozen=True)
@@ -167,29 +167,46 @@ class FusedFeatures(nn.Module):
         views = dict(zip(product(self.scales, backbones), columns, strict=True))
         extra: dict[str, Tensor] = {}
         for source, backbone in backbones.items():
-            frames = backbone.encoder.subsampling(backbone.normalise(mel))
-            layers = wanted.get(source, ())
-            if "track" in self.scales or layers or not cuts.borders:
-                track = backbone.encoder(frames, {self.layer, *layers})
-                extra |= {f"{source}_{layer:02d}": track[layer] for layer in layers}
-                for scale in self.scales if not cuts.borders else {"track"} & {*self.scales}:
-                    views[scale, source].copy_(track[self.layer][:, : target.shape[1]])
-            if cuts.borders and "segment" in self.scales:
-                pieces = cuts.segment_frames(backbone, frames, crops)
-                views["segment", source].copy_(self._segments(backbone, pieces))
+            own = {scale: views[scale, source] for scale in self.scales}
+            states = self._encode_source(backbone, cuts, mel, crops, wanted.get(source, ()), own)
+            extra |= {f"{source}_{layer:02d}": state for layer, state in states.items()}
         return extra
 
-    def _segments(self, backbone: Backbone, frames: Tensor) -> Tensor:
-        """Encode each segment alone; whole segments go together in batches."""
+    def _encode_source(
+        self,
+        backbone: Backbone,
+        cuts: "_Cuts",
+        mel: Tensor,
+        crops: list[Tensor],
+        layers: Collection[int],
+        views: Mapping[str, Tensor],
+    ) -> dict[int, Tensor]:
+        """Write one encoder's views, by scale; its further states come back."""
+        frames = backbone.encoder.subsampling(backbone.normalise(mel))
+        # Without borders the track is the one segment.
+        from_track = views if not cuts.borders else {k: v for k, v in views.items() if k == "track"}
+        states: dict[int, Tensor] = {}
+        if from_track or layers:
+            states = backbone.encoder(frames, {self.layer, *layers})
+            for view in from_track.values():
+                view.copy_(states[self.layer][:, : view.shape[1]])
+            states = {layer: states[layer] for layer in layers}
+        if len(from_track) < len(views):
+            segments = cuts.segment_frames(backbone, frames, crops)
+            self._encode_segments(backbone, segments, views["segment"])
+        return states
+
+    def _encode_segments(self, backbone: Backbone, frames: Tensor, target: Tensor) -> None:
+        """Encode each segment alone, whole ones together in batches, and write it to ``target``."""
         length = self.segment_samples // FRAME_HOP
+        group = max(1, SEGMENT_BATCH_FRAMES // (length * len(frames))) * length
         whole = frames.shape[1] // length * length
-        batch = frames[:, :whole].unflatten(1, (-1, length)).flatten(0, 1)
-        rows = max(1, MEL_BATCH_FRAMES // length)
-        encoded = _join([self._encode(backbone, part) for part in batch.split(rows)], dim=0)
-        encoded = encoded.unflatten(0, (frames.shape[0], -1)).flatten(1, 2)
-        if whole == frames.shape[1]:
-            return encoded
-        return torch.cat([encoded, self._encode(backbone, frames[:, whole:])], dim=1)
+        for start, stop in pairwise([*range(0, whole, group), whole]):
+            segments = frames[:, start:stop].unflatten(1, (-1, length)).flatten(0, 1)
+            encoded = self._encode(backbone, segments)
+            target[:, start:stop] = encoded.unflatten(0, (len(frames), -1)).flatten(1, 2)
+        if whole < frames.shape[1]:
+            target[:, whole:] = self._encode(backbone, frames[:, whole:])
 
     def _encode(self, backbone: Backbone, frames: Tensor) -> Tensor:
         return backbone.encoder(frames, (self.layer,))[self.layer]

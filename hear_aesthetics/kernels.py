@@ -8,6 +8,7 @@ in training, and where this build of PyTorch lacks the operators, these function
 ``F.conv2d`` and ``F.scaled_dot_product_attention``.
 """
 
+import math
 import re
 from functools import cache
 from itertools import product
@@ -29,7 +30,8 @@ __all__ = [
 ]
 
 CPU_INFO = Path("/proc/cpuinfo")
-QUERIES_PER_BLOCK = 256  # 256 x 3,600 float32 scores are 3.7 MB and stay in the cache
+BLOCKWISE_FRAMES = 400  # on fewer, PyTorch's own attention is faster: it takes all heads at once
+SCORES_PER_BLOCK = 1_900_000  # of queries with keys: 7.6 MB in float32 stay in the cache
 
 
 @cache
@@ -170,7 +172,9 @@ def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         - q, k, v and output: ``(B, heads, T, head_dim)``
     """
     if _bypass(q, k) and onednn_is_faster():
-        return _blockwise_attention(q, k, v)
+        if q.shape[-2] >= BLOCKWISE_FRAMES:
+            return _blockwise_attention(q, k, v)
+        q, k = q.to(v.dtype), k.to(v.dtype)
     return F.scaled_dot_product_attention(q, k, v.to(q.dtype))
 
 
@@ -185,7 +189,7 @@ def _blockwise_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Attention head by head, some queries at a time; scores and softmax are float32.
 
     PyTorch's own kernel multiplies through MKL whatever the dtype. For 3,600 frames of 16 heads it
-    takes 0.58 s on one core, this 0.34 s in float32 and 0.30 s in bfloat16.
+    takes 0.29 s on two cores, this 0.17 s.
     """
     out = torch.empty_like(v.transpose(1, 2), memory_format=torch.contiguous_format).transpose(1, 2)
     for item, head in product(range(q.shape[0]), range(q.shape[1])):
@@ -195,10 +199,12 @@ def _blockwise_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 def _one_head(queries: Tensor, keys: Tensor, values: Tensor, out: Tensor) -> None:
     """Attention of one head, ``(T, head_dim)`` each, written to ``out``."""
-    scale = queries.shape[-1] ** -0.5
+    # In powers of two, which PyTorch computes three times as fast as those of e.
+    queries = queries.float() * (math.log2(math.e) * queries.shape[-1] ** -0.5)
     keys, values = keys.float().contiguous(), values.t().contiguous()
-    for start in range(0, len(queries), QUERIES_PER_BLOCK):
-        block = slice(start, start + QUERIES_PER_BLOCK)
-        scores = linear(queries[block].float() * scale, keys)
-        torch.softmax(scores, dim=-1, out=scores)
-        out[block] = linear(scores.to(values.dtype), values)
+    rows = max(1, SCORES_PER_BLOCK // len(keys))
+    for block, target in zip(queries.split(rows), out.split(rows), strict=True):
+        scores = linear(block, keys)
+        scores.sub_(scores.amax(dim=-1, keepdim=True)).exp2_()
+        sums = scores.sum(dim=-1, keepdim=True)
+        target.copy_(linear(scores.to(values.dtype), values).div_(sums))

@@ -92,13 +92,13 @@ class Conv2dSubsampling(nn.Module):
         return torch.cat([self._by_chunks(part, frames) for part in items])
 
     def _by_chunks(self, log_mel: Tensor, frames: int) -> Tensor:
-        chunks = []
+        out = log_mel.new_empty(len(log_mel), frames, self.linear.out_features)
         for start in range(0, frames, FRAMES_PER_CHUNK):
             stop = start + FRAMES_PER_CHUNK
             first = max(start - HALO_BEFORE, 0)
             cut = log_mel[..., MEL_PER_FRAME * first : MEL_PER_FRAME * (stop + HALO_AFTER)]
-            chunks.append(self._convolve(cut)[:, start - first : stop - first])
-        return torch.cat(chunks, dim=1)
+            out[:, start:stop] = self._convolve(cut)[:, start - first : stop - first]
+        return out
 
     def fold(self) -> None:
         """Replace the blocks by their inference twins."""

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from hear_aesthetics import conformer
 from hear_aesthetics.conformer import (
     ConformerConfig,
     ConformerEncoder,
@@ -48,6 +49,18 @@ def test_folding_batch_norms_changes_no_result(encoder):
     states = folded(folded.subsampling(mel), (0, 1, 2))
     for layer, state in expected.items():
         torch.testing.assert_close(states[layer], state, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_taking_frames_by_blocks_changes_no_result(encoder, dtype, monkeypatch):
+    """Blocks of 7 of 40 frames: whole ones, a rest, and positions that go on between them."""
+    encoder.prepare(dtype)
+    frames = noise(3, 40, 32)
+    expected = encoder(frames, (2,))[2]
+    monkeypatch.setattr(conformer, "ROWS_PER_BLOCK", 7)
+    tolerance = 1e-5 if dtype == torch.float32 else 2e-2
+    torch.testing.assert_close(encoder(frames, (2,))[2], expected, rtol=0, atol=tolerance)
 
 
 @torch.no_grad()

@@ -48,21 +48,25 @@ def test_batched_products_use_the_weights_in_turn(route):
     torch.testing.assert_close(batched_linear(x, weights), expected)
 
 
-@pytest.mark.parametrize(
-    "frames", [1, kernels.QUERIES_PER_BLOCK, 2 * kernels.QUERIES_PER_BLOCK + 3]
-)
-def test_attention_in_blocks_equals_the_matrix_of_all_pairs(route, frames):
+@pytest.mark.parametrize("frames", [1, 5, 31, 32, 67])
+def test_attention_in_blocks_equals_the_matrix_of_all_pairs(route, frames, monkeypatch):
+    """Short sequences, long ones, and such as leave a rest after the last whole block."""
+    monkeypatch.setattr(kernels, "BLOCKWISE_FRAMES", 30)
+    monkeypatch.setattr(kernels, "SCORES_PER_BLOCK", 8 * frames)
     q, k, v = (noise(2, frames, 3, 8, seed=seed).transpose(1, 2) for seed in range(3))
     expected = torch.softmax(q @ k.transpose(-2, -1) / 8**0.5, dim=-1) @ v
     torch.testing.assert_close(attention(q, k, v), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_attention_in_bfloat16_keeps_the_scores_in_float32(route):
+@pytest.mark.parametrize("shortest", [0, 400], ids=["blocks", "whole"])
+@pytest.mark.parametrize("values", [torch.bfloat16, torch.float32])
+def test_attention_in_bfloat16_keeps_the_scores_in_float32(route, shortest, values, monkeypatch):
     """Scores of 60 rounded to bfloat16 would shift a weight by 13 %."""
+    monkeypatch.setattr(kernels, "BLOCKWISE_FRAMES", shortest)
     q = torch.full((1, 1, 2, 64), 7.5)
     k = torch.cat([torch.full((1, 1, 1, 64), 1.0), torch.full((1, 1, 1, 64), 1.0234375)], dim=2)
     v = torch.tensor([0.0, 1.0]).view(1, 1, 2, 1).expand(1, 1, 2, 64)
-    weight = attention(*(part.bfloat16() for part in (q, k, v)))[0, 0, 0, 0]
+    weight = attention(q.bfloat16(), k.bfloat16(), v.to(values))[0, 0, 0, 0]
     expected = torch.sigmoid(torch.tensor(7.5 * 64 * 0.0234375 / 8))
     assert float(weight) == pytest.approx(float(expected), abs=4e-3)
 
