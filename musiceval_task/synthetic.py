@@ -5,8 +5,10 @@ instruments. A system has a level, heard in what it does to a song (clarity, mus
 naturalness, memorability): listeners' music impression follows it. Whether a clip follows its
 prompt is drawn for each clip, whatever the system: text alignment counts how many of the named
 attributes the composed clip really has. Half of the clips are in the style that was asked for, and
-half have the tempo, so that neither clip nor prompt tells anything alone. The named instruments are
-composed into the clips in the right style alone: style tells most of the alignment, tempo the rest.
+half have the tempo, so that neither a clip's style and tempo nor its prompt tells anything alone.
+The named instruments are composed into the clips in the right style alone: style tells most of the
+alignment, tempo the rest, and the instruments that many prompts name a little without any prompt
+(ridge regression on a clip's instruments alone correlates 0.25 with its alignment).
 
 It is a test set: what a model learns from it says nothing about music that people make.
 """
