@@ -273,5 +273,5 @@ class _Cuts:
         return frames
 
 
-def _join(parts: list[Tensor], dim: int = 1) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=dim)
+def _join(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
