@@ -32,7 +32,8 @@ ROOMS = {
 # The layers of hear_aesthetics, lowest first.
 LAYERS = (
     {"spec", "errors", "precision", "rows", "inputs", "decoding", "audio", "resampling"}
-    | {"pooling", "metrics", "bootstrap", "kernels", "winograd", "atomic", "writing"},
+    | {"pooling", "metrics", "bootstrap", "kernels", "winograd", "atomic", "writing"}
+    | {"fingerprint"},
     {"frontend", "subsampling", "conformer"},
     {"backbones", "checkpoints", "synthesis"},
     {"fusion", "centring"},

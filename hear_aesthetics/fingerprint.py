@@ -1,0 +1,121 @@
+"""Fingerprints: what decides a result, compared before finished work is kept or gone on with.
+
+A fingerprint maps names to JSON values; two results with equal fingerprints have equal numbers.
+Whatever only tells where a result comes from (the folder of the weights, the licence, the version
+of the package) is *provenance*: it is recorded beside the fingerprint and never compared. A record
+on disk is a JSON object with the keys ``fingerprint`` and ``provenance``.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hear_aesthetics.atomic import write_text
+from hear_aesthetics.errors import InputError
+
+__all__ = ["check", "claim", "differences", "digest", "file_stamp", "flatten", "read_record"]
+
+FINGERPRINT, PROVENANCE = "fingerprint", "provenance"
+SHOWN = 3  # differences that a message names
+MAX_VALUE_CHARS = 40
+ABSENT = "not recorded"
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested mappings as one with dotted keys, its values as JSON gives them back."""
+    flat: dict[str, Any] = {}
+    for key, value in json.loads(json.dumps(tree, default=str)).items():
+        inner = flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else None
+        flat |= {prefix + key: value} if inner is None else inner
+    return flat
+
+
+def digest(fingerprint: Mapping[str, Any]) -> str:
+    """Return 64 hexadecimal digits that are equal for equal fingerprints, in any order of keys."""
+    text = json.dumps(flatten(fingerprint), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def differences(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Return what changed, in words such as ``"precision was float32, now bfloat16"``."""
+    before, now = flatten(known), flatten(wanted)
+    return [
+        f"{key} was {_words(before, key)}, now {_words(now, key)}"
+        for key in {**before, **now}
+        if key not in before or key not in now or before[key] != now[key]
+    ]
+
+
+def check(place: str | Path, known: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Raise an error if what is in ``place`` was made with another fingerprint.
+
+    Raises:
+        InputError: Says what differs, and the two ways on.
+    """
+    changed = differences(known, wanted)
+    if changed:
+        more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+        raise InputError(
+            f"{place}: made with other settings or data ({'; '.join(changed[:SHOWN])}{more}); take "
+            "another --out, or --overwrite to replace what is there"
+        )
+
+
+def claim(
+    path: Path, fingerprint: Mapping[str, Any], provenance: Mapping[str, Any] | None = None
+) -> bool:
+    """Record what the folder of ``path`` is made with, or check it against the record there.
+
+    Args:
+        path: The record, such as ``OUT/run.json``; its folder is made if need be.
+        fingerprint: What decides the results in the folder.
+        provenance: What else is known of them.
+
+    Returns:
+        True if the folder was claimed before, with an equal fingerprint.
+
+    Raises:
+        InputError: If the folder was made with another fingerprint, or the record is damaged.
+    """
+    if path.is_file():
+        check(path.parent, read_record(path)[FINGERPRINT], fingerprint)
+        return True
+    path.parent.mkdir(parents=True, exist_ok=True)
+    record = {FINGERPRINT: dict(fingerprint), PROVENANCE: dict(provenance or {})}
+    write_text(path, json.dumps(record, indent=1, default=str) + "\n")
+    return False
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Return a record that :func:`claim` wrote.
+
+    Raises:
+        InputError: If there is none, or it is damaged or of an earlier version.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(record[FINGERPRINT], dict) and isinstance(record[PROVENANCE], dict):
+            return dict(record)
+        raise TypeError("fingerprint and provenance must be objects")
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise InputError(
+            f"{path}: not a record of this version ({type(error).__name__}: {error}); take another "
+            "--out, or --overwrite to replace what is there"
+        ) from error
+
+
+def file_stamp(path: str | Path) -> dict[str, int]:
+    """Return size and modification time of a file: cheap evidence that it is still the same.
+
+    Raises:
+        OSError: If there is no such file.
+    """
+    stat = Path(path).stat()
+    return {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+
+
+def _words(values: Mapping[str, Any], key: str) -> str:
+    text = str(values[key]) if key in values else ABSENT
+    return text if len(text) <= MAX_VALUE_CHARS else f"{text[: MAX_VALUE_CHARS - 3]}..."
