@@ -84,7 +84,7 @@ def _evaluate(
 ) -> dict[str, dict[str, float]]:
     """Validation and test accuracy by task."""
     chosen = ("--task", COMMANDS, *(() if quick else ("--task", DIGITS)))
-    probes = ("--protocol", protocol, "--grid", "faster", "--again")
+    probes = ("--protocol", protocol, "--grid", "faster", "--overwrite")
     line = [sys.executable, "-m", "hear_aesthetics", "evaluate", str(tasks), "--out", str(out)]
     subprocess.run([*line, *chosen, *probes, *options], check=True, stdout=subprocess.DEVNULL)
     found = out.rglob("test.predicted-scores.json")

@@ -5,6 +5,7 @@ alike. Probes with batch normalisation but few steps, such as those of heareval 
 embeddings whose spread is not small against their mean.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -70,7 +71,21 @@ class Centring(nn.Module):
         found = {name: tuple(tensor.shape) for name, tensor in constants.items()}
         if found != shapes:
             raise CheckpointError(f"{path} holds {found}; these encoders need {shapes}")
+        spread = [
+            name for name in NAMES if name.endswith("std") and not (constants[name] > 0).all()
+        ]
+        wild = [name for name in NAMES if not torch.isfinite(constants[name]).all()]
+        if spread or wild:
+            raise CheckpointError(
+                f"{path}: {(spread + wild)[0]} holds what is not finite, or a deviation of 0"
+            )
         return cls(constants, sources, scales, moments)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the constants in use."""
+        values = [getattr(self, name).cpu().numpy().tobytes() for name in NAMES]
+        return hashlib.sha256(b"".join(values)).hexdigest()
 
     def scenes(self, embeddings: Tensor) -> Tensor:
         """Centred scene embeddings, ``(B, size)``."""

@@ -9,6 +9,7 @@ that says what was embedded and what made the numbers. It needs no pickle to be 
 """
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,12 +22,12 @@ from torch import Tensor
 
 from hear_aesthetics.atomic import atomic_file
 from hear_aesthetics.engine import Result, run
-from hear_aesthetics.errors import InputError
+from hear_aesthetics.errors import AudioError, InputError
+from hear_aesthetics.fingerprint import FINGERPRINT, check, file_stamp
 from hear_aesthetics.model import HearModel, get_scene_embeddings, get_timestamp_embeddings
 from hear_aesthetics.spec import API_SAMPLE_RATE, FRAME_MS, SAMPLE_RATE
 
 __all__ = [
-    "DECISIVE",
     "KINDS",
     "Embedding",
     "embed",
@@ -40,6 +41,7 @@ __all__ = [
 ]
 
 Item = TypeVar("Item")
+LOGGER = logging.getLogger(__name__)
 
 
 class Embedding(NamedTuple):
@@ -54,20 +56,6 @@ class Embedding(NamedTuple):
     embedding: np.ndarray
     timestamps_ms: np.ndarray
     meta: dict[str, Any]
-
-
-# What the numbers depend on. Where the weights came from and the package's version may change.
-DECISIVE = (
-    "kind",
-    "sources",
-    "scales",
-    "segment_seconds",
-    "track_limit_seconds",
-    "layer",
-    "pooling",
-    "precision",
-    "weights_sha256",
-)
 
 
 class _Kind(NamedTuple):
@@ -130,15 +118,28 @@ def sample_rate_of(kind: str) -> int:
 
 
 def origin(model: HearModel, kind: str) -> dict[str, Any]:
-    """What all files of a run share: the part of their ``meta`` that says what made the numbers."""
-    return {"kind": kind, "sample_rate": sample_rate_of(kind), "model": model.provenance()}
+    """Return the part of ``meta`` that all files of a run share: what made the numbers."""
+    return {
+        "kind": kind,
+        "sample_rate": sample_rate_of(kind),
+        FINGERPRINT: {"kind": kind, **model.fingerprint(kind)},
+        "model": model.provenance(),
+    }
 
 
-def is_done(path: Path, made: Mapping[str, Any]) -> bool:
-    """Whether ``path`` already holds an embedding of this origin; what is no embedding is not done.
+def is_done(path: Path, made: Mapping[str, Any], item: Any) -> bool:
+    """Return True if ``path`` holds this item's embedding, made the same way.
+
+    An unreadable file counts as missing. One of the same audio file that has changed since counts
+    as missing too, with a line in the log.
+
+    Args:
+        path: The embedding file.
+        made: From :func:`origin`.
+        item: The file or span.
 
     Raises:
-        InputError: If it holds an embedding of another origin; says what differs.
+        InputError: If it holds an embedding made otherwise, or of another audio file.
     """
     if not path.is_file():
         return False
@@ -146,14 +147,14 @@ def is_done(path: Path, made: Mapping[str, Any]) -> bool:
         meta = read_meta(path)
     except InputError:
         return False
-    there, here = _flat(meta), _flat(made)
-    for key in DECISIVE:
-        if there.get(key) != here[key]:
-            raise InputError(
-                f"{path}: made with {key} {there.get(key)}, now it is {here[key]}; "
-                "choose another folder, or overwrite it"
-            )
-    return True
+    known = meta.get(FINGERPRINT)
+    check(path, known if isinstance(known, dict) else {}, made[FINGERPRINT])
+    now = _input_of(item)
+    if meta.get("file") == now["file"]:
+        return True
+    check(path, {"path": meta.get("path")}, {"path": now["path"]})
+    LOGGER.warning("%s: changed since it was embedded; made again", item.path)
+    return False
 
 
 def write_embedding(
@@ -179,12 +180,16 @@ def save(path: Path, result: Result[Any], made: Mapping[str, Any]) -> None:
         made: From :func:`origin`.
 
     Raises:
+        AudioError: If the embedding is not finite.
         OSError: If it cannot be written.
     """
     item, output = result.item, result.output
-    span = {"path": str(item.path), "start": item.start, "end": item.end}
-    meta = {**span, "duration": result.seconds, **made}
-    write_embedding(path, output["embedding"].numpy(), output["timestamps_ms"].numpy(), meta)
+    embedding = output["embedding"].numpy()
+    if not np.isfinite(embedding).all():
+        raise AudioError(f"{item.path}: its embedding holds what is not a number; not written")
+    span = {"start": item.start, "end": item.end, "duration": result.seconds}
+    meta = {**_input_of(item), **span, **made}
+    write_embedding(path, embedding, output["timestamps_ms"].numpy(), meta)
 
 
 def read_embedding(path: Path) -> Embedding:
@@ -194,7 +199,7 @@ def read_embedding(path: Path) -> Embedding:
         InputError: If it is no embedding file.
     """
     with _arrays(path) as file:
-        return Embedding(file["embedding"], file["timestamps_ms"], json.loads(str(file["meta"])))
+        return Embedding(file["embedding"], file["timestamps_ms"], _meta(file))
 
 
 def read_meta(path: Path) -> dict[str, Any]:
@@ -204,8 +209,7 @@ def read_meta(path: Path) -> dict[str, Any]:
         InputError: If it is no embedding file.
     """
     with _arrays(path) as file:
-        meta: dict[str, Any] = json.loads(str(file["meta"]))
-        return meta
+        return _meta(file)
 
 
 @contextmanager
@@ -213,10 +217,25 @@ def _arrays(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             yield file
-    except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile) as error:
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        EOFError,
+        RecursionError,
+        BadZipFile,
+    ) as error:
         raise InputError(f"{path}: not an embedding file ({error}); make it again") from error
 
 
-def _flat(meta: Mapping[str, Any]) -> dict[str, Any]:
-    model = meta.get("model")
-    return {**meta, **model} if isinstance(model, dict) else dict(meta)
+def _meta(file: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    meta = json.loads(str(file["meta"]))
+    if not isinstance(meta, dict):
+        raise TypeError("meta is no JSON object")
+    return meta
+
+
+def _input_of(item: Any) -> dict[str, Any]:
+    """Return which audio file this is, and evidence that it is still the same."""
+    return {"path": str(item.path), "file": file_stamp(item.path)}

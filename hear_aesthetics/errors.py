@@ -21,7 +21,7 @@ class AudioError(HearAestheticsError):
     """Audio that cannot be read or is too short to encode; names the file and the remedy."""
 
 
-class InputError(HearAestheticsError):
+class InputError(HearAestheticsError, ValueError):
     """A list, manifest or option that does not describe usable input; names the place in it."""
 
 

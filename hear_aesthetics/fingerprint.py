@@ -8,6 +8,7 @@ on disk is a JSON object with the keys ``fingerprint`` and ``provenance``.
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,16 @@ from typing import Any
 from hear_aesthetics.atomic import write_text
 from hear_aesthetics.errors import InputError
 
-__all__ = ["check", "claim", "differences", "digest", "file_stamp", "flatten", "read_record"]
+__all__ = [
+    "check",
+    "claim",
+    "differences",
+    "digest",
+    "file_stamp",
+    "flatten",
+    "read_record",
+    "start_over",
+]
 
 FINGERPRINT, PROVENANCE = "fingerprint", "provenance"
 SHOWN = 3  # differences that a message names
@@ -104,6 +114,12 @@ def read_record(path: Path) -> dict[str, Any]:
             f"{path}: not a record of this version ({type(error).__name__}: {error}); take another "
             "--out, or --overwrite to replace what is there"
         ) from error
+
+
+def start_over(path: Path) -> None:
+    """Delete the folder of a record with all that is in it, if the record is there."""
+    if path.is_file():
+        shutil.rmtree(path.parent)
 
 
 def file_stamp(path: str | Path) -> dict[str, int]:

@@ -104,9 +104,11 @@ class FusedFeatures(nn.Module):
     @property
     def dim(self) -> int:
         """Width of the fused feature."""
-        return len(self.scales) * sum(backbone.dim for backbone in self._backbones().values())
+        return len(self.scales) * sum(backbone.dim for backbone in self.encoders.values())
 
-    def _backbones(self) -> dict[str, Backbone]:
+    @property
+    def encoders(self) -> dict[str, Backbone]:
+        """The encoders by source name, in the feature's order."""
         return dict(self.backbones.items())  # type: ignore[arg-type]
 
     def forward(self, waveform: Tensor) -> Tensor:
@@ -131,7 +133,7 @@ class FusedFeatures(nn.Module):
             ValueError: If the audio is too short or a state does not exist.
         """
         wanted = {source: tuple(layers) for source, layers in (states or {}).items()}
-        backbones = self._backbones()
+        backbones = self.encoders
         for source, layers in wanted.items():
             backbones[source].check_layers(layers)
         stretches = [_Cuts(part, self.segment_samples) for part in self._stretches(waveform)]
@@ -159,7 +161,7 @@ class FusedFeatures(nn.Module):
         self, cuts: "_Cuts", wanted: Mapping[str, Collection[int]], target: Tensor
     ) -> dict[str, Tensor]:
         """Write all views into ``target``; the further states come back."""
-        backbones = self._backbones()
+        backbones = self.encoders
         first = next(iter(backbones.values()))
         mel, crops = first.log_mel(cuts.waveform), cuts.crop_mel(first)
         widths = [backbones[source].dim for _, source in product(self.scales, backbones)]

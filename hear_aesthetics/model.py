@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from hear_aesthetics import __version__
 from hear_aesthetics.backbones import Backbone, MuQ, MusicFM
 from hear_aesthetics.centring import Centring
-from hear_aesthetics.checkpoints import ModelFiles, locate_model, weight_hash
+from hear_aesthetics.checkpoints import ModelFiles, locate_model
 from hear_aesthetics.errors import CheckpointError
 from hear_aesthetics.fusion import SCALES, SOURCES, TRACK_LIMIT_SECONDS, Features, FusedFeatures
 from hear_aesthetics.pooling import POOLINGS, pool_frames
-from hear_aesthetics.precision import auto_precision
+from hear_aesthetics.precision import auto_precision, usable_device
 from hear_aesthetics.resampling import HalveRate
 from hear_aesthetics.spec import (
     API_SAMPLE_RATE,
@@ -40,6 +40,7 @@ __all__ = ["HearModel", "get_scene_embeddings", "get_timestamp_embeddings", "loa
 DEFAULT_LAYER = 10  # hidden state the published aesthetic heads were trained on
 PRECISIONS = {"auto": None, "float32": torch.float32, "bfloat16": torch.bfloat16}
 ENCODERS: dict[str, type[MuQ] | type[MusicFM]] = {"musicfm": MusicFM, "muq": MuQ}
+MAX_DELAY_MS = 1000
 SECONDS_PER_PASS = 240  # of audio in one batch: bounds memory, whatever the caller's batch
 
 
@@ -79,11 +80,19 @@ class ModelConfig:
         if path is None:
             return cls()
         try:
-            values = json.loads(path.read_text())
-            return cls(**values)
-        except (OSError, ValueError, TypeError) as error:
+            config = cls(**json.loads(path.read_text(encoding="utf-8-sig")))
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             known = ", ".join(item.name for item in fields(cls))
             raise CheckpointError(f"{path}: {error}; it takes a JSON object of {known}") from error
+        for item in fields(cls):
+            value = getattr(config, item.name)
+            if type(value) is not type(getattr(cls(), item.name)):
+                raise CheckpointError(f"{path}: {item.name} is {value!r}; {item.type} is expected")
+        if not 0 <= config.delay_ms <= MAX_DELAY_MS:
+            raise CheckpointError(
+                f"{path}: delay_ms is {config.delay_ms}; it takes 0 to {MAX_DELAY_MS}"
+            )
+        return config
 
 
 class HearModel(nn.Module):
@@ -126,13 +135,16 @@ class HearModel(nn.Module):
         return self.files.name
 
     def provenance(self) -> dict[str, Any]:
-        """What made the numbers: model, weight hashes, precision, view options, version."""
-        folders = {source: getattr(self.files, source) for source in self.fused.backbones}
+        """Tell what made the numbers: model, weight hashes, precision, view options, version.
+
+        What of it decides, for a kind of result, is :meth:`fingerprint`.
+        """
+        encoders = self.fused.encoders
         return {
             "model": self.name,
             "status": self.config.status,
             **self.files.provenance,
-            "weights_sha256": {name: _weights_hash(path) for name, path in folders.items()},
+            "weights_sha256": {name: encoders[name].fingerprint()["sha256"] for name in encoders},
             "layer": self.fused.layer,
             "sources": list(self.fused.backbones),
             "scales": list(self.fused.scales),
@@ -144,6 +156,38 @@ class HearModel(nn.Module):
             "precision": str(self.precision).removeprefix("torch."),
             "version": __version__,
         }
+
+    def fingerprint(self, kind: str = "scene") -> dict[str, Any]:
+        """Return what decides the numbers of a kind of result, and nothing else, as JSON values.
+
+        Args:
+            kind: ``"states"`` (hidden states of the track view), ``"features"``,
+                ``"timestamps"`` or ``"scene"``; each depends on more than the one before.
+
+        Raises:
+            ValueError: If there is no such kind.
+        """
+        kinds = ("states", "features", "timestamps", "scene")
+        _check_choices("kind", (kind,), kinds)
+        fused, depends = self.fused, kinds[: kinds.index(kind) + 1]
+        decisive: dict[str, Any] = {
+            "encoders": {name: encoder.fingerprint() for name, encoder in fused.encoders.items()},
+            "precision": str(self.precision).removeprefix("torch."),
+            "track_limit_seconds": fused.stretch_samples // SAMPLE_RATE,
+        }
+        if "features" in depends:
+            decisive |= {
+                "sources": list(fused.encoders),
+                "scales": list(fused.scales),
+                "layer": fused.layer,
+                "segment_seconds": fused.segment_samples // SAMPLE_RATE,
+            }
+        if "timestamps" in depends:
+            constants = self.centring.sha256 if self.centring else None
+            decisive |= {"delay_ms": self.config.delay_ms, "centring": constants}
+        if "scene" in depends:
+            decisive["pooling"] = self.config.pooling
+        return decisive
 
     def features(self, waveform: Tensor) -> Tensor:
         """The fused feature by the published length rules: nothing padded, no resampling.
@@ -240,7 +284,7 @@ def load_model(
     _check_choices("scales", scales, SCALES)
     _check_seconds("segment_seconds", segment_seconds)
     _check_seconds("track_limit_seconds", track_limit_seconds)
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    place = usable_device(device)
     files = locate_model(model_file_path or variant, sources=sources)
     config = ModelConfig.read(files.config)
     stated = config.layer
@@ -324,8 +368,3 @@ def _check_choices(option: str, given: Sequence[str], allowed: Sequence[str]) ->
     wrong = [name for name in given if name not in allowed]
     if isinstance(given, str) or wrong or not given or len(set(given)) < len(given):
         raise ValueError(f"{option} is {given!r}; it takes {' or '.join(map(repr, allowed))}")
-
-
-def _weights_hash(folder: Path) -> str:
-    files = [path for path in folder.iterdir() if path.suffix in {".safetensors", ".pt", ".bin"}]
-    return weight_hash(sorted(files)[0])

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import torch
 
-__all__ = ["auto_precision", "cpu_has_bfloat16"]
+from hear_aesthetics.errors import InputError
+
+__all__ = ["auto_precision", "cpu_has_bfloat16", "usable_device"]
 
 CPU_INFO = Path("/proc/cpuinfo")
 
@@ -40,3 +42,26 @@ def auto_precision(device: torch.device | str = "cpu") -> torch.dtype:
     else:
         fast = kind == "cpu" and cpu_has_bfloat16()
     return torch.bfloat16 if fast else torch.float32
+
+
+def usable_device(name: str | torch.device | None = None) -> torch.device:
+    """Return the device of a name; for None a GPU if there is one, else the processor.
+
+    Raises:
+        InputError: If there is no such device; says what this machine has.
+    """
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name is None:
+        return torch.device("cuda" if count else "cpu")
+    try:
+        device = torch.device(name)
+        if device.type == "cuda":
+            usable = (device.index or 0) < count
+        else:
+            usable = torch.empty(0, device=device).device.type != "meta"
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError):
+        usable = False
+    if not usable:
+        here = ", ".join(["cpu", *(f"cuda:{index}" for index in range(count))])
+        raise InputError(f"device {str(name)!r} is not on this machine; it has {here}")
+    return device

@@ -18,6 +18,7 @@ from torch import Tensor
 from hear_aesthetics import load_model
 from hear_aesthetics.atomic import atomic_file
 from hear_aesthetics.engine import run
+from hear_aesthetics.fingerprint import digest
 from hear_aesthetics.model import HearModel
 from musiceval_task.dataset import Clip
 from musiceval_task.text import TextEncoder
@@ -56,7 +57,7 @@ class AudioEncoder:
             precision=precision,
             device=device,
         )
-        backbone: Any = self.model.fused.backbones["muq"]
+        backbone = self.model.fused.encoders["muq"]
         self.state: int = backbone.config.depth
         self.dim: int = backbone.dim
         self.encoded = 0
@@ -124,7 +125,7 @@ def clip_states(
     Raises:
         AudioError: If a clip cannot be read; another never takes its place.
     """
-    folder = ("audio", _folder(encoder.model.provenance()["weights_sha256"], encoder.reads))
+    folder = ("audio", digest({**encoder.model.fingerprint("states"), "reads": encoder.reads})[:16])
     hashes = {clip.path: _file_hash(clip.path) for clip in clips}
     todo = {
         hashes[clip.path]: clip for clip in clips if store.read(*folder, hashes[clip.path]) is None
@@ -144,7 +145,7 @@ def prompt_states(
     prompts: Iterable[str], encoder: TextEncoder, store: StateStore
 ) -> dict[str, Tensor]:
     """The states of prompts, ``(tokens, dim)`` each; only what the store lacks is encoded."""
-    folder = ("text", _folder(encoder.sha256, encoder.tokens_sha256))
+    folder = ("text", digest({"weights": encoder.sha256, "tokens": encoder.tokens_sha256})[:16])
     keys = {prompt: hashlib.sha256(prompt.encode()).hexdigest() for prompt in prompts}
     todo = [prompt for prompt, key in keys.items() if store.read(*folder, key) is None]
     for prompt, states in zip(todo, encoder.encode(todo), strict=True):
@@ -157,10 +158,6 @@ def _stored(store: StateStore, *key: str) -> Tensor:
     if states is None:
         raise OSError(f"{store.root}: states that were written cannot be read; check the disk")
     return states
-
-
-def _folder(*identity: object) -> str:
-    return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
 
 
 def _file_hash(path: Path) -> str:

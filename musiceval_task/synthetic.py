@@ -13,7 +13,6 @@ alignment, tempo the rest, and the instruments that many prompts name a little w
 It is a test set: what a model learns from it says nothing about music that people make.
 """
 
-import json
 import multiprocessing
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -25,6 +24,7 @@ import numpy as np
 
 from hear_aesthetics.atomic import remove_leftovers, write_text
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.fingerprint import claim, start_over
 from hear_aesthetics.spec import SAMPLE_RATE
 from hear_aesthetics.synthesis import Description, Qualities, Score, compose, describe, render
 from hear_aesthetics.synthesis.qualities import stream
@@ -128,21 +128,18 @@ def plan(recipe: Recipe) -> list[SyntheticClip]:
     return clips
 
 
-def begin_set(out: Path, recipe: Recipe) -> None:
+def begin_set(out: Path, recipe: Recipe, *, overwrite: bool = False) -> None:
     """Make the folder of a set, or check that it was begun with the same recipe.
 
     Raises:
         InputError: If the folder holds something else.
     """
     path = out / IDENTITY
-    text = json.dumps(asdict(recipe), indent=1) + "\n"
-    if path.is_file():
-        if path.read_text(encoding="utf-8") != text:
-            raise InputError(f"{path}: begun with other options; use the same, or another folder")
-    elif out.exists() and any(out.iterdir()):
+    if overwrite:
+        start_over(path)
+    if not path.is_file() and out.exists() and any(out.iterdir()):
         raise InputError(f"{out}: holds other files; choose a new folder")
-    out.mkdir(parents=True, exist_ok=True)
-    write_text(path, text)
+    claim(path, asdict(recipe))
     remove_leftovers(out)
 
 

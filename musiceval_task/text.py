@@ -95,7 +95,7 @@ def quiet_transformers() -> Iterator[None]:
 
 def _locate(source: str | Path) -> Path:
     try:
-        return locate(source)
+        return locate(source).folder
     except ValueError as error:
         raise InputError(
             f"{source}: no folder of a text encoder; give one, or roberta-base"

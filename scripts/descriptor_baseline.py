@@ -20,8 +20,8 @@ from hear_aesthetics.audio import load_audio
 from hear_aesthetics.metrics import lcc
 from hear_aesthetics.spec import SAMPLE_RATE
 from songeval_task.dimensions import DIMENSIONS
+from songeval_task.prepared import read_prepared
 from songeval_task.sources import read_predictions
-from songeval_task.training.data import read_songs
 
 WINDOW, HOP = 1024, 512
 BPM = (60.0, 180.0)
@@ -52,10 +52,10 @@ def _tempo(magnitude: np.ndarray) -> float:
 
 def main(songs: str, prepared: str, *runs: str) -> None:
     """Print a line of LCC per dimension for the ridge and for each run."""
-    table = read_songs(Path(prepared))
-    sound = np.array([descriptors(Path(songs) / name) for name in table["name"]])
-    labels = table[[dimension.name for dimension in DIMENSIONS]].to_numpy(dtype=np.float64)
-    test = (table["split"] == "test").to_numpy()
+    table = read_prepared(prepared).songs
+    sound = np.array([descriptors(Path(songs) / song.name) for song in table])
+    labels = np.array([song.labels for song in table])
+    test = np.array([song.split == "test" for song in table])
     ridge = make_pipeline(StandardScaler(), RidgeCV(PENALTIES)).fit(sound[~test], labels[~test])
     lines = {"ridge": lcc(ridge.predict(sound[test]), labels[test])}
     for run in runs:

@@ -18,8 +18,6 @@ import torch
 from torch import Tensor
 
 from hear_aesthetics.audio import load_audio
-from hear_aesthetics.backbones import Backbone
-from hear_aesthetics.embeddings import DECISIVE
 from hear_aesthetics.engine import Result, run
 from hear_aesthetics.errors import HearAestheticsError, InputError
 from hear_aesthetics.model import HearModel
@@ -37,7 +35,7 @@ __all__ = [
     "bytes_needed",
     "check_states",
     "extract",
-    "identity",
+    "fingerprint",
     "middle_state",
     "plan",
     "todo",
@@ -132,26 +130,23 @@ def todo(jobs: Iterable[Job], store: FeatureStore) -> list[Job]:
 
 def middle_state(model: HearModel) -> str:
     """The hidden state halfway up MuQ: ``muq_06``, the SongEval baseline's, for the published."""
-    return f"muq_{_encoders(model)['muq'].config.depth // 2:02d}"
+    return f"muq_{model.fused.encoders['muq'].config.depth // 2:02d}"
 
 
 def check_states(model: HearModel, states: Sequence[str]) -> None:
     """Raise ``ValueError`` unless the model has every one of these hidden states."""
     for source, layers in hidden_states(states).items():
-        _encoders(model)[source].check_layers(layers)
+        model.fused.encoders[source].check_layers(layers)
 
 
-def identity(model: HearModel, states: Sequence[str], dtype: str) -> dict[str, Any]:
-    """What decides the numbers in a store, and under ``about`` what else is known of the model."""
-    provenance = model.provenance()
-    decisive = {key: provenance[key] for key in DECISIVE if key in provenance}
-    about = {key: value for key, value in provenance.items() if key not in decisive}
-    return {**decisive, "dtype": dtype, "states": list(states), "about": about}
+def fingerprint(model: HearModel, states: Sequence[str], dtype: str) -> dict[str, Any]:
+    """Return what decides the numbers in a store."""
+    return {**model.fingerprint("features"), "dtype": dtype, "states": list(states)}
 
 
 def bytes_needed(jobs: Iterable[Job], model: HearModel, states: Sequence[str], dtype: str) -> int:
     """Disk that the files of these jobs take, about."""
-    encoders = _encoders(model)
+    encoders = model.fused.encoders
     extra = sum(encoders[state.partition("_")[0]].dim for state in states)
     width = model.timestamp_embedding_size + extra
     per_frame = width * DTYPES[dtype].itemsize
@@ -210,10 +205,6 @@ def _outcome(result: Result[Job], store: FeatureStore, model: str) -> Outcome:
         return Outcome(job, _store(job, result.output, store, model), None)
     except InputError as error:
         return Outcome(job, None, str(error))
-
-
-def _encoders(model: HearModel) -> dict[str, Backbone]:
-    return dict(model.fused.backbones.items())  # type: ignore[arg-type]
 
 
 def _store(job: Job, tensors: Mapping[str, Tensor], store: FeatureStore, model: str) -> Entry:

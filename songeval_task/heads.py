@@ -155,7 +155,7 @@ def _load_named(name: str) -> HeadScorer:
     if known.checkpoint is None:
         return _load_file(name, known.cls, BUNDLED / name / WEIGHTS_FILE)
     file = by_name(known.checkpoint).files[0].name
-    return _load_file(name, known.cls, locate(known.checkpoint) / file)
+    return _load_file(name, known.cls, locate(known.checkpoint).folder / file)
 
 
 def _load_path(path: Path) -> tuple[str, Scorer]:

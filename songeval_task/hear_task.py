@@ -18,9 +18,11 @@ from typing import Any
 from hear_aesthetics.atomic import remove_leftovers, write_text
 from hear_aesthetics.audio import load_audio
 from hear_aesthetics.errors import AudioError, InputError
+from hear_aesthetics.evaluation.schema import read_json
+from hear_aesthetics.fingerprint import check
 from hear_aesthetics.spec import API_SAMPLE_RATE
 from hear_aesthetics.writing import write_audio
-from songeval_task.dimensions import DIMENSIONS, Track
+from songeval_task.dimensions import Track
 from songeval_task.prepared import Prepared, PreparedSong
 
 __all__ = ["task_folder", "write_task"]
@@ -66,7 +68,7 @@ def write_task(
             outcomes = pool.map(_write_song, paths, sources)
             for song, name, error in zip(songs, names, outcomes, strict=True):
                 if error is None:
-                    labels[SPLITS[song.split]][name] = _targets(song, track)
+                    labels[SPLITS[song.split]][name] = list(song.labels_of(track))
                 yield song, error
         finally:
             pool.shutdown(cancel_futures=True)
@@ -77,12 +79,12 @@ def write_task(
 def _begin(folder: Path, prepared: Prepared, track: Track) -> None:
     path = folder / METADATA
     metadata = _metadata(prepared, track)
-    text = json.dumps(metadata, indent=1)
-    if path.is_file() and path.read_text(encoding="utf-8") != text:
-        raise InputError(f"{path}: begun from other songs or splits; choose another folder")
+    if path.is_file():
+        known = read_json(path)
+        check(folder, *({**made, "origin": None} for made in (known, metadata)))
     folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder)
-    write_text(path, text)
+    write_text(path, json.dumps(metadata, indent=1))
     vocabulary = StringIO()
     rows = [("idx", "label"), *enumerate(track.names)]
     csv.writer(vocabulary, lineterminator="\n").writerows(rows)
@@ -126,8 +128,3 @@ def _file_names(songs: Sequence[PreparedSong]) -> list[str]:
         if taken.setdefault(name, song.name) != song.name:
             raise InputError(f"{song.name}: would share {name} with {taken[name]}; rename one")
     return names
-
-
-def _targets(song: PreparedSong, track: Track) -> list[float]:
-    by_name = dict(zip((dimension.name for dimension in DIMENSIONS), song.labels, strict=True))
-    return [by_name[name] for name in track.names]

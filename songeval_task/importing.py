@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.scorers import FUSED
@@ -58,15 +57,17 @@ def import_arrays(lists: Lists, folder: Path, dtype: str = "float16") -> Iterato
         InputError: If an array cannot be used, or the folder holds other features.
         OSError: If a file cannot be written.
     """
-    identity: dict[str, Any] = {"dtype": dtype, "states": [], "source": MODEL}
-    store = FeatureStore.create(folder, {**identity, "about": {"model": MODEL}})
+    made = {"dtype": dtype, "states": [], "source": MODEL}
+    store = FeatureStore.create(folder, made, {"model": MODEL})
+    entries = []
     for row in lists.rows:
         fused, digest = read_array(row.array)
         entry = Entry(row.song, row.version, digest, len(fused), MODEL)
         if store.entry(row.song, row.version) != entry:
             store.write(entry, {FUSED: fused.to(DTYPES[dtype])})
+        entries.append(entry)
         yield entry
-    store.write_index(store.entries())
+    store.write_index(entries)
 
 
 def write_table(lists: Lists, entries: Sequence[Entry], out: Path, choices: Choices) -> Prepared:

@@ -20,7 +20,7 @@ from hear_aesthetics import __version__
 from hear_aesthetics.atomic import write_text
 from hear_aesthetics.errors import InputError
 from songeval_task.dataset import Problem, Song
-from songeval_task.dimensions import DIMENSIONS
+from songeval_task.dimensions import DIMENSIONS, Track
 from songeval_task.splits import SPLITS
 
 __all__ = ["Prepared", "PreparedSong", "read_prepared", "write_prepared"]
@@ -43,6 +43,11 @@ class PreparedSong(Song):
     split: str = ""
     sha256: str = ""
     seconds: float = 0.0
+
+    def labels_of(self, track: Track) -> tuple[float, ...]:
+        """Return the mean ratings of a track's dimensions, in its order."""
+        rated = dict(zip(LABELS, self.labels, strict=True))
+        return tuple(rated[name] for name in track.names)
 
 
 @dataclass(frozen=True)
@@ -109,8 +114,12 @@ def write_prepared(
     return Prepared(folder, root, tuple(songs), about)
 
 
-def read_prepared(folder: str | Path) -> Prepared:
-    """What ``songeval prepare`` wrote.
+def read_prepared(folder: str | Path, *, need_audio: bool = True) -> Prepared:
+    """Read what ``songeval prepare`` wrote.
+
+    Args:
+        folder: Of the prepared data set.
+        need_audio: False where the features alone are used, which may be on another machine.
 
     Raises:
         InputError: If it is incomplete or was changed since, or the audio has moved.
@@ -127,7 +136,7 @@ def read_prepared(folder: str | Path) -> Prepared:
         ) from error
     if hashlib.sha256(table.encode()).hexdigest() != expected:
         raise InputError(f"{folder / TABLE}: changed since it was made; run `songeval prepare`")
-    if not root.is_dir():
+    if need_audio and not root.is_dir():
         raise InputError(f"{root}: the audio is no longer there; run `songeval prepare` again")
     songs = tuple(_song(row) for row in csv.DictReader(StringIO(table)))
     return Prepared(folder, root, songs, about)

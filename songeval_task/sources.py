@@ -11,7 +11,7 @@ import numpy as np
 from hear_aesthetics.errors import InputError
 from songeval_task.dimensions import TRACKS, Track
 from songeval_task.evaluation import Predictions
-from songeval_task.training.data import read_songs
+from songeval_task.prepared import read_prepared
 from songeval_task.training.run import METRICS_FILE, PREDICTIONS_FILE
 
 __all__ = ["Source", "read_predictions"]
@@ -78,19 +78,18 @@ def _of_run(folder: Path, split: str) -> Source:
 def _of_scores(path: Path, prepared: Path | None, split: str) -> Source:
     if prepared is None:
         raise InputError(f"{path}: scores need ratings to compare with; name them with --data")
-    songs = read_songs(prepared)
-    songs = songs[songs["split"] == split]
-    if songs.empty:
+    songs = read_prepared(prepared, need_audio=False).split(split)
+    if not songs:
         raise InputError(f"{prepared}: no songs of split {split!r}")
     scores, track = _read_scp(path) if path.suffix.lower() == ".scp" else _read_csv(path)
-    missing = [name for name in songs["name"] if Path(name).stem not in scores]
+    missing = [song.name for song in songs if Path(song.name).stem not in scores]
     if missing:
         raise InputError(f"{path}: no score of {missing[0]} ({len(missing)} missing); score it")
     found = Predictions(
-        tuple(songs["name"]),
-        tuple(songs["system"]),
-        np.array([scores[Path(name).stem] for name in songs["name"]], dtype=np.float64),
-        songs[list(track.names)].to_numpy(dtype=np.float64),
+        tuple(song.name for song in songs),
+        tuple(song.system for song in songs),
+        np.array([scores[Path(song.name).stem] for song in songs], dtype=np.float64),
+        np.array([song.labels_of(track) for song in songs], dtype=np.float64),
         track,
     )
     return Source(path.name, split, found, {})

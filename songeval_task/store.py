@@ -19,8 +19,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from hear_aesthetics.atomic import atomic_file, write_text
+from hear_aesthetics.atomic import atomic_file
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.fingerprint import FINGERPRINT, claim, read_record, start_over
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,8 +30,7 @@ __all__ = ["DTYPES", "Entry", "FeatureStore"]
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 INDEX = "index.parquet"
-IDENTITY = "store.json"
-ABOUT = "about"  # key of the identity that tells, and does not decide
+RECORD = "store.json"
 SUFFIX = ".safetensors"
 
 
@@ -68,47 +68,39 @@ class FeatureStore:
         self.root = Path(root)
 
     @classmethod
-    def create(cls, root: str | Path, identity: Mapping[str, Any]) -> "FeatureStore":
-        """A store to write to, new or begun by the same model with the same choices.
+    def create(
+        cls,
+        root: str | Path,
+        fingerprint: Mapping[str, Any],
+        provenance: Mapping[str, Any] | None = None,
+        *,
+        overwrite: bool = False,
+    ) -> "FeatureStore":
+        """Make a store to write to, or go on with one that was made with the same fingerprint.
 
         Args:
             root: The folder.
-            identity: What made the features. All of it decides, but for what is under ``"about"``.
+            fingerprint: What decides the features.
+            provenance: What else is known of them.
+            overwrite: Delete a store that is there.
 
         Raises:
-            InputError: If the folder holds features of another origin; says what differs.
+            InputError: If the folder holds other features; says what differs.
         """
         store = cls(root)
-        path = store.root / IDENTITY
-        if path.is_file():
-            known = store.identity()
-            decisive = [key for key in {**known, **identity} if key != ABOUT]
-            differing = [key for key in decisive if known.get(key) != identity.get(key)]
-            if differing:
-                key = differing[0]
-                raise InputError(
-                    f"{path}: features made with {key} {known.get(key)}, now it is "
-                    f"{identity.get(key)}; choose another folder"
-                )
-        else:
-            store.root.mkdir(parents=True, exist_ok=True)
-            write_text(path, json.dumps(dict(identity), indent=1))
+        if overwrite:
+            start_over(store.root / RECORD)
+        claim(store.root / RECORD, fingerprint, provenance)
         return store
 
-    def identity(self) -> dict[str, Any]:
-        """What made the features.
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what decides the features.
 
         Raises:
             InputError: If the folder is no feature store.
         """
-        path = self.root / IDENTITY
-        try:
-            identity = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: not a feature store ({error}); make one first") from error
-        if not isinstance(identity, dict):
-            raise InputError(f"{path}: not a feature store; make one first")
-        return identity
+        fingerprint: dict[str, Any] = read_record(self.root / RECORD)[FINGERPRINT]
+        return fingerprint
 
     def path(self, song: str, version: str) -> Path:
         """Where a version of a song is."""

@@ -19,6 +19,7 @@ import numpy as np
 
 from hear_aesthetics.atomic import remove_leftovers, write_text
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.fingerprint import claim, start_over
 from hear_aesthetics.spec import API_SAMPLE_RATE
 from hear_aesthetics.synthesis import (
     QUALITIES,
@@ -162,23 +163,19 @@ def render_songs(
         yield song
 
 
-def begin_set(out: Path, recipe: Recipe) -> None:
+def begin_set(out: Path, recipe: Recipe, *, overwrite: bool = False) -> None:
     """Make the folder of a set, or check that it was begun with the same recipe.
 
     Raises:
         InputError: If the folder holds something else.
     """
     path = out / IDENTITY
-    text = json.dumps(asdict(recipe), indent=1)
-    if path.is_file():
-        begun = path.read_text(encoding="utf-8")
-        if begun != text:
-            was = " ".join(begun.split())
-            raise InputError(f"{path}: begun as {was}; use the same options, or another folder")
-    elif out.exists() and any(out.iterdir()):
+    if overwrite:
+        start_over(path)
+    if not path.is_file() and out.exists() and any(out.iterdir()):
         raise InputError(f"{out}: holds other files; choose a new folder")
-    (out / "mp3").mkdir(parents=True, exist_ok=True)
-    write_text(path, text)
+    claim(path, asdict(recipe))
+    (out / "mp3").mkdir(exist_ok=True)
     remove_leftovers(out)
 
 

@@ -1,13 +1,17 @@
 """What MuQ and MusicFM have in common: everything but where their files lie."""
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
+from hear_aesthetics.backbones.files import published_tensors
 from hear_aesthetics.backbones.published import config_from_tensors, from_published, to_published
+from hear_aesthetics.checkpoints import weight_hash
 from hear_aesthetics.conformer import ConformerConfig, ConformerEncoder
 from hear_aesthetics.errors import CheckpointError
 from hear_aesthetics.frontend import LogMel, mel_filterbank
@@ -41,6 +45,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.config = config
         self.statistics = statistics or MelStatistics()
+        self.weights: Path | None = None  # the file that was read
         self.log_mel = LogMel()
         self.encoder = encoder or ConformerEncoder(config)
 
@@ -81,6 +86,39 @@ class Backbone(nn.Module):
         backbone.encoder.prepare(dtype)
         return backbone
 
+    @classmethod
+    def from_file(
+        cls, path: Path, statistics: MelStatistics, layers: int | None, dtype: torch.dtype
+    ) -> Self:
+        """Read a weight file; see :meth:`from_published`.
+
+        Raises:
+            CheckpointError: If the file does not hold exactly the tensors of one encoder.
+        """
+        if not (math.isfinite(statistics.mean) and 0 < statistics.std < math.inf):
+            raise CheckpointError(
+                f"{path}: {statistics} beside it; a finite mean, std > 0 expected"
+            )
+        try:
+            state = published_tensors(path)
+            backbone = cls.from_published(state, statistics, layers=layers, dtype=dtype)
+        except CheckpointError as error:
+            known = str(error).startswith(str(path))
+            raise error if known else CheckpointError(f"{path}: {error}") from error
+        backbone.weights = path
+        return backbone
+
+    def fingerprint(self) -> dict[str, str | float]:
+        """Return what decides the encoder's numbers: hash of the weight file, mel statistics.
+
+        Raises:
+            ValueError: If the encoder was not read from a file.
+        """
+        if self.weights is None:
+            raise ValueError("an encoder that was not read from a file has no fingerprint")
+        mel = self.statistics
+        return {"sha256": weight_hash(self.weights), "mel_mean": mel.mean, "mel_std": mel.std}
+
     def published_state(self) -> dict[str, Tensor]:
         """The encoder's tensors under their published names, without the leading ``model.``."""
         return to_published(self.encoder.state_dict(), self.config)
@@ -119,9 +157,10 @@ class Backbone(nn.Module):
 def _load(encoder: ConformerEncoder, native: dict[str, Tensor]) -> None:
     expected = encoder.state_dict()
     wrong = [
-        f"{name} {tuple(native[name].shape)} instead of {tuple(tensor.shape)}"
+        f"{name} {native[name].dtype} {tuple(native[name].shape)} instead of {tuple(tensor.shape)}"
         for name, tensor in expected.items()
-        if name in native and native[name].shape != tensor.shape
+        if name in native
+        and (native[name].shape != tensor.shape or native[name].dtype != tensor.dtype)
     ]
     missing = [name for name in expected if name not in native]
     if wrong or missing:

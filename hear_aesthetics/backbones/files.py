@@ -1,45 +1,80 @@
 """Reading the published weight files, pickles included, without running anything in them."""
 
-import pickle
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from hear_aesthetics.checkpoints import Files
 from hear_aesthetics.errors import CheckpointError
 
-__all__ = ["published_tensors"]
+__all__ = ["published_tensors", "weight_file"]
 
 PREFIX = "model."
 
 
-def published_tensors(directory: Path, names: Sequence[str]) -> dict[str, Tensor]:
-    """Tensors of the first of ``names`` that exists, in float32, without the leading ``model.``.
+def weight_file(files: Files, names: Sequence[str]) -> Path:
+    """Return the first of ``names`` that belongs to a checkpoint and exists.
 
     Raises:
-        CheckpointError: If there is no such file or it cannot be read as weights.
+        CheckpointError: If there is none.
     """
-    path = next((directory / name for name in names if (directory / name).is_file()), None)
+    path = files.first(*names)
     if path is None:
-        raise CheckpointError(f"{directory}: none of {', '.join(names)} is there")
+        raise CheckpointError(f"{files.folder}: none of {', '.join(names)} is there")
+    return path
+
+
+def published_tensors(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of a weight file, in float32, without the leading ``model.``.
+
+    Raises:
+        CheckpointError: If it cannot be read as weights, or holds numbers that are not finite.
+    """
     try:
         state = _read(path)
-    except (OSError, RuntimeError, pickle.UnpicklingError, SafetensorError, EOFError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(
-            f"{path}: not readable as weights ({reason}); download it again"
-        ) from error
-    return {
+    except CheckpointError:
+        raise
+    except Exception as error:  # whatever a damaged or foreign file makes the readers raise
+        raise CheckpointError(f"{path}: not readable as weights ({_reason(error)})") from error
+    tensors = {
         name.removeprefix(PREFIX): tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in state.items()
     }
+    broken = [name for name, tensor in tensors.items() if not torch.isfinite(tensor.sum())]
+    if broken:
+        raise CheckpointError(f"{path}: {broken[0]} holds numbers that are not finite")
+    return tensors
 
 
 def _read(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         return load_file(path)
-    state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    return state.get("state_dict", state)
+    state = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
+    if isinstance(state, dict):
+        state = state.get("state_dict", state)
+    named = isinstance(state, dict) and all(isinstance(name, str) for name in state)
+    if not named or not all(isinstance(value, Tensor) for value in state.values()):
+        raise CheckpointError(f"{path}: holds {_contents(state)}; names and tensors are expected")
+    return dict(state)
+
+
+def _is_zip(path: Path) -> bool:
+    """Return whether torch wrote the file in its present format; only that can be mapped."""
+    return zipfile.is_zipfile(path)
+
+
+def _contents(state: object) -> str:
+    if not isinstance(state, dict):
+        return f"a {type(state).__name__}"
+    kinds = {str(name)[:40]: type(value).__name__ for name, value in list(state.items())[:3]}
+    return f"a dictionary such as {kinds}"
+
+
+def _reason(error: Exception) -> str:
+    """Return the first line of a message, without the control characters a pickle may put there."""
+    text = (str(error) or type(error).__name__).splitlines()[0][:200]
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

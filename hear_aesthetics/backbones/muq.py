@@ -11,8 +11,8 @@ from typing import Self
 import torch
 
 from hear_aesthetics.backbones.backbone import Backbone, MelStatistics
-from hear_aesthetics.backbones.files import published_tensors
-from hear_aesthetics.checkpoints import locate
+from hear_aesthetics.backbones.files import weight_file
+from hear_aesthetics.checkpoints import Files, locate
 from hear_aesthetics.errors import CheckpointError
 from hear_aesthetics.spec import FRAME_RATE, HOP_LENGTH, N_MELS
 
@@ -27,7 +27,7 @@ class MuQ(Backbone):
     @classmethod
     def from_pretrained(
         cls,
-        source: str | Path,
+        source: str | Path | Files,
         *,
         layers: int | None = None,
         dtype: torch.dtype = torch.float32,
@@ -35,7 +35,7 @@ class MuQ(Backbone):
         """The published encoder, ready for inference.
 
         Args:
-            source: ``"OpenMuQ/MuQ-large-msd-iter"`` or a directory in its layout.
+            source: ``"OpenMuQ/MuQ-large-msd-iter"``, a directory in its layout, or its files.
             layers: Conformer layers to keep, all when ``None``; states above are not available.
             dtype: ``torch.float32`` or ``torch.bfloat16``, for matrix products and convolutions.
 
@@ -43,16 +43,15 @@ class MuQ(Backbone):
             CheckpointError: If the files do not hold exactly the expected tensors.
             WeightsUnavailableError: If the weights are neither on disk nor reachable.
         """
-        directory = locate(source)
-        path, statistics = directory / "config.json", None
+        files = source if isinstance(source, Files) else locate(source)
+        path = files.folder / "config.json"
         try:
             config = json.loads(path.read_text())
             statistics = _statistics(config)
         except (OSError, ValueError, KeyError) as error:
             raise CheckpointError(f"{path}: not a MuQ configuration ({error})") from error
         _check_front_end(config, path)
-        state = published_tensors(directory, WEIGHT_FILES)
-        return cls.from_published(state, statistics, layers=layers, dtype=dtype)
+        return cls.from_file(weight_file(files, WEIGHT_FILES), statistics, layers, dtype)
 
 
 def _statistics(config: dict) -> MelStatistics:

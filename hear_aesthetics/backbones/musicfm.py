@@ -12,8 +12,8 @@ from typing import Self
 import torch
 
 from hear_aesthetics.backbones.backbone import Backbone, MelStatistics
-from hear_aesthetics.backbones.files import published_tensors
-from hear_aesthetics.checkpoints import locate
+from hear_aesthetics.backbones.files import weight_file
+from hear_aesthetics.checkpoints import Files, locate
 from hear_aesthetics.errors import CheckpointError
 
 __all__ = ["MusicFM"]
@@ -29,7 +29,7 @@ class MusicFM(Backbone):
     @classmethod
     def from_pretrained(
         cls,
-        source: str | Path,
+        source: str | Path | Files,
         *,
         layers: int | None = None,
         dtype: torch.dtype = torch.float32,
@@ -37,7 +37,8 @@ class MusicFM(Backbone):
         """The published encoder, ready for inference.
 
         Args:
-            source: ``"minzwon/MusicFM"`` (the MSD weights) or a directory in its layout.
+            source: ``"minzwon/MusicFM"`` (the MSD weights), ``"musicfm-fma"``, a directory in the
+                published layout (MSD comes first where it holds both), or its files.
             layers: Conformer layers to keep, all when ``None``; states above are not available.
             dtype: ``torch.float32`` or ``torch.bfloat16``, for matrix products and convolutions.
 
@@ -45,18 +46,17 @@ class MusicFM(Backbone):
             CheckpointError: If the files do not hold exactly the expected tensors.
             WeightsUnavailableError: If the weights are neither on disk nor reachable.
         """
-        directory = locate(source)
-        state = published_tensors(directory, (*PUBLISHED, SAFETENSORS))
-        return cls.from_published(state, _statistics(directory), layers=layers, dtype=dtype)
+        files = source if isinstance(source, Files) else locate(source)
+        weights = weight_file(files, (*PUBLISHED, SAFETENSORS))
+        return cls.from_file(weights, _statistics(files, weights.name), layers, dtype)
 
 
-def _statistics(directory: Path) -> MelStatistics:
-    """Statistics beside the weights that :func:`published_tensors` takes first."""
-    present = [stats for weights, stats in PUBLISHED.items() if (directory / weights).is_file()]
-    candidates = present[:1] or list(PUBLISHED.values())
-    path = next((directory / name for name in candidates if (directory / name).is_file()), None)
+def _statistics(files: Files, weights: str) -> MelStatistics:
+    """Read the statistics that belong to a weight file."""
+    candidates = [PUBLISHED[weights]] if weights in PUBLISHED else list(PUBLISHED.values())
+    path = files.first(*candidates)
     if path is None:
-        raise CheckpointError(f"{directory}: no {' or '.join(candidates)} beside the weights")
+        raise CheckpointError(f"{files.folder}: no {' or '.join(candidates)} beside the weights")
     try:
         stats = json.loads(path.read_text())
         return MelStatistics(float(stats["melspec_2048_mean"]), float(stats["melspec_2048_std"]))

@@ -3,6 +3,7 @@
 from hear_aesthetics.checkpoints.hashes import cache_home, weight_hash
 from hear_aesthetics.checkpoints.registry import CHECKPOINTS, Checkpoint, RemoteFile, by_name
 from hear_aesthetics.checkpoints.sources import (
+    Files,
     Found,
     ModelFiles,
     Whereabouts,
@@ -16,6 +17,7 @@ from hear_aesthetics.checkpoints.sources import (
 __all__ = [
     "CHECKPOINTS",
     "Checkpoint",
+    "Files",
     "Found",
     "ModelFiles",
     "RemoteFile",

@@ -21,6 +21,7 @@ from hear_aesthetics.errors import CheckpointError, WeightsUnavailableError
 
 __all__ = [
     "CONFIG_NAME",
+    "Files",
     "Found",
     "ModelFiles",
     "Whereabouts",
@@ -34,6 +35,24 @@ __all__ = [
 CONFIG_NAME = "hear_aesthetics.json"
 ENCODERS = ("musicfm", "muq")  # subfolders of a model directory
 BUNDLED = Path(__file__).parents[1] / "weights"
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files of one checkpoint.
+
+    Attributes:
+        folder: Where they are; files of other checkpoints may lie there too.
+        names: Those that belong to it; None for a user's directory, where any may.
+    """
+
+    folder: Path
+    names: tuple[str, ...] | None = None
+
+    def first(self, *candidates: str) -> Path | None:
+        """Return the first candidate that belongs to the checkpoint and exists; None if none."""
+        own = [name for name in candidates if self.names is None or name in self.names]
+        return next((self.folder / name for name in own if (self.folder / name).is_file()), None)
 
 
 @dataclass(frozen=True)
@@ -61,25 +80,25 @@ class Whereabouts:
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """The files of a model: one folder per encoder, its ``hear_aesthetics.json``, its provenance.
+    """The files of a model: those of each encoder, its ``hear_aesthetics.json``, its provenance.
 
     Attributes:
         name: Variant name, or the directory's name.
-        muq: Folder with MuQ's files; None where the model has none or it was not asked for.
-        musicfm: Folder with MusicFM's files, likewise.
+        muq: MuQ's files; None where the model has none or it was not asked for.
+        musicfm: MusicFM's files, likewise.
         config: Path of ``hear_aesthetics.json``; None where there is none.
         provenance: Origin, and what the registry knows: licence, status, pinned revisions.
     """
 
     name: str
-    muq: Path | None
-    musicfm: Path | None
+    muq: Files | None
+    musicfm: Files | None
     config: Path | None
     provenance: dict[str, str]
 
 
-def locate(source: str | Path, *, filename: str | None = None, download: bool = True) -> Path:
-    """The folder with the files of one checkpoint, fetched from the hub if it must be.
+def locate(source: str | Path, *, filename: str | None = None, download: bool = True) -> Files:
+    """Find the files of one checkpoint, and fetch them from the hub if need be.
 
     Args:
         source: A checkpoint's name, a hub repository, or a directory. A name wins over a directory
@@ -94,7 +113,7 @@ def locate(source: str | Path, *, filename: str | None = None, download: bool = 
     """
     record = CHECKPOINTS.get(str(source))
     if record is None and Path(source).is_dir():
-        return Path(source)
+        return Files(Path(source))
     record = record or by_repo(str(source), filename)
     if record is None:
         raise ValueError(
@@ -103,7 +122,7 @@ def locate(source: str | Path, *, filename: str | None = None, download: bool = 
         )
     if record.parts:
         raise ValueError(f"{record.name} is two checkpoints: {' and '.join(record.parts)}")
-    return _obtain([record], record.name, download)[0].folder
+    return _files(record, _obtain([record], record.name, download)[0])
 
 
 def locate_model(
@@ -134,7 +153,7 @@ def locate_model(
         return _model_directory(whole.folder, sources, _provenance(record, [whole]), record.name)
     parts = [by_name(part) for part in record.parts if by_name(part).folder in sources]
     places = _obtain(parts or [record], record.name, download)
-    folders = {part.folder: place.folder for part, place in zip(parts, places, strict=True)}
+    folders = {part.folder: _files(part, place) for part, place in zip(parts, places, strict=True)}
     return ModelFiles(
         name=record.name,
         muq=folders.get("muq"),
@@ -203,11 +222,15 @@ def _in_home(record: Checkpoint) -> Found | None:
     return Found(folder, "home")
 
 
+def _files(record: Checkpoint, place: Found) -> Files:
+    return Files(place.folder, tuple(file.name for file in record.files) or None)
+
+
 def _model_directory(
     folder: Path, sources: Collection[str], provenance: dict[str, str], name: str = ""
 ) -> ModelFiles:
-    needed = {encoder: folder / encoder for encoder in ENCODERS if encoder in sources}
-    missing = [f"{encoder}/" for encoder, path in needed.items() if not path.is_dir()]
+    needed = {encoder: Files(folder / encoder) for encoder in ENCODERS if encoder in sources}
+    missing = [f"{encoder}/" for encoder, files in needed.items() if not files.folder.is_dir()]
     if missing:
         raise CheckpointError(
             f"{folder} lacks {' and '.join(missing)}; a model directory has muq/ and musicfm/, or "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hear_aesthetics.console import Report, warning_line, write_json
+from hear_aesthetics.errors import AudioError, InputError
 
 if TYPE_CHECKING:
     from hear_aesthetics.engine import Result
@@ -78,11 +79,20 @@ def embed(
     )
     made = origin(network, kind)
     warn_if_untrained(network)
-    todo = [item for item in found.inputs if overwrite or not is_done(_place(out, item), made)]
-    kept = len(found.inputs) - len(todo)
+    out.mkdir(parents=True, exist_ok=True)  # refused before the first song, if at all
+    todo, refused = [], []
+    for item in found.inputs:
+        try:
+            if overwrite or not is_done(_place(out, item), made, item):
+                todo.append(item)
+        except InputError as error:
+            refused.append(error)
+    if len(refused) == len(found.inputs) > 0:
+        raise refused[0]
+    kept = len(found.inputs) - len(todo) - len(refused)
     with Report(len(found.inputs) + len(found.errors), "embedded") as report:
-        for bad in found.errors:
-            report.fail(bad.message)
+        for bad in [*(bad.message for bad in found.errors), *refused]:
+            report.fail(bad)
         report.done(kept)
         seconds = _embed(todo, network, kind, out, made, report)
     if kept:
@@ -128,6 +138,8 @@ def _save(path: Path, result: "Result[Input]", made: dict[str, Any]) -> str | No
 
     try:
         save(path, result, made)
+    except AudioError as error:
+        return str(error)
     except OSError as error:
         if error.errno in DISK_FULL:
             raise

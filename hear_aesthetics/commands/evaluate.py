@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hear_aesthetics.commands.probing import (
-    Again,
     AsJson,
     Bar,
     Device,
     Grid,
     GridName,
     GridPoints,
+    Overwrite,
     Precision,
     PrecisionName,
     ProbeOptions,
@@ -67,7 +67,7 @@ def evaluate(
     seeds: Seeds = 3,
     precision: Precision = PrecisionName.auto,
     device: Device = None,
-    again: Again = False,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Evaluate a HEAR module: embeddings, probes, scores.
@@ -93,12 +93,12 @@ def evaluate(
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))  # as `python -m heareval...` finds modules there
     loaded = HearModule(module, model, arguments, device=device)
-    _warn_if_untrained(loaded.origin["provenance"])
+    _warn_if_untrained(loaded.provenance["provenance"])
 
     def embed(folder: Path, bar: Bar) -> Path:
-        return embed_task(loaded, folder, out, progress=bar.stage("embedding"))
+        return embed_task(loaded, folder, out, progress=bar.stage("embedding"), overwrite=overwrite)
 
-    options = ProbeOptions(protocol, grid, grid_points, seeds, precision, device, again)
+    options = ProbeOptions(protocol, grid, grid_points, seeds, precision, device, overwrite)
     raise evaluate_each(folders, options, embed=embed, as_json=as_json)
 
 
@@ -145,7 +145,10 @@ def _load_all(tasks_dir: Path) -> list["Task"]:
         folders = []
     for folder in folders:
         try:
-            found.append(load_task(folder))
+            task = load_task(folder)
+            for split in task.splits:
+                task.split_labels(split)
+            found.append(task)
         except TaskError as error:
             warning_line(error)
     return found
@@ -197,5 +200,5 @@ def _row(task: "Task") -> dict[str, Any]:
 
 
 def _place(task: "Task") -> str:
-    rates = sorted((p.name for p in task.folder.iterdir() if p.name.isdigit()), key=int)
+    rates = sorted((p.name for p in task.folder.iterdir() if p.name.isdecimal()), key=int)
     return f"{task.folder} ({', '.join(rates) or 'no audio'})"

@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 
 from hear_aesthetics.commands.probing import (
-    Again,
     AsJson,
     Device,
     Grid,
     GridName,
     GridPoints,
+    Overwrite,
     Precision,
     PrecisionName,
     ProbeOptions,
@@ -35,7 +35,7 @@ def evaluate_embeddings(
     seeds: Seeds = 3,
     precision: Precision = PrecisionName.auto,
     device: Device = None,
-    again: Again = False,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Train and test probes on embeddings in heareval's layout.
@@ -46,5 +46,5 @@ def evaluate_embeddings(
     from hear_aesthetics.evaluation.task import find_tasks
 
     found = dict.fromkeys(task for folder in folders for task in find_tasks(folder))
-    options = ProbeOptions(protocol, grid, grid_points, seeds, precision, device, again)
+    options = ProbeOptions(protocol, grid, grid_points, seeds, precision, device, overwrite)
     raise evaluate_each(found, options, as_json=as_json)

@@ -112,11 +112,11 @@ def _record(name: str) -> Checkpoint:
 def _fetch(record: Checkpoint) -> dict[str, Path]:
     """Name of each part, or of the checkpoint itself -> the folder with its files."""
     if not record.parts:
-        return {record.name: locate(record.name)}
+        return {record.name: locate(record.name).folder}
     files = locate_model(record.name)  # all parts at once: an error names all that are missing
     places = {"muq": files.muq, "musicfm": files.musicfm}
     found = {part: places[by_name(part).folder] for part in record.parts}
-    return {part: folder for part, folder in found.items() if folder is not None}
+    return {part: place.folder for part, place in found.items() if place is not None}
 
 
 def _summary(record: Checkpoint) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import typer
 from hear_aesthetics.console import write_json
 
 if TYPE_CHECKING:
+    from hear_aesthetics.precision import usable_device
     from hear_aesthetics.pretraining.pool import Pool
 
 __all__ = ["pretrain"]
@@ -60,7 +61,7 @@ def pretrain(
         str | None, typer.Option(help="Such as cuda.", show_default="a GPU if there is one")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume/--no-resume", help="Go on with OUT, or start over.")
+        bool, typer.Option("--resume/--overwrite", help="Go on with OUT, or start over.")
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Write the figures as JSON.")] = False,
 ) -> None:
@@ -69,8 +70,6 @@ def pretrain(
     The same command goes on after an interruption, and the same seed gives the same weights on the
     same machine. OUT then loads like any model: `hear-aesthetics embed SONG --model OUT`.
     """
-    import torch
-
     from hear_aesthetics.pretraining.config import PretrainConfig
     from hear_aesthetics.pretraining.sizes import encoder_sizes, target_sizes
     from hear_aesthetics.pretraining.training import pretrain as run
@@ -90,7 +89,7 @@ def pretrain(
         targets=target_sizes(targets),
         encoder=encoder_sizes(size),
     )
-    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    place = str(usable_device(device))
     with _Bar() as bar:
         clips = _pool(pool or out / "pool", audio, seed, round(pool_hours * CLIPS_PER_HOUR), bar)
         metrics = run(config, clips, out, device=place, resume=resume, progress=bar.show)

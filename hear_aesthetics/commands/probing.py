@@ -1,5 +1,6 @@
 """What ``evaluate`` and ``evaluate-embeddings`` share: probe options, a bar, a line per task."""
 
+import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
     from hear_aesthetics.evaluation.leaderboard import Result
 
 __all__ = [
-    "Again",
     "AsJson",
     "Bar",
     "Device",
     "Grid",
     "GridName",
     "GridPoints",
+    "Overwrite",
     "Precision",
     "PrecisionName",
     "ProbeOptions",
@@ -68,8 +69,8 @@ Precision = Annotated[PrecisionName, typer.Option(help="Of the robust protocol's
 Device = Annotated[
     str | None, typer.Option(help="Such as cpu or cuda:0.", show_default="a GPU if any")
 ]
-Again = Annotated[
-    bool, typer.Option("--again", help="Train again where results of these options are there.")
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite/--resume", help="Make again, or keep, what is there already.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
 
@@ -84,7 +85,7 @@ class ProbeOptions:
     seeds: int
     precision: str
     device: str | None
-    again: bool
+    overwrite: bool
 
 
 class Bar:
@@ -158,8 +159,12 @@ def evaluate_each(
                 stored = embed(folder, bar) if embed else folder
                 evaluate_embeddings(stored, **vars(options), progress=bar.stage("training probes"))
             result = read_result(stored)
-        except HearAestheticsError as error:
-            error_line(error)
+        except Exception as error:  # whatever happens to one task, the others go on
+            known = isinstance(error, HearAestheticsError)
+            if not known and os.environ.get("HEAR_AESTHETICS_DEBUG", "0") not in ("", "0"):
+                raise
+            strange = f"{folder}: unexpected {type(error).__name__}: {error}; please report it"
+            error_line(error if known else strange)
             failed += 1
             continue
         results.append(result)

@@ -19,7 +19,8 @@ from hear_aesthetics.errors import ModuleError
 __all__ = ["Contract"]
 
 _LONGEST_HOP = 50.0  # ms, HEAR's recommendation
-_LEAST_COVERAGE = 0.5  # of the audio, by the last timestamp
+_LONGEST_TAIL = 1000.0  # ms without a timestamp, before the first or after the last
+_LEAST_COVERAGE = 0.5  # of the audio
 
 logger = logging.getLogger(__name__)
 
@@ -92,11 +93,19 @@ class Contract:
             )
         if not np.isfinite(times).all() or (np.diff(times, axis=1) <= 0).any():
             raise self.broken(f"returned timestamps that do not rise ({self.batch})")
-        last = float(times[:, -1].min())
+        first, last, latest = (float(v) for v in (times.min(), times[:, -1].min(), times.max()))
+        slack = max(_LONGEST_TAIL, duration - _LEAST_COVERAGE * duration)
+        if first < -slack or latest > duration + slack:
+            raise self.broken(
+                f"returned timestamps from {first:g} to {latest:g} for {self.batch}, which lasts "
+                f"{duration:g} ms; milliseconds are expected"
+            )
         if last < _LEAST_COVERAGE * duration - _LONGEST_HOP:
+            seconds = last <= duration / 1000
             raise self.broken(
                 f"returned too few timestamps for {self.batch}: the last is at {last:g} of "
-                f"{duration:g} ms (milliseconds are expected, not seconds)"
+                f"{duration:g} ms; "
+                + ("milliseconds are expected" if seconds else "the rest of the clip has none")
             )
         if frames > 1 and (hop := (last - float(times[0, 0])) / (frames - 1)) > _LONGEST_HOP:
             logger.warning(

@@ -3,7 +3,7 @@
 Each file's embedding is written, whole or not at all, as soon as it is known: a run that was killed
 goes on where it stopped. Files of equal length are computed in batches, and which files share a
 batch depends only on the split, so that a resumed run computes the same numbers. Embeddings of
-another module, or of a task that has changed since, are computed again.
+another module, or of a task that has changed since, are never replaced unasked.
 """
 
 import json
@@ -42,6 +42,8 @@ def embed_task(
     task_folder: str | Path,
     out: str | Path,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    overwrite: bool = False,
 ) -> Path:
     """Compute a task's embeddings; what is there already is kept.
 
@@ -50,6 +52,7 @@ def embed_task(
         task_folder: A task.
         out: Folder of embeddings: ``out/<module and options>/<task>`` is written.
         progress: Called with the files done and the files in all.
+        overwrite: Delete what is there, and compute it again.
 
     Returns:
         The embedding folder.
@@ -62,11 +65,13 @@ def embed_task(
     task = load_task(Path(task_folder))
     folder = Path(out) / module.folder_name / task.folder.name
     report = progress or _ignore
-    if not begin_folder(folder, module.origin, task):
-        return folder
-    start = time.perf_counter()
-    ensure_rate(task, module.sample_rate, report)
     audio = task.folder / str(module.sample_rate)
+    start = time.perf_counter()
+    if overwrite or not (folder / DONE_FILE).is_file():
+        ensure_rate(task, module.sample_rate, report)
+    made = module.fingerprint("timestamps" if task.is_event else "scene")
+    if not begin_folder(folder, made, module.provenance, task, audio, overwrite=overwrite):
+        return folder
     splits = [
         _Split(name, task.split_labels(name), audio / name, folder / name) for name in task.splits
     ]
@@ -102,9 +107,8 @@ class _Split:
         return self.out / f"{file}.timestamps.json"
 
     def is_done(self, file: str) -> bool:
-        """Whether the embedding is there and not older than the audio."""
-        path = self.embedding(file)
-        return path.is_file() and path.stat().st_mtime >= (self.audio / file).stat().st_mtime
+        """Return True if the embedding is there; the folder's fingerprint covers the audio."""
+        return self.embedding(file).is_file()
 
     def batches(self, sample_rate: int) -> list[list[str]]:
         """Files of equal length, as many as fit at once; the longest first, to fail early."""
@@ -139,6 +143,8 @@ def _compute(task: Task, module: HearModule, split: _Split) -> Iterator[int]:
 
     def load(file: str) -> NDArray[np.float32]:
         waveform, _ = soundfile.read(split.audio / file, dtype="float32")
+        if not np.isfinite(waveform).all():
+            raise ValueError("it holds NaN or infinity")
         return np.asarray(waveform)
 
     files = (file for batch in pending for file in batch)

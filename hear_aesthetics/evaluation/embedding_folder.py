@@ -1,77 +1,99 @@
-"""The folder of one task's embeddings: begun, gone on with, or begun again.
+"""The folder of one task's embeddings: begun, or gone on with.
 
 ``origin.embeddings.json`` records what made the embeddings. The task's metadata, vocabulary and
 split files lie beside them, for the predictions stage, and show whether the task has changed.
 """
 
-import json
-import logging
+import hashlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hear_aesthetics.atomic import atomic_file, remove_leftovers, write_text
-from hear_aesthetics.evaluation.results import DONE_FILE as RESULTS_FILE
-from hear_aesthetics.evaluation.schema import read_json
+from hear_aesthetics.atomic import atomic_file, remove_leftovers
+from hear_aesthetics.errors import InputError, TaskError
 from hear_aesthetics.evaluation.store import DONE_FILE
 from hear_aesthetics.evaluation.task import METADATA_FILE, VOCABULARY_FILE, Task
+from hear_aesthetics.fingerprint import FINGERPRINT, check, claim, digest, file_stamp, read_record
 
 __all__ = ["ORIGIN_FILE", "begin_folder"]
 
 ORIGIN_FILE = "origin.embeddings.json"
 
-logger = logging.getLogger(__name__)
 
-
-def begin_folder(folder: Path, origin: Mapping[str, Any], task: Task) -> bool:
-    """Make a folder ready for the embeddings of a task.
-
-    What is there is kept if it belongs to the same module, files and labels, and removed otherwise;
-    results are done with once the metadata changes.
+def begin_folder(
+    folder: Path,
+    fingerprint: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    task: Task,
+    audio: Path,
+    *,
+    overwrite: bool = False,
+) -> bool:
+    """Make a folder ready for the embeddings of a task; nothing that is there is deleted.
 
     Args:
         folder: Of one task's embeddings.
-        origin: What decides the embeddings.
+        fingerprint: Of the module.
+        provenance: What else is known of the embeddings.
         task: Read from the task folder.
+        audio: Folder with the task's audio at the module's rate.
+        overwrite: Delete embeddings and results that are there.
 
     Returns:
-        Whether there is anything left to compute.
+        True if there is anything left to compute.
 
     Raises:
-        TaskError: If the record of the origin is not JSON.
+        InputError: If the folder holds embeddings of another module, model, audio or labels; says
+            what differs.
+        TaskError: If an audio file is missing.
     """
-    reason = _staleness(folder, origin, task)
-    if reason:
-        logger.warning("%s: %s, computed again", folder, reason)
+    if overwrite and folder.is_dir():
         shutil.rmtree(folder)
     complete = (folder / DONE_FILE).is_file()
+    record = folder / ORIGIN_FILE
+    labels = {f"{name} of the task": _sha256(task.folder / name) for name in _split_files(task)}
+    if complete and not record.is_file():  # written by heareval
+        copies = [name for name in _split_files(task) if (folder / name).is_file()]
+        known = {f"{name} of the task": _sha256(folder / name) for name in copies}
+        check(folder, known, {key: labels[key] for key in known})
+    elif folder.is_dir() and not record.is_file() and any(folder.iterdir()):
+        raise InputError(
+            f"{folder}: holds unfinished embeddings of unknown origin; take another --out, or "
+            "--overwrite to replace what is there"
+        )
+    else:
+        made = {**fingerprint, **labels}
+        if audio.is_dir() or not complete:  # once complete, the audio may be gone
+            made["audio"] = _audio_stamp(task, audio)
+        elif record.is_file():
+            made["audio"] = read_record(record)[FINGERPRINT].get("audio")
+        claim(record, made, provenance)
     if not complete:
-        folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
-        write_text(folder / ORIGIN_FILE, json.dumps(origin, indent=1))
     for name in (METADATA_FILE, VOCABULARY_FILE, *_split_files(task)):
         if not _alike(task.folder / name, folder / name):
-            (folder / RESULTS_FILE).unlink(missing_ok=True)  # of other labels or options
             with atomic_file(folder / name) as copy:
                 copy.write((task.folder / name).read_bytes())
     return not complete
 
 
-def _staleness(folder: Path, origin: Mapping[str, Any], task: Task) -> str | None:
-    """Why the embeddings that are there cannot be used; None if they can, or there are none."""
-    if not folder.is_dir():
-        return None
-    record = folder / ORIGIN_FILE
-    known = read_json(record) if record.is_file() else None
-    if known is None and not (folder / DONE_FILE).is_file():
-        return "unfinished and of unknown origin"  # heareval, which knows no resuming
-    if known not in (None, origin):
-        return "embeddings of another model or version"
-    copies = [name for name in _split_files(task) if (folder / name).is_file()]
-    if not all(_alike(task.folder / name, folder / name) for name in copies):
-        return "embeddings of other files or labels"
-    return None
+def _audio_stamp(task: Task, audio: Path) -> str:
+    """Return a digest of the names, sizes and times of the task's audio files."""
+    stamps = {}
+    for split in task.splits:
+        for name in task.split_labels(split):
+            path = audio / split / name
+            try:
+                stamps[f"{split}/{name}"] = file_stamp(path)
+            except OSError as error:
+                reason = "missing; restore it from the task's archive"
+                raise TaskError(f"{path}: {reason}") from error
+    return digest(stamps)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _split_files(task: Task) -> list[str]:

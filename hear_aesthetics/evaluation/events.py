@@ -76,14 +76,13 @@ class Timeline:
     Rows may come in any order; of two rows of a file with the same time the later one counts.
 
     Args:
-        names: File of each row; only the last path component counts.
+        names: File of each row, as in the split file.
         timestamps: Time of each row, ms.
     """
 
     def __init__(self, names: Sequence[str], timestamps: Sequence[float]) -> None:
         index: dict[str, int] = {}
-        slugs = {name: name.rsplit("/", 1)[-1] for name in dict.fromkeys(names)}
-        file = np.array([index.setdefault(slugs[n], len(index)) for n in names], dtype=np.int64)
+        file = np.array([index.setdefault(n, len(index)) for n in names], dtype=np.int64)
         times = np.asarray(timestamps, dtype=np.float64)
         order = np.lexsort((times, file))  # stable: a repeated time keeps the order of the rows
         last = np.ones(len(order), dtype=bool)

@@ -112,10 +112,10 @@ def read_result(folder: Path) -> Result:
     task = load_task(folder)
     entry = published(task)
     scores = read_scores(task)
-    mark = folder / DONE_FILE
-    settings = read_json(mark).get("settings", {}) if mark.is_file() else {}
+    mark = read_json(folder / DONE_FILE) if (folder / DONE_FILE).is_file() else {}
+    settings = mark.get("settings") if isinstance(mark, dict) else None
+    settings = settings if isinstance(settings, dict) else {}
     robust = scores.get("robust")
-    origin = folder / ORIGIN_FILE
     return Result(
         model=folder.resolve().parent.name,
         task=entry.title if entry else folder.resolve().name,
@@ -125,7 +125,7 @@ def read_result(folder: Path) -> Result:
         interval=(robust["interval"][0], robust["interval"][1]) if robust else None,
         protocol=settings.get("protocol", "heareval"),
         parts=(task.task_name,),
-        origin=read_json(origin) if origin.is_file() else {},
+        origin=_provenance(folder / ORIGIN_FILE),
         settings=settings,
     )
 
@@ -138,8 +138,17 @@ def _score(task: Task, scores: Mapping[str, Any]) -> float:
         if "aggregated_scores" in scores:
             return float(scores["aggregated_scores"]["test_score_mean"])
         return float(scores[task.runs[0].test]["test_score"])
-    except KeyError as e:
+    except (KeyError, TypeError, ValueError) as e:
         raise TaskError(f"{task.folder / SCORES_FILE}: key {e} is missing; evaluate again") from e
+
+
+def _provenance(path: Path) -> dict[str, Any]:
+    """Return what is known of embeddings: the record's, or that of an earlier version."""
+    record = read_json(path) if path.is_file() else {}
+    told = record.get("provenance", record) if isinstance(record, dict) else {}
+    if isinstance(told, dict) and "module" in told:
+        return told
+    return record if isinstance(record, dict) and {"module", "sample_rate"} <= set(record) else {}
 
 
 def collect_results(folders: Sequence[Path]) -> list[Result]:

@@ -7,9 +7,12 @@ A broken :mod:`~hear_aesthetics.evaluation.contract` is one
 import importlib
 import json
 import re
+import sys
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +20,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from hear_aesthetics.checkpoints import weight_hash
 from hear_aesthetics.errors import HearAestheticsError, InputError, ModuleError
 from hear_aesthetics.evaluation.contract import Contract
+from hear_aesthetics.precision import usable_device
 
 __all__ = ["SAMPLE_RATES", "HearModule", "parse_options"]
 
@@ -33,7 +38,7 @@ def parse_options(text: str) -> dict[str, Any]:
     """
     try:
         options = json.loads(text)
-    except json.JSONDecodeError as e:
+    except (ValueError, RecursionError) as e:
         raise InputError(f"--model-options is not JSON ({e}): {text!r}") from e
     if not isinstance(options, dict):
         raise InputError(f"--model-options is {text!r}; expected an object such as '{{}}'")
@@ -66,7 +71,8 @@ class HearModule:
         self._options = dict(options or {})
         self._model_path = model
         try:
-            self._module = importlib.import_module(name)
+            with redirect_stdout(sys.stderr):  # what a module prints is not our output
+                self._module = importlib.import_module(name)
         except ImportError as e:
             raise ModuleError(f"cannot import {name} ({e}); install it or set PYTHONPATH") from e
         except Exception as e:  # anything may go wrong in code that is not ours
@@ -80,7 +86,7 @@ class HearModule:
         if not isinstance(loaded, nn.Module):
             kind = type(loaded).__name__
             raise ModuleError(f"{name}.load_model returned a {kind}; expected a torch.nn.Module")
-        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self._device = usable_device(device)
         self._model = loaded.to(self._device).eval()
         self.sample_rate = self._attribute("sample_rate")
         if self.sample_rate not in SAMPLE_RATES:
@@ -100,12 +106,27 @@ class HearModule:
         parts = [f"{_slug(k)}={_slug(str(v))}" for k, v in (chosen | self._options).items()]
         return "-".join([name, *parts])
 
-    @cached_property
-    def origin(self) -> dict[str, Any]:
-        """What decides the embeddings, as far as it can be known from outside.
+    def fingerprint(self, kind: str) -> dict[str, Any]:
+        """Return what decides the embeddings of a kind, ``"scene"`` or ``"timestamps"``.
 
-        A model that has a method ``provenance`` says more: weight hashes, precision.
+        A model with a method ``fingerprint`` says so itself; of others the weight files, the
+        options and the module's version count.
         """
+        known = {"module": self._module.__name__, "sample_rate": self.sample_rate}
+        known |= {"sizes": self._sizes}
+        own = getattr(self._model, "fingerprint", None)
+        if callable(own):
+            return {**known, "model": _as_json(own(kind))}
+        path = Path(self._model_path or "")
+        files = sorted(path.rglob("*")) if path.is_dir() and self._model_path else [path]
+        weights = {str(file): weight_hash(file) for file in files if file.is_file()}
+        version = getattr(self._module, "__version__", None)
+        model = weights or self._model_path
+        return {**known, "model": model, "options": self._options, "version": version}
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """What is known of the embeddings: how the module was called, what the model tells."""
         provenance = getattr(self._model, "provenance", None)
         return {
             "module": self._module.__name__,
@@ -153,7 +174,8 @@ class HearModule:
     def _load(self) -> Any:
         arguments = () if self._model_path is None else (self._model_path,)
         try:
-            return self._module.load_model(*arguments, **self._options)
+            with redirect_stdout(sys.stderr):
+                return self._module.load_model(*arguments, **self._options)
         except HearAestheticsError:
             raise  # already says what to do
         except (TypeError, ValueError) as e:
@@ -176,7 +198,7 @@ class HearModule:
         self, function: Callable[..., Any], audio: NDArray[np.float32], contract: Contract
     ) -> Any:
         try:
-            with torch.no_grad():
+            with torch.no_grad(), redirect_stdout(sys.stderr):
                 return function(torch.from_numpy(audio).to(self._device), self._model)
         except Exception as e:  # anything may go wrong in code that is not ours
             reason = f"{type(e).__name__}: {e}"

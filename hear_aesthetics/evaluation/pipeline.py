@@ -15,7 +15,7 @@ from hear_aesthetics.evaluation.results import finished, read_scores, write_resu
 from hear_aesthetics.evaluation.robust import evaluate_robustly
 from hear_aesthetics.evaluation.store import embedding_size
 from hear_aesthetics.evaluation.task import load_task
-from hear_aesthetics.precision import auto_precision
+from hear_aesthetics.precision import auto_precision, usable_device
 
 __all__ = ["PRECISIONS", "PROTOCOLS", "evaluate_embeddings"]
 
@@ -34,7 +34,7 @@ def evaluate_embeddings(
     seeds: int = 3,
     device: str | None = None,
     precision: str = "auto",
-    again: bool = False,
+    overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Train probes on one task's embeddings, test them, and write the scores into the folder.
@@ -49,7 +49,7 @@ def evaluate_embeddings(
             protocol trains on the processor, where its random numbers are those of heareval.
         precision: Of the robust protocol's matrix products: ``"float32"``, ``"bfloat16"``, or
             ``"auto"``: bfloat16 where the hardware multiplies it faster.
-        again: Evaluate even if the folder holds the results of the same settings.
+        overwrite: Evaluate even if the folder holds the results of the same settings.
         progress: Called with the fits done and the fits in all.
 
     Returns:
@@ -65,12 +65,12 @@ def evaluate_embeddings(
     embedding_size(task)
     points = grids.grid_points(task, grid, grid_points)
     settings: dict[str, Any] = {"protocol": protocol, "grid": grid, "grid_points": grid_points}
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    place = usable_device(device)
     dtype = PRECISIONS[precision] or auto_precision(place)
     if protocol == "robust":
         products = str(dtype).removeprefix("torch.")
         settings |= {"seeds": seeds, "precision": products, "device": place.type}
-    if not again and finished(task, settings):
+    if not overwrite and finished(task, settings):
         return read_scores(task)
     _keep_freed_memory()
     start = time.perf_counter()

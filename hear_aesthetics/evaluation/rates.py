@@ -29,7 +29,7 @@ def ensure_rate(task: Task, sample_rate: int, progress: Callable[[int, int], Non
     missing = [(split, name) for split, name in names if not (folder / split / name).is_file()]
     if not missing:
         return
-    source = _source(task, sample_rate)
+    source = _source(task, sample_rate, missing[0])
     remove_leftovers(folder)
     logger.warning("%s: resampling %d files from %s Hz, once", folder, len(missing), source.name)
     for done, (split, name) in enumerate(missing):
@@ -43,10 +43,10 @@ def ensure_rate(task: Task, sample_rate: int, progress: Callable[[int, int], Non
             raise TaskError(f"{folder}: cannot be written ({e}); copy the task elsewhere") from e
 
 
-def _source(task: Task, sample_rate: int) -> Path:
-    rates = [p for p in task.folder.iterdir() if p.is_dir() and p.name.isdigit()]
+def _source(task: Task, sample_rate: int, missing: tuple[str, str]) -> Path:
+    rates = [p for p in task.folder.iterdir() if p.is_dir() and p.name.isdecimal()]
     others = [p for p in rates if int(p.name) != sample_rate]
     if not others:
-        where = task.folder / str(sample_rate)
-        raise TaskError(f"{where}: incomplete, and there is no other rate to make it from")
+        where = task.folder / str(sample_rate) / missing[0] / missing[1]
+        raise TaskError(f"{where}: missing, and there is no other rate to make it from")
     return max(others, key=lambda p: int(p.name))

@@ -8,6 +8,7 @@ heareval writes them.
 """
 
 import json
+import logging
 import math
 import pickle
 from collections import Counter
@@ -23,7 +24,8 @@ from hear_aesthetics.evaluation.events import Events
 from hear_aesthetics.evaluation.grid import GridPoint
 from hear_aesthetics.evaluation.outcome import Outcome, decoded
 from hear_aesthetics.evaluation.schema import read_json
-from hear_aesthetics.evaluation.task import Task
+from hear_aesthetics.evaluation.task import METADATA_FILE, VOCABULARY_FILE, Task
+from hear_aesthetics.fingerprint import digest, file_stamp
 
 __all__ = ["DONE_FILE", "ROBUST_FILE", "SCORES_FILE", "finished", "read_scores", "write_results"]
 
@@ -31,11 +33,30 @@ SCORES_FILE = "test.predicted-scores.json"
 ROBUST_FILE = "test.robust-scores.json"
 DONE_FILE = "prediction-done.json"
 
+LOGGER = logging.getLogger(__name__)
+
 
 def finished(task: Task, settings: Mapping[str, Any]) -> bool:
-    """Whether the folder holds the results of an evaluation with these settings."""
+    """Return True if the folder holds results of these settings and of the embeddings there now."""
+    mark = _mark(task)
+    same = mark.get("evaluated", now := _evaluated(task)) == now
+    return same and mark.get("settings") == dict(settings)
+
+
+def _mark(task: Task) -> dict[str, Any]:
+    """Return the mark of a finished evaluation; empty if there is none, or it is damaged."""
     path = task.folder / DONE_FILE
-    return path.is_file() and read_json(path).get("settings") == dict(settings)
+    mark = read_json(path) if path.is_file() else {}
+    return mark if isinstance(mark, dict) else {}
+
+
+def _evaluated(task: Task) -> str:
+    """Return a digest of sizes and times of the files that an evaluation reads."""
+    names = [METADATA_FILE, VOCABULARY_FILE]
+    for split in task.splits:
+        names += [f"{split}.json", f"{split}.embeddings.npy", f"{split}.target-labels.pkl"]
+    found = [task.folder / name for name in names]
+    return digest({path.name: file_stamp(path) for path in found if path.is_file()})
 
 
 def read_scores(task: Task) -> dict[str, Any]:
@@ -73,16 +94,25 @@ def write_results(
         "embedding_path": str(task.folder),
         "embedding_size": outcomes[0].rows.embeddings.shape[1],
         "settings": dict(settings),
+        "evaluated": _evaluated(task),
     }
     write_text(task.folder / DONE_FILE, json.dumps(mark, indent=4))
 
 
 def _set_aside(task: Task) -> None:
-    """Remove the marks of an earlier evaluation; scores that are not ours get another name."""
-    done, scores = task.folder / DONE_FILE, task.folder / SCORES_FILE
-    if done.is_file() and scores.is_file() and "settings" not in read_json(done):
-        scores.replace(scores.with_name(f"heareval.{SCORES_FILE}"))
-    for stale in (done, task.folder / ROBUST_FILE):
+    """Give the scores of an earlier evaluation another name, and remove its mark."""
+    mark, scores = _mark(task), task.folder / SCORES_FILE
+    if mark and scores.is_file():
+        settings = mark.get("settings")
+        if isinstance(settings, dict):
+            earlier = f"{settings.get('protocol')}-{digest(settings)[:8]}"
+        else:
+            earlier = "heareval"
+        for path in (scores, task.folder / ROBUST_FILE):
+            if path.is_file():
+                kept = path.replace(path.with_name(f"{earlier}.{path.name}"))
+                LOGGER.info("%s: earlier scores kept as %s", task.folder, kept.name)
+    for stale in (task.folder / DONE_FILE, task.folder / ROBUST_FILE):
         stale.unlink(missing_ok=True)
 
 

@@ -2,13 +2,23 @@
 
 import csv
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hear_aesthetics.errors import TaskError
 
-__all__ = ["MetadataReader", "read_grid", "read_json", "read_vocabulary"]
+__all__ = ["MetadataReader", "is_plain", "read_grid", "read_json", "read_vocabulary"]
+
+
+NUMBER = (int, float)
+GRID_VALUES: Mapping[str, Any] = {
+    **dict.fromkeys(("lr", "dropout", "median_filter_ms", "min_duration"), NUMBER),
+    **dict.fromkeys(("batch_size", "hidden_dim", "hidden_layers", "max_epochs"), int),
+    **dict.fromkeys(("patience", "check_val_every_n_epoch"), int),
+}
+GRID_LIMITS = {"batch_size": (1, 2**20), "hidden_dim": (1, 2**16), "hidden_layers": (0, 64)}
 
 
 def read_json(path: Path) -> Any:
@@ -18,11 +28,19 @@ def read_json(path: Path) -> Any:
         TaskError: If it is missing or not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as e:
         raise TaskError(f"{path}: missing; is this a complete HEAR folder?") from e
-    except json.JSONDecodeError as e:
+    except UnicodeDecodeError as e:
+        raise TaskError(f"{path}: not UTF-8 ({e.reason}); save it as UTF-8") from e
+    except (OSError, ValueError, RecursionError) as e:
         raise TaskError(f"{path}: not JSON ({e}); restore it from the archive") from e
+
+
+def is_plain(name: str) -> bool:
+    """Return True if a name stays below the folder it is put in."""
+    parts = name.split("/")
+    return bool(name) and "\0" not in name and not {"", ".", ".."} & set(parts)
 
 
 class MetadataReader:
@@ -46,7 +64,7 @@ class MetadataReader:
     def choice(self, key: str, options: Sequence[str]) -> str:
         """One of the options."""
         value = self._data.get(key)
-        if value not in options:
+        if not isinstance(value, str) or value not in options:
             raise self._fail(key, "one of " + ", ".join(options))
         return str(value)
 
@@ -57,10 +75,26 @@ class MetadataReader:
             raise self._fail(key, "a list of names")
         return tuple(value)
 
+    def numbers(self, key: str, within: Mapping[str, Any]) -> tuple[float, ...]:
+        """A list of finite numbers; empty where the key is missing."""
+        value = within.get(key, [])
+        if not isinstance(value, list) or not all(
+            type(v) in NUMBER and math.isfinite(v) for v in value
+        ):
+            raise TaskError(f"{self._path}: key {key!r} is {value!r}; expected a list of numbers")
+        return tuple(value)
+
+    def names(self, key: str) -> tuple[str, ...]:
+        """A list of plain names, which may become files."""
+        value = self.texts(key)
+        if not all(is_plain(name) and "/" not in name for name in value):
+            raise self._fail(key, "plain names, without folders")
+        return value
+
     def duration(self, key: str) -> float | None:
         """Seconds above 0, or None."""
         value = self._data.get(key)
-        if value is not None and (not isinstance(value, int | float) or value <= 0):
+        if value is not None and (type(value) not in NUMBER or not 0 < value < math.inf):
             raise self._fail(key, "seconds above 0, or null")
         return value
 
@@ -81,6 +115,13 @@ def read_grid(value: Any, where: str) -> dict[str, tuple[Any, ...]]:
     lists = isinstance(value, Mapping) and all(isinstance(v, list | tuple) for v in value.values())
     if not lists or not all(value.values()):
         raise TaskError(f"{where} is {value!r}; expected an object of lists of values")
+    for name, values in value.items():
+        kind = GRID_VALUES.get(name)
+        if kind and not all(isinstance(v, kind) and not isinstance(v, bool) for v in values):
+            raise TaskError(f"{where}: {name!r} is {values!r}; expected numbers")
+        limits = GRID_LIMITS.get(name, (0, math.inf))
+        if kind and not all(limits[0] <= v <= limits[1] for v in values):
+            raise TaskError(f"{where}: {name!r} is {values!r}; expected {limits[0]} to {limits[1]}")
     return {name: tuple(values) for name, values in value.items()}
 
 
@@ -91,15 +132,19 @@ def read_vocabulary(path: Path) -> tuple[str, ...]:
         TaskError: If the file is missing or ``idx`` is not 0 to K-1.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
     except FileNotFoundError as e:
         raise TaskError(f"{path}: missing; one row idx,label per label or target") from e
+    except UnicodeDecodeError as e:
+        raise TaskError(f"{path}: not UTF-8 ({e.reason}); save it as UTF-8") from e
+    except (OSError, csv.Error) as e:
+        raise TaskError(f"{path}: not a table ({e}); restore it from the archive") from e
     if not rows or {"idx", "label"} - set(rows[0]):
         raise TaskError(f"{path}: expected the header idx,label and at least one row")
     try:
         labels = {int(float(row["idx"])): row["label"] for row in rows}
-    except (TypeError, ValueError) as e:
+    except (TypeError, ValueError, OverflowError) as e:
         raise TaskError(f"{path}: column 'idx' must hold whole numbers ({e})") from e
     if sorted(labels) != list(range(len(rows))):
         raise TaskError(f"{path}: column 'idx' must hold 0 to {len(rows) - 1}, each once")

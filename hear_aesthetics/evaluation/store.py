@@ -9,7 +9,7 @@ other's.
 
 import json
 import pickle
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,10 +117,9 @@ def _dimensions(task: Task, split: str) -> tuple[int, int]:
 def _read_embeddings(task: Task, split: str) -> NDArray[np.float32]:
     rows, dim = _dimensions(task, split)
     path = task.folder / f"{split}.embeddings.npy"
-    try:
-        values = np.fromfile(path, dtype=np.float32)
-    except FileNotFoundError as e:
-        raise TaskError(f"{path}: missing; compute the embeddings again") from e
+    if not path.is_file():
+        raise TaskError(f"{path}: missing; compute the embeddings again")
+    values = np.fromfile(path, dtype=np.float32)
     if values.size != rows * dim:
         raise TaskError(
             f"{path}: {values.size} values, but {rows} x {dim} in {split}.embedding-dimensions.json"
@@ -140,18 +139,23 @@ class _LabelUnpickler(pickle.Unpickler):
 
 def _read_targets(task: Task, split: str) -> NDArray[np.float32]:
     path = task.folder / f"{split}.target-labels.pkl"
+    if not path.is_file():
+        raise TaskError(f"{path}: missing; compute the embeddings again")
     try:
         with path.open("rb") as file:
             labels = _LabelUnpickler(file).load()
-    except FileNotFoundError as e:
-        raise TaskError(f"{path}: missing; compute the embeddings again") from e
-    except (pickle.UnpicklingError, EOFError) as e:
+        if not isinstance(labels, list) or not all(isinstance(row, list) for row in labels):
+            raise TypeError("a list of lists is expected")
+    except Exception as e:  # a damaged or hostile pickle may make the reader raise anything
         raise TaskError(f"{path}: not a list of labels ({e}); compute the embeddings again") from e
     rows, _ = _dimensions(task, split)
     if len(labels) != rows:
         raise TaskError(f"{path}: {len(labels)} label lists for {rows} embeddings")
     if task.prediction_type == "regression":
-        return np.array(labels, dtype=np.float32)
+        try:
+            return np.array(labels, dtype=np.float32).reshape(rows, len(task.labels))
+        except (TypeError, ValueError) as e:
+            raise TaskError(f"{path}: not {len(task.labels)} numbers a row ({e})") from e
     return _multi_hot(task, labels, path)
 
 
@@ -160,6 +164,8 @@ def _multi_hot(task: Task, labels: list[list[Any]], path: Path) -> NDArray[np.fl
     index: dict[Any, int] = {}
     for row, row_labels in enumerate(labels):
         for label in row_labels:
+            if not isinstance(label, str | int | float):
+                raise TaskError(f"{path}: row {row}: {label!r} is no label")
             if label not in index:
                 try:
                     index[label] = task.label_index(label)
@@ -178,4 +184,18 @@ def _read_times(task: Task, split: str) -> list[tuple[str, float]]:
     rows, _ = _dimensions(task, split)
     if not isinstance(times, list) or len(times) != rows:
         raise TaskError(f"{path}: expected a list of {rows} pairs of file and time")
-    return [(str(name), float(time)) for name, time in times]
+    try:
+        rows_of = [(str(name), float(time)) for name, time in times]
+    except (TypeError, ValueError) as e:
+        raise TaskError(f"{path}: expected pairs of file and time ({e})") from e
+    known = {name: name for name in task.split_labels(split)}
+    known |= {name.rsplit("/", 1)[-1]: name for name in known if name.count("/")}
+    names = {path: _key(path, known) for path in {path for path, _ in rows_of}}
+    return [(names[path], time) for path, time in rows_of]
+
+
+def _key(path: str, known: Mapping[str, str]) -> str:
+    """Return the name in the split file that a stored path ends with."""
+    parts = path.split("/")
+    ends = ("/".join(parts[start:]) for start in range(len(parts)))
+    return next((known[end] for end in ends if end in known), parts[-1])

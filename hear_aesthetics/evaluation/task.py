@@ -16,6 +16,7 @@ from typing import Any
 from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.schema import (
     MetadataReader,
+    is_plain,
     read_grid,
     read_json,
     read_vocabulary,
@@ -127,6 +128,10 @@ class Task:
             raise TaskError(f"{path}: expected an object with file names as keys, at least one")
         check = _check_events if self.is_event else _check_scene
         for name, labels in content.items():
+            if not is_plain(name):
+                raise TaskError(
+                    f"{path}: key {name!r} leads out of the folder; name files below it"
+                )
             check(self, labels, f"{path}: key {name!r}")
         return content
 
@@ -163,7 +168,7 @@ def load_task(folder: Path) -> Task:
         embedding_type=embedding_type,
         prediction_type=checked.choice("prediction_type", PREDICTION_TYPES[embedding_type]),
         split_mode=checked.choice("split_mode", ("trainvaltest", *K_FOLD_MODES)),
-        splits=checked.texts("splits"),
+        splits=checked.names("splits"),
         sample_duration=checked.duration("sample_duration"),
         evaluation=checked.texts("evaluation"),
         labels=read_vocabulary(folder / VOCABULARY_FILE),
@@ -177,7 +182,7 @@ def load_task(folder: Path) -> Task:
             params.get("task_specific_param_grid", {}),
             f"{path}: key 'evaluation_params.task_specific_param_grid'",
         ),
-        top_tier_thresholds=tuple(params.get("top_tier_thresholds", ())),
+        top_tier_thresholds=checked.numbers("top_tier_thresholds", params),
     )
     _check_consistent(task, path)
     return task
@@ -246,5 +251,5 @@ def _check_events(task: Task, events: Any, where: str) -> None:
 def _check_label(task: Task, label: Any, where: str) -> None:
     try:
         task.label_index(label)
-    except KeyError as e:
+    except (KeyError, TypeError) as e:
         raise TaskError(f"{where}: label {label!r} is not in {VOCABULARY_FILE}") from e

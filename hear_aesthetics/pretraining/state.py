@@ -15,10 +15,12 @@ import torch
 
 from hear_aesthetics.atomic import atomic_file, remove_leftovers, write_text
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.fingerprint import check
 
 __all__ = ["load_checkpoint", "save_checkpoint", "write_log"]
 
 CHECKPOINT = "checkpoint.pt"
+UNDECISIVE = {"save_every", "evaluate_every", "snapshot_every"}  # when to look, not what to do
 
 
 def save_checkpoint(folder: Path, values: Mapping[str, Any]) -> None:
@@ -49,13 +51,9 @@ def load_checkpoint(folder: Path, config: Mapping[str, Any]) -> dict[str, Any] |
         before = values["config"]
     except (OSError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: {reason}; start over with --no-resume") from error
-    changed = [key for key in config if before.get(key) != config[key]]
-    if changed:
-        raise InputError(
-            f"{path}: the run was begun with other settings ({', '.join(changed)}); "
-            "give another folder, or start over with --no-resume"
-        )
+        raise InputError(f"{path}: {reason}; start over with --overwrite") from error
+    known, wanted = ({k: made[k] for k in made if k not in UNDECISIVE} for made in (before, config))
+    check(folder.parent, known, wanted)
     return values
 
 

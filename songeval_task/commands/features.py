@@ -67,6 +67,12 @@ def features(
     device: Annotated[
         str | None, typer.Option(help="Such as cpu or cuda:0.", show_default="a GPU if any")
     ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite/--resume", help="Delete the store that is there, or go on with it."
+        ),
+    ] = False,
 ) -> None:
     """Compute and store the features of every song, and of augmented copies of those that train.
 
@@ -76,7 +82,7 @@ def features(
     from hear_aesthetics.atomic import remove_leftovers
     from songeval_task.augmentation import COPIES
     from songeval_task.disk import check_free, one_line_when_full
-    from songeval_task.extraction import bytes_needed, identity, plan, todo
+    from songeval_task.extraction import bytes_needed, fingerprint, plan, todo
     from songeval_task.prepared import read_prepared
     from songeval_task.store import FeatureStore
     from songeval_task.workers import default_workers
@@ -87,7 +93,8 @@ def features(
     warn_of_protocol(protocol)
     network, names = _load(model, states, precision, device)
     with one_line_when_full(out):
-        store = FeatureStore.create(out, identity(network, names, dtype))
+        made = fingerprint(network, names, dtype)
+        store = FeatureStore.create(out, made, network.provenance(), overwrite=overwrite)
         remove_leftovers(out)
         missing = todo(jobs, store)
         check_free(out, bytes_needed(missing, network, names, dtype))
@@ -141,7 +148,8 @@ def _extract(
             else:
                 report.done()
                 seconds += outcome.job.song.seconds
-        store.write_index(store.entries())
+        wanted = [store.entry(job.song.name, job.version) for job in jobs]
+        store.write_index(entry for entry in wanted if entry)
     took = time.monotonic() - started
     made = report.worked - (len(jobs) - len(missing))
     if made:

@@ -20,6 +20,12 @@ def synthesize(
     seconds: Annotated[str, typer.Option(help="Shortest and longest song.")] = "60-180",
     systems: Annotated[int, typer.Option(help="Generators the songs are said to be of.")] = 10,
     workers: Annotated[int, typer.Option(min=1, help="Processes that render.")] = 2,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite/--resume", help="Delete the set that is there, or go on with it."
+        ),
+    ] = False,
 ) -> None:
     """Compose and render songs with simulated ratings: a test and demo set, nothing more.
 
@@ -32,7 +38,7 @@ def synthesize(
     planned = plan(recipe)
     started, rendered = time.monotonic(), 0.0
     with one_line_when_full(out), Report(songs, "ready", "song") as report:
-        begin_set(out, recipe)
+        begin_set(out, recipe, overwrite=overwrite)
         report.done(sum((out / song.name).is_file() for song in planned))
         for song in render_songs(planned, out, workers):
             rendered += song.seconds

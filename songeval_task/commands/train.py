@@ -50,7 +50,7 @@ def train(
     lr: Annotated[float | None, typer.Option(help="Learning rate. Default: 1e-5.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the whole run. Default: 0.")] = None,
     resume: Annotated[
-        bool, typer.Option("--resume/--no-resume", help="Go on with OUT, or start over.")
+        bool, typer.Option("--resume/--overwrite", help="Go on with OUT, or start over.")
     ] = True,
 ) -> None:
     """Train a head on the training songs; report the test songs once, at the end.

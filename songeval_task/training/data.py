@@ -1,6 +1,5 @@
 """What a head is trained on: rated songs, their splits, and where their features are."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +10,9 @@ import torch
 from torch import Tensor
 
 from hear_aesthetics.errors import InputError
-from songeval_task.dimensions import DIMENSIONS, Track
+from hear_aesthetics.fingerprint import digest
+from songeval_task.dimensions import Track
+from songeval_task.prepared import read_prepared
 from songeval_task.splits import SPLITS
 from songeval_task.store import FeatureStore
 from songeval_task.training.scale import Scale, measure_scale
@@ -19,9 +20,8 @@ from songeval_task.training.scale import Scale, measure_scale
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ORIGINAL", "Data", "Row", "load_data", "read_songs"]
+__all__ = ["ORIGINAL", "Data", "Row", "load_data"]
 
-SONGS = "songs.csv"
 ORIGINAL = "original"
 
 
@@ -92,28 +92,6 @@ class Data:
         return replace(self, splits=splits)
 
 
-def read_songs(prepared: Path) -> "pd.DataFrame":
-    """The table that ``songeval prepare`` wrote.
-
-    Raises:
-        InputError: If it is not there or lacks a column.
-    """
-    import pandas as pd
-
-    path = prepared / SONGS
-    try:
-        table = pd.read_csv(path, dtype={"name": str, "system": str}, keep_default_na=True)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); run `songeval prepare`") from error
-    needed = ["name", *(dimension.name for dimension in DIMENSIONS), "split"]
-    missing = [column for column in needed if column not in table]
-    if missing:
-        raise InputError(f"{path}: has no column {missing[0]}; run `songeval prepare` again")
-    if "system" not in table:
-        table["system"] = ""
-    return table.assign(system=table["system"].fillna(""))
-
-
 def load_data(
     prepared: str | Path,
     features: str | Path,
@@ -138,26 +116,28 @@ def load_data(
         InputError: If something is missing; says what, and which command makes it.
     """
     prepared, store = Path(prepared), FeatureStore(features)
-    songs, index = read_songs(prepared), store.index()
+    data, index = read_prepared(prepared, need_audio=False), store.index()
     versions = _versions(index)
     splits: dict[str, list[Row]] = {split: [] for split in SPLITS}
-    for record in songs.to_dict("records"):
-        found = versions.get(record["name"], {})
+    for song in data.songs:
+        found = versions.get(song.name, {})
         if ORIGINAL not in found:
-            raise InputError(
-                f"{features}: no features of {record['name']}; run `songeval features`"
-            )
-        labels = tuple(float(record[dimension]) for dimension in track.names)
-        chosen = _chosen(found, record["split"], augmented, protocol)
-        splits[record["split"]] += [
-            Row(record["name"], version, found[version], labels, str(record["system"]))
-            for version in chosen
+            raise InputError(f"{features}: no features of {song.name}; run `songeval features`")
+        labels = song.labels_of(track)
+        splits[song.split] += [
+            Row(song.name, version, found[version], labels, song.system)
+            for version in _chosen(found, song.split, augmented, protocol)
         ]
     _check_rows(splits, prepared)
     (sample,) = store.load(splits["train"][0].song, splits["train"][0].version, (name,))
+    used = {(row.song, row.version) for found in splits.values() for row in found}
+    columns = ("song", "version", "sha256", "frames", "seed")
+    made_of = [row for row in zip(*(index[c] for c in columns), strict=True) if row[:2] in used]
     provenance = {
-        "songs_sha256": hashlib.sha256((prepared / SONGS).read_bytes()).hexdigest(),
-        "features": store.identity(),
+        "songs_sha256": data.about["table_sha256"],
+        "rows": len(made_of),
+        "rows_sha256": digest({"rows": sorted(map(str, made_of))}),
+        "features": store.fingerprint(),
     }
     rows = {split: tuple(found) for split, found in splits.items()}
     return Data(rows, store, name, sample.shape[1], track, provenance)
@@ -175,15 +155,20 @@ def _chosen(found: dict[str, int], split: str, augmented: bool, protocol: str) -
     """Which versions of a song to use: copies never select or test."""
     if split != "train" or not augmented:
         return [ORIGINAL]
-    copies = sorted(version for version in found if version != ORIGINAL)
+    copies = sorted((version for version in found if version != ORIGINAL), key=_number)
     if protocol == "published":
         return copies[-1:] or [ORIGINAL]
     return [ORIGINAL, *copies]
+
+
+def _number(version: str) -> tuple[int, str]:
+    """Return the key that puts ``copy2`` before ``copy10``."""
+    return int("".join(filter(str.isdigit, version)) or 0), version
 
 
 def _check_rows(splits: dict[str, list[Row]], prepared: Path) -> None:
     for split, rows in splits.items():
         if len({row.song for row in rows}) < 2:
             raise InputError(
-                f"{prepared / SONGS}: the split {split!r} has fewer than 2 songs; prepare it again"
+                f"{prepared}: the split {split!r} has fewer than 2 songs; prepare it again"
             )

@@ -17,7 +17,7 @@ from accelerate.utils import broadcast
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from heads import CMixupSampler
-from hear_aesthetics.precision import auto_precision
+from hear_aesthetics.precision import auto_precision, usable_device
 from songeval_task.evaluation import metrics_of, selection_score
 from songeval_task.training.batches import Stack, epoch_batches, read_ahead
 from songeval_task.training.config import TrainableHead, TrainingConfig
@@ -36,7 +36,7 @@ CHECKPOINT_UPDATES = 200  # between two checkpoints of one epoch
 
 def make_accelerator(config: TrainingConfig) -> Accelerator:
     """Device, autocast and processes of a run."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = usable_device().type
     half = config.precision == "bfloat16" or (
         config.precision == "auto" and auto_precision(device) == torch.bfloat16
     )

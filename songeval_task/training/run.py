@@ -15,7 +15,7 @@ import torch
 
 from hear_aesthetics import __version__
 from hear_aesthetics.atomic import write_text
-from hear_aesthetics.errors import InputError
+from hear_aesthetics.fingerprint import claim
 from songeval_task.evaluation import Predictions, evaluate
 from songeval_task.training.config import TrainableHead, TrainingConfig, build_head
 from songeval_task.training.data import Data, load_data
@@ -77,8 +77,9 @@ def train_run(
         shutil.rmtree(out)
     accelerator.wait_for_everyone()
     state = RunState(out / STATE_FOLDER)
-    identity = {"training": config.as_dict(), "data": data.provenance}
-    _claim(out, identity)
+    made = {"training": config.as_dict(), "data": data.provenance}
+    if accelerator.is_main_process:
+        claim(out / STATE_FOLDER / IDENTITY_FILE, made, {"version": __version__})
     if (out / METRICS_FILE).is_file():
         metrics: dict[str, Any] = json.loads((out / METRICS_FILE).read_text(encoding="utf-8"))
         return metrics
@@ -94,36 +95,6 @@ def train_run(
     if accelerator.is_main_process:
         _write(out, head, found, figures, _provenance(config, data, figures))
     return figures
-
-
-def _claim(out: Path, identity: dict[str, Any]) -> None:
-    """Write down what the folder is for, or check it.
-
-    Raises:
-        InputError: If the folder holds a run of another configuration; says what differs.
-    """
-    path = out / STATE_FOLDER / IDENTITY_FILE
-    text = json.dumps(identity, indent=1)
-    if not path.is_file():
-        write_text(path, text)
-        return
-    known, wanted = (_flat(json.loads(part)) for part in (path.read_text(), text))
-    differing = [key for key in {**known, **wanted} if known.get(key) != wanted.get(key)]
-    if differing:
-        key = differing[0]
-        raise InputError(
-            f"{out}: holds a run with {key} {known.get(key)!r}, not {wanted.get(key)!r}; choose "
-            "another folder, or start over with --no-resume"
-        )
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= (
-            _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-        )
-    return flat
 
 
 def _figures(

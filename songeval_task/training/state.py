@@ -94,7 +94,7 @@ class RunState:
             return Progress(**parts.pop("progress")), parts
         except (OSError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
             reason = str(error).splitlines()[0]
-            raise InputError(f"{path}: {reason}; start over with --no-resume") from error
+            raise InputError(f"{path}: {reason}; start over with --overwrite") from error
 
     def save_best(self, name: str, tensors: dict[str, Tensor]) -> None:
         """Keep a head in a file whose name begins with ``best-``."""

@@ -11,7 +11,7 @@ from songeval_task.extraction import (
     Job,
     bytes_needed,
     extract,
-    identity,
+    fingerprint,
     middle_state,
     plan,
     todo,
@@ -34,7 +34,7 @@ def songs(prepared):
 
 @pytest.fixture
 def store(tmp_path, model):
-    return FeatureStore.create(tmp_path / "store", identity(model, STATES, "float16"))
+    return FeatureStore.create(tmp_path / "store", fingerprint(model, STATES, "float16"))
 
 
 def features(model, waveform):
@@ -102,7 +102,7 @@ def test_the_published_protocol_takes_the_last_copy_alone(songs):
 def test_the_bits_do_not_depend_on_what_else_is_left_to_do(songs, store, model, tmp_path):
     jobs = plan(songs, copies=0, protocol="all", seed=0)
     list(extract(jobs, store, model))
-    other = FeatureStore.create(tmp_path / "other", store.identity())
+    other = FeatureStore.create(tmp_path / "other", store.fingerprint())
     list(extract(jobs[::3], other, model))
     for job in jobs[::3]:
         expected, found = (s.path(job.song.name, "original").read_bytes() for s in (store, other))
@@ -159,7 +159,7 @@ def test_numbers_beyond_float16_are_an_error_and_not_infinity(songs, store, mode
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
 def test_the_estimate_is_what_the_files_take(songs, tmp_path, model, dtype):
-    store = FeatureStore.create(tmp_path / dtype, identity(model, STATES, dtype))
+    store = FeatureStore.create(tmp_path / dtype, fingerprint(model, STATES, dtype))
     jobs = plan(songs, copies=0, protocol="all", seed=0)
     list(extract(jobs, store, model, states=STATES, dtype=dtype))
     taken = sum(path.stat().st_size for path in store.root.rglob("*.safetensors"))
@@ -171,12 +171,12 @@ def test_the_middle_state_of_muq_is_the_baselines(model):
 
 
 def test_the_identity_is_what_decides_the_numbers(model):
-    made = identity(model, STATES, "float16")
+    made = fingerprint(model, STATES, "float16")
     assert made["states"] == ["muq_02"]
     assert made["precision"] == "float32"
     assert set(made["weights_sha256"]) == {"musicfm", "muq"}
     assert made["about"]["model"] == "mini"
-    assert made != identity(model, STATES, "bfloat16")
+    assert made != fingerprint(model, STATES, "bfloat16")
 
 
 def test_a_job_keeps_what_was_done_to_it(songs):

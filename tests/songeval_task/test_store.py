@@ -83,7 +83,7 @@ def test_the_index_is_a_table_of_all_files(store):
 
 def test_a_store_holds_the_features_of_one_origin(store):
     again = FeatureStore.create(store.root, IDENTITY | {"about": {"version": "2"}})
-    assert again.identity() == IDENTITY
+    assert again.fingerprint() == IDENTITY
     with pytest.raises(InputError, match=r"made with dtype float16, now it is bfloat16"):
         FeatureStore.create(store.root, IDENTITY | {"dtype": "bfloat16"})
     with pytest.raises(InputError, match=r"made with model mini, now it is None"):
@@ -95,4 +95,4 @@ def test_other_folders_are_no_store(tmp_path, content):
     if content is not None:
         (tmp_path / "store.json").write_text(content)
     with pytest.raises(InputError, match="not a feature store"):
-        FeatureStore(tmp_path).identity()
+        FeatureStore(tmp_path).fingerprint()

@@ -13,14 +13,14 @@ from hear_aesthetics.errors import CheckpointError, WeightsUnavailableError
 
 
 def test_a_download_is_whole_cached_and_not_repeated(fake_hub, tiny):
-    folder = locate("tiny")
+    folder = locate("tiny").folder
     for name, content in fake_hub.files.items():
         assert (folder / name).read_bytes() == content
     assert folder.is_relative_to(hub.cache_folder())
     assert folder.name == tiny.revision
     asked = len(fake_hub.requests)
-    assert locate("tiny") == folder
-    assert locate(tiny.repo) == folder
+    assert locate("tiny").folder == folder
+    assert locate(tiny.repo).folder == folder
     assert len(fake_hub.requests) == asked
 
 
@@ -50,7 +50,7 @@ def test_a_download_that_never_completes_leaves_nothing_half_done(fake_hub, tiny
         locate("tiny")
     assert not list(hub.cache_folder().rglob("weights.bin"))
     fake_hub.cut_after.clear()
-    assert (locate("tiny") / "weights.bin").read_bytes() == fake_hub.files["weights.bin"]
+    assert (locate("tiny").folder / "weights.bin").read_bytes() == fake_hub.files["weights.bin"]
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:-1] + b"!", lambda b: b + b"!"])
@@ -66,15 +66,15 @@ def test_a_corrupted_download_names_both_hashes_and_is_deleted(fake_hub, tiny, d
     assert "\n" not in message
     assert not list(hub.cache_folder().rglob("weights.bin"))
     fake_hub.files["weights.bin"] = intact
-    assert (locate("tiny") / "weights.bin").read_bytes() == intact
+    assert (locate("tiny").folder / "weights.bin").read_bytes() == intact
 
 
 def test_a_file_damaged_in_the_cache_is_noticed_and_deleted(fake_hub, tiny):
-    weights = locate("tiny") / "weights.bin"
+    weights = locate("tiny").folder / "weights.bin"
     weights.resolve().write_bytes(b"x" * tiny.files[1].size)
     with pytest.raises(CheckpointError, match=r"weights\.bin: expected"):
         locate("tiny")
-    assert (locate("tiny") / "weights.bin").read_bytes() == fake_hub.files["weights.bin"]
+    assert (locate("tiny").folder / "weights.bin").read_bytes() == fake_hub.files["weights.bin"]
 
 
 def test_where_no_hash_is_known_the_hubs_own_is_checked(fake_hub, tiny, monkeypatch):
@@ -133,9 +133,9 @@ def test_offline_asks_nothing_and_still_finds_the_cache(fake_hub, tiny, monkeypa
         locate("tiny")
     assert fake_hub.requests == []
     monkeypatch.delenv("HF_HUB_OFFLINE")
-    folder = locate("tiny")
+    folder = locate("tiny").folder
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert locate("tiny") == folder
+    assert locate("tiny").folder == folder
 
 
 def test_what_is_not_on_the_hub_says_where_it_is(offline_home):

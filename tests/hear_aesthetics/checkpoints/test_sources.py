@@ -50,7 +50,7 @@ def _fill(folder: Path, record) -> Path:
 
 
 def test_a_directory_is_taken_as_it_is(tmp_path):
-    assert locate(tmp_path) == tmp_path
+    assert locate(tmp_path).folder == tmp_path
     assert locate(str(tmp_path)) == tmp_path
 
 
@@ -59,7 +59,7 @@ def test_a_name_wins_over_a_directory_called_the_same(offline_home, monkeypatch)
     monkeypatch.chdir(offline_home)
     with pytest.raises(WeightsUnavailableError):
         locate("muq")
-    assert locate("./muq") == Path("muq")
+    assert locate("./muq").folder == Path("muq")
 
 
 def test_a_directory_wins_over_a_repository_called_the_same(offline_home, monkeypatch):
@@ -72,14 +72,14 @@ def test_a_directory_wins_over_a_repository_called_the_same(offline_home, monkey
 def test_home_comes_before_the_hub_and_is_not_checked(tiny, fake_hub, tmp_path, monkeypatch):
     monkeypatch.setenv("HEAR_AESTHETICS_HOME", str(tmp_path / "home"))
     own = _fill(tmp_path / "home" / "tiny", tiny)
-    assert locate("tiny") == own
-    assert locate(tiny.repo) == own
+    assert locate("tiny").folder == own
+    assert locate(tiny.repo).folder == own
     assert fake_hub.requests == []
 
 
 def test_home_without_that_checkpoint_falls_through_to_the_hub(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("HEAR_AESTHETICS_HOME", str(tmp_path))
-    assert locate("tiny").name == tiny.revision
+    assert locate("tiny").folder.name == tiny.revision
 
 
 def test_an_incomplete_folder_in_home_names_what_it_lacks(tiny, tmp_path, monkeypatch):
@@ -93,8 +93,8 @@ def test_nothing_is_downloaded_when_that_is_not_wanted(tiny, fake_hub):
     with pytest.raises(WeightsUnavailableError, match="not to be downloaded"):
         locate("tiny", download=False)
     assert fake_hub.requests == []
-    folder = locate("tiny")
-    assert locate("tiny", download=False) == folder
+    folder = locate("tiny").folder
+    assert locate("tiny", download=False).folder == folder
 
 
 def test_an_unknown_source_lists_names_and_repositories():
@@ -117,7 +117,7 @@ def test_mini_is_bundled(bundled):
         "licence": "Apache-2.0",
         "status": "trained on synthetic music",
     }
-    assert locate("mini") == bundled
+    assert locate("mini").folder == bundled
 
 
 def test_an_installation_without_the_bundled_weights_says_so(tmp_path, monkeypatch):
@@ -194,14 +194,14 @@ def test_find_says_where_without_asking_the_hub(tiny, tiny_pair, fake_hub, bundl
     assert find(tiny_pair) == []
     assert [found.origin for found in find(by_name("mini"))] == ["bundled"]
     assert fake_hub.requests == []
-    folder = locate("tiny")
+    folder = locate("tiny").folder
     assert [(found.folder, found.origin) for found in find(tiny)] == [(folder, "cache")]
     assert [found.origin for found in find(tiny_pair)] == ["cache", "cache"]
 
 
 def test_whereabouts_neither_reads_weights_nor_fails(tiny, fake_hub, tmp_path, monkeypatch):
     assert whereabouts(tiny) == Whereabouts(origin=None)
-    folder = locate("tiny")
+    folder = locate("tiny").folder
     (folder / "weights.bin").resolve().write_bytes(b"damaged")
     assert whereabouts(tiny) == Whereabouts("cache", (str(folder),))
     assert (folder / "weights.bin").is_file()  # looking deletes nothing

@@ -56,7 +56,7 @@ def evaluated(run, tmp_path):
 
 def test_a_broken_folder_costs_a_line(run, evaluated):
     (evaluated / "first/esc50-2.0.0-full/valid.embeddings.npy").unlink()
-    code, out, err = run("evaluate-embeddings", evaluated, *QUICK, "--again")
+    code, out, err = run("evaluate-embeddings", evaluated, *QUICK, "--overwrite")
     assert (code, out.count("top1_acc"), len(err)) == (3, 1, 1)
     assert "valid.embeddings.npy: missing; compute the embeddings again" in err[0]
 
@@ -66,7 +66,7 @@ def test_results_that_are_there_are_kept_unless_asked_again(run, evaluated):
     before = mark.stat().st_mtime_ns
     run("evaluate-embeddings", evaluated, *QUICK)
     assert mark.stat().st_mtime_ns == before
-    run("evaluate-embeddings", evaluated, *QUICK, "--again")
+    run("evaluate-embeddings", evaluated, *QUICK, "--overwrite")
     assert mark.stat().st_mtime_ns != before
 
 

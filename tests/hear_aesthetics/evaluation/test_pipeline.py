@@ -36,7 +36,7 @@ def test_a_task_that_can_be_learned_is_learned(make_embeddings, protocol, splits
 def test_the_same_options_give_the_same_results(make_embeddings):
     folder = make_embeddings(noise=2.0)
     first = evaluate_embeddings(folder, **QUICK)
-    again = evaluate_embeddings(folder, again=True, **QUICK)
+    again = evaluate_embeddings(folder, overwrite=True, **QUICK)
     for run in (first, again):
         for name in ("test", "test.seed1"):
             run[name].pop("time_in_min")

@@ -141,8 +141,8 @@ def test_choices_reach_the_store(command, prepared, tmp_path):
     )
     assert outcome.code == 0
     store = FeatureStore(tmp_path / "store")
-    assert store.identity()["states"] == ["muq_01", "musicfm_03"]
-    assert store.identity()["precision"] == "bfloat16"
+    assert store.fingerprint()["states"] == ["muq_01", "musicfm_03"]
+    assert store.fingerprint()["precision"] == "bfloat16"
     (state,) = store.load("mp3/0.mp3", "original", ("musicfm_03",))
     assert str(state.dtype) == "torch.bfloat16"
 
