@@ -17,7 +17,6 @@ CORE = [
     "pandas>=2.1",
     "soundfile>=0.12.1",
     "soxr>=0.3.2",
-    "pyloudnorm>=0.1.1",
     "safetensors>=0.4.3",
     "huggingface_hub>=0.34",
     "scikit-learn>=1.5",
@@ -44,6 +43,7 @@ EXTRAS["dev"] = [
     "ruff>=0.8",
     "mypy>=1.13",
     "pandas-stubs",
+    "pyloudnorm>=0.1.1",
 ]
 
 COMMANDS = [

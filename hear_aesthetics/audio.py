@@ -5,19 +5,22 @@ The channels are averaged first and the mean is resampled with soxr's HQ filter,
 by block, so that memory stays at about twice the result, whatever the file's rate and channels.
 
 What a file that ends early still holds is used, with a warning in the log where its header promises
-more. Damage that a decoder reports, NaN, infinity and audio too short to encode raise an
-``AudioError``. Digital silence is audio, and float samples beyond [-1, 1] are kept.
+more. Damage that a decoder reports, samples that are no audio (NaN, infinity, beyond any integer's
+scale), audio too short to encode and audio too long raise an ``AudioError``. Digital silence is
+audio, and float samples beyond [-1, 1] are kept.
 """
 
 import logging
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 import soxr
 
-from hear_aesthetics.decoding import AUDIO_EXTENSIONS, AudioInfo, Decoder, open_decoder
+from hear_aesthetics.decoding import AUDIO_EXTENSIONS, AudioInfo, Block, Decoder, open_decoder
 from hear_aesthetics.errors import AudioError
 from hear_aesthetics.spec import MIN_SAMPLES, SAMPLE_RATE
 
@@ -25,6 +28,10 @@ __all__ = ["AUDIO_EXTENSIONS", "AudioInfo", "audio_info", "load_audio", "resampl
 
 QUALITY = "HQ"
 MISSING_SECONDS = 0.5  # a header may promise this much more than is there before we speak of a cut
+MAX_MINUTES = 180.0  # of one waveform by default: a gigabyte
+NOT_FINITE = "NaN or infinity"
+MAX_SAMPLE = 2.0**31  # the largest scale of integers; what is beyond is no audio
+INTEGER_SAMPLE = 100.0  # beyond it, samples are integers that nobody divided
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +43,8 @@ def load_audio(
     start: float | None = None,
     end: float | None = None,
     min_samples: int | None = None,
+    max_minutes: float = MAX_MINUTES,
+    on_block: Callable[[np.ndarray, int], None] | None = None,
 ) -> np.ndarray:
     """The mono waveform of a file, or of a span of it, at ``sample_rate``.
 
@@ -48,25 +57,51 @@ def load_audio(
         start: Beginning of the span in seconds; None is the beginning of the file.
         end: End of the span in seconds; None, or a time past it, is the end of the file.
         min_samples: Fewest samples of the result; by default what the encoders need (0.043 s).
+        max_minutes: Longest result; what is longer costs no more memory than this.
+        on_block: Called with each block of the span as it is decoded, ``(frames, channels)``
+            float32, and its rate in Hz.
 
     Shape:
         - output: ``(samples,)``, float32, samples >= 1
 
     Raises:
-        AudioError: If the file cannot be read, is damaged, holds NaN or infinity, or is too short.
+        AudioError: If the file cannot be read, is damaged, too short or too long, or holds samples
+            that are no audio.
     """
     path = Path(path)
     _check_span(path, start, end)
+    most = max_minutes * 60 * sample_rate
+    buffer, peak, read_to = bytearray(), 0.0, 0.0
+    resampler = None
     with open_decoder(path) as decoder:
-        rate = decoder.info.sample_rate
-        first = 0 if start is None else round(start * rate)
-        last = None if end is None else round(end * rate)
-        resampler = _Resampler(rate, sample_rate)
-        chunks = [resampler.push(block) for block in _mono_blocks(path, decoder, first, last)]
-        chunks.append(resampler.finish())
-        if last is None:
-            _warn_if_cut(path, decoder.info, first + resampler.samples_in)
-    waveform = np.concatenate(chunks)
+        for block in _span(path, decoder, start or 0.0, end):
+            if on_block is not None:
+                on_block(block.samples, block.sample_rate)
+            peak = max(peak, block.samples.max(), -block.samples.min())
+            read_to = (block.position + len(block.samples)) / block.sample_rate
+            if resampler is None or resampler.orig != block.sample_rate:
+                if resampler is not None:
+                    buffer += resampler.finish().data
+                resampler = _Resampler(block.sample_rate, sample_rate)
+            buffer += resampler.push(_mix(block.samples)).data
+            if len(buffer) > 4 * most:
+                raise AudioError(
+                    f"{path}: more than {max_minutes:g} min of audio; take spans of it, or allow "
+                    "more (max_minutes)"
+                )
+        if resampler is not None:
+            buffer += resampler.finish().data
+        if end is None:
+            _warn_if_cut(path, decoder.promised, read_to)
+    if peak > INTEGER_SAMPLE:
+        scale = next(bits for bits in (15, 23, 31) if peak <= 2**bits)
+        logger.warning(
+            "%s: samples reach %.0f, full scale is 1; if they are integers, divide by %d",
+            path,
+            peak,
+            2**scale,
+        )
+    waveform = np.frombuffer(buffer, dtype=np.float32)
     if min_samples is None:
         min_samples = -(-MIN_SAMPLES * sample_rate // SAMPLE_RATE)
     _check_length(path, waveform.size / sample_rate, max(min_samples, 1) / sample_rate, start, end)
@@ -74,13 +109,20 @@ def load_audio(
 
 
 def audio_info(path: str | PathLike[str]) -> AudioInfo:
-    """Duration, rate, channels, frames and format of a file by its header; nothing is decoded.
+    """Duration, rate, channels, frames and format of a file, by its header if that knows.
+
+    A file without a length in its header (as programs write into a pipe) is decoded and counted.
 
     Raises:
         AudioError: If the file cannot be read.
     """
     with open_decoder(Path(path)) as decoder:
-        return decoder.info
+        info = decoder.info
+        if info.frames is None:
+            last = deque(decoder.blocks_from(0.0), maxlen=1)
+            seconds = sum((b.position + len(b.samples)) / b.sample_rate for b in last)
+            info = replace(info, duration=seconds, frames=round(seconds * info.sample_rate))
+        return info
 
 
 def resample(waveform: np.ndarray, orig: int, new: int) -> np.ndarray:
@@ -114,7 +156,7 @@ class _Resampler:
     """soxr's stream with a count: the same samples as ``resample`` on the whole, bit for bit."""
 
     def __init__(self, orig: int, new: int) -> None:
-        self._rates = orig, new
+        self.orig, self._rates = orig, (orig, new)
         self._stream = None if orig == new else soxr.ResampleStream(orig, new, 1, quality=QUALITY)
         self.samples_in = 0
         self.samples_out = 0
@@ -133,22 +175,23 @@ class _Resampler:
         return np.pad(tail, (0, missing)) if missing >= 0 else tail[:missing]
 
 
-def _mono_blocks(
-    path: Path, decoder: Decoder, first: int, last: int | None
-) -> Iterator[np.ndarray]:
-    """The mean of the channels, frames ``first`` to ``last``, block by block."""
-    for position, block in decoder.blocks_from(first):
-        stop = None if last is None else max(last - position, 0)
-        mono = _mix(block[max(first - position, 0) : stop])
-        finite = np.isfinite(mono)
-        if not finite.all():
-            at = (max(first, position) + int(finite.argmin())) / decoder.info.sample_rate
-            raise AudioError(
-                f"{path}: NaN or infinity at {at:.2f} s; render it again, or cut that part out"
-            )
-        if mono.size:
-            yield mono
-        if last is not None and position + len(block) >= last:
+def _span(path: Path, decoder: Decoder, start: float, end: float | None) -> Iterator[Block]:
+    """The blocks from ``start`` to ``end`` seconds, cut to it; none is empty."""
+    for samples, rate, position in decoder.blocks_from(start):
+        first = max(round(start * rate) - position, 0)
+        stop = None if end is None else max(round(end * rate) - position, 0)
+        part = samples[first:stop]
+        if len(part):
+            if not (part.min() >= -MAX_SAMPLE and part.max() <= MAX_SAMPLE):  # NaN is neither
+                place = int((~(np.abs(part) <= MAX_SAMPLE)).any(axis=1).argmax())
+                finite = np.isfinite(part[place]).all()
+                what = f"a sample of {np.abs(part[place]).max():.2g}" if finite else NOT_FINITE
+                raise AudioError(
+                    f"{path}: {what} at {(position + first + place) / rate:.2f} s; "
+                    "render it again, or cut that part out"
+                )
+            yield Block(part, rate, position + first)
+        if stop is not None and stop <= len(samples):
             return
 
 
@@ -158,9 +201,8 @@ def _mix(block: np.ndarray) -> np.ndarray:
     if block.shape[1] == 1:
         return mono
     mono = mono.copy()
-    with np.errstate(over="ignore", invalid="ignore"):  # the caller looks for what is not finite
-        for channel in block.T[1:]:
-            mono += channel
+    for channel in block.T[1:]:
+        mono += channel
     mono /= block.shape[1]
     return mono
 
@@ -183,12 +225,11 @@ def _check_length(
     raise AudioError(f"{path}: {seconds:.2f} s of audio, need at least {needed:.3f} s; {remedy}")
 
 
-def _warn_if_cut(path: Path, info: AudioInfo, frames: int) -> None:
-    seconds = frames / info.sample_rate
-    if info.duration - seconds > MISSING_SECONDS:
+def _warn_if_cut(path: Path, promised: float | None, seconds: float) -> None:
+    if promised is not None and promised - seconds > MISSING_SECONDS:
         logger.warning(
             "%s: holds %.2f of the %.2f s its header promises; it is probably cut off",
             path,
             seconds,
-            info.duration,
+            promised,
         )

@@ -1,26 +1,31 @@
 """Audio files as blocks of samples, by libsndfile, or by FFmpeg (PyAV, an extra) where it fails.
 
-Two decoders share one interface: ``info``, what the header says, and ``blocks_from(first)``, pairs
-of a frame index and float32 samples ``(frames, channels)`` that begin at or before ``first``. A
-*frame* here is one sample of every channel, at the rate of the file.
+The decoders share one interface: ``info``, what the header says, and ``blocks(start, end)``. The
+length in a header is a hint, the decoder's end is the end. Joined MP3s and chained Oggs are decoded
+part after part; rate and channels of the blocks may change with the part. A *frame* here is one
+sample of every channel, at the rate of the file.
 
 Every failure is an ``AudioError`` that names the file and what to do. A decoder that reports damage
 ends with such an error, which says where; a file that merely ends early gives what it holds.
 """
 
+import re
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from io import BytesIO
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import numpy as np
 import soundfile
 
 from hear_aesthetics.errors import AudioError
+from hear_aesthetics.streams import is_plain, mpeg_parts, ogg_links
 
-__all__ = ["AUDIO_EXTENSIONS", "AudioInfo", "Decoder", "open_decoder"]
+__all__ = ["AUDIO_EXTENSIONS", "AudioInfo", "Block", "Decoder", "open_decoder"]
 
 _LIBSNDFILE = "aif aifc aiff au caf flac mp3 oga ogg opus rf64 w64 wav wave"
 _FFMPEG = "3gp aac ac3 amr ape m4a m4b mka mkv mov mp2 mp4 webm wma wv"
@@ -30,6 +35,11 @@ RATES = range(1_000, 768_001)  # Hz; others come from a broken header, and would
 PREROLL_SECONDS = 1.0  # decoded before a span and dropped: MP3 and AAC frames lean on earlier ones
 BLOCK_VALUES = 1 << 16  # samples of all channels together that one block holds
 HEAD_BYTES = 4096
+GUESSING = {"aac", "ac3", "eac3", "loas", "mp3"}  # FFmpeg's containers without a length
+UNKNOWN_FRAMES = 1 << 48  # a header that says so many does not know
+UNKNOWN_BYTES = 0x7FFF0000  # what programs write into a size that they cannot know, and more
+# What libsndfile says of a header whose size is not that of the file.
+WRONG_SIZE = re.compile(r"(?:RIFF|riff|FORM|Riff size|Data Size) *: (\d+) \(should be (\d+)\)")
 
 _IMPOSTORS = (
     ("version https://git-lfs", "a Git LFS pointer, not the audio; run `git lfs pull`"),
@@ -43,27 +53,41 @@ class AudioInfo:
     """What the header of an audio file says, nothing decoded.
 
     Attributes:
-        duration: Seconds.
+        duration: Seconds; None, as ``frames``, where the header does not know.
         sample_rate: Hz, of the file.
         channels: Number of channels, at least 1.
         frames: Samples per channel at ``sample_rate``.
         format: Container (libsndfile: ``"WAV"``, ``"MP3"``) or codec (FFmpeg: ``"AAC"``).
     """
 
-    duration: float
+    duration: float | None
     sample_rate: int
     channels: int
-    frames: int
+    frames: int | None
     format: str
 
 
+class Block(NamedTuple):
+    """Consecutive samples of a file: ``(frames, channels)`` float32, from frame ``position`` on."""
+
+    samples: np.ndarray
+    sample_rate: int
+    position: int  # at this rate
+
+
 class Decoder(Protocol):
-    """An open audio file."""
+    """An open audio file.
+
+    Attributes:
+        info: What its header says.
+        promised: Seconds that must be there by a header that knows; None for one that guesses.
+    """
 
     info: AudioInfo
+    promised: float | None
 
-    def blocks_from(self, first: int) -> Iterator[tuple[int, np.ndarray]]:
-        """Pairs of frame index and samples ``(frames, channels)``, consecutive to the end."""
+    def blocks_from(self, start: float) -> Iterator[Block]:
+        """Blocks from ``start`` seconds on or earlier, consecutive to the end."""
 
     def close(self) -> None:
         """Releases the file."""
@@ -76,48 +100,46 @@ def open_decoder(path: Path) -> Iterator[Decoder]:
     Raises:
         AudioError: If the file is missing, no audio, or of a format whose decoder is not installed.
     """
-    _check_file(path)
-    decoder = _open_soundfile(path) or _open_pyav(path)
-    try:
+    with _open_file(path) as raw:
+        decoder = _open_parts(path, raw) or _open_soundfile(path, raw) or _open_pyav(path, raw)
         info = decoder.info
         if info.sample_rate not in RATES or info.channels < 1:
             raise AudioError(
                 f"{path}: its header says {info.sample_rate} Hz and {info.channels} channels, need "
                 f"{RATES[0]}-{RATES[-1]} Hz and at least one; download or convert it again"
             )
-        yield decoder
-    finally:
-        decoder.close()
+        with closing(decoder):
+            yield decoder
 
 
-def _check_file(path: Path) -> None:
-    """Rejects what no decoder need be asked about: absent, special, empty, well-known impostors."""
+def _open_file(path: Path) -> BinaryIO:
+    """The file, if a decoder need be asked: not what is absent, special, empty, or no audio."""
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             raise AudioError(f"{path}: a folder, not an audio file; name the files in it")
         if not stat.S_ISREG(mode):
             raise AudioError(f"{path}: a pipe or device; save the audio to a file first")
-        with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
+        file = path.open("rb")
+        head = file.read(HEAD_BYTES)
+        file.seek(0)
     except FileNotFoundError as error:
         raise AudioError(f"{path}: no such file; check its name and folder") from error
     except PermissionError as error:
         raise AudioError(f"{path}: no permission to read it; run `chmod u+r` on it") from error
     except (OSError, ValueError) as error:  # a name too long, a link in a loop, a null byte
         raise AudioError(f"{str(path)!r}: cannot be opened ({error}); check its name") from error
-    if not head:
-        raise AudioError(f"{path}: an empty file; remove it or download it again")
-    if not head.strip(b"\0"):
-        raise AudioError(f"{path}: nothing but zero bytes, not audio; download it again")
+    what = "an empty file; remove it or download it again" if not head else ""
     text = head.decode("latin-1").lower().lstrip()
-    for start, what in _IMPOSTORS:
-        if text.startswith(start):
-            raise AudioError(f"{path}: {what}")
+    what = next((what for start, what in _IMPOSTORS if text.startswith(start)), what)
+    if what:
+        file.close()
+        raise AudioError(f"{path}: {what}")
+    return file
 
 
-def _damaged(path: Path, info: AudioInfo, position: int, error: Exception) -> AudioError:
-    at = f"{position / info.sample_rate:.2f} of {info.duration:.2f} s"
+def _damaged(path: Path, info: AudioInfo, seconds: float, error: Exception) -> AudioError:
+    at = f"{seconds:.2f} s" if info.duration is None else f"{seconds:.2f} of {info.duration:.2f} s"
     reason = " ".join(str(getattr(error, "strerror", error)).split()).rstrip(".")
     return AudioError(
         f"{path}: cut or damaged, decoding fails after {at} ({reason}); "
@@ -138,48 +160,105 @@ class _SequentialSoundFile(soundfile.SoundFile):
 
 
 class SoundFileDecoder:
-    """What libsndfile reads: wav, flac, ogg, opus, mp3, aiff and more."""
+    """What libsndfile reads: wav, flac, ogg, opus, mp3, aiff and more.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: For messages.
+        raw: The open file, or a part of it in memory. A descriptor rather than a name: libsndfile
+            then goes by the content alone and does not hunt for MPEG frames in whatever is called
+            .mp3, with a chatter on stderr.
+    """
+
+    def __init__(self, path: Path, raw: BinaryIO) -> None:
         self._path = path
-        # An open descriptor rather than a name: libsndfile then goes by the content alone and does
-        # not hunt for MPEG frames in whatever is called .mp3, with a chatter on stderr.
-        self._raw = path.open("rb")
-        try:
-            self._file = file = _SequentialSoundFile(self._raw.fileno(), closefd=False)
-        except soundfile.LibsndfileError:
-            self._raw.close()
-            raise
+        source = raw if isinstance(raw, BytesIO) else raw.fileno()
+        self._file = file = _SequentialSoundFile(source, closefd=False)
+        known = 0 <= file.frames < UNKNOWN_FRAMES
         self.info = AudioInfo(
-            duration=file.frames / max(file.samplerate, 1),
+            duration=file.frames / max(file.samplerate, 1) if known else None,
             sample_rate=file.samplerate,
             channels=file.channels,
-            frames=file.frames,
+            frames=file.frames if known else None,
             format=file.format,
         )
+        self.promised = self.info.duration
+        wrong = WRONG_SIZE.search(file.extra_info)
+        if wrong and self.promised and int(wrong[1]) < UNKNOWN_BYTES and int(wrong[2]):
+            self.promised *= int(wrong[1]) / int(wrong[2])
 
-    def blocks_from(self, first: int) -> Iterator[tuple[int, np.ndarray]]:
+    def blocks_from(self, start: float) -> Iterator[Block]:
         """See ``Decoder``."""
+        rate = self.info.sample_rate
         size = max(BLOCK_VALUES // self.info.channels, 1)
-        position = max(first - round(PREROLL_SECONDS * self.info.sample_rate), 0)
+        position = max(round((start - PREROLL_SECONDS) * rate), 0)
         try:
             if position:
-                position = self._file.seek(min(position, self.info.frames))
-            while len(block := self._file.read(size, dtype="float32", always_2d=True)):
-                yield position, block
-                position += len(block)
+                position = self._file.seek(min(position, self._file.frames))
+            while len(samples := self._file.read(size, dtype="float32", always_2d=True)):
+                yield Block(samples, rate, position)
+                position += len(samples)
         except soundfile.LibsndfileError as error:
-            raise _damaged(self._path, self.info, position, error) from error
+            raise _damaged(self._path, self.info, position / rate, error) from error
 
     def close(self) -> None:
         """See ``Decoder``."""
         self._file.close()
-        self._raw.close()
 
 
-def _open_soundfile(path: Path) -> SoundFileDecoder | None:
+class PartsDecoder:
+    """Streams that follow each other in one file, each read by libsndfile from memory."""
+
+    def __init__(self, path: Path, parts: list[bytes], missing: float) -> None:
+        self._decoders = [SoundFileDecoder(path, BytesIO(part)) for part in parts]
+        infos = [decoder.info for decoder in self._decoders]
+        first = infos[0]
+        lengths = [info.duration for info in infos if info.duration is not None]
+        duration = sum(lengths) if len(lengths) == len(infos) else None
+        frames = None if duration is None else round(duration * first.sample_rate)
+        self.info = AudioInfo(duration, first.sample_rate, first.channels, frames, first.format)
+        self.promised = None if duration is None else duration + missing
+
+    def blocks_from(self, start: float) -> Iterator[Block]:
+        """See ``Decoder``."""
+        begin = 0.0
+        for decoder in self._decoders:
+            offset, end = round(begin * decoder.info.sample_rate), begin
+            alone = len(self._decoders) == 1
+            for samples, rate, position in decoder.blocks_from(start if alone else 0.0):
+                yield Block(samples, rate, offset + position)
+                end = begin + (position + len(samples)) / rate
+            begin = end
+
+    def close(self) -> None:
+        """See ``Decoder``."""
+        for decoder in self._decoders:
+            decoder.close()
+
+
+def _open_parts(path: Path, raw: BinaryIO) -> PartsDecoder | None:
+    """A decoder for MP3s and Oggs that libsndfile alone would read in part, or not at all."""
+    with mmap(raw.fileno(), 0, access=ACCESS_READ) as data:
+        missing = 0.0
+        if data[:4] == b"OggS":
+            links = ogg_links(data)
+            contents = [data[begin:end] for begin, end in links] if len(links) > 1 else []
+        elif data[:1] in (b"\0", b"\xff") or data[:3] == b"ID3" or path.suffix.lower() == ".mp3":
+            if data[:4] in (b"RIFF", b"fLaC", b"FORM"):
+                return None
+            parts = mpeg_parts(data)
+            contents = [] if is_plain(parts, data) else [part.content(data) for part in parts]
+            missing = sum(part.missing / part.sample_rate for part in parts)
+        else:
+            return None
     try:
-        return SoundFileDecoder(path)
+        return PartsDecoder(path, contents, missing) if contents else None
+    except soundfile.LibsndfileError:
+        return None
+
+
+def _open_soundfile(path: Path, raw: BinaryIO) -> SoundFileDecoder | None:
+    try:
+        return SoundFileDecoder(path, raw)
     except soundfile.LibsndfileError:
         return None
 
@@ -187,68 +266,57 @@ def _open_soundfile(path: Path) -> SoundFileDecoder | None:
 class PyAVDecoder:
     """What FFmpeg reads: m4a, aac, webm, mp4 and the rest."""
 
-    def __init__(self, path: Path, av: Any) -> None:
+    def __init__(self, path: Path, raw: BinaryIO, av: Any) -> None:
         self._path = path
         self._av = av
-        self._file = path.open("rb")  # a file object: playlists cannot lead FFmpeg to other files
-        try:
-            self._container = av.open(self._file, metadata_errors="ignore")
-            tracks = [t for t in self._container.streams.audio if t.codec_context is not None]
-            if not tracks:  # none, or of a codec that FFmpeg does not know
-                raise AudioError(f"{path}: no audio track that can be decoded; remove it")
-            self._stream = tracks[0]
-            self.info = self._read_info()
-        except BaseException:
-            self._file.close()
-            raise
-
-    def _read_info(self) -> AudioInfo:
-        stream = self._stream
-        rate = stream.rate or 0
-        duration = float(self._duration())
-        return AudioInfo(
-            duration, rate, stream.channels, round(duration * rate), stream.name.upper()
-        )
-
-    def _duration(self) -> float:
-        """Seconds; counted from the packets where the container knows no length or guesses it."""
-        stream, container = self._stream, self._container
-        if container.format.name != "aac":
+        raw.seek(0)  # a file object: playlists cannot lead FFmpeg to other files
+        self._container = container = av.open(raw, metadata_errors="ignore")
+        tracks = [t for t in container.streams.audio if t.codec_context is not None]
+        if not tracks:  # none, or of a codec that FFmpeg does not know
+            container.close()
+            raise AudioError(f"{path}: no audio track that can be decoded; remove it")
+        self._stream = stream = tracks[0]
+        rate, duration = stream.rate or 0, None
+        if container.format.name not in GUESSING:
             if stream.duration is not None:
-                return stream.duration * stream.time_base
-            if container.duration is not None:
-                return container.duration / self._av.time_base
-        with self._path.open("rb") as file, self._av.open(file, metadata_errors="ignore") as again:
-            packets = again.demux(again.streams[self._stream.index])
-            return sum((packet.duration or 0) * packet.time_base for packet in packets)
+                duration = float(stream.duration * stream.time_base)
+            elif container.duration is not None:
+                duration = container.duration / av.time_base
+        frames = None if duration is None else round(duration * rate)
+        self.info = AudioInfo(duration, rate, stream.channels, frames, stream.name.upper())
+        self.promised = duration
 
-    def blocks_from(self, first: int) -> Iterator[tuple[int, np.ndarray]]:
+    def blocks_from(self, start: float) -> Iterator[Block]:
         """See ``Decoder``. Seeks in mp4 and m4a, whose index is exact; decodes from 0 elsewhere."""
-        stream, rate = self._stream, self.info.sample_rate
+        stream = self._stream
         origin = stream.start_time or 0
-        to_float = self._av.AudioResampler(format="fltp")  # planar float32, same rate and channels
-        lead = first / rate - PREROLL_SECONDS
-        position = 0
+        lead = start - PREROLL_SECONDS
+        seconds, position = 0.0, 0
+        kind: Any = None
+        to_float: Any = None
         try:
             seeks = lead > 0 and self._container.format.name.startswith("mov")
             if seeks:
                 self._container.seek(origin + int(lead / stream.time_base), stream=stream)
             for frame in self._container.decode(stream):
                 if seeks:
-                    position, seeks = round((frame.pts - origin) * frame.time_base * rate), False
+                    seconds, seeks = float((frame.pts - origin) * frame.time_base), False
+                if kind != (kind := (frame.sample_rate, frame.layout.name, frame.format.name)):
+                    to_float = self._av.AudioResampler(format="fltp")  # planar float32, same rate
+                    position = round(seconds * frame.sample_rate)
                 for piece in to_float.resample(frame):
-                    yield position, piece.to_ndarray().T
+                    yield Block(piece.to_ndarray().T, piece.sample_rate, position)
                     position += piece.samples
+                seconds = position / frame.sample_rate
         except (self._av.FFmpegError, OSError, ValueError) as error:
-            raise _damaged(self._path, self.info, position, error) from error
+            raise _damaged(self._path, self.info, seconds, error) from error
 
     def close(self) -> None:
         """See ``Decoder``."""
         self._container.close()
-        self._file.close()
 
 
-def _open_pyav(path: Path) -> PyAVDecoder:
+def _open_pyav(path: Path, raw: BinaryIO) -> PyAVDecoder:
     try:
         import av
     except ImportError as error:
@@ -257,7 +325,7 @@ def _open_pyav(path: Path) -> PyAVDecoder:
             'missing; pip install "hear-aesthetics[av]", or convert the file to wav or flac'
         ) from error
     try:
-        return PyAVDecoder(path, av)
+        return PyAVDecoder(path, raw, av)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise AudioError(
             f"{path}: neither libsndfile nor FFmpeg reads it as audio; "

@@ -60,7 +60,7 @@ def _inspect(path: Path, name: str) -> AudioFacts:
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return AudioFacts(name, digest, audio_info(path).duration)
+        return AudioFacts(name, digest, audio_info(path).duration or 0.0)
     except AudioError as error:
         return AudioFacts(name, digest, 0.0, str(error))
     except OSError as error:

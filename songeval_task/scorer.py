@@ -23,7 +23,7 @@ from hear_aesthetics.scorers import FUSED, Scorer
 from hear_aesthetics.spec import SAMPLE_RATE
 from songeval_task.heads import UNFIT, load_head
 from songeval_task.scoring import details
-from songeval_task.scoring.loudness import gain_to, integrated_loudness
+from songeval_task.scoring.loudness import LoudnessMeter, gain_to
 from songeval_task.scoring.panel import Panel
 from songeval_task.scoring.rows import Clip, Scores
 
@@ -211,10 +211,15 @@ class _Job:
     def load(self) -> np.ndarray:
         """The waveform, at the loudness that was asked for."""
         clip = self.clip
+        meter = LoudnessMeter()
         waveform = load_audio(
-            clip.path, start=clip.start, end=clip.end, min_samples=self.min_samples
+            clip.path,
+            start=clip.start,
+            end=clip.end,
+            min_samples=self.min_samples,
+            on_block=meter.push,
         )
-        self.measured = integrated_loudness(clip.path, clip.start, clip.end)
+        self.measured = meter.loudness()
         return waveform if self.target is None else waveform * gain_to(self.target, self.measured)
 
 

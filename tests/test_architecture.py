@@ -31,7 +31,7 @@ ROOMS = {
 
 # The layers of hear_aesthetics, lowest first.
 LAYERS = (
-    {"spec", "errors", "precision", "rows", "inputs", "decoding", "audio", "resampling"}
+    {"spec", "errors", "precision", "rows", "inputs", "decoding", "streams", "audio", "resampling"}
     | {"pooling", "metrics", "bootstrap", "kernels", "winograd", "atomic", "writing"}
     | {"fingerprint"},
     {"frontend", "subsampling", "conformer"},

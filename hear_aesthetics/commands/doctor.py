@@ -28,7 +28,6 @@ PACKAGES = {
     "scikit-learn": None,
     "soundfile": None,
     "soxr": None,
-    "pyloudnorm": None,
     "safetensors": None,
     "huggingface_hub": None,
     "av": "av",

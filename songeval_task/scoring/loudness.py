@@ -1,22 +1,17 @@
 """Integrated loudness by ITU-R BS.1770-4, of all channels at the file's own rate, in LUFS.
 
 The standard weighs and adds the channels, so a mono mix would read up to 6 LU low; what is measured
-here is what loudness meters show. The file is decoded block by block and only the energies of 100
-ms steps are kept: hours of audio need no more memory than seconds. The K-weighting filters are
-pyloudnorm's.
+here is what loudness meters show. Only the energies of 100 ms steps are kept: hours of audio need
+no more memory than seconds.
 """
 
 import math
-from os import PathLike
-from pathlib import Path
 
 import numpy as np
-from pyloudnorm.iirfilter import IIRfilter
+import soxr
 from scipy.signal import sosfilt
 
-from hear_aesthetics.decoding import open_decoder
-
-__all__ = ["LoudnessMeter", "gain_to", "integrated_loudness"]
+__all__ = ["LoudnessMeter", "gain_to"]
 
 STEP_SECONDS = 0.1
 STEPS_PER_BLOCK = 4  # gating blocks of 400 ms that overlap by three quarters
@@ -24,6 +19,8 @@ OFFSET_DB = -0.691  # makes a full-scale 997 Hz sine in one channel read -3.01
 ABSOLUTE_GATE_LUFS = -70.0
 RELATIVE_GATE_LU = -10.0
 SURROUND = 1.41
+# Hz; below the first, the shelf of the weighting has no room under half the rate.
+LOWEST_RATE, RAISED_RATE = 8_000, 24_000
 # Channel count -> weights in the usual order; the low-frequency channel of 5.1 does not count.
 CHANNEL_WEIGHTS = {
     4: (1.0, 1.0, SURROUND, SURROUND),
@@ -33,25 +30,30 @@ CHANNEL_WEIGHTS = {
 
 
 class LoudnessMeter:
-    """Measures audio that comes in blocks.
+    """Measures audio that comes in blocks, whose rate and channels may change."""
 
-    Args:
-        sample_rate: Hz.
-        channels: How many each block has.
-    """
+    def __init__(self) -> None:
+        self._kind: tuple[int, int] | None = None
+        self._energies: list[np.ndarray] = []
 
-    def __init__(self, sample_rate: int, channels: int) -> None:
-        shelf = IIRfilter(4.0, 1 / math.sqrt(2), 1500.0, sample_rate, "high_shelf")
-        high_pass = IIRfilter(0.0, 0.5, 38.0, sample_rate, "high_pass")
-        self._filters = np.stack([np.concatenate([f.b, f.a]) for f in (shelf, high_pass)])
+    def _begin(self, sample_rate: int, channels: int) -> None:
+        self._raised = None
+        if sample_rate < LOWEST_RATE:
+            self._raised = soxr.ResampleStream(sample_rate, RAISED_RATE, channels)
+            sample_rate = RAISED_RATE
+        self._filters = k_weighting(sample_rate)
         self._state = np.zeros((len(self._filters), 2, channels))
         self._weights = np.array(CHANNEL_WEIGHTS.get(channels, (1.0,) * channels))
         self._step = round(STEP_SECONDS * sample_rate)  # samples
         self._rest = np.zeros(0)  # weighted squares that do not fill a step yet
-        self._energies: list[np.ndarray] = []
 
-    def push(self, block: np.ndarray) -> None:
-        """Measure the next samples, ``(frames, channels)``."""
+    def push(self, block: np.ndarray, sample_rate: int) -> None:
+        """Measure the next samples, ``(frames, channels)``, at a rate in Hz."""
+        if self._kind != (kind := (sample_rate, block.shape[1])):
+            self._kind = kind
+            self._begin(*kind)
+        if self._raised is not None:
+            block = self._raised.resample_chunk(np.ascontiguousarray(block, dtype=np.float32))
         if not len(block):
             return
         filtered, self._state = sosfilt(
@@ -75,25 +77,33 @@ class LoudnessMeter:
         return _lufs(blocks[blocks > gate].mean())
 
 
-def integrated_loudness(
-    path: str | PathLike[str], start: float | None = None, end: float | None = None
-) -> float | None:
-    """Loudness of a file, or of a span of it in seconds; None for silence or less than 400 ms.
+def k_weighting(sample_rate: int) -> np.ndarray:
+    """The two filters of the standard as second-order sections, ``(2, 6)``.
 
-    Raises:
-        AudioError: If the file cannot be read.
+    The standard tabulates them for 48 kHz; these analogue prototypes give its table there and the
+    same curve at other rates.
     """
-    with open_decoder(Path(path)) as decoder:
-        rate = decoder.info.sample_rate
-        first = 0 if start is None else round(start * rate)
-        last = None if end is None else round(end * rate)
-        meter = LoudnessMeter(rate, decoder.info.channels)
-        for position, block in decoder.blocks_from(first):
-            stop = None if last is None else max(last - position, 0)
-            meter.push(block[max(first - position, 0) : stop])
-            if last is not None and position + len(block) >= last:
-                break
-    return meter.loudness()
+    shelf, high_pass = 1681.974450955533, 38.13547087602444  # Hz
+    gain, shelf_q, high_pass_q = (
+        10 ** (3.999843853973347 / 20),
+        0.7071752369554196,
+        0.5003270373238773,
+    )
+    middle = gain**0.4996667741545416
+    k = math.tan(math.pi * shelf / sample_rate)
+    a0 = 1 + k / shelf_q + k * k
+    first = [
+        (gain + middle * k / shelf_q + k * k) / a0,
+        2 * (k * k - gain) / a0,
+        (gain - middle * k / shelf_q + k * k) / a0,
+        1.0,
+        2 * (k * k - 1) / a0,
+        (1 - k / shelf_q + k * k) / a0,
+    ]
+    k = math.tan(math.pi * high_pass / sample_rate)
+    a0 = 1 + k / high_pass_q + k * k
+    second = [1.0, -2.0, 1.0, 1.0, 2 * (k * k - 1) / a0, (1 - k / high_pass_q + k * k) / a0]
+    return np.array([first, second])
 
 
 def gain_to(target: float, loudness: float | None) -> float:

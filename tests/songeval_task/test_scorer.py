@@ -9,14 +9,14 @@ import soundfile
 import torch
 from safetensors.torch import load_file
 
-from hear_aesthetics import load_model
+from hear_aesthetics import decoding, load_model
 from hear_aesthetics.audio import load_audio
 from hear_aesthetics.errors import AudioError, WeightsUnavailableError
 from hear_aesthetics.scorers import Scorer
 from songeval_task import AestheticScorer
 from songeval_task.heads import load_demo, load_head
 from songeval_task.scorer import Clip
-from songeval_task.scoring.loudness import integrated_loudness
+from songeval_task.scoring.loudness import LoudnessMeter
 from songeval_task.scoring.panel import Panel
 
 
@@ -195,7 +195,9 @@ def test_loudness_is_measured_as_it_is_and_normalised_only_when_asked(
     samples, _ = soundfile.read(path, dtype="float32")
     soundfile.write(tmp_path / "loud.wav", 2 * samples, 24_000, subtype="FLOAT")
     quiet, loud = (demo_scorer.score(p) for p in (path, tmp_path / "loud.wav"))
-    assert quiet.loudness_lufs == pytest.approx(integrated_loudness(path))
+    meter = LoudnessMeter()
+    load_audio(path, on_block=meter.push)
+    assert quiet.loudness_lufs == pytest.approx(meter.loudness())
     assert loud.loudness_lufs - quiet.loudness_lufs == pytest.approx(6.02, abs=0.01)
     assert quiet.values != pytest.approx(loud.values, abs=1e-3)
     levelled = [demo_scorer.score(p, loudness=-14.0) for p in (path, tmp_path / "loud.wav")]
@@ -303,3 +305,21 @@ def test_scores_are_plain_data(demo_scorer, write_clip, tmp_path) -> None:
     scores = demo_scorer.score(write_clip(tmp_path / "a.wav"), timeline=True, explain=True)
     assert dataclasses.asdict(scores)["timeline"][0]["start"] == 0.0
     assert scores.path == str(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("loudness", [None, -14.0])
+def test_a_file_is_opened_and_decoded_once(
+    loudness, demo_scorer, write_clip, tmp_path, monkeypatch
+):
+    path = write_clip(tmp_path / "a.wav", seconds=1)
+    opened, decoded = [], []
+    real_open, real_blocks = decoding._open_file, decoding.SoundFileDecoder.blocks_from
+    monkeypatch.setattr(decoding, "_open_file", lambda p: opened.append(p) or real_open(p))
+    monkeypatch.setattr(
+        decoding.SoundFileDecoder,
+        "blocks_from",
+        lambda self, start: decoded.append(start) or real_blocks(self, start),
+    )
+    scores = demo_scorer.score(path, loudness=loudness)
+    assert scores.loudness_lufs is not None
+    assert (opened, decoded) == ([path], [0.0])

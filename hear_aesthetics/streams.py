@@ -1,0 +1,184 @@
+"""Streams that lie in one file: the links of an Ogg chain, the parts of joined MP3s.
+
+An MP3 has no table of contents, and a count of its frames only if its encoder left one (Xing). So
+the frames are walked through: a part is a run of frames of one rate and channel count, without what
+lies around them (covers, tags, zeros), behind a Xing frame whose count is true.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from mmap import mmap
+
+__all__ = ["Part", "mpeg_parts", "ogg_links"]
+
+_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+_KBPS_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+_KBPS_2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+_IN_A_ROW = 3  # frame headers that follow each other are no chance
+_TAG_BYTES = 64  # of a frame in which its Xing tag begins
+_VERSION, _LAYER_3 = 19, 1 << 17  # place of the version, value of the layer in a header's 32 bits
+_HEADER_BITS = 0xFFFEFE00  # those that decide the length of a frame
+
+
+def _frame_bytes() -> dict[int, int]:
+    """Header bits -> bytes of the frame, for all frames of layer III."""
+    lengths = {}
+    for version, rates in _RATES.items():
+        for rate_index, rate in enumerate(rates):
+            for kbps_index, kbps in enumerate(_KBPS_1 if version == 3 else _KBPS_2, 1):
+                for padding in (0, 1):
+                    bits = 0xFFE00000 | version << _VERSION | _LAYER_3
+                    bits |= kbps_index << 12 | rate_index << 10 | padding << 9
+                    size = (144_000 if version == 3 else 72_000) * kbps // rate + padding
+                    lengths[bits] = size
+    return lengths
+
+
+_FRAME_BYTES = _frame_bytes()
+
+
+@dataclass
+class Part:
+    """A run of MP3 frames of one rate and channel count.
+
+    Attributes:
+        header: Of the first frame, 32 bits.
+        spans: Byte ranges of the file that hold the frames.
+        frames: How many these are.
+        tag: The Xing frame before them, if there is one.
+        promised: How many frames the tag says there are.
+    """
+
+    header: int
+    spans: list[list[int]]
+    frames: int = 0
+    tag: bytes = b""
+    promised: int | None = None
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        return _RATES[self.header >> _VERSION & 3][self.header >> 10 & 3]
+
+    @property
+    def samples(self) -> int:
+        """Per channel, before an encoder's padding is cut off."""
+        return self.frames * (1152 if self.header >> _VERSION & 3 == 3 else 576)
+
+    @property
+    def missing(self) -> int:
+        """Samples that the tag promises beyond those that are there."""
+        each = self.samples // max(self.frames, 1)
+        return max((self.promised or 0) - self.frames, 0) * each
+
+    def content(self, data: "mmap | bytes") -> bytes:
+        """The part as a file of its own, behind a Xing frame that says how many frames follow."""
+        audio = b"".join(data[begin:end] for begin, end in self.spans)
+        tag = bytearray(self.tag or self._plain_tag())
+        at = max(tag.find(b"Xing"), tag.find(b"Info")) + 4
+        flags = int.from_bytes(tag[at : at + 4], "big")
+        tag[at + 4 : at + 8] = self.frames.to_bytes(4, "big")
+        if flags & 2:
+            tag[at + 8 : at + 12] = (len(tag) + len(audio)).to_bytes(4, "big")
+        return bytes(tag) + audio
+
+    def _plain_tag(self) -> bytes:
+        bits = self.header & ~0xF200 | 5 << 12 | 1 << 16  # 64 or 40 kbit/s, no checksum
+        version_1, mono = self.header >> _VERSION & 3 == 3, _mono(self.header)
+        side = (17 if mono else 32) if version_1 else (9 if mono else 17)
+        start = bits.to_bytes(4, "big") + bytes(side) + b"Xing" + (1).to_bytes(4, "big")
+        return start.ljust(_FRAME_BYTES[bits & _HEADER_BITS], b"\0")
+
+
+def mpeg_parts(data: "mmap | bytes") -> list[Part]:
+    """The parts of an MP3 in their order; none if it holds no frames of layer III."""
+    parts: list[Part] = []
+    at, kind = _sync(data, _behind_id3(data, 0)), -1
+    while at < len(data):
+        header = int.from_bytes(data[at : at + 4], "big")
+        size = _FRAME_BYTES.get(header & _HEADER_BITS, 0)
+        if not size or (_kind(header) != kind and kind >= 0):
+            at, kind = _sync(data, _behind_id3(data, at)), -1
+            continue
+        if at + size > len(data):
+            break
+        begins = kind < 0 and not (parts and _kind(parts[-1].header) == _kind(header))
+        kind = _kind(header)
+        promised = _promise(data[at : at + _TAG_BYTES])
+        if promised is not None and (begins or parts[-1].frames):
+            parts.append(Part(header, [], tag=data[at : at + size], promised=promised))
+        else:
+            if begins:
+                parts.append(Part(header, []))
+            spans = parts[-1].spans
+            if spans and spans[-1][1] == at:
+                spans[-1][1] = at + size
+            else:
+                spans.append([at, at + size])
+            parts[-1].frames += 1
+        at += size
+    return [part for part in parts if part.frames]
+
+
+def is_plain(parts: Sequence[Part], data: "mmap | bytes") -> bool:
+    """Whether these are the parts of an MP3 that libsndfile reads rightly as it is."""
+    if len(parts) != 1 or len(parts[0].spans) != 1 or parts[0].promised != parts[0].frames:
+        return False
+    (begin, end), tag = parts[0].spans[0], len(parts[0].tag)
+    tail = data[end : end + 4]
+    ends = end == len(data) or (tail[:3] == b"TAG" and len(data) - end == 128)
+    return ends and begin - tag == _behind_id3(data, 0)
+
+
+def ogg_links(data: "mmap | bytes") -> list[tuple[int, int]]:
+    """The byte ranges of the links of an Ogg file; one for a file that is not chained."""
+    starts, at, previous = [0], 0, True
+    while (at := data.find(b"OggS\0", at)) >= 0:
+        first = bool(data[at + 5 : at + 6] and data[at + 5] & 2)
+        if first and not previous:
+            starts.append(at)
+        previous = first
+        at += 27
+    return list(zip(starts, [*starts[1:], len(data)], strict=True))
+
+
+def _kind(header: int) -> int:
+    """What is the same in all frames of a part: version, layer, rate, one channel or two."""
+    return header & 0xFFFE0C00 | _mono(header)
+
+
+def _mono(header: int) -> bool:
+    return header >> 6 & 3 == 3
+
+
+def _sync(data: "mmap | bytes", at: int) -> int:
+    """Where the next frames begin, or the end of the data."""
+    while (at := data.find(b"\xff", at)) >= 0:
+        place, kind = at, -1
+        for _ in range(_IN_A_ROW):
+            header = int.from_bytes(data[place : place + 4], "big")
+            size = _FRAME_BYTES.get(header & _HEADER_BITS, 0)
+            if not size or (kind >= 0 and _kind(header) != kind):
+                break
+            place, kind = place + size, _kind(header)
+            if place == len(data):
+                return at
+        else:
+            return at
+        at += 1
+    return len(data)
+
+
+def _behind_id3(data: "mmap | bytes", at: int) -> int:
+    while data[at : at + 3] == b"ID3" and len(data) >= at + 10:
+        a, b, c, d = data[at + 6 : at + 10]
+        at += 10 + (a << 21 | b << 14 | c << 7 | d) + (10 if data[at + 5] & 16 else 0)
+    return at
+
+
+def _promise(start: bytes) -> int | None:
+    """The count of frames in a Xing tag; None if the frame has none."""
+    at = max(start.find(b"Xing"), start.find(b"Info"))
+    if at < 0 or not start[at + 7] & 1:
+        return None
+    return int.from_bytes(start[at + 8 : at + 12], "big")
