@@ -1,27 +1,45 @@
 """Files that are complete or absent: written beside their place, then renamed into it."""
 
+import errno
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["atomic_file", "remove_leftovers", "write_text"]
+from hear_aesthetics.errors import StorageError
+
+__all__ = ["atomic_file", "one_line_when_full", "remove_leftovers", "write_text"]
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+MAX_NAME_BYTES = 255  # of one name in the usual file systems
+SUFFIX = ".partial"
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Open a temporary file for writing; it replaces ``path`` when the block ends without error.
 
-    The process id keeps two writers of one file apart; what a killed one leaves is never read.
+    The process id in its name keeps two writers of one file apart, and tells what a killed one has
+    left, which is never read. A long name is cut, so that whatever ``path`` may be called works.
+
+    Raises:
+        StorageError: If the disk takes nothing more.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    end = os.fsencode(f".{os.getpid()}{SUFFIX}")
+    name = os.fsencode(f".{path.name}")
+    if len(name) + len(end) > MAX_NAME_BYTES:
+        end = f".{zlib.crc32(name):08x}".encode() + end  # long names that begin alike differ
+        name = name[: MAX_NAME_BYTES - len(end)].decode(errors="ignore").encode()
+    temporary = path.with_name(os.fsdecode(name + end))
+    with one_line_when_full(path):
+        try:
+            with temporary.open("wb") as file:
+                yield file
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -30,7 +48,38 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
+@contextmanager
+def one_line_when_full(path: Path) -> Iterator[None]:
+    """Turn the error of a disk that takes nothing more into one that says how to go on.
+
+    Raises:
+        StorageError: If the disk is full, its quota or a limit is reached, or it is read-only.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise StorageError(
+            f"{path}: cannot take more ({error.strerror}); what is there is whole: make room "
+            "and run the same command again, it goes on"
+        ) from error
+
+
 def remove_leftovers(folder: Path) -> None:
-    """Delete, below a folder, what writers that were killed have left unfinished."""
-    for path in folder.rglob(".*.partial"):
-        path.unlink(missing_ok=True)
+    """Delete, below a folder, what killed writers have left unfinished; living ones keep theirs."""
+    for path in folder.rglob(f".*{SUFFIX}"):
+        process = path.name.removesuffix(SUFFIX).rpartition(".")[2]
+        if not (process.isdecimal() and int(process) != os.getpid() and _lives(int(process))):
+            path.unlink(missing_ok=True)
+
+
+def _lives(process: int) -> bool:
+    """Whether there is such a process; one of another user counts."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -10,7 +10,6 @@ waits for a batch only when the next one is already queued behind it.
 """
 
 import logging
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hear_aesthetics.audio import load_audio
+from hear_aesthetics.audio import MAX_MINUTES, load_audio
+from hear_aesthetics.cores import usable_cores
 from hear_aesthetics.errors import HearAestheticsError
 from hear_aesthetics.grouping import Job, Window, forget_frames
 from hear_aesthetics.read_ahead import ReadAhead
@@ -95,6 +95,7 @@ def run(
     load: Callable[[Item], np.ndarray] | None = None,
     workers: int | None = None,
     batch_seconds: float | None = None,
+    max_minutes: float = MAX_MINUTES,
 ) -> Iterator[Result[Item]]:
     """The results of all items in their order, each as soon as it and those before it are known.
 
@@ -108,6 +109,7 @@ def run(
             item's path, start and end.
         workers: Threads that load; by default a quarter of the cores, half of them for a GPU.
         batch_seconds: Most audio in a batch of several items.
+        max_minutes: Longest item that the default ``load`` takes; a longer one is an error.
 
     Raises:
         Exception: What iterating over ``items`` raises; never what one item does.
@@ -118,7 +120,7 @@ def run(
     window: Window[Item] = Window(
         ReadAhead(
             items,
-            load or partial(_load, sample_rate=sample_rate),
+            load or partial(_load, sample_rate=sample_rate, max_minutes=max_minutes),
             ahead_samples=batch_samples,
             workers=workers or _default_workers(on_gpu),
         ),
@@ -198,14 +200,11 @@ def _rows(output: Output) -> Iterable[Any]:
     return [dict(zip(output, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def _load(item: Source, sample_rate: int) -> np.ndarray:
-    return load_audio(item.path, sample_rate, start=item.start, end=item.end)
+def _load(item: Source, sample_rate: int, max_minutes: float) -> np.ndarray:
+    return load_audio(
+        item.path, sample_rate, start=item.start, end=item.end, max_minutes=max_minutes
+    )
 
 
 def _default_workers(on_gpu: bool) -> int:
-    """By the cores this process may use, which a container or ``taskset`` may limit."""
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
-    return min(max(1, cores // (GPU_SHARE if on_gpu else CPU_SHARE)), MAX_WORKERS)
+    return min(max(1, usable_cores() // (GPU_SHARE if on_gpu else CPU_SHARE)), MAX_WORKERS)

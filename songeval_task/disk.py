@@ -1,35 +1,13 @@
-"""Disks that are too small: found before a long run where possible, said in one line otherwise."""
+"""Room on a disk, checked before a long run."""
 
-import errno
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from hear_aesthetics.atomic import one_line_when_full
 from hear_aesthetics.checkpoints.hub import describe_size
 from hear_aesthetics.errors import StorageError
 
 __all__ = ["check_free", "one_line_when_full"]
-
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
-
-
-@contextmanager
-def one_line_when_full(folder: Path) -> Iterator[None]:
-    """Turns the error of a disk that takes nothing more into one that says how to go on.
-
-    Raises:
-        StorageError: If the disk is full, its quota is, or it is read-only.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        raise StorageError(
-            f"{folder}: cannot take more ({error.strerror}); what is there is whole: make room and "
-            "run the same command again, it goes on"
-        ) from error
 
 
 def check_free(folder: Path, needed: int) -> None:

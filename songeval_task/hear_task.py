@@ -8,7 +8,6 @@ split files are written last, so that a folder that has them is complete.
 
 import csv
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
@@ -17,6 +16,7 @@ from typing import Any
 
 from hear_aesthetics.atomic import remove_leftovers, write_text
 from hear_aesthetics.audio import load_audio
+from hear_aesthetics.cores import usable_cores
 from hear_aesthetics.errors import AudioError, InputError
 from hear_aesthetics.evaluation.schema import read_json
 from hear_aesthetics.fingerprint import check
@@ -63,7 +63,7 @@ def write_task(
     paths = [audio / SPLITS[song.split] / name for song, name in zip(songs, names, strict=True)]
     sources = [prepared.path(song) for song in songs]
     labels: dict[str, dict[str, list[float]]] = {split: {} for split in SPLITS.values()}
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, MAX_THREADS)) as pool:
+    with ThreadPoolExecutor(min(usable_cores(), MAX_THREADS)) as pool:
         try:
             outcomes = pool.map(_write_song, paths, sources)
             for song, name, error in zip(songs, names, outcomes, strict=True):

@@ -1,13 +1,13 @@
 """A look at every audio file of a data set: its hash, its length, and which files are the same."""
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from hear_aesthetics.audio import audio_info
+from hear_aesthetics.cores import usable_cores
 from hear_aesthetics.errors import AudioError
 
 __all__ = ["AudioFacts", "inspect_audio", "same_audio"]
@@ -39,7 +39,7 @@ def inspect_audio(root: Path, names: Sequence[str]) -> Iterator[AudioFacts]:
         root: Folder of the data set.
         names: Paths of files in it.
     """
-    threads = min(os.cpu_count() or 1, MAX_THREADS)
+    threads = min(usable_cores(), MAX_THREADS)
     with ThreadPoolExecutor(threads) as pool:
         yield from pool.map(lambda name: _inspect(root / name, name), names)
 

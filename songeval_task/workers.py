@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import TypeVar
 
+from hear_aesthetics.cores import usable_cores
 from hear_aesthetics.errors import HearAestheticsError
 
 __all__ = ["default_workers", "in_processes", "worker_pool"]
@@ -26,7 +27,7 @@ MAX_WORKERS = 8
 
 def default_workers() -> int:
     """Half of the cores, at most eight: the others compute, or wait for the disk."""
-    return max(1, min((os.cpu_count() or 1) // 2, MAX_WORKERS))
+    return max(1, min(usable_cores() // 2, MAX_WORKERS))
 
 
 @contextmanager

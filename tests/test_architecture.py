@@ -33,7 +33,7 @@ ROOMS = {
 LAYERS = (
     {"spec", "errors", "precision", "rows", "inputs", "decoding", "streams", "audio", "resampling"}
     | {"pooling", "metrics", "bootstrap", "kernels", "winograd", "atomic", "writing"}
-    | {"fingerprint"},
+    | {"fingerprint", "cores"},
     {"frontend", "subsampling", "conformer"},
     {"backbones", "checkpoints", "synthesis"},
     {"fusion", "centring"},

@@ -4,7 +4,6 @@ Nothing is downloaded or hashed, and nothing that is missing or broken makes it 
 """
 
 import json
-import os
 import platform
 import re
 from dataclasses import asdict
@@ -16,6 +15,7 @@ import typer
 
 from hear_aesthetics import __version__
 from hear_aesthetics.checkpoints import CHECKPOINTS, cache_home, home, hub, whereabouts
+from hear_aesthetics.cores import usable_cores
 
 __all__ = ["diagnose", "doctor"]
 
@@ -98,7 +98,7 @@ def _devices() -> dict[str, Any]:
 
     devices: dict[str, Any] = {
         "cpu": _cpu_model(),
-        "cores": _usable_cores(),
+        "cores": usable_cores(),
         "threads": torch.get_num_threads(),
         "native_bfloat16": cpu_has_bfloat16(),
     }
@@ -133,13 +133,6 @@ def _cpu_model() -> str:
     except OSError:
         match = None
     return match.group(1) if match else platform.processor() or platform.machine()
-
-
-def _usable_cores() -> int | None:
-    """Cores this process may run on, which in a container can be fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count()
 
 
 def _text(fact: Any) -> str:

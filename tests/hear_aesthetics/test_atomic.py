@@ -1,6 +1,13 @@
+import errno
+import os
+import subprocess
+import sys
+
 import pytest
 
 from hear_aesthetics.atomic import atomic_file, remove_leftovers, write_text
+from hear_aesthetics.cores import usable_cores
+from hear_aesthetics.errors import StorageError
 
 
 def write_half(path):
@@ -33,3 +40,79 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):
         path.write_bytes(b"1")
     remove_leftovers(tmp_path)
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)
+
+
+@pytest.mark.parametrize("name", ["x" * 249, "x" * 255, "\N{SNOWMAN}" * 85, "a" + "\xe9" * 127])
+def test_a_file_may_have_any_name_that_a_disk_takes(name, tmp_path):
+    write_text(tmp_path / name, "whole")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_two_long_names_that_begin_alike_are_two_files(tmp_path):
+    first, second = (tmp_path / ("x" * 250 + end) for end in "ab")
+    with atomic_file(first) as one, atomic_file(second) as two:
+        one.write(b"1")
+        two.write(b"2")
+    assert (first.read_bytes(), second.read_bytes()) == (b"1", b"2")
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from hear_aesthetics.atomic import atomic_file
+with atomic_file(Path(sys.argv[1])) as file:
+    print("begun", flush=True)
+    sys.stdin.readline()
+    file.write(b"whole")
+"""
+
+
+def test_what_a_living_process_writes_is_not_removed(tmp_path):
+    path = tmp_path / "x.bin"
+    command = [sys.executable, "-c", WRITER, str(path)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as writer:
+        writer.stdout.readline()
+        remove_leftovers(tmp_path)
+        writer.communicate("\n")
+    assert (writer.returncode, path.read_bytes()) == (0, b"whole")
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    command = [sys.executable, "-c", WRITER, str(tmp_path / "x.bin")]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as writer:
+        writer.stdout.readline()
+        writer.kill()
+    assert len(list(tmp_path.iterdir())) == 1
+    remove_leftovers(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG])
+def test_a_disk_that_takes_no_more_is_one_line_with_path_and_remedy(code, tmp_path):
+    path = tmp_path / "x.bin"
+    with pytest.raises(StorageError, match=r"x\.bin: cannot take more .*make room"):
+        write_until(path, OSError(code, os.strerror(code)))
+    assert not list(tmp_path.iterdir())
+
+
+def write_until(path, error):
+    with atomic_file(path) as file:
+        file.write(b"half")
+        raise error
+
+
+def test_other_errors_of_a_disk_stay_what_they_are(tmp_path):
+    with pytest.raises(PermissionError):
+        write_until(tmp_path / "x.bin", PermissionError(errno.EACCES, "Permission denied"))
+
+
+def test_cores_are_those_that_this_process_may_use(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 7}, raising=False)
+    assert usable_cores() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert usable_cores() == 1

@@ -361,7 +361,7 @@ def test_a_gpu_has_the_next_batch_queued_before_the_loop_waits(monkeypatch) -> N
 def test_loading_leaves_the_cores_to_the_encoder(
     monkeypatch, cores: int, beside_cpu: int, beside_gpu: int
 ) -> None:
-    monkeypatch.setattr(engine.os, "sched_getaffinity", lambda _: range(cores), raising=False)
+    monkeypatch.setattr(engine, "usable_cores", lambda: cores)
     counts = []
     monkeypatch.setattr(engine, "_send", lambda batch, _: batch)
     monkeypatch.setattr(torch.cuda, "Event", MagicMock)
