@@ -1,10 +1,11 @@
 """Files that are complete or absent: written beside their place, then renamed into it."""
 
 import errno
+import fcntl
 import os
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,8 +22,9 @@ SUFFIX = ".partial"
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Open a temporary file for writing; it replaces ``path`` when the block ends without error.
 
-    The process id in its name keeps two writers of one file apart, and tells what a killed one has
-    left, which is never read. A long name is cut, so that whatever ``path`` may be called works.
+    The process id in its name keeps two writers of one file apart; a lock tells what is still
+    written from what a killed writer has left, whose id another process may have by now. A long
+    name is cut, so that whatever ``path`` may be called works.
 
     Raises:
         StorageError: If the disk takes nothing more.
@@ -36,8 +38,11 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     with one_line_when_full(path):
         try:
             with temporary.open("wb") as file:
+                with suppress(OSError):  # some file systems have no locks
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 yield file
-            temporary.replace(path)
+                file.flush()
+                temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -67,19 +72,17 @@ def one_line_when_full(path: Path) -> Iterator[None]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete, below a folder, what killed writers have left unfinished; living ones keep theirs."""
+    """Delete, below a folder, what killed writers have left; other living ones keep theirs."""
+    own = f".{os.getpid()}{SUFFIX}"
     for path in folder.rglob(f".*{SUFFIX}"):
-        process = path.name.removesuffix(SUFFIX).rpartition(".")[2]
-        if not (process.isdecimal() and int(process) != os.getpid() and _lives(int(process))):
+        if path.name.endswith(own) or not _is_locked(path):
             path.unlink(missing_ok=True)
 
 
-def _lives(process: int) -> bool:
-    """Whether there is such a process; one of another user counts."""
+def _is_locked(path: Path) -> bool:
     try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
         return True
-    return True
+    return False

@@ -23,7 +23,7 @@ import numpy as np
 import soundfile
 
 from hear_aesthetics.errors import AudioError
-from hear_aesthetics.streams import is_plain, mpeg_parts, ogg_links
+from hear_aesthetics.streams import is_plain, mend_wav, mpeg_parts, ogg_links
 
 __all__ = ["AUDIO_EXTENSIONS", "AudioInfo", "Block", "Decoder", "open_decoder"]
 
@@ -242,8 +242,11 @@ def _open_parts(path: Path, raw: BinaryIO) -> PartsDecoder | None:
         if data[:4] == b"OggS":
             links = ogg_links(data)
             contents = [data[begin:end] for begin, end in links] if len(links) > 1 else []
+        elif data[:4] == b"RIFF":
+            mended = mend_wav(data) if data[8:12] == b"WAVE" else b""
+            contents = [mended] if mended else []
         elif data[:1] in (b"\0", b"\xff") or data[:3] == b"ID3" or path.suffix.lower() == ".mp3":
-            if data[:4] in (b"RIFF", b"fLaC", b"FORM"):
+            if data[:4] in (b"fLaC", b"FORM"):
                 return None
             parts = mpeg_parts(data)
             contents = [] if is_plain(parts, data) else [part.content(data) for part in parts]

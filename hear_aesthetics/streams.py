@@ -5,11 +5,12 @@ the frames are walked through: a part is a run of frames of one rate and channel
 lies around them (covers, tags, zeros), behind a Xing frame whose count is true.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from mmap import mmap
 
-__all__ = ["Part", "mpeg_parts", "ogg_links"]
+__all__ = ["Part", "is_plain", "mend_wav", "mpeg_parts", "ogg_links"]
 
 _RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 _KBPS_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
@@ -17,6 +18,9 @@ _KBPS_2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _IN_A_ROW = 3  # frame headers that follow each other are no chance
 _TAG_BYTES = 64  # of a frame in which its Xing tag begins
 _VERSION, _LAYER_3 = 19, 1 << 17  # place of the version, value of the layer in a header's 32 bits
+_DECODER_DELAY = 529  # samples that decoders cut off
+_UNCLOSED = 10  # times more bytes than a size says: the size was never filled in
+_CHUNK_NAME = re.compile(rb"[ -~]{4}")
 _HEADER_BITS = 0xFFFEFE00  # those that decide the length of a frame
 
 
@@ -74,20 +78,31 @@ class Part:
     def content(self, data: "mmap | bytes") -> bytes:
         """The part as a file of its own, behind a Xing frame that says how many frames follow."""
         audio = b"".join(data[begin:end] for begin, end in self.spans)
-        tag = bytearray(self.tag or self._plain_tag())
+        if not self.tag:
+            return self._made_tag() + audio
+        tag = bytearray(self.tag)
         at = max(tag.find(b"Xing"), tag.find(b"Info")) + 4
-        flags = int.from_bytes(tag[at : at + 4], "big")
         tag[at + 4 : at + 8] = self.frames.to_bytes(4, "big")
-        if flags & 2:
+        if tag[at + 3] & 2:
             tag[at + 8 : at + 12] = (len(tag) + len(audio)).to_bytes(4, "big")
         return bytes(tag) + audio
 
-    def _plain_tag(self) -> bytes:
+    def _made_tag(self) -> bytes:
+        """A Xing frame and a frame of silence.
+
+        Where there is a count, decoders cut off their own delay, which they leave where there is
+        none: they are told to cut off the silent frame, and nothing of the others.
+        """
         bits = self.header & ~0xF200 | 5 << 12 | 1 << 16  # 64 or 40 kbit/s, no checksum
         version_1, mono = self.header >> _VERSION & 3 == 3, _mono(self.header)
         side = (17 if mono else 32) if version_1 else (9 if mono else 17)
-        start = bits.to_bytes(4, "big") + bytes(side) + b"Xing" + (1).to_bytes(4, "big")
-        return start.ljust(_FRAME_BYTES[bits & _HEADER_BITS], b"\0")
+        size = _FRAME_BYTES[bits & _HEADER_BITS]
+        silence = bits.to_bytes(4, "big").ljust(size, b"\0")
+        count = (self.frames + 1).to_bytes(4, "big")
+        delay = self.samples // self.frames - _DECODER_DELAY
+        tag = silence[: 4 + side] + b"Xing" + bytes([0, 0, 0, 1]) + count
+        tag += b"LAME".ljust(21, b"\0") + (delay << 12).to_bytes(3, "big")
+        return tag.ljust(size, b"\0") + silence
 
 
 def mpeg_parts(data: "mmap | bytes") -> list[Part]:
@@ -140,6 +155,32 @@ def ogg_links(data: "mmap | bytes") -> list[tuple[int, int]]:
         previous = first
         at += 27
     return list(zip(starts, [*starts[1:], len(data)], strict=True))
+
+
+def mend_wav(data: "mmap | bytes") -> bytes:
+    """A WAV with one data chunk of true size; empty if it has that, or cannot be mended.
+
+    A program that died leaves the size at 0 or at what it first wrote; some write several chunks.
+    """
+    at, spans, unclosed = 12, [], False
+    while at + 8 <= len(data):
+        begin, rest = at + 8, len(data) - at - 8
+        end = begin + int.from_bytes(data[at + 4 : begin], "little")
+        if data[at : at + 4] == b"data":
+            follows = any(_CHUNK_NAME.fullmatch(data[i : i + 4]) for i in (end, end + 1))
+            if _UNCLOSED * (end - begin) < rest and not follows:
+                end, unclosed = len(data), True
+            spans.append((begin, end))
+        at = end + end % 2
+    if len(spans) < 2 and not unclosed:
+        return b""
+    audio = b"".join(data[begin:end] for begin, end in spans)
+    head = data[8 : spans[0][0] - 4] + _size(len(audio))
+    return b"RIFF" + _size(len(head) + len(audio)) + head + audio
+
+
+def _size(number: int) -> bytes:
+    return min(number, 0xFFFFFFFF).to_bytes(4, "little")
 
 
 def _kind(header: int) -> int:
