@@ -111,9 +111,9 @@ class Window(Generic[Item]):
 
 def _explain(name: Any, seconds: float, error: Exception) -> AudioError:
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error):
+        what = f"{seconds / 60:.1f} min of audio need" if seconds else "loading it needs"
         return AudioError(
-            f"{name}: {seconds / 60:.1f} min of audio need more memory than there is; "
-            "take spans of it, or another device"
+            f"{name}: {what} more memory than there is; take spans of it, or another device"
         )
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return AudioError(f"{name}: {text}; this was not expected, please report it")

@@ -7,12 +7,10 @@ recordings needs no more memory than one of clips, but for one file per thread.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Generic, Self, TypeVar
-
-import numpy as np
+from typing import Any, Generic, Self, TypeVar
 
 __all__ = ["Loaded", "ReadAhead"]
 
@@ -22,10 +20,10 @@ CLOSING_SECONDS = 2.0  # a file that takes longer to decode is left to its daemo
 
 @dataclass
 class Loaded(Generic[Item]):
-    """An item with its waveform ``(samples,)``, or with what went wrong."""
+    """An item with its waveform ``(samples,)`` or what else was loaded, or what went wrong."""
 
     item: Item
-    waveform: np.ndarray | None = None
+    waveform: Any = None
     error: Exception | None = None
 
     @property
@@ -39,7 +37,8 @@ class ReadAhead(Generic[Item]):
 
     Args:
         items: Whatever ``load`` takes; may be an endless stream.
-        load: Item to waveform, called on the threads; what it raises becomes ``Loaded.error``.
+        load: Item to waveform, or to anything with a length, called on the threads; what it raises
+            becomes ``Loaded.error``.
         ahead_samples: No further file is begun while this much is loaded and not taken.
         workers: Threads.
     """
@@ -47,7 +46,7 @@ class ReadAhead(Generic[Item]):
     def __init__(
         self,
         items: Iterable[Item],
-        load: Callable[[Item], np.ndarray],
+        load: Callable[[Item], Sized],
         *,
         ahead_samples: int,
         workers: int = 1,
@@ -96,6 +95,13 @@ class ReadAhead(Generic[Item]):
         if self._failure is not None:
             raise self._failure
         return None
+
+    def values(self) -> Iterator[Any]:
+        """What was loaded, in order; raises what went wrong with an item."""
+        while (loaded := self.take()) is not None:
+            if loaded.error is not None:
+                raise loaded.error
+            yield loaded.waveform
 
     def _work(self) -> None:
         while (slot := self._begin()) is not None:

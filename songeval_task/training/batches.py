@@ -5,22 +5,21 @@ because length must not decide who meets whom. Inside it, songs of similar lengt
 together, so that little is padded whatever the micro-batch.
 """
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain, repeat
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from hear_aesthetics.read_ahead import ReadAhead
 from songeval_task.training.data import Data, Row
 
 __all__ = ["Stack", "epoch_batches", "group_by_length", "read_ahead", "stack_rows"]
 
 MAX_PADDING = 0.1  # of a stack
-AHEAD = 2  # micro-batches read while one is computed
+AHEAD = 2  # stacks read while one micro-batch is computed
 
 
 @dataclass(frozen=True)
@@ -91,21 +90,9 @@ def read_ahead(
     data: Data, batches: Sequence[Sequence[Row]], dtype: torch.dtype
 ) -> Iterator[Iterator[list[Stack]]]:
     """The stacks of each micro-batch; the next ones are read while one is computed."""
-    with ThreadPoolExecutor(max_workers=1) as reader:
-
-        def stacks() -> Iterator[list[Stack]]:
-            waiting = deque(
-                reader.submit(stack_rows, data, rows, dtype) for rows in batches[:AHEAD]
-            )
-            for following in chain(batches[AHEAD:], repeat(None, AHEAD)):
-                if not waiting:
-                    return
-                ready = waiting.popleft().result()
-                if following is not None:
-                    waiting.append(reader.submit(stack_rows, data, following, dtype))
-                yield ready
-
-        yield stacks()
+    stack = partial(stack_rows, data, dtype=dtype)
+    with ReadAhead(batches, stack, ahead_samples=AHEAD) as ahead:
+        yield ahead.values()
 
 
 def _stack(features: Sequence[Tensor], places: Sequence[int], dtype: torch.dtype) -> Stack:

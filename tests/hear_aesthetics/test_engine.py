@@ -395,3 +395,13 @@ def test_a_gpu_gives_the_same_in_the_same_order(folder: Path) -> None:
         torch.testing.assert_close(
             ours.output["features"], theirs.output["features"], rtol=1e-3, atol=1e-3
         )
+
+
+def test_a_file_that_memory_does_not_take_is_no_empty_one():
+    def too_large(_):
+        raise MemoryError
+
+    (result,) = engine.run(
+        clips([1000]), SimpleNamespace(device=torch.device("cpu")), mean, load=too_large
+    )
+    assert "loading it needs more memory than there is" in str(result.error)
