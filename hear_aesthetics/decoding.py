@@ -23,6 +23,7 @@ import numpy as np
 import soundfile
 
 from hear_aesthetics.errors import AudioError
+from hear_aesthetics.quiet import quiet_libraries
 from hear_aesthetics.streams import is_plain, mend_wav, mpeg_parts, ogg_links
 
 __all__ = ["AUDIO_EXTENSIONS", "AudioInfo", "Block", "Decoder", "open_decoder"]
@@ -172,7 +173,8 @@ class SoundFileDecoder:
     def __init__(self, path: Path, raw: BinaryIO) -> None:
         self._path = path
         source = raw if isinstance(raw, BytesIO) else raw.fileno()
-        self._file = file = _SequentialSoundFile(source, closefd=False)
+        with quiet_libraries():
+            self._file = file = _SequentialSoundFile(source, closefd=False)
         known = 0 <= file.frames < UNKNOWN_FRAMES
         self.info = AudioInfo(
             duration=file.frames / max(file.samplerate, 1) if known else None,
@@ -194,11 +196,15 @@ class SoundFileDecoder:
         try:
             if position:
                 position = self._file.seek(min(position, self._file.frames))
-            while len(samples := self._file.read(size, dtype="float32", always_2d=True)):
+            while len(samples := self._read(size)):
                 yield Block(samples, rate, position)
                 position += len(samples)
         except soundfile.LibsndfileError as error:
             raise _damaged(self._path, self.info, position / rate, error) from error
+
+    def _read(self, frames: int) -> np.ndarray:
+        with quiet_libraries():
+            return self._file.read(frames, dtype="float32", always_2d=True)
 
     def close(self) -> None:
         """See ``Decoder``."""

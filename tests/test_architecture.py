@@ -33,7 +33,7 @@ ROOMS = {
 LAYERS = (
     {"spec", "errors", "precision", "rows", "inputs", "decoding", "streams", "audio", "resampling"}
     | {"pooling", "metrics", "bootstrap", "kernels", "winograd", "atomic", "writing"}
-    | {"fingerprint", "cores"},
+    | {"fingerprint", "cores", "quiet"},
     {"frontend", "subsampling", "conformer"},
     {"backbones", "checkpoints", "synthesis"},
     {"fusion", "centring"},

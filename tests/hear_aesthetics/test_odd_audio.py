@@ -1,6 +1,8 @@
 """Nothing is lost or changed without a word, whatever a header says."""
 
+import ctypes
 import logging
+import os
 import struct
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +14,7 @@ import soundfile
 from hear_aesthetics import streams
 from hear_aesthetics.audio import audio_info, load_audio
 from hear_aesthetics.errors import AudioError
+from hear_aesthetics.quiet import quiet_libraries
 
 RATE = 24_000
 
@@ -226,6 +229,25 @@ def test_an_empty_wav_stays_empty_whatever_follows(load):
     content = encoded(song(0.0), format="WAV", subtype="PCM_16")
     with pytest.raises(AudioError, match=r"0\.00 s of audio"):
         load(content[:44] + b"LIST" + struct.pack("<I", 600) + bytes(600), "a.wav")
+
+
+def test_a_decoder_that_meets_damage_prints_nothing(load, capfd):
+    """libmpg123 reports a frame whose reservoir of bits is lost on stderr."""
+    half = len(XING) // 2
+    load(XING[:half] + bytes(3_000) + XING[half:])
+    assert capfd.readouterr() == ("", "")
+
+
+def test_python_and_c_code_still_print_beside_a_decoder(capfd):
+    library = ctypes.CDLL(None)
+    with quiet_libraries():
+        os.write(2, b"from another thread\n")
+        library.perror(b"dropped")
+    library.perror(b"shown")
+    err = capfd.readouterr().err
+    assert "from another thread" in err
+    assert "shown" in err
+    assert "dropped" not in err
 
 
 # Samples that are no audio, or on another scale
