@@ -184,8 +184,8 @@ def _span(path: Path, decoder: Decoder, start: float, end: float | None) -> Iter
         if len(part):
             if not (part.min() >= -MAX_SAMPLE and part.max() <= MAX_SAMPLE):  # NaN is neither
                 place = int((~(np.abs(part) <= MAX_SAMPLE)).any(axis=1).argmax())
-                finite = np.isfinite(part[place]).all()
-                what = f"a sample of {np.abs(part[place]).max():.2g}" if finite else NOT_FINITE
+                value = np.abs(part[place]).max()
+                what = f"{value:.2g} (full scale is 1)" if np.isfinite(value) else NOT_FINITE
                 raise AudioError(
                     f"{path}: {what} at {(position + first + place) / rate:.2f} s; "
                     "render it again, or cut that part out"

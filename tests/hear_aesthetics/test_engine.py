@@ -405,3 +405,14 @@ def test_a_file_that_memory_does_not_take_is_no_empty_one():
         clips([1000]), SimpleNamespace(device=torch.device("cpu")), mean, load=too_large
     )
     assert "loading it needs more memory than there is" in str(result.error)
+
+
+def test_what_is_longer_than_allowed_is_one_error_and_the_others_go_on(tmp_path):
+    items = []
+    for name, seconds in (("long.wav", 4), ("short.wav", 1)):
+        soundfile.write(tmp_path / name, np.zeros(seconds * 24_000), 24_000)
+        items.append(SimpleNamespace(path=tmp_path / name, start=None, end=None))
+    model = SimpleNamespace(device=torch.device("cpu"))
+    long, short = engine.run(items, model, mean, max_minutes=3 / 60)
+    assert "more than 0.05 min of audio; take spans of it" in str(long.error)
+    assert (short.error, short.seconds) == (None, 1.0)
