@@ -13,7 +13,6 @@ import gc
 import importlib
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from hear_aesthetics.compute.cpu import model_name
 
 __all__ = [
     "RESULTS",
@@ -196,12 +197,7 @@ def peak_memory(prepare: str, **arguments: Any) -> int:
 
 def device_name() -> str:
     """Return the name of this machine's processor and its number of cores."""
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-        name = names[0].partition(":")[2].strip() if names else name
-    return f"{name}, {os.cpu_count()} cores"
+    return f"{model_name()}, {os.cpu_count()} cores"
 
 
 def main(

@@ -10,7 +10,8 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 
-from hear_aesthetics import conformer, kernels
+from hear_aesthetics import conformer
+from hear_aesthetics.compute import kernels
 from hear_aesthetics.conformer import ConformerConfig, ConformerLayer
 from hear_aesthetics.frontend import LogMel
 from hear_aesthetics.spec import MEL_PER_FRAME, N_MELS

@@ -16,7 +16,7 @@ from torch import Tensor
 from benchmarks._harness import Report, Timing, alternate, difference, main
 from benchmarks.heads import QUICK, PublishedHead
 from heads import AestheticHead, AestheticHeadConfig, list_mle
-from hear_aesthetics.precision import auto_precision
+from hear_aesthetics.compute.precision import auto_precision
 from songeval_task.dimensions import TRACKS
 from songeval_task.training.batches import Stack
 from songeval_task.training.config import TrainingConfig

@@ -6,7 +6,7 @@ twice as much. Training takes it. Without gradients, under autocast, in other dt
 else :class:`Linear` is ``nn.Linear``: a song has to score in a batch as it does alone.
 """
 
-import re
+import platform
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,16 +24,16 @@ CPU_INFO = Path("/proc/cpuinfo")
 @cache
 def onednn_is_faster() -> bool:
     """Whether float32 matrix products on this processor should bypass MKL."""
-    try:
-        flags = CPU_INFO.read_text(encoding="utf-8")
-    except OSError:
+    if not torch.backends.cpu.get_cpu_capability().startswith("AVX512"):
         return False
-    amd = re.search(r"^vendor_id\s*:\s*AuthenticAMD$", flags, re.MULTILINE)
-    wide = re.search(r"\bavx512f\b", flags)
+    try:
+        description = CPU_INFO.read_text(encoding="utf-8", errors="replace")
+    except OSError:  # not Linux
+        description = platform.processor()
     available = torch.backends.mkldnn.is_available() and hasattr(
         torch.ops.mkldnn, "_linear_pointwise"
     )
-    return amd is not None and wide is not None and available
+    return available and "AuthenticAMD" in description
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -21,10 +21,10 @@ from hear_aesthetics import __version__
 from hear_aesthetics.backbones import Backbone, MuQ, MusicFM
 from hear_aesthetics.centring import Centring
 from hear_aesthetics.checkpoints import ModelFiles, locate_model
+from hear_aesthetics.compute.precision import auto_precision, usable_device
 from hear_aesthetics.errors import CheckpointError
 from hear_aesthetics.fusion import SCALES, SOURCES, TRACK_LIMIT_SECONDS, Features, FusedFeatures
 from hear_aesthetics.pooling import POOLINGS, pool_frames
-from hear_aesthetics.precision import auto_precision, usable_device
 from hear_aesthetics.resampling import HalveRate
 from hear_aesthetics.spec import (
     API_SAMPLE_RATE,
@@ -269,7 +269,8 @@ def load_model(
             model directory says, ``"mean"`` if it says nothing.
         segment_seconds: Length of a segment in the segment view.
         precision: ``"float32"``, ``"bfloat16"`` or ``"auto"``: what the model directory says, else
-            bfloat16 where the hardware multiplies it faster (:mod:`hear_aesthetics.precision`).
+            bfloat16 where the hardware multiplies it faster
+            (:mod:`hear_aesthetics.compute.precision`).
         device: Where to compute; a GPU if there is one when ``None``.
         states: Further hidden states that :meth:`HearModel.extract` will be asked for.
         track_limit_seconds: Longer audio is cut into stretches of this length, each encoded like a

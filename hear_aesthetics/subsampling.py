@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from hear_aesthetics.kernels import Linear, SplitConv2d
+from hear_aesthetics.compute.kernels import Linear, SplitConv2d
+from hear_aesthetics.compute.winograd import WinogradConv2d
 from hear_aesthetics.spec import MEL_PER_FRAME, N_MELS
-from hear_aesthetics.winograd import WinogradConv2d
 
 __all__ = ["HALO_AFTER", "HALO_BEFORE", "RECEPTIVE_MEL", "Conv2dSubsampling"]
 

@@ -31,8 +31,8 @@ ROOMS = {
 
 # The layers of hear_aesthetics, lowest first.
 LAYERS = (
-    {"spec", "errors", "precision", "rows", "inputs", "decoding", "streams", "audio", "resampling"}
-    | {"pooling", "metrics", "bootstrap", "kernels", "winograd", "atomic", "writing"}
+    {"spec", "errors", "compute", "rows", "inputs", "decoding", "streams", "audio", "resampling"}
+    | {"pooling", "metrics", "bootstrap", "atomic", "writing"}
     | {"fingerprint", "cores", "quiet"},
     {"frontend", "subsampling", "conformer"},
     {"backbones", "checkpoints", "synthesis"},

@@ -5,10 +5,8 @@ Nothing is downloaded or hashed, and nothing that is missing or broken makes it 
 
 import json
 import platform
-import re
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -94,10 +92,10 @@ def _libsndfile() -> str:
 def _devices() -> dict[str, Any]:
     import torch
 
-    from hear_aesthetics.precision import cpu_has_bfloat16
+    from hear_aesthetics.compute.cpu import cpu_has_bfloat16, model_name
 
     devices: dict[str, Any] = {
-        "cpu": _cpu_model(),
+        "cpu": model_name(),
         "cores": usable_cores(),
         "threads": torch.get_num_threads(),
         "native_bfloat16": cpu_has_bfloat16(),
@@ -113,7 +111,7 @@ def _devices() -> dict[str, Any]:
 def _precision() -> dict[str, str]:
     import torch
 
-    from hear_aesthetics.precision import auto_precision
+    from hear_aesthetics.compute.precision import auto_precision
 
     kinds = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     chosen = {kind: str(auto_precision(kind)).removeprefix("torch.") for kind in kinds}
@@ -125,14 +123,6 @@ def _commercial_use() -> dict[str, list[str]]:
         label: [name for name, record in CHECKPOINTS.items() if record.commercial is allowed]
         for allowed, label in USE.items()
     }
-
-
-def _cpu_model() -> str:
-    try:
-        match = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.M)
-    except OSError:
-        match = None
-    return match.group(1) if match else platform.processor() or platform.machine()
 
 
 def _text(fact: Any) -> str:

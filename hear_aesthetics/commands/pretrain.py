@@ -9,7 +9,7 @@ import typer
 from hear_aesthetics.console import write_json
 
 if TYPE_CHECKING:
-    from hear_aesthetics.precision import usable_device
+    from hear_aesthetics.compute.precision import usable_device
     from hear_aesthetics.pretraining.pool import Pool
 
 __all__ = ["pretrain"]

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from hear_aesthetics.checkpoints import weight_hash
+from hear_aesthetics.compute.precision import usable_device
 from hear_aesthetics.errors import HearAestheticsError, InputError, ModuleError
 from hear_aesthetics.evaluation.contract import Contract
-from hear_aesthetics.precision import usable_device
 
 __all__ = ["SAMPLE_RATES", "HearModule", "parse_options"]
 

@@ -1,17 +1,19 @@
 """``--protocol official``: heareval's training and selection, random draw for random draw.
 
-On a CPU, at the same number of threads, results equal the official ones to the last bit, with all
-that this entails: training rows are never shuffled, a validation that is NaN or infinite ends a
-fit at once, the best event post-processing is the one with the *largest* score, and the grid is
-searched on the first fold only. torch's global generator, seeded once per task, is used up in this
-order: per fit the initial weights and a 64-row input (the summary that heareval prints), per pass
-over data one integer, and the dropout masks.
+On a CPU, grid point, epochs and scores are the official ones, with all that this entails: training
+rows are never shuffled, a validation that is NaN or infinite ends a fit at once, the best event
+post-processing is the one with the *largest* score, and the grid is searched on the first fold
+only. What is left out is Lightning, and fetching rows one by one.
+
+torch's global generator, seeded once per task, is used up in this order: per fit the initial
+weights and a 64-row input (the summary that heareval prints), per pass over data one integer, and
+the dropout masks.
 """
 
 import itertools
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +21,6 @@ import torch
 from torch import Tensor, nn
 
 from hear_aesthetics.errors import TaskError
-from hear_aesthetics.evaluation.descent import Descent
 from hear_aesthetics.evaluation.events import Postprocessing, postprocessing_grid
 from hear_aesthetics.evaluation.grid import SEED, GridPoint
 from hear_aesthetics.evaluation.outcome import Outcome, Selection, decoded, logged_values
@@ -92,8 +93,9 @@ def _fit(task: Task, point: GridPoint, train: SplitRows, valid: SplitRows) -> _F
     features = train.embeddings.shape[1]
     probe = build_probe(features, train.targets.shape[1], point)
     torch.rand(_SUMMARY_ROWS, features)
-    descent = Descent(probe, point.lr)
-    batches = _batches(task, train, point)
+    optimiser = torch.optim.Adam(probe.parameters(), lr=point.lr)
+    _check_batches(task, train, point)
+    tensors = [torch.from_numpy(array) for array in (train.embeddings, train.targets)]
     valid_tensors = torch.from_numpy(valid.embeddings), torch.from_numpy(valid.targets)
     sign = 1 if _maximised(task) else -1
     best: Selection | None = None
@@ -101,12 +103,15 @@ def _fit(task: Task, point: GridPoint, train: SplitRows, valid: SplitRows) -> _F
     waited = 0
     for epoch in range(point.max_epochs):
         _draw_loader_seed()
-        for embeddings, targets in batches:
-            descent.step(embeddings, targets, task.prediction_type)
+        probe.train()
+        for embeddings, targets in zip(*(_batches(t, point) for t in tensors), strict=True):
+            optimiser.zero_grad()
+            logit_loss(probe(embeddings), targets, task.prediction_type).backward()
+            optimiser.step()
         if (epoch + 1) % point.check_val_every_n_epoch:
             continue
         _draw_loader_seed()
-        logits = _forward(probe, valid_tensors[0], point.batch_size)
+        logits = _forward(probe, valid_tensors[0], point)
         score, postprocessing = _validate(task, valid, valid_tensors[1], logits)
         waited += 1
         if best is None or sign * score > sign * best.score:
@@ -121,7 +126,7 @@ def _fit(task: Task, point: GridPoint, train: SplitRows, valid: SplitRows) -> _F
     return _Fit(replace(best, seconds=time.perf_counter() - start), probe)
 
 
-def _batches(task: Task, rows: SplitRows, point: GridPoint) -> list[tuple[Tensor, Tensor]]:
+def _check_batches(task: Task, rows: SplitRows, point: GridPoint) -> None:
     count = len(rows.embeddings)
     if point.hidden_layers and count % point.batch_size == 1:
         raise TaskError(
@@ -129,9 +134,11 @@ def _batches(task: Task, rows: SplitRows, point: GridPoint) -> list[tuple[Tensor
             f"{point.batch_size}, which BatchNorm refuses (heareval stops here too); "
             "use the robust protocol"
         )
-    embeddings = torch.from_numpy(rows.embeddings).split(point.batch_size)
-    targets = torch.from_numpy(rows.targets).split(point.batch_size)
-    return list(zip(embeddings, targets, strict=True))
+
+
+def _batches(rows: Tensor, point: GridPoint) -> Iterator[Tensor]:
+    """Batches as heareval takes them, each in memory of its own: alignment may change the last bit."""
+    return (batch.clone() for batch in rows.split(point.batch_size))
 
 
 def _draw_loader_seed() -> None:
@@ -140,10 +147,10 @@ def _draw_loader_seed() -> None:
 
 
 @torch.no_grad()
-def _forward(probe: nn.Sequential, embeddings: Tensor, batch_size: int) -> Tensor:
+def _forward(probe: nn.Sequential, embeddings: Tensor, point: GridPoint) -> Tensor:
     """Logits in evaluation mode; the batches are heareval's, since their size changes rounding."""
     probe.eval()
-    return torch.cat([probe(batch) for batch in embeddings.split(batch_size)])
+    return torch.cat([probe(batch) for batch in _batches(embeddings, point)])
 
 
 def _validate(
@@ -166,7 +173,7 @@ def _validate(
 def _test(task: Task, run: Run, fit: _Fit) -> Outcome:
     rows = read_rows(task, (run.test,), with_times=True)
     selection = fit.selection
-    logits = _forward(fit.probe, torch.from_numpy(rows.embeddings), selection.point.batch_size)
+    logits = _forward(fit.probe, torch.from_numpy(rows.embeddings), selection.point)
     predictions = probabilities(logits, task.prediction_type).numpy()
     loss = float(logit_loss(logits, torch.from_numpy(rows.targets), task.prediction_type))
     values = logged_values(task, rows, predictions, selection.postprocessing, loss)

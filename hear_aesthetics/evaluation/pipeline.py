@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from hear_aesthetics.compute.precision import auto_precision, usable_device
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.evaluation import grid as grids
 from hear_aesthetics.evaluation.interval import robust_statement
@@ -15,7 +16,6 @@ from hear_aesthetics.evaluation.results import finished, read_scores, write_resu
 from hear_aesthetics.evaluation.robust import evaluate_robustly
 from hear_aesthetics.evaluation.store import embedding_size
 from hear_aesthetics.evaluation.task import load_task
-from hear_aesthetics.precision import auto_precision, usable_device
 
 __all__ = ["PRECISIONS", "PROTOCOLS", "evaluate_embeddings"]
 

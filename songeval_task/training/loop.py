@@ -17,7 +17,7 @@ from accelerate.utils import broadcast
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from heads import CMixupSampler
-from hear_aesthetics.precision import auto_precision, usable_device
+from hear_aesthetics.compute.precision import auto_precision, usable_device
 from songeval_task.evaluation import metrics_of, selection_score
 from songeval_task.training.batches import Stack, epoch_batches, read_ahead
 from songeval_task.training.config import TrainableHead, TrainingConfig

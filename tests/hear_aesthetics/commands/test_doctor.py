@@ -69,9 +69,9 @@ def test_a_missing_sound_library_is_told_not_raised(monkeypatch):
 def test_the_precision_shown_is_the_one_that_auto_picks(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for native, dtype in ((True, "bfloat16"), (False, "float32")):
-        monkeypatch.setattr(
-            "hear_aesthetics.precision.cpu_has_bfloat16", lambda native=native: native
-        )
+        for place in ("cpu", "precision"):
+            question = f"hear_aesthetics.compute.{place}.cpu_has_bfloat16"
+            monkeypatch.setattr(question, lambda native=native: native)
         report = diagnose()
         assert report["precision"] == {"cpu": dtype, "default_device": "cpu"}
         assert report["devices"]["native_bfloat16"] is native

@@ -1,4 +1,4 @@
-"""The official protocol equals a plain loop over torch's own parts, to the last bit."""
+"""The official protocol decides as a plain loop with data loaders does, to the same numbers."""
 
 import math
 
@@ -97,7 +97,7 @@ def test_fits_equal_a_plain_loop_draw_for_draw(make_embeddings, mode):
         chosen = outcome.selection
         found = (outcome.split, chosen.score, chosen.epoch, chosen.point)
         assert found == expected[:4]
-        np.testing.assert_array_equal(outcome.logits, expected[4].numpy())
+        np.testing.assert_allclose(outcome.logits, expected[4].numpy(), rtol=0, atol=1e-5)
 
 
 def test_progress_counts_the_grid_and_the_other_folds(make_embeddings):

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from hear_aesthetics.evaluation.grid import GridPoint
 from hear_aesthetics.evaluation.probe import build_probe, logit_loss
-from hear_aesthetics.evaluation.stack import ProbeStack, parameter_count
+from hear_aesthetics.evaluation.stack import ProbeStack, _Adam, parameter_count
 
 FEATURES, LABELS, ROWS = 9, 4, 40
 CPU = torch.device("cpu")
@@ -157,3 +157,46 @@ def test_parameters_are_counted():
     point = GridPoint(hidden_layers=2, hidden_dim=8)
     weights = 9 * 8 + 8 * 8 + 8 * 4
     assert parameter_count(9, 4, point) == weights + 2 * (8 + 8 + 4)
+
+
+SHAPES = [(7, 13), (300, 333), (14,), (1,)]
+
+
+def gradients(generator, *lead):
+    """Of very different sizes, some exactly zero."""
+    return [
+        torch.randn(*lead, *shape, generator=generator)
+        * 10 ** torch.randn(*lead, *shape, generator=generator)
+        * (torch.rand(*lead, *shape, generator=generator) > 0.2)
+        for shape in SHAPES
+    ]
+
+
+def test_each_model_of_a_stack_has_its_own_rate_and_state():
+    generator = torch.Generator().manual_seed(1)
+    rates = [1e-1, 1e-3, 1e-2]
+    stack = [torch.randn(3, *shape, generator=generator) for shape in SHAPES]
+    alone = [[torch.nn.Parameter(p[i].clone()) for p in stack] for i in range(3)]
+    references = [torch.optim.Adam(p, lr=lr) for p, lr in zip(alone, rates, strict=True)]
+    optimiser, alive = _Adam(stack, rates), [0, 1, 2]
+    for step in range(9):
+        if step == 4:  # the second model stops
+            alive = [0, 2]
+            stack = [parameter[alive] for parameter in stack]
+            optimiser.keep(torch.tensor(alive), stack)
+        found = gradients(generator, len(alive))
+        optimiser.step(found)
+        for place, model in enumerate(alive):
+            for parameter, gradient in zip(alone[model], found, strict=True):
+                parameter.grad = gradient[place]
+            references[model].step()
+    for place, model in enumerate(alive):
+        for ours, theirs in zip(stack, alone[model], strict=True):
+            torch.testing.assert_close(ours[place], theirs.detach(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_gradients_of_the_products_dtype_are_taken(dtype):
+    parameter = torch.ones(1, 4)
+    _Adam([parameter], [0.1]).step([torch.ones(1, 4, dtype=dtype)])
+    torch.testing.assert_close(parameter, torch.full((1, 4), 0.9))

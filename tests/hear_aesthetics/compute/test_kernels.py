@@ -3,15 +3,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from hear_aesthetics import kernels
-from hear_aesthetics.kernels import (
+from hear_aesthetics.compute import kernels
+from hear_aesthetics.compute.kernels import (
     Conv2d,
     Linear,
     SplitConv2d,
     attention,
     batched_linear,
     linear,
-    onednn_is_faster,
 )
 
 needs_operator = pytest.mark.skipif(
@@ -118,23 +117,3 @@ def test_a_split_convolution_errs_by_no_more_than_its_output_is_rounded(dtype):
     conv.shrink(dtype)
     limit = relative_error(exact.to(dtype), exact)
     assert relative_error(conv(x), exact) <= 1.05 * limit + 1e-6
-
-
-@needs_operator
-@pytest.mark.parametrize(
-    ("vendor", "flags", "bypass"),
-    [
-        ("AuthenticAMD", "avx2 avx512f", True),
-        ("AuthenticAMD", "avx2", False),
-        ("GenuineIntel", "avx2 avx512f", False),
-    ],
-)
-def test_mkl_is_bypassed_only_where_it_leaves_half_the_processor_idle(
-    vendor, flags, bypass, tmp_path, monkeypatch
-):
-    info = tmp_path / "cpuinfo"
-    info.write_text(f"processor\t: 0\nvendor_id\t: {vendor}\nflags\t\t: fpu {flags}\n")
-    monkeypatch.setattr(kernels, "CPU_INFO", info)
-    onednn_is_faster.cache_clear()
-    assert onednn_is_faster() is bypass
-    onednn_is_faster.cache_clear()

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hear_aesthetics.kernels import Conv2d, batched_linear
+from hear_aesthetics.compute.kernels import Conv2d, batched_linear
 
 __all__ = ["WinogradConv2d"]
 

@@ -6,28 +6,12 @@ AVX-512 BF16 (2.1 times on an AMD EPYC of the Zen 5 generation, 1.5 times end to
 is emulated or no faster, and float32 is also exact.
 """
 
-import re
-from functools import cache
-from pathlib import Path
-
 import torch
 
+from hear_aesthetics.compute.cpu import cpu_has_bfloat16
 from hear_aesthetics.errors import InputError
 
-__all__ = ["auto_precision", "cpu_has_bfloat16", "usable_device"]
-
-CPU_INFO = Path("/proc/cpuinfo")
-
-
-@cache
-def cpu_has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 natively and PyTorch was built to use it."""
-    try:
-        flags = CPU_INFO.read_text(encoding="utf-8")
-    except OSError:  # not Linux: PyTorch drives the tiles on Linux only
-        return False
-    native = re.search(r"\b(amx|avx512)_bf16\b", flags)
-    return torch.backends.mkldnn.is_available() and native is not None
+__all__ = ["auto_precision", "usable_device"]
 
 
 def auto_precision(device: torch.device | str = "cpu") -> torch.dtype:

@@ -9,15 +9,14 @@ in training, and where this build of PyTorch lacks the operators, these function
 """
 
 import math
-import re
-from functools import cache
 from itertools import product
-from pathlib import Path
 from typing import Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from hear_aesthetics.compute.cpu import has_onednn, onednn_is_faster
 
 __all__ = [
     "Conv2d",
@@ -26,35 +25,10 @@ __all__ = [
     "attention",
     "batched_linear",
     "linear",
-    "onednn_is_faster",
 ]
 
-CPU_INFO = Path("/proc/cpuinfo")
 BLOCKWISE_FRAMES = 400  # on fewer, PyTorch's own attention is faster: it takes all heads at once
 SCORES_PER_BLOCK = 1_900_000  # of queries with keys: 7.6 MB in float32 stay in the cache
-
-
-@cache
-def onednn_is_faster() -> bool:
-    """Whether float32 matrix products on this processor should bypass MKL."""
-    try:
-        flags = CPU_INFO.read_text(encoding="utf-8")
-    except OSError:
-        return False
-    return (
-        re.search(r"^vendor_id\s*:\s*AuthenticAMD$", flags, re.MULTILINE) is not None
-        and re.search(r"\bavx512f\b", flags) is not None
-        and has_onednn()
-    )
-
-
-@cache
-def has_onednn() -> bool:
-    """Whether this build of PyTorch has the operators."""
-    names = "_linear_pointwise", "_convolution_pointwise"
-    return torch.backends.mkldnn.is_available() and all(
-        hasattr(torch.ops.mkldnn, name) for name in names
-    )
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, silu: bool = False) -> Tensor:

@@ -3,8 +3,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from hear_aesthetics import winograd
-from hear_aesthetics.winograd import MIN_CHANNELS, WinogradConv2d
+from hear_aesthetics.compute import winograd
+from hear_aesthetics.compute.winograd import MIN_CHANNELS, WinogradConv2d
 
 IN_CHANNELS = MIN_CHANNELS
 

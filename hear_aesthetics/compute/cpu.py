@@ -1,0 +1,59 @@
+"""What this processor does well, asked in one place; what is not known is answered with "no".
+
+PyTorch says which instructions it uses, on every system. Who made the processor, and whether it
+multiplies bfloat16, the system says: on Linux in ``/proc/cpuinfo``.
+"""
+
+import platform
+import re
+from functools import cache
+from pathlib import Path
+
+import torch
+
+__all__ = ["cpu_has_bfloat16", "has_onednn", "model_name", "onednn_is_faster"]
+
+CPU_INFO = Path("/proc/cpuinfo")
+
+
+@cache
+def onednn_is_faster() -> bool:
+    """Whether float32 matrix products on this processor should bypass MKL."""
+    vendor = _fact("vendor_id") or platform.processor()
+    return "AuthenticAMD" in vendor and _wide() and has_onednn()
+
+
+@cache
+def has_onednn() -> bool:
+    """Whether this build of PyTorch has the operators that :mod:`.kernels` calls."""
+    names = "_linear_pointwise", "_convolution_pointwise"
+    return torch.backends.mkldnn.is_available() and all(
+        hasattr(torch.ops.mkldnn, name) for name in names
+    )
+
+
+@cache
+def cpu_has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 natively and PyTorch uses it (on Linux only)."""
+    native = re.search(r"\b(amx|avx512)_bf16\b", _fact("flags"))
+    return native is not None and _wide() and torch.backends.mkldnn.is_available()
+
+
+def model_name() -> str:
+    """The processor's name, as the system gives it."""
+    return _fact("model name") or platform.processor() or platform.machine()
+
+
+def _wide() -> bool:
+    """Whether PyTorch uses AVX-512 here; ``ATEN_CPU_CAPABILITY`` may forbid it."""
+    return torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+
+
+def _fact(name: str) -> str:
+    """A line of the system's description of the processor; empty where there is none."""
+    try:
+        text = CPU_INFO.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    found = re.search(rf"^{name}\s*: (.+)$", text, re.MULTILINE)
+    return found.group(1) if found else ""
