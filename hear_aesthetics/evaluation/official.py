@@ -137,7 +137,7 @@ def _check_batches(task: Task, rows: SplitRows, point: GridPoint) -> None:
 
 
 def _batches(rows: Tensor, point: GridPoint) -> Iterator[Tensor]:
-    """Batches as heareval takes them, each in memory of its own: alignment may change the last bit."""
+    """Yield heareval's batches, each in its own memory: alignment may change the last bit."""
     return (batch.clone() for batch in rows.split(point.batch_size))
 
 
