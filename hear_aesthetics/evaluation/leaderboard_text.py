@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -68,7 +69,22 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def _escaped(cell: str) -> str:
-    return cell.replace("|", r"\|")
+    """Text that Markdown shows as it is: no tags, links or code, nothing that turns the line."""
+    return re.sub(r"\\|`|\||<|(?<=\])\(", r"\\\g<0>", _printable(cell))
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _harmless(cell: str) -> str:
+    """A cell of a CSV file that no spreadsheet takes for a formula."""
+    cell = _printable(cell)
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}" if cell.startswith(tuple("=+-@")) else cell
+    return cell
 
 
 def as_csv(board: Leaderboard) -> str:
@@ -78,16 +94,17 @@ def as_csv(board: Leaderboard) -> str:
     place = {task: (official.column(task) if official else None) or task for task in board.tasks}
     columns += [column for column in place.values() if column not in columns]
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
+    writer = csv.writer(text, lineterminator="\n")
+    rows: list[Mapping[str, str]] = [dict(zip(columns, columns, strict=True))]
     for model in board.models:
         row = {"Model": model}
         for task in board.tasks:
             result = board.results.get((task, model))
             if result and not math.isnan(result.score):
                 row[place[task]] = f"{result.score:.6g}"
-        writer.writerow(row)
-    writer.writerows(official.rows if official else ())
+        rows.append(row)
+    rows += official.rows if official else ()
+    writer.writerows([_harmless(row.get(c) or "") for c in columns] for row in rows)
     return text.getvalue()
 
 
@@ -112,10 +129,17 @@ def card(board: Leaderboard, model: str) -> str:
         "## HEAR benchmark",
         "",
         _table(["task", "score", "value", "95 % interval"], rows),
-        *(f"- {name}: {value}" for name, value in _facts(first).items()),
-        f"- Reproduce: `{_command(first)}`",
+        *(f"- {name}: {_escaped(str(value))}" for name, value in _facts(first).items()),
+        f"- Reproduce: {_code(_command(first))}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _code(text: str) -> str:
+    """A span of code, whose marks are longer than any within."""
+    ticks = max(map(len, re.findall("`+", text)), default=0)
+    mark, space = "`" * (ticks + 1), " " if ticks else ""
+    return f"{mark}{space}{_printable(text)}{space}{mark}"
 
 
 def _facts(result: Result) -> dict[str, Any]:

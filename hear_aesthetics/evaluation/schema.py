@@ -9,7 +9,14 @@ from typing import Any
 
 from hear_aesthetics.errors import TaskError
 
-__all__ = ["MetadataReader", "is_plain", "read_grid", "read_json", "read_vocabulary"]
+__all__ = [
+    "MetadataReader",
+    "check_regular",
+    "is_plain",
+    "read_grid",
+    "read_json",
+    "read_vocabulary",
+]
 
 
 NUMBER = (int, float)
@@ -21,12 +28,23 @@ GRID_VALUES: Mapping[str, Any] = {
 GRID_LIMITS = {"batch_size": (1, 2**20), "hidden_dim": (1, 2**16), "hidden_layers": (0, 64)}
 
 
+def check_regular(path: Path) -> None:
+    """Refuse pipes, devices and folders, of which reading may never end; missing files pass.
+
+    Raises:
+        TaskError: If something else than a file is there.
+    """
+    if path.exists() and not path.is_file():
+        raise TaskError(f"{path}: not a regular file; put the file itself there")
+
+
 def read_json(path: Path) -> Any:
     """Content of a JSON file.
 
     Raises:
         TaskError: If it is missing or not JSON.
     """
+    check_regular(path)
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as e:
@@ -131,6 +149,7 @@ def read_vocabulary(path: Path) -> tuple[str, ...]:
     Raises:
         TaskError: If the file is missing or ``idx`` is not 0 to K-1.
     """
+    check_regular(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from hear_aesthetics.atomic import atomic_file, write_text
 from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.events import Events, Timeline
-from hear_aesthetics.evaluation.schema import read_json
+from hear_aesthetics.evaluation.schema import check_regular, read_json
 from hear_aesthetics.evaluation.task import Task
 
 __all__ = ["DONE_FILE", "SplitRows", "embedding_size", "read_rows", "write_rows"]
@@ -117,9 +117,11 @@ def _dimensions(task: Task, split: str) -> tuple[int, int]:
 def _read_embeddings(task: Task, split: str) -> NDArray[np.float32]:
     rows, dim = _dimensions(task, split)
     path = task.folder / f"{split}.embeddings.npy"
-    if not path.is_file():
-        raise TaskError(f"{path}: missing; compute the embeddings again")
-    values = np.fromfile(path, dtype=np.float32)
+    check_regular(path)
+    try:
+        values = np.fromfile(path, dtype=np.float32)
+    except FileNotFoundError as e:
+        raise TaskError(f"{path}: missing; compute the embeddings again") from e
     if values.size != rows * dim:
         raise TaskError(
             f"{path}: {values.size} values, but {rows} x {dim} in {split}.embedding-dimensions.json"
@@ -139,15 +141,16 @@ class _LabelUnpickler(pickle.Unpickler):
 
 def _read_targets(task: Task, split: str) -> NDArray[np.float32]:
     path = task.folder / f"{split}.target-labels.pkl"
-    if not path.is_file():
-        raise TaskError(f"{path}: missing; compute the embeddings again")
+    check_regular(path)
     try:
         with path.open("rb") as file:
             labels = _LabelUnpickler(file).load()
-        if not isinstance(labels, list) or not all(isinstance(row, list) for row in labels):
-            raise TypeError("a list of lists is expected")
-    except Exception as e:  # a damaged or hostile pickle may make the reader raise anything
+    except FileNotFoundError as e:
+        raise TaskError(f"{path}: missing; compute the embeddings again") from e
+    except Exception as e:  # a hostile pickle raises nearly anything, also MemoryError
         raise TaskError(f"{path}: not a list of labels ({e}); compute the embeddings again") from e
+    if not (isinstance(labels, list) and all(map(_is_labels, labels))):
+        raise TaskError(f"{path}: not a list of labels per row; compute the embeddings again")
     rows, _ = _dimensions(task, split)
     if len(labels) != rows:
         raise TaskError(f"{path}: {len(labels)} label lists for {rows} embeddings")
@@ -157,6 +160,10 @@ def _read_targets(task: Task, split: str) -> NDArray[np.float32]:
         except (TypeError, ValueError) as e:
             raise TaskError(f"{path}: not {len(task.labels)} numbers a row ({e})") from e
     return _multi_hot(task, labels, path)
+
+
+def _is_labels(row: Any) -> bool:
+    return isinstance(row, list | tuple) and all(isinstance(x, str | int | float) for x in row)
 
 
 def _multi_hot(task: Task, labels: list[list[Any]], path: Path) -> NDArray[np.float32]:

@@ -243,3 +243,31 @@ def test_the_picture_shows_every_model(tmp_path, official, joined):
     pixels = image.imread(tmp_path / "board.png")
     assert min(pixels.shape[:2]) > 200
     assert len(np.unique(pixels[..., :3].reshape(-1, 3), axis=0)) > 100
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_csv_cells_are_no_formulas(name):
+    board = make_leaderboard([result(name, "=task")])
+    header, row = csv.reader(io.StringIO(text.as_csv(board), newline=""))
+    assert row[0][0] == ("\\" if name[0].isspace() else "'")
+    assert header[-1] == "'=task"
+    assert row[-1] == "0.6"
+
+
+def test_a_negative_score_stays_a_number_in_the_csv():
+    board = make_leaderboard([result(score=-0.25)])
+    assert list(csv.reader(io.StringIO(text.as_csv(board))))[1][-1] == "-0.25"
+
+
+def test_names_are_no_markup():
+    hostile = "<script>x</script> [a](http://b)\n# `c` \u202e\x1b[31m"
+    origin = {"module": hostile, "model": hostile, "options": {}, "sample_rate": 1, "sizes": {}}
+    origin["provenance"] = {hostile: hostile}
+    found = [result(hostile, hostile, origin=origin, settings={"protocol": "robust"})]
+    board = make_leaderboard(found)
+    card, code = text.card(board, hostile).split("- Reproduce: ")
+    assert code.startswith("`` ")
+    assert code.count("\n") == 1
+    for shown in (text.as_markdown(board), card):
+        assert r"\<script" in shown
+        assert not any(sign in shown for sign in (" <script", "[a](http", "\n# ", "\u202e", "\x1b"))

@@ -1,6 +1,7 @@
 """Embedding folders keep what they are given, and say which file is broken."""
 
 import json
+import os
 import pickle
 
 import numpy as np
@@ -101,6 +102,12 @@ def writes(content):
         ("target-labels.pkl", nothing, r"target-labels.pkl: missing"),
         ("target-labels.pkl", writes(b"nonsense"), r"not a list of labels"),
         ("target-labels.pkl", writes(b""), r"not a list of labels"),
+        ("target-labels.pkl", writes(b"\x80\x04\x8e" + b"\xff" * 8), r"not a list of labels"),
+        ("target-labels.pkl", writes(b"\x80\x04h\x05."), r"not a list of labels"),
+        ("target-labels.pkl", writes(pickle.dumps(7)), r"not a list of labels"),
+        ("target-labels.pkl", writes(pickle.dumps([None] * 24)), r"not a list of labels"),
+        ("target-labels.pkl", writes(pickle.dumps([[["low"]]] * 24)), r"not a list of labels"),
+        ("embedding-dimensions.json", writes(b"\xff\xfe"), r"dimensions.json: not JSON"),
         ("target-labels.pkl", writes(pickle.dumps(Trap())), r"print is not a label"),
         ("target-labels.pkl", writes(pickle.dumps([["low"]])), r"1 label lists for 24"),
         (
@@ -118,3 +125,12 @@ def test_a_broken_file_is_one_line_with_its_name(make_embeddings, name, damage, 
         read_rows(load_task(folder), ("train",))
     assert "\n" not in str(error.value)
     assert f"train.{name}" in str(error.value)
+
+
+def test_a_pipe_in_the_place_of_embeddings_is_refused(make_embeddings):
+    folder = make_embeddings()
+    path = folder / "train.embeddings.npy"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(TaskError, match="not a regular file"):
+        read_rows(load_task(folder), ("train",))
