@@ -278,6 +278,8 @@ class PyAVDecoder:
     def __init__(self, path: Path, raw: BinaryIO, av: Any) -> None:
         self._path = path
         self._av = av
+        raw.seek(0)
+        head = raw.read(HEAD_BYTES)
         raw.seek(0)  # a file object: playlists cannot lead FFmpeg to other files
         self._container = container = av.open(raw, metadata_errors="ignore")
         tracks = [t for t in container.streams.audio if t.codec_context is not None]
@@ -294,6 +296,10 @@ class PyAVDecoder:
         frames = None if duration is None else round(duration * rate)
         self.info = AudioInfo(duration, rate, stream.channels, frames, stream.name.upper())
         self.promised = duration
+        at = head.find(b"data")
+        if head[:4] == b"caff" and at > 0 and duration:  # FFmpeg tells what is there
+            size = int.from_bytes(head[at + 4 : at + 12], "big", signed=True)
+            self.promised = duration * max(size / (path.stat().st_size - at - 12), 1)
 
     def blocks_from(self, start: float) -> Iterator[Block]:
         """See ``Decoder``. Seeks in mp4 and m4a, whose index is exact; decodes from 0 elsewhere."""

@@ -186,17 +186,19 @@ def test_a_cut_mp3_is_warned_of_once(load, caplog):
     assert "of the 2.00 s its header promises" in record.getMessage()
 
 
-UNCOMPRESSED = ["WAV", "WAVEX", "AIFF", "W64", "RF64", "AU"]
+UNCOMPRESSED = ["WAV", "WAVEX", "AIFF", "W64", "RF64", "AU", "CAF"]
 
 
 @pytest.mark.parametrize("kind", UNCOMPRESSED)
 @pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
 def test_a_cut_of_uncompressed_audio_is_warned_of(kind, subtype, load, caplog):
+    if kind == "CAF":
+        pytest.importorskip("av")  # libsndfile refuses a cut one
     content = encoded(song(3.0), format=kind, subtype=subtype)
     name = f"a.{kind.lower()}"
     assert len(load(content, name)) == 3 * RATE
     assert not caplog.records
-    assert len(load(content[: len(content) // 3], name)) == pytest.approx(RATE, abs=100)
+    assert len(load(content[: len(content) // 3], name)) == pytest.approx(RATE, abs=500)
     assert "of the 3.00 s its header promises" in caplog.text
 
 
