@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test lint kit bench fresh lock clean
+.PHONY: help venv demo test portable lint kit bench fresh lock clean
 
 TORCH    := torch==2.13.0
 PACKAGES := $(wildcard hear_aesthetics heads songeval_task musiceval_task)
@@ -19,7 +19,7 @@ PYTHON   ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c '$(RECENT)' 2>/dev/null && echo $$p && break; done)
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 venv: .venv/.stamp  ## .venv with the package (editable) and everything the tests need
 
@@ -29,6 +29,9 @@ demo: venv  ## a generated song -> embeddings, demo scores and a picture; offlin
 test: venv  ## the tests (parity included; slow ones in CI or with CI=1) and the examples in docstrings
 	$(PYTEST) -m "$(MARKS)"
 	$(PYTEST) --doctest-modules $(PACKAGES)
+
+portable: venv $(if $(findstring oldest,$(or $(ROWS),oldest)),.venv-oldest/.stamp)  ## the fast tests under settings that change kernels and versions; ROWS="avx2 oldest", ARGS=--write
+	$(RUN) -m scripts.portable $(ROWS) $(ARGS)
 
 lint: venv  ## ruff and mypy
 	$(RUN) -m ruff check .
@@ -53,7 +56,7 @@ lock: venv .venv-kit/.stamp  ## requirements/*.lock from what is installed
 	@.venv-kit/bin/python scripts/lock.py hear-kit > requirements/hear-kit.lock
 
 clean:  ## removes both environments and every cache
-	rm -rf .venv .venv-kit build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-kit .venv-oldest build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 # $(call environment,FOLDER): a virtual environment that holds torch, whose build (CPU or CUDA) and
 # platform packages pip chooses by itself before the locks fix all the rest.
@@ -78,4 +81,14 @@ endef
 	@echo ".venv-kit: requirements/hear-kit.lock, with TensorFlow and the official HEAR tools"
 	@.venv-kit/bin/python $(PIP) --no-deps --ignore-requires-python -r requirements/hear-kit.lock
 	@.venv-kit/bin/python $(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The lowest versions that setup.py allows; tensorboard of that age needs an old setuptools.
+.venv-oldest/.stamp: setup.py scripts/portable.py
+	$(MAKE) --no-print-directory venv
+	@$(PYTHON) -m venv --clear .venv-oldest
+	@echo ".venv-oldest: the lowest versions that setup.py allows"
+	@$(RUN) -m scripts.portable --requirements > .venv-oldest/requirements.txt
+	@.venv-oldest/bin/python $(PIP) -r .venv-oldest/requirements.txt
+	@.venv-oldest/bin/python $(PIP) --no-deps --no-build-isolation -e .
 	@touch $@

@@ -96,7 +96,7 @@ CASES = (
     Case(LARGE, "robust", "default", 8, 2, epochs=30),
     Case(EVENTS, "robust", "faster", 8, 4, epochs=10),
     Case(EVENTS, "robust", "default", 2, 4, epochs=21),
-    Case(LARGE, "official", "default", 8, 1.2),
+    Case(LARGE, "official", "default", 8, 1),
 )
 QUICK_CASES = (
     Case(SMALL[2], "official", "faster", 2, 0),

@@ -68,8 +68,8 @@ def test_fixed_work_is_one_training_without_early_stopping(tmp_path, name):
 def test_costs_are_those_of_the_process(tmp_path):
     program = "import time; x = bytearray(200_000_000)\nwhile time.process_time() < 1: pass"
     seconds, megabytes = evaluator._cost([sys.executable, "-c", program], tmp_path)
-    assert 0.9 < seconds < 3
-    assert 200 < megabytes < 400
+    assert seconds >= 1, "what the program itself waits for"
+    assert megabytes > 200
     with pytest.raises(RuntimeError, match=r"(?s)failed:.*ZeroDivisionError"):
         evaluator._cost([sys.executable, "-c", "1 / 0"], tmp_path)
 

@@ -34,17 +34,16 @@ def test_weights_are_drawn_linear_first_then_xavier_layer_by_layer():
 
 
 @pytest.mark.parametrize(
-    ("prediction_type", "loss"),
+    ("prediction_type", "loss", "output"),
     [
-        ("multiclass", nn.CrossEntropyLoss()),
-        ("multilabel", nn.BCEWithLogitsLoss()),
-        ("regression", nn.SmoothL1Loss()),
+        ("multiclass", math.log(4), [0.25, 0.75]),
+        ("multilabel", (math.log(2) + math.log(4)) / 2, [0.5, 0.75]),
+        ("regression", math.log(3) / 2, [0.0, math.log(3)]),
     ],
 )
-def test_every_type_has_its_loss_and_output(prediction_type, loss):
-    logits, targets = torch.randn(5, 3) * 3, torch.eye(3)[[0, 2, 1, 1, 0]]
-    expected = targets.argmax(1) if prediction_type == "multiclass" else targets
-    assert torch.equal(logit_loss(logits, targets, prediction_type), loss(logits, expected))
-    outputs = {"multiclass": logits.softmax(1), "multilabel": logits.sigmoid()}
+def test_every_type_has_its_loss_and_output(prediction_type, loss, output):
+    """Logits of 0 and log 3, by hand: the first label is on, and the second is not."""
+    logits, targets = torch.tensor([[0.0, math.log(3)]]), torch.tensor([[1.0, 0.0]])
     found = probabilities(logits, prediction_type)
-    assert torch.equal(found, outputs.get(prediction_type, logits))
+    assert found[0].tolist() == pytest.approx(output, abs=1e-6)
+    assert float(logit_loss(logits, targets, prediction_type)) == pytest.approx(loss, abs=1e-6)
