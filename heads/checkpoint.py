@@ -7,6 +7,8 @@ names; each head knows how to translate them (``heads.keys``) and reads its size
 
 import dataclasses
 import json
+import math
+import os
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any, ClassVar, Self
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from heads.card import model_card
@@ -27,6 +29,10 @@ CONFIG_FILE = "config.json"
 CARD_FILE = "README.md"
 CHECKPOINT_SUFFIXES = {".safetensors", ".pth", ".pt", ".bin"}
 METADATA_KEY = "head"  # in the safetensors header
+UNREADABLE = (  # what reading a file that is no checkpoint raises
+    *(pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError),
+    *(AttributeError, ArithmeticError, MemoryError, OSError),
+)
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -91,10 +97,16 @@ class PretrainedHead(nn.Module):
             config = _config_from_shapes(cls, _shapes(tensors), path)
             provenance = {"source": str(source), "file": path.name, "revision": revision}
         else:
-            config = _config_from_json(cls, saved, path)
-            provenance = saved.get("provenance", {})
+            config = _config_from_json(cls, saved, path, tensors)
+            provenance = saved.get("provenance") or {}
+            if not isinstance(provenance, dict):
+                raise ValueError(f"{path}: provenance in its metadata is no object")
+        config = _replace(config, overrides)
         with torch.device("meta"):  # spends neither time nor random numbers on a first draw
-            head = cls(_replace(config, overrides))
+            try:
+                head = cls(config)
+            except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
+                raise ValueError(f"{path}: its sizes make no {cls.__name__} ({error})") from error
         ours = head.state_dict()
         if saved is None:
             tensors = from_published(tensors, head.published_slots(), ours, where=str(path))
@@ -125,12 +137,12 @@ class PretrainedHead(nn.Module):
         }
         text = json.dumps(description, indent=2, default=str)
         state = {name: tensor.contiguous() for name, tensor in self.state_dict().items()}
-        partial = directory / (WEIGHTS_FILE + ".partial")
-        save_file(state, partial, metadata={"format": "pt", METADATA_KEY: text})
-        partial.replace(directory / WEIGHTS_FILE)
-        (directory / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
         card = model_card(description, parameters=sum(t.numel() for t in state.values()))
-        (directory / CARD_FILE).write_text(card, encoding="utf-8")
+        # One key of metadata: safetensors writes several in an order that changes.
+        weights = save(state, metadata={METADATA_KEY: text})
+        _write(directory / CARD_FILE, card.encode())
+        _write(directory / CONFIG_FILE, f"{text}\n".encode())
+        _write(directory / WEIGHTS_FILE, weights)
         return directory
 
 
@@ -150,7 +162,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
         return _read_safetensors(path)
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except UNREADABLE as error:
         raise ValueError(
             f"{path}: not a readable PyTorch checkpoint of plain tensors; get the file again"
         ) from error
@@ -164,9 +176,22 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any] | N
         with safe_open(path, framework="pt") as file:
             saved = (file.metadata() or {}).get(METADATA_KEY)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+        description = None if saved is None else json.loads(saved)
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not a readable safetensors file; get the file again") from error
-    return tensors, None if saved is None else json.loads(saved)
+    if saved is not None and not isinstance(description, dict):
+        raise ValueError(f"{path}: its metadata describe no head; get the file again")
+    return tensors, description
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a whole file, or leave the one that is there."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def locate(source: str, filename: str | None = None, revision: str | None = None) -> Path:
@@ -209,10 +234,44 @@ def _fetch(repository: str, filename: str, revision: str | None) -> Path:
         ) from error
 
 
-def _config_from_json(cls: type[PretrainedHead], saved: Mapping[str, Any], path: Path) -> Any:
+def _config_from_json(
+    cls: type[PretrainedHead],
+    saved: Mapping[str, Any],
+    path: Path,
+    tensors: Mapping[str, Tensor],
+) -> Any:
+    """The configuration in the metadata, checked before anything is built with it."""
     if saved.get("head") != cls.__name__:
         raise ValueError(f"{path}: holds {saved.get('head')}, not {cls.__name__}")
-    return _replace(cls.config_class(), saved.get("config", {}))
+    values = saved.get("config", {})
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: config in its metadata is no object")
+    default = cls.config_class()
+    numbers = sum(tensor.numel() for tensor in tensors.values())
+    for name, value in values.items():
+        # Each layer has weights, so that there are no more layers than tensors.
+        limit = len(tensors) if name.endswith("layers") else numbers
+        if not _fits(value, getattr(default, name, value), limit):
+            raise ValueError(f"{path}: {name} of its config cannot be {str(value)[:40]!r}")
+    try:
+        return _replace(default, values)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: its config does not fit ({error})") from error
+
+
+def _fits(value: Any, default: Any, limit: int) -> bool:
+    """Whether a value is of the type of the default; whole numbers are sizes, 1 to ``limit``."""
+    if isinstance(default, tuple):
+        return (
+            isinstance(value, list)
+            and 0 < len(value) <= limit
+            and all(_fits(item, default[0], limit) for item in value)
+        )
+    if isinstance(default, bool | str):
+        return type(value) is type(default)
+    if isinstance(default, float):
+        return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is int and 0 < value <= limit
 
 
 def _config_from_shapes(cls: type[PretrainedHead], shapes: Shapes, path: Path) -> Any:

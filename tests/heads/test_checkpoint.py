@@ -213,3 +213,75 @@ class TestErrors:
         folder, _ = saved
         with pytest.raises(ValueError, match=r"has no \['names'\]; its fields are \['dimensions'"):
             AestheticHead.from_pretrained(folder, names=("Fun",))
+
+
+class TestDamagedMetadata:
+    """Whatever the metadata hold, a head loads or a line says which file is wrong."""
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"config": []},
+            {"config": 3},
+            {"provenance": [1]},
+            *(
+                {"config": {name: value}}
+                for name in ("layers", "dim", "attention_heads", "downsampling", "dropout", "low")
+                for value in ("text", None, -1e400, [2])
+            ),
+            *({"config": {name: v}} for name in ("layers", "dim") for v in (0, -1, 10**9, 1.5)),
+            {"config": {"dimensions": "text"}},
+            {"config": {"dimensions": [1, 2]}},
+            {"config": {"dropout": -1.0}},
+            {"config": {"unknown": 1}},
+        ],
+    )
+    def test_is_refused_by_name(self, saved, change):
+        file = saved[0] / "model.safetensors"
+        description = json.loads((saved[0] / "config.json").read_text())
+        if isinstance(change.get("config"), dict):
+            change = {"config": {**description["config"], **change["config"]}}
+        save_file(load_file(file), file, metadata={"head": json.dumps(description | change)})
+        with pytest.raises(ValueError, match=r"model\.safetensors"):
+            AestheticHead.from_pretrained(file)
+
+    @pytest.mark.parametrize("text", ["[]", "3", "{", "[" * 100_000])
+    def test_that_is_no_object_is_refused(self, saved, text):
+        file = saved[0] / "model.safetensors"
+        save_file(load_file(file), file, metadata={"head": text})
+        with pytest.raises(ValueError, match=r"model\.safetensors"):
+            AestheticHead.from_pretrained(file)
+
+    def test_no_provenance_is_none(self, saved):
+        file = saved[0] / "model.safetensors"
+        description = json.loads((saved[0] / "config.json").read_text()) | {"provenance": None}
+        save_file(load_file(file), file, metadata={"head": json.dumps(description)})
+        assert AestheticHead.from_pretrained(file).provenance == {}
+
+    @pytest.mark.parametrize("data", [b"", b"root:x:0:0\n", b"a.\n", b"(lp0\n.", b"."])
+    def test_any_other_file_is_refused(self, tmp_path, data):
+        file = tmp_path / "passwd"
+        file.write_bytes(data)
+        with pytest.raises(ValueError, match="passwd"):
+            AestheticHead.from_pretrained(file)
+
+
+def test_equal_heads_are_equal_files(tiny_head, tmp_path):
+    files = [
+        tiny_head.save_pretrained(tmp_path / str(number)) / "model.safetensors"
+        for number in range(12)
+    ]
+    assert len({file.read_bytes() for file in files}) == 1
+
+
+def test_a_save_that_fails_leaves_the_old_head(saved, monkeypatch):
+    folder, head = saved
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(OSError, match="space"):
+        head.save_pretrained(folder, provenance={"seed": 2})
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
