@@ -62,7 +62,7 @@ COMMANDS = [
 ]
 
 SCORERS = [
-    "demo = songeval_task.heads:load_demo",
+    "demo = songeval_task.scoring.head_scorers:load_demo",
     "musiceval = musiceval_task.scorer:load_default",
 ]
 

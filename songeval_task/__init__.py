@@ -7,14 +7,14 @@ nothing.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from songeval_task.scorer import AestheticScorer, Scores
+    from songeval_task.scoring.scorer import AestheticScorer, Scores
 
 __all__ = ["AestheticScorer", "Scores"]
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        from songeval_task import scorer
+        from songeval_task.scoring import scorer
 
         return getattr(scorer, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -18,8 +18,8 @@ from songeval_task.commands.score import (
 
 if TYPE_CHECKING:
     from hear_aesthetics.inputs import Inputs
-    from songeval_task.scorer import AestheticScorer
     from songeval_task.scoring.comparison import Comparison, Difference
+    from songeval_task.scoring.scorer import AestheticScorer
 
 __all__ = ["compare"]
 

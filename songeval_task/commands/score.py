@@ -12,8 +12,8 @@ from songeval_task.commands.listing import Listing, ranked
 
 if TYPE_CHECKING:
     from hear_aesthetics.inputs import Inputs
-    from songeval_task.scorer import AestheticScorer
     from songeval_task.scoring.run import Options
+    from songeval_task.scoring.scorer import AestheticScorer
 
 __all__ = [
     "DeviceOption",
@@ -24,6 +24,15 @@ __all__ = [
     "load_scorer",
     "score",
 ]
+
+QUIETEST, LOUDEST = -70.0, 0.0  # LUFS: the gate of the measure, and full scale
+
+
+def _loudness_in_range(value: float | None) -> float | None:
+    if value is not None and not QUIETEST <= value <= LOUDEST:  # nan is in no range
+        raise typer.BadParameter(f"{value:g} LUFS is not from {QUIETEST:g} to {LOUDEST:g}")
+    return value
+
 
 ModelOption = Annotated[
     str, typer.Option("--model", metavar="large|mini|DIR", help="Encoders; mini: demo scores only.")
@@ -46,6 +55,7 @@ LoudnessOption = Annotated[
     float | None,
     typer.Option(
         metavar="LUFS",
+        callback=_loudness_in_range,
         help="Bring every clip to this loudness before it is scored, such as -14. The column "
         "loudness_lufs keeps what was measured (BS.1770, all channels, the file's own rate).",
     ),
@@ -134,7 +144,7 @@ def load_scorer(
     Raises:
         InputError: If a name is unknown or a head does not fit the model.
     """
-    from songeval_task.scorer import AestheticScorer
+    from songeval_task.scoring.scorer import AestheticScorer
 
     try:
         scorer = AestheticScorer.from_pretrained(

@@ -202,7 +202,8 @@ def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> Array:
 
 def _loudness(a: Sequence[dict[str, Any]], b: Sequence[dict[str, Any]]) -> Difference | None:
     """Mean loudness of both sides; takes that are silent do not count."""
-    sides = [[r["loudness_lufs"] for r in s if r["loudness_lufs"] is not None] for s in (a, b)]
+    known = [[r["loudness_lufs"] for r in side] for side in (a, b)]
+    sides = [[value for value in s if value is not None and np.isfinite(value)] for s in known]
     if not all(sides):
         return None
     left, right = (float(np.mean(side)) for side in sides)

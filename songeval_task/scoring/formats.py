@@ -29,12 +29,13 @@ __all__ = [
     "write_rows",
 ]
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # spreadsheets compute cells that begin so
 DETAILS = ("timeline", "explain")
 SCP_WIDTHS = (1, 5)  # columns of track 1 and of track 2
 
 
 def csv_text(rows: Iterable[Row], columns: Sequence[str], header: bool = True) -> str:
-    """Rows as CSV; True and False in lower case, a missing value is an empty cell."""
+    """Rows as CSV: booleans in lower case, missing values empty, ``'`` before formulas."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     if header:
@@ -68,12 +69,17 @@ def check_out(out: Path) -> None:
     """Check that rows can be written there.
 
     Raises:
-        InputError: If the suffix is unknown or the folder is missing; says which would do.
+        InputError: If the suffix is unknown, the folder is missing or takes no files, or a folder
+            has the name; says what would do.
     """
     if out.suffix.lower() not in FORMATS:
         raise InputError(f"{out}: unknown format; its name must end with {' or '.join(FORMATS)}")
     if not out.parent.is_dir():
         raise InputError(f"{out}: there is no folder {out.parent}; make it first")
+    if out.is_dir():
+        raise InputError(f"{out}: is a folder; name a file")
+    if not os.access(out.parent, os.W_OK):
+        raise InputError(f"{out}: nothing can be written in {out.parent}; take another --out")
 
 
 def check_utterances(paths: Iterable[str | os.PathLike[str]]) -> None:
@@ -150,4 +156,6 @@ def _replace(path: Path, text: str) -> None:
 
 
 def _cell(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith(FORMULA):
+        return f"'{value}"
     return str(value).lower() if isinstance(value, bool) else value

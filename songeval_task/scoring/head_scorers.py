@@ -28,7 +28,7 @@ __all__ = [
     "load_head",
 ]
 
-BUNDLED = Path(__file__).parent / "weights"
+BUNDLED = Path(__file__).parents[1] / "weights"
 MUQ_STATE = "muq_06"  # hidden state that the SongEval and SongBench heads were trained on
 UNFIT = frozenset({"demo", "untrained"})  # statuses whose scores say nothing about music
 READS: dict[type[PretrainedHead], str] = {AestheticHead: FUSED, SongEvalBaselineHead: MUQ_STATE}

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.fingerprint import file_stamp
 from songeval_task.scoring.rows import ERROR, Row
 
 __all__ = ["Journal", "Key", "clip_key", "journal_path"]
 
-Key = tuple[str, float | None, float | None, str | None]
+Key = tuple[str, float | None, float | None, str | None, int | None, int | None]
 SYNC_SECONDS = 5.0
 FINISHED = {"finished": True}
 
@@ -32,8 +33,13 @@ def journal_path(out: Path) -> Path:
 
 
 def clip_key(clip: Any) -> Key:
-    """What makes a clip the same clip in another run: file, span and prompt."""
-    return (os.fspath(clip.path), clip.start, clip.end, getattr(clip, "prompt", None))
+    """What makes a clip the same in another run: file, its size and time, span and prompt."""
+    try:
+        stamp = file_stamp(clip.path)
+    except (OSError, ValueError):  # what is wrong with it is told as it is scored
+        stamp = {}
+    span = (os.fspath(clip.path), clip.start, clip.end, getattr(clip, "prompt", None))
+    return (*span, stamp.get("bytes"), stamp.get("mtime_ns"))
 
 
 class Journal:

@@ -20,7 +20,7 @@ from hear_aesthetics.fusion import Features
 from hear_aesthetics.model import HearModel
 from hear_aesthetics.scorers import FUSED, Scorer, hidden_states, reads_of
 from hear_aesthetics.spec import HOP_LENGTH, MEL_PER_FRAME, MIN_SAMPLES
-from songeval_task.heads import HeadScorer
+from songeval_task.scoring.head_scorers import HeadScorer
 from songeval_task.scoring.windows import (
     attention_per_window,
     changes_without,

@@ -5,6 +5,7 @@ head, demo, status, error``; a value that does not exist is None. ``status`` is 
 In formats that nest, ``timeline`` and ``explain`` follow where they were asked for.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike, fspath
@@ -120,4 +121,5 @@ def _round_record(record: Mapping[str, float | None]) -> dict[str, float | None]
 
 
 def _rounded(value: float | None, decimals: int) -> float | None:
-    return None if value is None else round(value, decimals)
+    """None too where there is no number: JSON knows neither NaN nor infinities."""
+    return None if value is None or not math.isfinite(value) else round(value, decimals)

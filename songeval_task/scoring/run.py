@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from hear_aesthetics.inputs import Inputs
-from songeval_task.scorer import AestheticScorer
 from songeval_task.scoring.journal import Journal, clip_key
 from songeval_task.scoring.rows import Clip, Row, error_row, row_columns, score_row
+from songeval_task.scoring.scorer import AestheticScorer
 
 __all__ = ["Options", "describe", "score_inputs"]
 
@@ -44,10 +44,11 @@ def score_inputs(
     columns = row_columns(scorer.panel)
     known = {"model": scorer.model.name, "head": scorer.panel.name, "demo": scorer.demo}
     done = journal.done if journal else {}
-    todo = (item for item in inputs.inputs if clip_key(item) not in done)
+    keyed = [(clip_key(item), item) for item in inputs.inputs]  # as the files are before the run
+    todo = (item for key, item in keyed if key not in done)
     results = scorer.score_files(todo, **vars(options))
-    for item in inputs.inputs:
-        row = done.get(clip_key(item))
+    for key, item in keyed:
+        row = done.get(key)
         if row is None:
             result = next(results)
             if result.error is None:
@@ -57,7 +58,7 @@ def score_inputs(
                     item, result.error, columns, duration=result.seconds or None, **known
                 )
             if journal:
-                journal.add(clip_key(item), row)
+                journal.add(key, row)
         yield row
     for bad in inputs.errors:
         yield error_row(Clip(bad.path or bad.source), bad.message, columns, **known)

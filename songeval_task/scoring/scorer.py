@@ -21,8 +21,8 @@ from hear_aesthetics.errors import HearAestheticsError, WeightsUnavailableError
 from hear_aesthetics.model import HearModel
 from hear_aesthetics.scorers import FUSED, Scorer
 from hear_aesthetics.spec import SAMPLE_RATE
-from songeval_task.heads import UNFIT, load_head
 from songeval_task.scoring import details
+from songeval_task.scoring.head_scorers import UNFIT, load_head
 from songeval_task.scoring.loudness import LoudnessMeter, gain_to
 from songeval_task.scoring.panel import Panel
 from songeval_task.scoring.rows import Clip, Scores
@@ -82,6 +82,12 @@ class AestheticScorer:
             options |= {"sources": tuple(panel.states), "scales": ("track",), "layer": layer}
         loaded = load_model(fspath(model), precision=precision, device=device, **options)
         return cls(loaded, panel)
+
+    def to(self, device: str | torch.device) -> "AestheticScorer":
+        """Move the model and its heads to a device; return this scorer."""
+        self.model.to(device)
+        self.panel.attach(self.model)
+        return self
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -162,7 +168,9 @@ class AestheticScorer:
                 f"waveforms hold {mono.shape[1] / SAMPLE_RATE:.3f} s of audio, a score needs at "
                 f"least {self.panel.min_samples / SAMPLE_RATE:.3f} s"
             )
-        texts: Sequence[str | None] = prompts or [None] * len(mono)
+        if prompts is not None and len(prompts) != len(mono):
+            raise ValueError(f"{len(prompts)} prompts for {len(mono)} waveforms; give one for each")
+        texts: Sequence[str | None] = [None] * len(mono) if prompts is None else prompts
         rows = [{"path": None, "start": None, "end": None, "prompt": text} for text in texts]
         size = max(1, SECONDS_PER_PASS * SAMPLE_RATE // mono.shape[1])
         tables = []

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from hear_aesthetics.spec import FRAME_RATE
-from songeval_task.heads import HeadScorer
+from songeval_task.scoring.head_scorers import HeadScorer
 
 __all__ = [
     "EXPLAIN_SECONDS",

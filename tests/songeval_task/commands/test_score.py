@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from songeval_task.scorer import AestheticScorer
+from songeval_task.scoring.scorer import AestheticScorer
 
 DIMENSIONS = ["Coherence", "Musicality", "Memorability", "Clarity", "Naturalness"]
 COLUMNS = [
@@ -278,7 +278,7 @@ def test_failed_clips_alone_are_scored_again(command, songs, tmp_path, write_cli
     before = json.loads(out.read_text())
     write_clip(broken, seed=2)
     scored = []
-    load = "songeval_task.scorer.load_audio"
+    load = "songeval_task.scoring.scorer.load_audio"
     from hear_aesthetics.audio import load_audio
 
     def counted(path, **options):

@@ -34,7 +34,7 @@ def clips(tmp_path_factory, write_clip) -> Path:
 def processes() -> multiprocessing.context.ForkServerContext:
     """Starts processes that have imported everything and computed nothing."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["songeval_task.scorer", "hear_aesthetics.cli"])
+    context.set_forkserver_preload(["songeval_task.scoring.scorer", "hear_aesthetics.cli"])
     return context
 
 

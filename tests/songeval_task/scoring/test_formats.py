@@ -143,3 +143,18 @@ def test_names_that_are_not_utf_8_can_be_written(tmp_path) -> None:
     for suffix in ("csv", "json", "jsonl", "scp"):
         write(tmp_path / f"o.{suffix}", rows)
     assert json.loads((tmp_path / "o.json").read_text())[0]["path"] == "\udcff.wav"
+
+
+@pytest.mark.parametrize("path", ["=1+1.wav", "+a.wav", "-a.wav", "@a.wav", "\ta.wav"])
+def test_csv_holds_no_formulas(tmp_path, path) -> None:
+    write(tmp_path / "o.csv", [row(path, mean=-0.5)])
+    with (tmp_path / "o.csv").open(newline="") as file:
+        (line,) = csv.DictReader(file)
+    assert line["path"] == f"'{path}"
+    assert line["mean"] == "-0.5"  # a number stays one
+
+
+def test_a_folder_of_the_name_is_refused(tmp_path) -> None:
+    (tmp_path / "o.csv").mkdir()
+    with pytest.raises(InputError, match="is a folder"):
+        check_out(tmp_path / "o.csv")

@@ -20,9 +20,9 @@ from hear_aesthetics.checkpoints import CHECKPOINTS
 from hear_aesthetics.errors import CheckpointError, WeightsUnavailableError
 from hear_aesthetics.scorers import load_scorer, scorer_names
 from songeval_task.dimensions import TRACKS
-from songeval_task.heads import HEADS, load_demo, load_head
+from songeval_task.scoring.head_scorers import HEADS, load_demo, load_head
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FIXTURES = {
     "track1": "hear_head/track1.model.safetensors",
     "track2": "hear_head/track2.model.safetensors",

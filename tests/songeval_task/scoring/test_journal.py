@@ -136,3 +136,12 @@ def test_span_and_prompt_tell_clips_apart() -> None:
         Clip("a.wav", prompt="x"),
     ]
     assert len({clip_key(c) for c in clips}) == len(clips)
+
+
+def test_a_file_that_changed_is_another_clip(tmp_path) -> None:
+    file = tmp_path / "a.wav"
+    file.write_bytes(b"1")
+    before = clip_key(Clip(file))
+    assert clip_key(Clip(file)) == before
+    file.write_bytes(b"22")
+    assert clip_key(Clip(file)) != before

@@ -14,10 +14,10 @@ from hear_aesthetics.audio import load_audio
 from hear_aesthetics.errors import AudioError, WeightsUnavailableError
 from hear_aesthetics.scorers import Scorer
 from songeval_task import AestheticScorer
-from songeval_task.heads import load_demo, load_head
-from songeval_task.scorer import Clip
+from songeval_task.scoring.head_scorers import load_demo, load_head
 from songeval_task.scoring.loudness import LoudnessMeter
 from songeval_task.scoring.panel import Panel
+from songeval_task.scoring.scorer import Clip
 
 
 @pytest.fixture(scope="module")
@@ -130,12 +130,18 @@ def test_waveforms_score_like_the_file_that_holds_them(demo_scorer, tmp_path, sh
 
 
 def test_a_batch_of_waveforms_scores_each_as_alone(demo_scorer, monkeypatch) -> None:
-    monkeypatch.setattr("songeval_task.scorer.SECONDS_PER_PASS", 2)  # more than one pass
+    monkeypatch.setattr("songeval_task.scoring.scorer.SECONDS_PER_PASS", 2)  # more than one pass
     batch = 0.1 * torch.randn(5, 24_000, generator=torch.Generator().manual_seed(0))
     together = demo_scorer.score_waveforms(batch, 24_000)
     alone = [demo_scorer.score_waveforms(row[None], 24_000)[0] for row in batch]
     torch.testing.assert_close(together, torch.stack(alone), rtol=0, atol=1e-5)
     assert len(together.unique(dim=0)) == 5
+
+
+@pytest.mark.parametrize("prompts", [[], ["one"], ["1", "2", "3"]])
+def test_waveforms_and_prompts_go_together(demo_scorer, prompts) -> None:
+    with pytest.raises(ValueError, match="prompts for 2 waveforms"):
+        demo_scorer.score_waveforms(torch.zeros(2, 24_000), 24_000, prompts=prompts)
 
 
 def test_scoring_waveforms_needs_no_gradient_and_leaves_the_input_alone(demo_scorer) -> None:
@@ -323,3 +329,10 @@ def test_a_file_is_opened_and_decoded_once(
     scores = demo_scorer.score(path, loudness=loudness)
     assert scores.loudness_lufs is not None
     assert (opened, decoded) == ([path], [0.0])
+
+
+def test_a_scorer_moves_as_one() -> None:
+    scorer = AestheticScorer.from_pretrained(model="mini", device="cpu")
+    assert scorer.to("meta") is scorer
+    parts = [scorer.model, *(head.head for head in scorer.panel.heads.values())]
+    assert {p.device.type for part in parts for p in part.parameters()} == {"meta"}

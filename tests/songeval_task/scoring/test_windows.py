@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from songeval_task.heads import load_demo
+from songeval_task.scoring.head_scorers import load_demo
 from songeval_task.scoring.windows import (
     attention_per_window,
     changes_without,
