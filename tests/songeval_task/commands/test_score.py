@@ -257,7 +257,7 @@ def test_missing_weights_are_a_failure_with_a_remedy(command, songs, tmp_path, m
 
 
 def test_twenty_songs_load_the_model_once(command, tmp_path, write_clip, monkeypatch) -> None:
-    from songeval_task import scorer
+    from songeval_task.scoring import scorer
 
     loads = []
     load = scorer.load_model
