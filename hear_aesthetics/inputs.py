@@ -6,7 +6,8 @@ argument       inputs
 file           itself, whatever its extension
 folder         the audio files in it and below, by extension, sorted; hidden ones are skipped
 glob           the audio files it matches, and those in folders it matches; ``**`` crosses folders
-``LIST.txt``   a path per line; blank lines and lines that begin with ``#`` are skipped
+``LIST.txt``   a path per line; blank lines and comments are skipped: lines that begin with ``#``
+               (a file of such a name is written ``./#1.wav``)
 ``ROWS.jsonl`` an object per line: ``path``, ``start_time``, ``end_time`` (seconds), ``prompt``
 ``-``          standard input: lines as in a list, and rows where a line begins with ``{``
 ============== ==================================================================================
@@ -34,6 +35,7 @@ from typing import Any
 from hear_aesthetics.decoding import AUDIO_EXTENSIONS
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.rows import Row, parse_object
+from hear_aesthetics.text_files import read_text
 
 __all__ = ["BadInput", "Input", "Inputs", "collect_inputs"]
 
@@ -179,11 +181,11 @@ def _from_glob(pattern: str) -> Iterator[_Found | BadInput]:
 
 def _from_list(path: Path) -> Iterator[_Found | BadInput]:
     try:
-        with path.open(encoding="utf-8-sig", errors="surrogateescape") as lines:
-            yield from _from_lines(lines, str(path), path.parent, path.suffix.lower())
-    except OSError as error:
-        message = f"{path}: cannot be read ({error.strerror}); check its permissions"
-        yield BadInput(str(path), str(path), message)
+        lines = read_text(path).split("\n")  # not splitlines: a name may hold odd separators
+    except InputError as error:
+        yield BadInput(str(path), str(path), str(error))
+    else:
+        yield from _from_lines(lines, str(path), path.parent, path.suffix.lower())
 
 
 def _standard_input() -> Iterable[str]:
@@ -197,9 +199,14 @@ def _from_lines(
 ) -> Iterator[_Found | BadInput]:
     """What the lines of a list name; where ``kind`` is no extension, a line may be path or row."""
     for number, line in enumerate(lines, start=1):
-        text, source = line.strip(), f"{name}:{number}"
+        text, source = line.removeprefix("\ufeff" * (number == 1)).strip(), f"{name}:{number}"
         is_row = kind == ".jsonl" or (not kind and text.startswith("{"))
-        if not text or (text.startswith("#") and not is_row):
+        if not text:
+            continue
+        if text.startswith("#") and not is_row:
+            if any(_is(Path.is_file, root / text) for root in (folder, Path())):
+                message = f"{source}: {text!r} is a file, but # begins a comment; write './{text}'"
+                yield BadInput(text, source, message)
             continue
         fields = {} if is_row else {"path": text}
         try:
