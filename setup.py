@@ -46,21 +46,6 @@ EXTRAS["dev"] = [
     "pyloudnorm>=0.1.1",
 ]
 
-COMMANDS = [
-    "demo = hear_aesthetics.commands.demo:demo",
-    "doctor = hear_aesthetics.commands.doctor:doctor",
-    "models = hear_aesthetics.commands.models:app",
-    "embed = hear_aesthetics.commands.embed:embed",
-    "evaluate = hear_aesthetics.commands.evaluate:evaluate",
-    "evaluate-embeddings = hear_aesthetics.commands.evaluate_embeddings:evaluate_embeddings",
-    "pretrain = hear_aesthetics.commands.pretrain:pretrain",
-    "leaderboard = hear_aesthetics.commands.leaderboard:leaderboard",
-    "score = songeval_task.commands.score:score",
-    "compare = songeval_task.commands.compare:compare",
-    "songeval = songeval_task.commands.songeval:app",
-    "musiceval = musiceval_task.commands.musiceval:app",
-]
-
 SCORERS = [
     "demo = songeval_task.scoring.head_scorers:load_demo",
     "musiceval = musiceval_task.scorer:load_default",
@@ -84,7 +69,6 @@ setup(
     extras_require=EXTRAS,
     entry_points={
         "console_scripts": ["hear-aesthetics = hear_aesthetics.cli:main"],
-        "hear_aesthetics.commands": COMMANDS,
         "hear_aesthetics.scorers": SCORERS,
         "hear_aesthetics.saved_scorers": SAVED_SCORERS,
     },

@@ -1,20 +1,17 @@
-"""The command line ``hear-aesthetics``: a shell around commands that packages register.
+"""The command line ``hear-aesthetics``: its commands, imported when they are asked for.
 
-Each entry point of the group ``hear_aesthetics.commands`` is a command: a Typer app, or a function
-that becomes one. Only the command that is called is imported, or all of them for the list that
-``--help`` shows; one that does not load costs a warning there.
-
-A command ends by returning, by ``typer.Exit(code)``, or by an error that is meant for the user.
-That becomes one line on stderr and an exit code (``hear_aesthetics.console.ExitCode``); with
-``HEAR_AESTHETICS_DEBUG=1`` in the environment it is raised, with its traceback.
+A command ends by returning, by ``typer.Exit(code)``, or by an error. What is raised on purpose
+(``HearAestheticsError``) and what the system refuses at a path becomes one line on stderr and an
+exit code (``hear_aesthetics.console.ExitCode``). Anything else is a fault of this program, and the
+line says so. With ``--debug``, or ``HEAR_AESTHETICS_DEBUG=1``, errors are shown with tracebacks.
 """
 
+import errno
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated, Any, Literal
 
 import typer
@@ -22,19 +19,45 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from hear_aesthetics import __version__
-from hear_aesthetics.console import ExitCode, error_line, log_to_stderr, warning_line
+from hear_aesthetics.console import ExitCode, error_line, log_to_stderr
 from hear_aesthetics.errors import HearAestheticsError, InputError
 
 __all__ = ["main", "run"]
 
-GROUP = "hear_aesthetics.commands"
+# Name -> the Typer app or function behind it, by name: packages above are not imported here.
+COMMANDS = {
+    "demo": "hear_aesthetics.commands.demo:demo",
+    "doctor": "hear_aesthetics.commands.doctor:doctor",
+    "models": "hear_aesthetics.commands.models:app",
+    "embed": "hear_aesthetics.commands.embed:embed",
+    "evaluate": "hear_aesthetics.commands.evaluate:evaluate",
+    "evaluate-embeddings": "hear_aesthetics.commands.evaluate_embeddings:evaluate_embeddings",
+    "pretrain": "hear_aesthetics.commands.pretrain:pretrain",
+    "leaderboard": "hear_aesthetics.commands.leaderboard:leaderboard",
+    "score": "songeval_task.commands.score:score",
+    "compare": "songeval_task.commands.compare:compare",
+    "songeval": "songeval_task.commands.songeval:app",
+    "musiceval": "musiceval_task.commands.musiceval:app",
+}
 PROGRAM = "hear-aesthetics"
 DEBUG = "HEAR_AESTHETICS_DEBUG"
 MARKUP: Literal["markdown"] = "markdown"  # of docstrings; "rich" would swallow [brackets]
+REMEDIES = {  # errno -> what to do about it; other system errors are unexpected
+    **dict.fromkeys(
+        (errno.ENOSPC, errno.EFBIG, errno.EDQUOT), "make room, or write to another place"
+    ),
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM, errno.EROFS), "check its permissions, or name another place"
+    ),
+    **dict.fromkeys(
+        (errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP),
+        "check the name",
+    ),
+}
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Runs ``hear-aesthetics`` and exits.
+    """Run ``hear-aesthetics`` and exit.
 
     Args:
         args: Arguments; by default those of the process.
@@ -47,21 +70,14 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 def run(name: str, program: str, args: Sequence[str] | None = None) -> None:
-    """Runs one registered command as a program of its own, and exits.
+    """Run one command as a program of its own, and exit.
 
     Args:
-        name: Of the entry point, such as ``"songeval"``.
+        name: Of the command, such as ``"songeval"``.
         program: What the user typed, such as ``"python -m songeval_task"``.
         args: Arguments; by default those of the process.
     """
-    with _one_line_errors():
-        entry_point = _registered().get(name)
-        if entry_point is None:
-            raise HearAestheticsError(
-                f"no command {name!r} is registered; install the package again"
-            )
-        command = _load(entry_point)
-    _execute(command, program, args)
+    _execute(_load(name), program, args)
 
 
 def _show_version(wanted: bool) -> None:
@@ -75,6 +91,10 @@ def _options(
         bool,
         typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version),
     ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", help="Show errors with their traceback; anywhere on the line."),
+    ] = False,
 ) -> None:
     """Music representations, song aesthetics scores and the HEAR benchmark."""
 
@@ -83,92 +103,55 @@ def _execute(command: Any, program: str, args: Sequence[str] | None) -> None:
     log_to_stderr()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # file names may be any bytes
-    with _one_line_errors():
-        command.main(args=args, prog_name=program)
-
-
-@contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """Turns what the user can act on into a line on stderr and an exit code."""
+    args = list(sys.argv[1:] if args is None else args)
+    options = args[: args.index("--")] if "--" in args else args
+    debug = "--debug" in options or os.environ.get(DEBUG, "0") not in ("", "0")
+    args = [option for option in options if option != "--debug"] + args[len(options) :]
     try:
-        yield
+        command.main(args=args, prog_name=program)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
-    except (HearAestheticsError, ValueError, OSError, ImportError) as error:
-        if os.environ.get(DEBUG, "0") not in ("", "0"):
+    except Exception as error:
+        if debug:
             raise
-        known = isinstance(error, HearAestheticsError)
-        error_line(error if known else f"{error} ({DEBUG}=1 shows where this comes from)")
-        wrong_usage = isinstance(
-            error, InputError | ValueError
-        )  # ValueError: a wrong name or value
-        sys.exit(ExitCode.USAGE if wrong_usage else ExitCode.FAILED)
+        error_line(_message(error))
+        sys.exit(ExitCode.USAGE if isinstance(error, InputError) else ExitCode.FAILED)
+
+
+def _message(error: Exception) -> str:
+    """One line: what is wrong, where, and the remedy."""
+    if isinstance(error, HearAestheticsError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in REMEDIES:
+        place = error.filename or "a file"
+        return f"{place}: {error.strerror}; {REMEDIES[error.errno]}, and run the command again"
+    kind = type(error).__name__
+    return f"unexpected {kind}: {error}; please report it (--debug shows the traceback)"
 
 
 class _Commands(TyperGroup):
-    """The registered commands, imported when they are asked for."""
+    """The commands, imported when they are asked for."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self._entry_points = _registered()
-        self._loaded: dict[str, Any] = {}
-        names: Any = dict.fromkeys(self._entry_points)
+        names: Any = dict.fromkeys(COMMANDS)
         self.commands = names  # a misspelt name gets a hint from these
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """The commands that load, for the help."""
-        return [name for name in self._entry_points if self._loads(ctx, name)]
+        """All names, as the help lists them."""
+        return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of that name, or None; one that is registered but does not load raises."""
-        if cmd_name in self._entry_points and cmd_name not in self._loaded:
-            self._loaded[cmd_name] = _load(self._entry_points[cmd_name])
-        return self._loaded.get(cmd_name)
-
-    def _loads(self, ctx: Any, name: str) -> bool:
-        try:
-            self.get_command(ctx, name)
-        except HearAestheticsError as error:
-            warning_line(error)
-            return False
-        return True
+        """The command of that name, or None."""
+        return _load(cmd_name) if cmd_name in COMMANDS else None
 
 
-def _registered() -> dict[str, EntryPoint]:
-    """The entry points by name, sorted; our own before a namesake of another package."""
-    found: dict[str, EntryPoint] = {}
-    points = entry_points(group=GROUP)
-    for point in sorted(points, key=lambda point: (point.name, _owner(point) != PROGRAM)):
-        if found.setdefault(point.name, point) is not point:
-            warning_line(f"command {point.name!r} of {_owner(point)} is ignored: the name is taken")
-    return found
-
-
-def _owner(point: EntryPoint) -> str:
-    return point.dist.name if point.dist else point.value
-
-
-def _load(point: EntryPoint) -> Any:
-    """The command behind an entry point.
-
-    Raises:
-        HearAestheticsError: If it does not load, for whatever reason.
-    """
-    try:
-        return _command(point.load(), point.name)
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise HearAestheticsError(
-            f"command {point.name!r} does not load ({reason}); update or remove {_owner(point)}"
-        ) from error
-
-
-def _command(value: Callable[..., Any] | typer.Typer, name: str) -> Any:
-    if isinstance(value, typer.Typer):
-        app = value
-    else:
-        app = typer.Typer(rich_markup_mode=MARKUP)
-        app.command()(value)
+def _load(name: str) -> Any:
+    module, _, attribute = COMMANDS[name].partition(":")
+    app = getattr(import_module(module), attribute)
+    if not isinstance(app, typer.Typer):
+        function, app = app, typer.Typer(rich_markup_mode=MARKUP)
+        app.command()(function)
     command = get_command(app)
     command.name = name
     completion = "install_completion", "show_completion"  # which the program as a whole would have
