@@ -33,6 +33,10 @@ UNREADABLE = (  # what reading a file that is no checkpoint raises
     *(pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError),
     *(AttributeError, ArithmeticError, MemoryError, OSError),
 )
+UNREADABLE = (  # what reading a file that is no checkpoint raises
+    *(pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError),
+    *(AttributeError, ArithmeticError, MemoryError, OSError),
+)
 
 Shapes = Mapping[str, tuple[int, ...]]
 

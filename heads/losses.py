@@ -4,14 +4,22 @@
 lists, ``(lists, items)``. All are computed in float32 at least.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["PADDED_TARGET", "hybrid_loss", "list_mle"]
+__all__ = ["PADDED_TARGET", "REGRESSIONS", "hybrid_loss", "list_mle"]
 
 PADDED_TARGET = -1.0  # marks the missing items of a shorter list
 SMOOTH_L1_BETA = 0.5  # score points, of the published training
+REGRESSIONS: dict[str, Callable[..., Tensor]] = {
+    "smooth_l1": partial(F.smooth_l1_loss, beta=SMOOTH_L1_BETA),
+    "l1": F.l1_loss,
+    "mse": F.mse_loss,
+}
 
 
 def list_mle(preds: Tensor, target: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -53,8 +61,9 @@ def hybrid_loss(
     target: Tensor,
     rank_weight: float,
     generator: torch.Generator | None = None,
+    regression: str = "smooth_l1",
 ) -> Tensor:
-    """Return SmoothL1 (beta 0.5) plus ``rank_weight`` times ListMLE over the songs.
+    """Return a regression loss plus ``rank_weight`` times ListMLE over the songs.
 
     The songs of the batch are one list per dimension; the mean over dimensions is taken.
 
@@ -63,6 +72,7 @@ def hybrid_loss(
         target: True scores.
         rank_weight: Weight of the ranking part; published: 0.15 (track 1), 0.05 (track 2).
         generator: Source of the random order of ties; default: PyTorch's own.
+        regression: One of ``REGRESSIONS``.
 
     Shape:
         - preds, target: ``(songs, dimensions)``
@@ -73,8 +83,8 @@ def hybrid_loss(
     """
     _check_pair(preds, target, "songs, dimensions")
     preds = _precise(preds)
-    regression = F.smooth_l1_loss(preds, target.to(preds.dtype), beta=SMOOTH_L1_BETA)
-    return regression + rank_weight * list_mle(preds.T, target.T, generator)
+    loss = REGRESSIONS[regression](preds, target.to(preds.dtype))
+    return loss + rank_weight * list_mle(preds.T, target.T, generator) if rank_weight else loss
 
 
 def _descending(target: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -1,12 +1,13 @@
 """What the frozen encoders make of clips and prompts, computed once and kept on disk.
 
 Files are named by what they were made from, ``audio/<encoder>/<sha256 of the clip's file>`` and
-``text/<encoder>/<sha256 of the prompt>``: a clip that changes is encoded again, one that several
+``text/<encoder>/<sha256 of the prompt>``; ``<encoder>`` is a digest of
+its fingerprint: a clip that changes is encoded again, one that several
 sets share is not, and features of two encoders never mix. Each is whole or absent.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch import Tensor
 from hear_aesthetics import load_model
 from hear_aesthetics.atomic import atomic_file
 from hear_aesthetics.engine import run
+from hear_aesthetics.errors import AudioError
 from hear_aesthetics.fingerprint import digest
 from hear_aesthetics.model import HearModel
 from musiceval_task.dataset import Clip
@@ -73,6 +75,10 @@ class AudioEncoder:
         kept = {key: made[key] for key in ("model", "precision", "version", "weights_sha256")}
         return {**kept, "model_status": made["status"], "reads": self.reads}
 
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what decides the states: weights, layer and precision."""
+        return {**self.model.fingerprint("states"), "reads": self.reads}
+
     def states(self, waveform: Tensor) -> Tensor:
         """``(B, samples)`` at 24 kHz -> ``(B, frames, dim)``."""
         return self.model.extract(waveform, {"muq": (self.state,)}).states[self.reads]
@@ -123,9 +129,10 @@ def clip_states(
         advance: Called for each clip that was encoded.
 
     Raises:
-        AudioError: If a clip cannot be read; another never takes its place.
+        AudioError: If a clip cannot be read, or its states are not finite; another never takes its
+            place.
     """
-    folder = ("audio", digest({**encoder.model.fingerprint("states"), "reads": encoder.reads})[:16])
+    folder = ("audio", _folder(encoder.fingerprint()))
     hashes = {clip.path: _file_hash(clip.path) for clip in clips}
     todo = {
         hashes[clip.path]: clip for clip in clips if store.read(*folder, hashes[clip.path]) is None
@@ -134,7 +141,12 @@ def clip_states(
     for result in results:
         if result.error is not None:
             raise result.error
-        store.write(result.output.to(AUDIO_DTYPE), *folder, hashes[result.item.path])
+        states = result.output.to(AUDIO_DTYPE)
+        if not torch.isfinite(states).all():
+            raise AudioError(
+                f"{result.item.path}: its hidden states are not finite; check the audio's level"
+            )
+        store.write(states, *folder, hashes[result.item.path])
         encoder.encoded += 1
         if advance:
             advance()
@@ -145,7 +157,7 @@ def prompt_states(
     prompts: Iterable[str], encoder: TextEncoder, store: StateStore
 ) -> dict[str, Tensor]:
     """The states of prompts, ``(tokens, dim)`` each; only what the store lacks is encoded."""
-    folder = ("text", digest({"weights": encoder.sha256, "tokens": encoder.tokens_sha256})[:16])
+    folder = ("text", _folder({"weights": encoder.sha256, "tokens": encoder.tokens_sha256}))
     keys = {prompt: hashlib.sha256(prompt.encode()).hexdigest() for prompt in prompts}
     todo = [prompt for prompt, key in keys.items() if store.read(*folder, key) is None]
     for prompt, states in zip(todo, encoder.encode(todo), strict=True):
@@ -158,6 +170,10 @@ def _stored(store: StateStore, *key: str) -> Tensor:
     if states is None:
         raise OSError(f"{store.root}: states that were written cannot be read; check the disk")
     return states
+
+
+def _folder(fingerprint: Mapping[str, Any]) -> str:
+    return digest(fingerprint)[:16]
 
 
 def _file_hash(path: Path) -> str:

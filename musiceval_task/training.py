@@ -141,6 +141,9 @@ def fit(
         inner_systems: System of each of ``inner``.
         device: ``"cpu"`` keeps it off a GPU; None takes what ``accelerate`` finds.
         on_epoch: Called after each epoch.
+
+    Raises:
+        InputError: If a loss is not finite.
     """
     truth = np.array([example.scores for example in inner])
     with torch.random.fork_rng():
@@ -189,6 +192,11 @@ class _Trainer:
         for rows in self.loader:
             examples = [self.train[row] for row in rows.tolist()]
             objective = self._loss(examples)
+            if not torch.isfinite(objective):
+                raise InputError(
+                    f"training {self.member.name}: the loss is not finite; check the scores, or "
+                    "take a lower learning rate"
+                )
             self.optimizer.zero_grad()
             self.accelerator.backward(objective)
             self.optimizer.step()

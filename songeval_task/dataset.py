@@ -8,11 +8,13 @@ Nothing is repaired in silence: every row that cannot be used becomes a :class:`
 place and remedy, and the songs that can be used remain.
 """
 
+import codecs
 import json
-import math
+import sys
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from hear_aesthetics.errors import InputError
@@ -22,6 +24,8 @@ __all__ = ["METADATA", "Problem", "Song", "SongEval", "read_songeval"]
 
 METADATA = "metadata.jsonl"
 AUDIO_FOLDER = "mp3"
+NO_TEXT = {"Cc", "Cs"}  # control characters and unpaired surrogates
+MAX_NAME_CHARS = 60  # that a message shows of a name that is no file name
 
 
 @dataclass(frozen=True)
@@ -88,10 +92,13 @@ def read_songeval(root: str | Path) -> SongEval:
     seen: set[str] = set()
     for place, row in _rows(metadata, problems):
         found = _song(place, row, root)
-        name = found.name if isinstance(found, Song) else str(row.get("file_name"))
-        if name in seen:
+        name = _name(row) or place
+        if name in songs or (name in seen and isinstance(found, Problem)):
             problems.append(Problem("duplicate id", f"{place}: {name} again; keep one row of it"))
             continue
+        if name in seen:
+            message = f"{place}: {name} again; this row is used, those before it cannot be"
+            problems.append(Problem("duplicate id", message))
         seen.add(name)
         if isinstance(found, Song):
             songs[name] = found
@@ -105,14 +112,19 @@ def read_songeval(root: str | Path) -> SongEval:
 
 
 def _rows(metadata: Path, problems: list[Problem]) -> Iterator[tuple[str, dict[str, Any]]]:
-    with metadata.open(encoding="utf-8") as lines:
+    with metadata.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             place = f"{METADATA}:{number}"
+            if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and number == 1:
+                raise InputError(f"{metadata}: is UTF-16; save it as UTF-8")
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
-            except ValueError as error:
+                row = json.loads(line.decode("utf-8-sig"))
+            except UnicodeDecodeError:
+                problems.append(Problem("bad row", f"{place}: not UTF-8; save the file as UTF-8"))
+                continue
+            except (ValueError, RecursionError) as error:
                 problems.append(Problem("bad row", f"{place}: not JSON ({error}); correct the row"))
                 continue
             if isinstance(row, dict):
@@ -122,9 +134,12 @@ def _rows(metadata: Path, problems: list[Problem]) -> Iterator[tuple[str, dict[s
 
 
 def _song(place: str, row: Mapping[str, Any], root: Path) -> Song | Problem:
-    name = row.get("file_name")
-    if not isinstance(name, str) or not name:
+    name, system = _name(row), str(row.get("system") or "")
+    if not name:
         return Problem("bad row", f"{place}: no file_name; name the song's file")
+    if any(unicodedata.category(character) in NO_TEXT for character in name + system):
+        shown = ascii(name)[:MAX_NAME_CHARS]
+        return Problem("bad row", f"{place}: {shown} or its system is no text; correct it")
     if Path(name).is_absolute() or ".." in Path(name).parts:
         return Problem("bad row", f"{place}: {name} leads out of the folder; use mp3/<file>")
     annotation = row.get("annotation") or []
@@ -134,9 +149,20 @@ def _song(place: str, row: Mapping[str, Any], root: Path) -> Song | Problem:
         labels = _mean_over_raters(annotation)
     except ValueError as error:
         return Problem("bad rating", f"{place}: {name}: {error}")
-    if not (root / name).is_file():
+    try:
+        found = (root / name).is_file()
+    except OSError as error:
+        shown = f"{name[:MAX_NAME_CHARS]}..."
+        return Problem("bad row", f"{place}: {shown}: {error.strerror}; correct file_name")
+    if not found:
         return Problem("missing audio", f"{place}: {name} is not there; copy it or drop its row")
-    return Song(name, labels, len(annotation), str(row.get("system") or ""))
+    return Song(name, labels, len(annotation), system)
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    """Return the song's id, in one spelling: ``./mp3/1.mp3`` is ``mp3/1.mp3``."""
+    name = row.get("file_name")
+    return PurePosixPath(name).as_posix() if isinstance(name, str) and name else ""
 
 
 def _mean_over_raters(annotation: Any) -> tuple[float, ...]:
@@ -149,9 +175,10 @@ def _mean_over_raters(annotation: Any) -> tuple[float, ...]:
             value = rater.get(dimension.name) if isinstance(rater, dict) else None
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise ValueError(f"rater {number} has no number for {dimension.name}; drop it")
-            if not (math.isfinite(value) and dimension.low <= value <= dimension.high):
+            if not dimension.low <= value <= dimension.high:  # nor is NaN; integers may be huge
                 scale = f"{dimension.low:g} to {dimension.high:g}"
-                raise ValueError(f"rater {number}: {dimension.name} {value:g} is outside {scale}")
+                shown = f"{value:g}" if abs(value) < sys.float_info.max else "a number"
+                raise ValueError(f"rater {number}: {dimension.name} {shown} is outside {scale}")
             sums[index] += value
     return tuple(total / len(annotation) for total in sums)
 

@@ -128,6 +128,14 @@ def todo(jobs: Iterable[Job], store: FeatureStore) -> list[Job]:
     return [job for job in jobs if not _is_done(job, store.entry(job.song.name, job.version))]
 
 
+def done(jobs: Iterable[Job], store: FeatureStore) -> Iterator[Entry]:
+    """Yield the entries of the jobs whose files the store has, in the order of the jobs."""
+    for job in jobs:
+        entry = store.entry(job.song.name, job.version)
+        if entry is not None and _is_done(job, entry):
+            yield entry
+
+
 def middle_state(model: HearModel) -> str:
     """The hidden state halfway up MuQ: ``muq_06``, the SongEval baseline's, for the published."""
     return f"muq_{model.fused.encoders['muq'].config.depth // 2:02d}"

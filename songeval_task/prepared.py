@@ -125,21 +125,37 @@ def read_prepared(folder: str | Path, *, need_audio: bool = True) -> Prepared:
         InputError: If it is incomplete or was changed since, or the audio has moved.
     """
     folder = Path(folder)
+    about, table = _read_about(folder)
+    root = Path(about["root"])
+    if need_audio and not root.is_dir():
+        raise InputError(f"{root}: the audio is no longer there; run `songeval prepare` again")
+    try:
+        songs = tuple(_song(row) for row in csv.DictReader(StringIO(table)))
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
+        raise InputError(
+            f"{folder / TABLE}: damaged ({type(error).__name__}: {error}); run `songeval prepare`"
+        ) from error
+    return Prepared(folder, root, songs, about)
+
+
+def _read_about(folder: Path) -> tuple[dict[str, Any], str]:
+    """Return ``dataset.json`` and the text of the table that it describes.
+
+    Raises:
+        InputError: If either is incomplete, or the table was changed since.
+    """
     path = folder / ABOUT
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
         table = (folder / TABLE).read_text(encoding="utf-8")
-        root, expected = Path(about["root"]), about["table_sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        _, expected = Path(about["root"]), about["table_sha256"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"{path}: not a prepared data set ({error}); run `songeval prepare`"
         ) from error
     if hashlib.sha256(table.encode()).hexdigest() != expected:
         raise InputError(f"{folder / TABLE}: changed since it was made; run `songeval prepare`")
-    if need_audio and not root.is_dir():
-        raise InputError(f"{root}: the audio is no longer there; run `songeval prepare` again")
-    songs = tuple(_song(row) for row in csv.DictReader(StringIO(table)))
-    return Prepared(folder, root, songs, about)
+    return about, table
 
 
 def _row(song: PreparedSong) -> dict[str, Any]:
@@ -156,6 +172,8 @@ def _row(song: PreparedSong) -> dict[str, Any]:
 
 
 def _song(row: Mapping[str, str]) -> PreparedSong:
+    if Path(row["name"]).is_absolute() or ".." in Path(row["name"]).parts:
+        raise ValueError(f"{row['name']} leads out of the folder")
     return PreparedSong(
         name=row["name"],
         labels=tuple(float(row[label]) for label in LABELS),

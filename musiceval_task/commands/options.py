@@ -42,11 +42,13 @@ def make_encoders(
     model: str, text: str, states: Path, *, precision: str, device: str | None
 ) -> "Encoders":
     """Both frozen encoders and the store of their states."""
+    from hear_aesthetics.atomic import remove_leftovers
     from musiceval_task.runs import Encoders
     from musiceval_task.states import AudioEncoder, StateStore
     from musiceval_task.text import TextEncoder
 
     audio = AudioEncoder(model, precision=precision, device=device)
+    remove_leftovers(states)
     return Encoders(audio, TextEncoder(text, audio.model.device), StateStore(states))
 
 

@@ -136,8 +136,8 @@ def _extract(
     network: "HearModel",
     options: dict[str, Any],
 ) -> Report:
-    """Make what is missing, then the index of everything."""
-    from songeval_task.extraction import extract
+    """Make what is missing, then the index of what was asked for."""
+    from songeval_task.extraction import done, extract
 
     started, seconds = time.monotonic(), 0.0
     with Report(len(jobs), "stored") as report:
@@ -148,8 +148,7 @@ def _extract(
             else:
                 report.done()
                 seconds += outcome.job.song.seconds
-        wanted = [store.entry(job.song.name, job.version) for job in jobs]
-        store.write_index(entry for entry in wanted if entry)
+        store.write_index(done(jobs, store))
     took = time.monotonic() - started
     made = report.worked - (len(jobs) - len(missing))
     if made:

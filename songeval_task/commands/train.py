@@ -59,6 +59,7 @@ def train(
     goes on after an interruption, exactly. OUT is complete where it holds metrics.json. On several
     GPUs: torchrun --nproc-per-node 4 -m songeval_task train ...
     """
+    from songeval_task.disk import one_line_when_full
     from songeval_task.training.config import read_config
     from songeval_task.training.run import train_run
 
@@ -76,7 +77,8 @@ def train(
     chosen = read_config(config, settings or (), options)
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; name a folder")
-    metrics = train_run(chosen, data, features, out, resume=resume)
+    with one_line_when_full(out):
+        metrics = train_run(chosen, data, features, out, resume=resume)
     if os.environ.get("RANK", "0") == "0":  # of several processes, one speaks
         _show(metrics)
         typer.echo(f"{out}: epoch {metrics['best_epoch']} of {metrics['epochs']}", err=True)

@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # spreadsheets compute cells that begin so
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # spreadsheets compute cells that begin so
 DETAILS = ("timeline", "explain")
 SCP_WIDTHS = (1, 5)  # columns of track 1 and of track 2
 
@@ -76,6 +77,10 @@ def check_out(out: Path) -> None:
         raise InputError(f"{out}: unknown format; its name must end with {' or '.join(FORMATS)}")
     if not out.parent.is_dir():
         raise InputError(f"{out}: there is no folder {out.parent}; make it first")
+    if out.is_dir():
+        raise InputError(f"{out}: is a folder; name a file")
+    if not os.access(out.parent, os.W_OK):
+        raise InputError(f"{out}: nothing can be written in {out.parent}; take another --out")
     if out.is_dir():
         raise InputError(f"{out}: is a folder; name a file")
     if not os.access(out.parent, os.W_OK):
@@ -156,6 +161,8 @@ def _replace(path: Path, text: str) -> None:
 
 
 def _cell(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith(FORMULA):
+        return f"'{value}"
     if isinstance(value, str) and value.startswith(FORMULA):
         return f"'{value}"
     return str(value).lower() if isinstance(value, bool) else value

@@ -1,7 +1,7 @@
 """What a head is trained on: rated songs, their splits, and where their features are."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +75,14 @@ class Data:
         """The same with features of mean 0 and deviation 1 over the frames of the training rows."""
         return replace(self, scale=measure_scale(map(self.load, self.splits["train"])))
 
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what decides the numbers of a run: songs, features, and the rows of each split."""
+        rows = {
+            split: {"count": len(found), "sha256": digest({"rows": list(map(astuple, found))})}
+            for split, found in self.splits.items()
+        }
+        return {**self.provenance, "features": self.store.fingerprint(), "rows": rows}
+
     def labels(self, split: str) -> Tensor:
         """``(rows, dimensions)`` float32."""
         return torch.tensor([row.labels for row in self.splits[split]], dtype=torch.float32)
@@ -135,7 +143,6 @@ def load_data(
     made_of = [row for row in zip(*(index[c] for c in columns), strict=True) if row[:2] in used]
     provenance = {
         "songs_sha256": data.about["table_sha256"],
-        "rows": len(made_of),
         "rows_sha256": digest({"rows": sorted(map(str, made_of))}),
         "features": store.fingerprint(),
     }

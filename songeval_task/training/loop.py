@@ -6,6 +6,7 @@ ties. So a run that was killed goes on as if it had not been: to the bit on a pr
 same number of threads.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -18,6 +19,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from heads import CMixupSampler
 from hear_aesthetics.compute.precision import auto_precision, usable_device
+from hear_aesthetics.errors import InputError
 from songeval_task.evaluation import metrics_of, selection_score
 from songeval_task.training.batches import Stack, epoch_batches, read_ahead
 from songeval_task.training.config import TrainableHead, TrainingConfig
@@ -167,10 +169,16 @@ class Trainer:
                 loss = self.step(parts, self.labels[draw.rows], draw) / len(own)
                 accelerator.backward(loss)
             total += loss.detach()
+        mean = float(accelerator.reduce(total, "mean"))
+        if not math.isfinite(mean):
+            raise InputError(
+                f"{self.state.folder.parent}: the loss of update {self.progress.updates + 1} is "
+                "not finite; check the features, or take a lower --lr"
+            )
         accelerator.clip_grad_norm_(self.step.parameters(), self.config.gradient_norm)
         self.optimiser.step()
         self.optimiser.zero_grad()
-        self._count(float(accelerator.reduce(total, "mean")))
+        self._count(mean)
 
     def _count(self, loss: float) -> None:
         progress = self.progress

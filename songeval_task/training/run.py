@@ -77,7 +77,7 @@ def train_run(
         shutil.rmtree(out)
     accelerator.wait_for_everyone()
     state = RunState(out / STATE_FOLDER)
-    made = {"training": config.as_dict(), "data": data.provenance}
+    made = {"training": config.as_dict(), "data": data.fingerprint()}
     if accelerator.is_main_process:
         claim(out / STATE_FOLDER / IDENTITY_FILE, made, {"version": __version__})
     if (out / METRICS_FILE).is_file():

@@ -8,21 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from heads import CMixupSampler, list_mle, mix, mix_factor
-from heads.losses import SMOOTH_L1_BETA
+from heads import CMixupSampler, hybrid_loss, mix, mix_factor
 from songeval_task.training.batches import Stack
 from songeval_task.training.config import TrainableHead, TrainingConfig
 
 __all__ = ["Draw", "MixingStep", "draw_pairs", "pool_stacks"]
-
-REGRESSIONS = {
-    "smooth_l1": lambda preds, target: F.smooth_l1_loss(preds, target, beta=SMOOTH_L1_BETA),
-    "l1": F.l1_loss,
-    "mse": F.mse_loss,
-}
 
 
 @dataclass(frozen=True)
@@ -94,8 +86,7 @@ class MixingStep(nn.Module):
     def __init__(self, head: TrainableHead, config: TrainingConfig) -> None:
         super().__init__()
         self.head = head
-        self.regression = REGRESSIONS[config.regression]
-        self.rank_weight = config.ranking
+        self.regression, self.rank_weight = config.regression, config.ranking
 
     def forward(self, stacks: Sequence[Stack], labels: Tensor, draw: Draw) -> Tensor:
         """Return the loss of a micro-batch.
@@ -112,8 +103,5 @@ class MixingStep(nn.Module):
         pooled = mix(pooled[draw.first], pooled[draw.second], draw.factor)
         labels = mix(labels[draw.first], labels[draw.second], draw.factor)
         preds = self.head.score(pooled)
-        loss = self.regression(preds, labels)
-        if self.rank_weight:
-            ties = torch.Generator().manual_seed(draw.seed)
-            loss = loss + self.rank_weight * list_mle(preds.T, labels.T, ties)
-        return loss
+        ties = torch.Generator().manual_seed(draw.seed)
+        return hybrid_loss(preds, labels, self.rank_weight, ties, self.regression)

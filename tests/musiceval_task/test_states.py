@@ -102,3 +102,34 @@ def test_only_thirty_seconds_are_heard(encoder: AudioEncoder, tmp_path: Path) ->
         [Clip("long.wav", tmp_path / "long.wav", "")], encoder, StateStore(tmp_path / "states")
     )
     assert len(states) == 750
+
+
+def test_states_of_another_precision_are_not_taken(small_set: Path, tmp_path: Path) -> None:
+    clips, store = read_clips(small_set)[:1], StateStore(tmp_path)
+    for precision in ("float32", "bfloat16"):
+        encoder = AudioEncoder("mini", precision=precision, device="cpu")
+        clip_states(clips, encoder, store)
+        assert encoder.encoded == 1
+
+
+def test_a_clip_whose_states_are_not_finite_is_an_error_that_names_it(
+    encoder: AudioEncoder, musiceval: Path
+) -> None:
+    import numpy as np
+    import soundfile
+
+    clips = read_clips(musiceval)
+    loud = np.full(24_000, 1e30, np.float32)
+    soundfile.write(clips[0].path, loud, 24_000, subtype="FLOAT", format="WAV")
+    with pytest.raises(AudioError, match=rf"{clips[0].path.name}.*not finite"):
+        clip_states(clips[:1], encoder, StateStore(musiceval / "states"))
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path: Path, roberta: Path) -> None:
+    from musiceval_task.commands.options import make_encoders
+
+    left = tmp_path / "audio" / ".x.safetensors.999999999.partial"
+    left.parent.mkdir()
+    left.write_bytes(b"half")
+    make_encoders("mini", str(roberta), tmp_path, precision="float32", device="cpu")
+    assert not left.exists()

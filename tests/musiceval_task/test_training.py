@@ -127,3 +127,10 @@ def test_narrow_states_take_larger_steps() -> None:
     assert TrainingConfig().rate(1024) == 5e-5
     assert TrainingConfig().rate(128) > 5e-5
     assert TrainingConfig(learning_rate=1e-3).rate(1024) == 1e-3
+
+
+def test_training_stops_at_the_first_loss_that_is_not_finite() -> None:
+    clips = toy(16)
+    clips[3] = dataclasses.replace(clips[3], audio=torch.full_like(clips[3].audio, torch.nan))
+    with pytest.raises(InputError, match="the loss is not finite"):
+        fit(MEMBERS["gaussian-1984"], QUICK, clips, toy(8), ["A", "B"] * 4, device="cpu")

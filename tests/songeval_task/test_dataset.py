@@ -53,6 +53,13 @@ BAD_ROWS = [
     ({"file_name": "../x.mp3", "annotation": [GOOD]}, "bad row", "leads out"),
     ("{not json", "bad row", "not JSON"),
     ("[1]", "bad row", "not a JSON object"),
+    (row(2, GOOD | {"Clarity": 10**400}), "bad rating", "Clarity a number is outside 1 to 5"),
+    (row(2, GOOD | {"Clarity": float("nan")}), "bad rating", "Clarity a number is outside"),
+    ("[" * 100_000, "bad row", "metadata.jsonl:2: not JSON"),
+    (row("\ud800", GOOD), "bad row", r"'mp3/\ud800.mp3' or its system is no text"),
+    (row(2, GOOD, system="\udfff"), "bad row", "its system is no text"),
+    (row("x" * 300, GOOD), "bad row", "File name too long"),
+    (row("./1", GOOD) | {"file_name": "./mp3//1.mp3"}, "duplicate id", "mp3/1.mp3 again"),
 ]
 
 
@@ -77,3 +84,25 @@ def test_a_folder_without_metadata_or_songs_is_an_error(folder, tmp_path):
         read_songeval(tmp_path)
     with pytest.raises(InputError, match=r"no usable song .* mp3/1\.mp3 has no annotation"):
         read_songeval(folder(row(1)))
+
+
+def test_a_byte_order_mark_is_skipped_and_other_encodings_are_named(folder):
+    root = folder(row(1, GOOD))
+    path = root / "metadata.jsonl"
+    text = json.dumps(row(1, GOOD, system="Zoë"), ensure_ascii=False) + "\n"
+    path.write_bytes(text.encode("utf-8-sig"))
+    assert [song.system for song in read_songeval(root).songs] == ["Zoë"]
+    path.write_bytes((text + json.dumps(row(2, GOOD))).encode("latin-1"))
+    found = read_songeval(root)
+    assert [song.name for song in found.songs] == ["mp3/2.mp3"]
+    assert "metadata.jsonl:1: not UTF-8" in found.problems[0].message
+    path.write_bytes(text.encode("utf-16"))
+    with pytest.raises(InputError, match=r"metadata\.jsonl: is UTF-16; save it as UTF-8"):
+        read_songeval(root)
+
+
+def test_the_usable_row_of_a_song_wins_over_an_unrated_one(folder):
+    found = read_songeval(folder(row(1), row(1, GOOD) | {"file_name": "./mp3/1.mp3"}))
+    assert [song.name for song in found.songs] == ["mp3/1.mp3"]
+    assert [problem.kind for problem in found.problems[:2]] == ["unrated", "duplicate id"]
+    assert "this row is used" in found.problems[1].message

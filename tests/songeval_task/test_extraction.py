@@ -10,6 +10,7 @@ from songeval_task.copies import make_copies, plan_copies
 from songeval_task.extraction import (
     Job,
     bytes_needed,
+    done,
     extract,
     fingerprint,
     middle_state,
@@ -17,7 +18,7 @@ from songeval_task.extraction import (
     todo,
 )
 from songeval_task.prepared import read_prepared
-from songeval_task.store import FeatureStore
+from songeval_task.store import Entry, FeatureStore
 
 STATES = ("muq_02",)
 
@@ -174,8 +175,9 @@ def test_the_identity_is_what_decides_the_numbers(model):
     made = fingerprint(model, STATES, "float16")
     assert made["states"] == ["muq_02"]
     assert made["precision"] == "float32"
-    assert set(made["weights_sha256"]) == {"musicfm", "muq"}
-    assert made["about"]["model"] == "mini"
+    assert set(made["encoders"]) == {"musicfm", "muq"}
+    assert "model" not in made
+    assert "pooling" not in made
     assert made != fingerprint(model, STATES, "bfloat16")
 
 
@@ -206,3 +208,14 @@ class _Inline:
         future = Future()
         future.set_result(function(*args, **kwargs))
         return future
+
+
+def test_the_index_lists_what_was_asked_for_and_is_whole(store, songs):
+    jobs = plan(songs, copies=2, protocol="all", seed=0)
+    for job in jobs:
+        entry = Entry(job.song.name, job.version, job.song.sha256, 1, "mini", [], job.seed)
+        store.write(entry, {"fused": torch.zeros(1, 1)})
+    fewer = plan(songs, copies=1, protocol="all", seed=0)
+    listed = [(entry.song, entry.version) for entry in done(fewer, store)]
+    assert listed == [(job.song.name, job.version) for job in fewer]
+    assert len(fewer) < len(jobs) == len(list(store.entries()))

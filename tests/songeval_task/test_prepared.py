@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import pytest
@@ -55,4 +56,18 @@ def test_audio_that_moved_is_named(folder, tmp_path):
 def test_other_folders_are_refused(folder, text):
     (folder / "dataset.json").write_text(text)
     with pytest.raises(InputError, match=r"dataset\.json: not a prepared data set"):
+        read_prepared(folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [("mp3/1.mp3", "../../1.mp3", "leads out"), ("raters", "judges", "KeyError")],
+)
+def test_a_hostile_or_damaged_table_is_one_line(folder, old, new, message):
+    text = (folder / "songs.csv").read_text().replace(old, new, 1)
+    (folder / "songs.csv").write_text(text)
+    about = json.loads((folder / "dataset.json").read_text())
+    about["table_sha256"] = hashlib.sha256(text.encode()).hexdigest()
+    (folder / "dataset.json").write_text(json.dumps(about))
+    with pytest.raises(InputError, match=rf"songs\.csv: damaged .*{message}"):
         read_prepared(folder)

@@ -10,6 +10,7 @@ from PIL import Image
 from hear_aesthetics.errors import InputError
 from songeval_task.dimensions import DIMENSIONS, TRACKS
 from songeval_task.evaluation import Predictions
+from songeval_task.prepared import PreparedSong, write_prepared
 from songeval_task.report import write_report
 from songeval_task.sources import Source, read_predictions
 
@@ -20,12 +21,13 @@ PICTURES = ("scatter.png", "residuals.png", "confusion.png", "bars.png")
 @pytest.fixture
 def prepared(tmp_path):
     rng = np.random.default_rng(0)
-    songs = pd.DataFrame(rng.uniform(1, 5, (20, 5)), columns=NAMES)
-    songs.insert(0, "name", [f"mp3/{i}.mp3" for i in range(20)])
-    songs["system"], songs["split"] = [f"S{i % 3}" for i in range(20)], "test"
-    (tmp_path / "prepared").mkdir()
-    songs.to_csv(tmp_path / "prepared" / "songs.csv", index=False)
-    return tmp_path / "prepared"
+    songs = [
+        PreparedSong(
+            f"mp3/{i}.mp3", tuple(map(float, rated)), 4, f"S{i % 3}", "test", "0" * 64, 1.0
+        )
+        for i, rated in enumerate(rng.uniform(1, 5, (20, 5)))
+    ]
+    return write_prepared(tmp_path / "prepared", tmp_path, songs, [], {}).folder
 
 
 @pytest.fixture

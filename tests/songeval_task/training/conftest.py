@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from accelerate.state import AcceleratorState
 
 from songeval_task.dimensions import DIMENSIONS, TRACKS
+from songeval_task.prepared import PreparedSong, write_prepared
 from songeval_task.store import Entry, FeatureStore
 from songeval_task.training.config import TrainableHead, TrainingConfig, build_head
 from songeval_task.training.data import Data, load_data
@@ -40,7 +40,9 @@ def write_set(root: Path, songs: int = 40, inner: int = 8, test: int = 12) -> Fo
     for number in range(songs):
         split = "test" if number < test else "inner" if number < test + inner else "train"
         name = f"mp3/{number}.mp3"
-        rows.append([name, *labels[number], 4, f"S{number % 4:03d}", split, "0" * 64])
+        rated = tuple(float(value) for value in labels[number])
+        system = f"S{number % 4:03d}"
+        rows.append(PreparedSong(name, rated, 4, system, split, "0" * 64, 1.0))
         for version in ("original", *(COPIES if split == "train" else ())):
             frames = int(rng.integers(12, 40))
             fused = rng.normal(size=(frames, WIDTH)) + (labels[number] - 3) @ directions
@@ -48,8 +50,7 @@ def write_set(root: Path, songs: int = 40, inner: int = 8, test: int = 12) -> Fo
             tensors = {"fused": torch.tensor(fused), "muq_02": torch.tensor(fused[:, :STATE_WIDTH])}
             store.write(entries[-1], {key: value.half() for key, value in tensors.items()})
     store.write_index(entries)
-    columns = ["name", *(d.name for d in DIMENSIONS), "raters", "system", "split", "sha256"]
-    pd.DataFrame(rows, columns=columns).to_csv(folders.prepared / "songs.csv", index=False)
+    write_prepared(folders.prepared, root, rows, [], {})
     return folders
 
 

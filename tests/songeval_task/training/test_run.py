@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,11 +12,15 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from heads import load_head
 from hear_aesthetics.errors import InputError
 from songeval_task.dimensions import TRACKS
-from songeval_task.training.data import load_data
+from songeval_task.prepared import read_prepared, write_prepared
+from songeval_task.store import FeatureStore
+from songeval_task.training.data import _chosen, load_data
 from songeval_task.training.loop import Trainer, make_accelerator
 from songeval_task.training.predict import predict
 from songeval_task.training.run import train_run
@@ -67,9 +72,44 @@ def test_a_finished_run_is_not_trained_again(run, folders, config):
 def test_a_folder_of_another_run_is_refused_and_can_be_started_over(run, folders, config):
     out, _ = run
     other = replace(config, seed=1, epochs=1)
-    with pytest.raises(InputError, match=r"training\.epochs 4, not 1; choose another folder"):
+    with pytest.raises(InputError, match=r"training\.epochs was 4, now 1.*--overwrite"):
         train_run(other, *folders, out)
     assert train_run(other, *folders, out, resume=False)["epochs"] == 1
+
+
+def test_a_run_of_other_rows_is_refused(run, folders, config, tmp_path):
+    out, _ = run
+    features = shutil.copytree(folders.features, tmp_path / "features")
+    store = FeatureStore(features)
+    store.write_index(entry for entry in store.entries() if entry.version != "copy2")
+    with pytest.raises(InputError, match=r"rows\.train\.count was 60, now 40"):
+        train_run(config, folders.prepared, features, out)
+
+
+def test_copies_are_in_the_order_of_their_numbers():
+    found = dict.fromkeys(("copy10", "copy2", "original"), 1)
+    assert _chosen(found, "train", True, "honest") == ["original", "copy2", "copy10"]
+    assert _chosen(found, "train", True, "published") == ["copy10"]
+
+
+def test_training_stops_at_the_first_loss_that_is_not_finite(folders, config, tmp_path):
+    features = shutil.copytree(folders.features, tmp_path / "features")
+    path = FeatureStore(features).path("mp3/30.mp3", "original")
+    with safe_open(path, framework="pt") as file:
+        header = file.metadata()
+    tensors = {name: torch.full_like(value, torch.nan) for name, value in load_file(path).items()}
+    save_file(tensors, path, header)
+    with pytest.raises(InputError, match=r"run: the loss of update \d+ is not finite"):
+        train_run(config, folders.prepared, features, tmp_path / "run")
+    assert not (tmp_path / "run/metrics.json").exists()
+
+
+def test_a_table_that_was_edited_is_noticed(folders, tmp_path):
+    prepared = shutil.copytree(folders.prepared, tmp_path / "prepared")
+    table = prepared / "songs.csv"
+    table.write_text(table.read_text().replace("S001", "S002", 1))
+    with pytest.raises(InputError, match=r"songs\.csv: changed since it was made"):
+        load_data(prepared, folders.features, track=TRACKS["track2"])
 
 
 def test_the_same_seed_gives_the_same_run(run, folders, config, tmp_path):
@@ -151,9 +191,9 @@ def test_precision_is_what_was_asked_for(config):
 
 
 def test_missing_features_are_named(folders, tmp_path):
-    songs = pd.read_csv(folders.prepared / "songs.csv")
-    songs.loc[0, "name"] = "mp3/unknown.mp3"
-    songs.to_csv(tmp_path / "songs.csv", index=False)
+    songs = list(read_prepared(folders.prepared).songs)
+    songs[0] = replace(songs[0], name="mp3/unknown.mp3")
+    write_prepared(tmp_path, tmp_path, songs, [], {})
     with pytest.raises(InputError, match=r"no features of mp3/unknown\.mp3; run `songeval feat"):
         load_data(tmp_path, folders.features, track=TRACKS["track1"])
     with pytest.raises(InputError, match="muq_09"):

@@ -37,5 +37,5 @@ def test_half_written_files_of_a_killed_run_are_removed(tmp_path):
 
 def test_a_damaged_checkpoint_is_named_with_its_remedy(tmp_path):
     (tmp_path / "checkpoint.pt").write_bytes(b"not a checkpoint")
-    with pytest.raises(InputError, match="start over with --no-resume"):
+    with pytest.raises(InputError, match="start over with --overwrite"):
         RunState(tmp_path).load()
