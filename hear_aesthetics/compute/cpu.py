@@ -11,7 +11,13 @@ from pathlib import Path
 
 import torch
 
-__all__ = ["cpu_has_bfloat16", "has_onednn", "model_name", "onednn_is_faster"]
+__all__ = [
+    "cpu_has_bfloat16",
+    "has_onednn",
+    "model_name",
+    "onednn_is_faster",
+    "onednn_takes_bfloat16",
+]
 
 CPU_INFO = Path("/proc/cpuinfo")
 
@@ -37,6 +43,11 @@ def cpu_has_bfloat16() -> bool:
     """Whether the processor multiplies bfloat16 natively and PyTorch uses it (on Linux only)."""
     native = re.search(r"\b(amx|avx512)_bf16\b", _fact("flags"))
     return native is not None and _wide() and torch.backends.mkldnn.is_available()
+
+
+def onednn_takes_bfloat16() -> bool:
+    """Whether oneDNN multiplies bfloat16 at all: without AVX-512 it refuses to."""
+    return has_onednn() and _wide()
 
 
 def model_name() -> str:

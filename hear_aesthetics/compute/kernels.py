@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hear_aesthetics.compute.cpu import has_onednn, onednn_is_faster
+from hear_aesthetics.compute.cpu import onednn_is_faster, onednn_takes_bfloat16
 
 __all__ = [
     "Conv2d",
@@ -156,7 +156,7 @@ def _bypass(x: Tensor, weight: Tensor) -> bool:
     differentiable = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
     if x.device.type != "cpu" or differentiable:
         return False
-    return has_onednn() if x.dtype == torch.bfloat16 else onednn_is_faster()
+    return onednn_takes_bfloat16() if x.dtype == torch.bfloat16 else onednn_is_faster()
 
 
 def _blockwise_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -68,6 +68,13 @@ def test_bfloat16_is_native_only_where_the_processor_multiplies_it(
     assert cpu.cpu_has_bfloat16() is native
 
 
+@pytest.mark.skipif(not cpu.has_onednn(), reason="this build of PyTorch has no oneDNN")
+@pytest.mark.parametrize(("capability", "takes"), [("AVX512", True), ("AVX2", False)])
+def test_onednn_is_not_asked_for_bfloat16_that_it_refuses(machine, capability, takes):
+    machine(None, capability)
+    assert cpu.onednn_takes_bfloat16() is takes
+
+
 def test_bfloat16_is_no_use_without_the_library_that_drives_it(machine, monkeypatch):
     machine("flags\t\t: amx_bf16")
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
