@@ -22,7 +22,7 @@ from hear_aesthetics.backbones import Backbone, MuQ, MusicFM
 from hear_aesthetics.centring import Centring
 from hear_aesthetics.checkpoints import ModelFiles, locate_model
 from hear_aesthetics.compute.precision import auto_precision, usable_device
-from hear_aesthetics.errors import CheckpointError
+from hear_aesthetics.errors import CheckpointError, InputError
 from hear_aesthetics.fusion import SCALES, SOURCES, TRACK_LIMIT_SECONDS, Features, FusedFeatures
 from hear_aesthetics.pooling import POOLINGS, pool_frames
 from hear_aesthetics.resampling import HalveRate
@@ -362,10 +362,10 @@ def get_timestamp_embeddings(audio: Tensor, model: HearModel) -> tuple[Tensor, T
 
 def _check_seconds(option: str, given: int) -> None:
     if not isinstance(given, int) or given < 1:
-        raise ValueError(f"{option} is {given!r}; it takes a whole number >= 1")
+        raise InputError(f"{option} is {given!r}; it takes a whole number >= 1")
 
 
 def _check_choices(option: str, given: Sequence[str], allowed: Sequence[str]) -> None:
     wrong = [name for name in given if name not in allowed]
     if isinstance(given, str) or wrong or not given or len(set(given)) < len(given):
-        raise ValueError(f"{option} is {given!r}; it takes {' or '.join(map(repr, allowed))}")
+        raise InputError(f"{option} is {given!r}; it takes {' or '.join(map(repr, allowed))}")

@@ -17,6 +17,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol
 
+from hear_aesthetics.errors import InputError
 from hear_aesthetics.fusion import SOURCES, Features
 
 __all__ = [
@@ -73,7 +74,7 @@ def hidden_states(reads: Iterable[str]) -> dict[str, tuple[int, ...]]:
         if source in SOURCES and layer.isdecimal():
             states[source] = (*states.get(source, ()), int(layer))
         elif name != FUSED:
-            raise ValueError(
+            raise InputError(
                 f"a scorer reads {name!r}; it may read 'fused' or a hidden state such as 'muq_06'"
             )
     return states

@@ -26,6 +26,8 @@ from hear_aesthetics.spec import SAMPLE_RATE
 if TYPE_CHECKING:
     from audiomentations.core.transforms_interface import BaseTransform
 
+from hear_aesthetics.errors import InputError
+
 __all__ = ["COPIES", "ORIGINAL", "PROTOCOLS", "augment", "augmentation_ids", "load_version"]
 
 ORIGINAL = "original"
@@ -51,7 +53,7 @@ def augmentation_ids(copies: int = COPIES, protocol: str = "all") -> list[str]:
     if protocol == "all":
         return [ORIGINAL, *(f"{COPY}{number}" for number in range(1, copies + 1))]
     if not copies:
-        raise ValueError("the published protocol trains on the last copy; make at least one")
+        raise InputError("the published protocol trains on the last copy; make at least one")
     return [f"{RELEASED}{copies}"]
 
 

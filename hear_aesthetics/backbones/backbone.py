@@ -13,7 +13,7 @@ from hear_aesthetics.backbones.files import published_tensors
 from hear_aesthetics.backbones.published import config_from_tensors, from_published, to_published
 from hear_aesthetics.checkpoints import weight_hash
 from hear_aesthetics.conformer import ConformerConfig, ConformerEncoder
-from hear_aesthetics.errors import CheckpointError
+from hear_aesthetics.errors import CheckpointError, InputError
 from hear_aesthetics.frontend import LogMel, mel_filterbank
 
 __all__ = ["Backbone", "MelStatistics"]
@@ -151,7 +151,7 @@ class Backbone(nn.Module):
         available = len(self.encoder.layers)
         wrong = [layer for layer in layers if not 0 <= layer <= available]
         if wrong or not layers:
-            raise ValueError(f"hidden states {sorted(wrong)} asked for; there are 0 to {available}")
+            raise InputError(f"hidden states {sorted(wrong)} asked for; there are 0 to {available}")
 
 
 def _load(encoder: ConformerEncoder, native: dict[str, Tensor]) -> None:

@@ -7,6 +7,8 @@ it is never guessed. ``commercial`` is True, False, or None where the licence do
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from hear_aesthetics.errors import InputError
+
 __all__ = ["CHECKPOINTS", "REPOS", "Checkpoint", "RemoteFile", "by_name", "by_repo"]
 
 Kind = Literal["model", "encoder", "head", "text encoder"]
@@ -260,7 +262,7 @@ def by_name(name: str) -> Checkpoint:
         ValueError: If there is none; lists the names.
     """
     if name not in CHECKPOINTS:
-        raise ValueError(f"unknown checkpoint {name!r}; known: {', '.join(CHECKPOINTS)}")
+        raise InputError(f"unknown checkpoint {name!r}; known: {', '.join(CHECKPOINTS)}")
     return CHECKPOINTS[name]
 
 

@@ -17,7 +17,7 @@ from typing import Literal
 
 from hear_aesthetics.checkpoints import hub
 from hear_aesthetics.checkpoints.registry import CHECKPOINTS, REPOS, Checkpoint, by_name, by_repo
-from hear_aesthetics.errors import CheckpointError, WeightsUnavailableError
+from hear_aesthetics.errors import CheckpointError, InputError, WeightsUnavailableError
 
 __all__ = [
     "CONFIG_NAME",
@@ -116,12 +116,12 @@ def locate(source: str | Path, *, filename: str | None = None, download: bool = 
         return Files(Path(source))
     record = record or by_repo(str(source), filename)
     if record is None:
-        raise ValueError(
+        raise InputError(
             f"{str(source)!r} is no directory, checkpoint or repository; checkpoints: "
             f"{', '.join(CHECKPOINTS)}; repositories: {', '.join(REPOS)}"
         )
     if record.parts:
-        raise ValueError(f"{record.name} is two checkpoints: {' and '.join(record.parts)}")
+        raise InputError(f"{record.name} is two checkpoints: {' and '.join(record.parts)}")
     return _files(record, _obtain([record], record.name, download)[0])
 
 
@@ -145,7 +145,7 @@ def locate_model(
         if Path(source).is_dir():
             return _model_directory(Path(source), sources, {"origin": "directory"})
         variants = [name for name, known in CHECKPOINTS.items() if known.kind == "model"]
-        raise ValueError(
+        raise InputError(
             f"{str(source)!r} is neither a variant ({', '.join(variants)}) nor a directory"
         )
     whole = _whole_model(record)

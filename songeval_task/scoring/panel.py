@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hear_aesthetics.errors import AudioError, HearAestheticsError
+from hear_aesthetics.errors import AudioError, HearAestheticsError, InputError
 from hear_aesthetics.fusion import Features
 from hear_aesthetics.model import HearModel
 from hear_aesthetics.scorers import FUSED, Scorer, hidden_states, reads_of
@@ -93,7 +93,7 @@ class Panel:
             read = head.reads[0]
             made = model.fused if read == FUSED else model.fused.backbones[read.partition("_")[0]]
             if made.dim != head.feature_dim:
-                raise ValueError(
+                raise InputError(
                     f"head {name} takes {read} features {head.feature_dim} wide, model "
                     f"{model.name} makes them {made.dim} wide; choose the model it was trained on "
                     "(the published heads: large; the demo head: mini)"
