@@ -8,6 +8,7 @@ import json
 import logging
 import math
 import sys
+import unicodedata
 from enum import IntEnum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -159,8 +160,14 @@ def _stderr() -> "Console":
 def _write_line(console: "Console", label: str, style: str, message: object) -> None:
     from rich.text import Text
 
-    line = " ".join(str(message).splitlines())
+    line = "".join(map(_visible, " ".join(str(message).splitlines())))
     console.print(Text.assemble((f"{label}: ", style), line))
+
+
+def _visible(character: str) -> str:
+    """The character, escaped if it could steer the terminal or turn the text (bidi marks)."""
+    is_odd = unicodedata.category(character) in ("Cc", "Cf")
+    return character.encode("unicode_escape").decode() if is_odd else character
 
 
 def _progress(console: "Console") -> "Progress":

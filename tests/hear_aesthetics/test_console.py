@@ -137,3 +137,8 @@ def test_warnings_of_libraries_are_lines_on_stderr(capsys):
     finally:
         root.handlers[:] = before
     assert capsys.readouterr().err == "warning: a.mp3: cut off\n"
+
+
+def test_names_cannot_steer_the_terminal_or_turn_the_text(capsys):
+    error_line("\x1b[2Ja\u202egnp.wav\x9b: é 音; remove it")
+    assert capsys.readouterr().err == "error: \\x1b[2Ja\\u202egnp.wav\\x9b: é 音; remove it\n"
