@@ -9,6 +9,7 @@ line says so. With ``--debug``, or ``HEAR_AESTHETICS_DEBUG=1``, errors are shown
 import errno
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -125,8 +126,22 @@ def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno in REMEDIES:
         place = error.filename or "a file"
         return f"{place}: {error.strerror}; {REMEDIES[error.errno]}, and run the command again"
+    if isinstance(error, ImportError) and (missing := _missing_package(str(error))):
+        return missing
     kind = type(error).__name__
     return f"unexpected {kind}: {error}; please report it (--debug shows the traceback)"
+
+
+def _missing_package(message: str) -> str | None:
+    """What to install, if the message of an ImportError names a package of our extras."""
+    from importlib.metadata import requires
+
+    for requirement in requires(PROGRAM) or ():
+        package, _, extra = requirement.partition("; extra == ")
+        if extra and re.search(rf"\b{re.split('[<>=]', package)[0]}\b", message):
+            remedy = f"run `pip install '{PROGRAM}[{extra[1:-1]}]'`"
+            return f"this needs {package}, which cannot be imported; {remedy}"
+    return None
 
 
 class _Commands(TyperGroup):
