@@ -9,7 +9,6 @@ import typer
 from hear_aesthetics.console import write_json
 
 if TYPE_CHECKING:
-    from hear_aesthetics.compute.precision import usable_device
     from hear_aesthetics.pretraining.pool import Pool
 
 __all__ = ["pretrain"]
@@ -70,6 +69,7 @@ def pretrain(
     The same command goes on after an interruption, and the same seed gives the same weights on the
     same machine. OUT then loads like any model: `hear-aesthetics embed SONG --model OUT`.
     """
+    from hear_aesthetics.compute.precision import usable_device
     from hear_aesthetics.pretraining.config import PretrainConfig
     from hear_aesthetics.pretraining.sizes import encoder_sizes, target_sizes
     from hear_aesthetics.pretraining.training import pretrain as run
