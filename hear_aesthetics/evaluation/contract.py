@@ -100,14 +100,25 @@ class Contract:
                 f"returned timestamps from {first:g} to {latest:g} for {self.batch}, which lasts "
                 f"{duration:g} ms; milliseconds are expected"
             )
-        if last < _LEAST_COVERAGE * duration - _LONGEST_HOP:
-            seconds = last <= duration / 1000
-            raise self.broken(
-                f"returned too few timestamps for {self.batch}: the last is at {last:g} of "
-                f"{duration:g} ms; "
-                + ("milliseconds are expected" if seconds else "the rest of the clip has none")
+        hop = (last - first) / max(frames - 1, 1)
+        longest = max(_LONGEST_TAIL, 2 * hop)
+        longest = min(longest, duration - _LEAST_COVERAGE * duration + _LONGEST_HOP)
+        begin = float(times[:, 0].max())
+        if last < duration - longest or begin > longest:
+            gap, seconds = (
+                (last, duration) if last < duration - longest else (0, begin),
+                duration / 500,
             )
-        if frames > 1 and (hop := (last - float(times[0, 0])) / (frames - 1)) > _LONGEST_HOP:
+            raise self.broken(
+                f"returned too few timestamps for {self.batch}: from {begin:g} to {last:g} of "
+                f"{duration:g} ms; "
+                + (
+                    "milliseconds are expected"
+                    if last <= seconds
+                    else f"none lies between {gap[0]:g} and {gap[1]:g} ms"
+                )
+            )
+        if hop > _LONGEST_HOP:
             logger.warning(
                 "%s: timestamps every %g ms; HEAR recommends at most 50", self.where, hop
             )

@@ -48,10 +48,16 @@ def begin_folder(
             what differs.
         TaskError: If an audio file is missing.
     """
+    record, done = folder / ORIGIN_FILE, folder / DONE_FILE
+    complete = done.is_file() and not overwrite
+    stamp = None
+    if not complete or (record.is_file() and audio.is_dir()):  # once complete, it may be gone
+        stamp = _audio_stamp(task, audio)
     if overwrite and folder.is_dir():
+        done.unlink(missing_ok=True)  # first: should this be killed, nothing passes for finished
         shutil.rmtree(folder)
-    complete = (folder / DONE_FILE).is_file()
-    record = folder / ORIGIN_FILE
+    if not complete:
+        remove_leftovers(folder)
     labels = {f"{name} of the task": _sha256(task.folder / name) for name in _split_files(task)}
     if complete and not record.is_file():  # written by heareval
         copies = [name for name in _split_files(task) if (folder / name).is_file()]
@@ -63,14 +69,8 @@ def begin_folder(
             "--overwrite to replace what is there"
         )
     else:
-        made = {**fingerprint, **labels}
-        if audio.is_dir() or not complete:  # once complete, the audio may be gone
-            made["audio"] = _audio_stamp(task, audio)
-        elif record.is_file():
-            made["audio"] = read_record(record)[FINGERPRINT].get("audio")
-        claim(record, made, provenance)
-    if not complete:
-        remove_leftovers(folder)
+        known_audio = stamp or read_record(record)[FINGERPRINT].get("audio")
+        claim(record, {**fingerprint, **labels, "audio": known_audio}, provenance)
     for name in (METADATA_FILE, VOCABULARY_FILE, *_split_files(task)):
         if not _alike(task.folder / name, folder / name):
             with atomic_file(folder / name) as copy:

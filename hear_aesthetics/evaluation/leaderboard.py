@@ -16,7 +16,7 @@ from typing import Any
 from hear_aesthetics.errors import InputError, TaskError
 from hear_aesthetics.evaluation.catalogue import CATALOGUE, published
 from hear_aesthetics.evaluation.embedding_folder import ORIGIN_FILE
-from hear_aesthetics.evaluation.results import DONE_FILE, SCORES_FILE, read_scores
+from hear_aesthetics.evaluation.results import DONE_FILE, SCORES_FILE, read_mark, read_scores
 from hear_aesthetics.evaluation.schema import read_json
 from hear_aesthetics.evaluation.submissions import Official
 from hear_aesthetics.evaluation.task import Task, find_tasks, load_task
@@ -112,8 +112,7 @@ def read_result(folder: Path) -> Result:
     task = load_task(folder)
     entry = published(task)
     scores = read_scores(task)
-    mark = read_json(folder / DONE_FILE) if (folder / DONE_FILE).is_file() else {}
-    settings = mark.get("settings") if isinstance(mark, dict) else None
+    settings = read_mark(folder).get("settings")
     settings = settings if isinstance(settings, dict) else {}
     robust = scores.get("robust")
     return Result(

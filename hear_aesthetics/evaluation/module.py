@@ -9,8 +9,8 @@ import json
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ class HearModule:
         self._options = dict(options or {})
         self._model_path = model
         try:
-            with redirect_stdout(sys.stderr):  # what a module prints is not our output
+            with _as_guest():
                 self._module = importlib.import_module(name)
         except ImportError as e:
             raise ModuleError(f"cannot import {name} ({e}); install it or set PYTHONPATH") from e
@@ -119,7 +119,9 @@ class HearModule:
             return {**known, "model": _as_json(own(kind))}
         path = Path(self._model_path or "")
         files = sorted(path.rglob("*")) if path.is_dir() and self._model_path else [path]
-        weights = {str(file): weight_hash(file) for file in files if file.is_file()}
+        weights = {
+            str(file.relative_to(path)): weight_hash(file) for file in files if file.is_file()
+        }
         version = getattr(self._module, "__version__", None)
         model = weights or self._model_path
         return {**known, "model": model, "options": self._options, "version": version}
@@ -174,7 +176,7 @@ class HearModule:
     def _load(self) -> Any:
         arguments = () if self._model_path is None else (self._model_path,)
         try:
-            with redirect_stdout(sys.stderr):
+            with _as_guest():
                 return self._module.load_model(*arguments, **self._options)
         except HearAestheticsError:
             raise  # already says what to do
@@ -198,11 +200,22 @@ class HearModule:
         self, function: Callable[..., Any], audio: NDArray[np.float32], contract: Contract
     ) -> Any:
         try:
-            with torch.no_grad(), redirect_stdout(sys.stderr):
+            with torch.no_grad(), _as_guest():
                 return function(torch.from_numpy(audio).to(self._device), self._model)
         except Exception as e:  # anything may go wrong in code that is not ours
             reason = f"{type(e).__name__}: {e}"
             raise contract.broken(f"failed on {contract.batch}: {reason}") from e
+
+
+@contextmanager
+def _as_guest() -> Iterator[None]:
+    """Run code that is not ours: what it prints is not our output, its default type not ours."""
+    dtype = torch.get_default_dtype()
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
 
 
 def _as_json(value: Any) -> Any:

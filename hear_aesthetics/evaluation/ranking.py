@@ -19,7 +19,7 @@ __all__ = ["average_precision", "roc_auc"]
 def average_precision(
     predictions: NDArray[np.floating], targets: NDArray[np.floating], weights: Array | None = None
 ) -> Array:
-    """Average precision per label; 0 for a label without positives.
+    """Average precision per label; NaN for a label without positives.
 
     Shape:
         - predictions, targets: ``(rows, labels)``; weights: ``(resamples, rows)`` counts
@@ -30,7 +30,8 @@ def average_precision(
         found = ranked.cumulated(ranked.positives)[:, ranked.group_end]
         seen = ranked.cumulated(ranked.weights)[:, ranked.group_end]
         gained = (ranked.positives * found / np.maximum(seen, 1)).sum(1)
-        return gained / np.maximum(ranked.positives.sum(1), 1)
+        total = ranked.positives.sum(1)
+        return np.where(total > 0, gained / np.maximum(total, 1), np.nan)
 
     columns = [score(ranked) for ranked in _rankings(-predictions, targets, weights)]
     return _stack(columns, weights)

@@ -14,6 +14,8 @@ import pickle
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from glob import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +29,15 @@ from hear_aesthetics.evaluation.schema import read_json
 from hear_aesthetics.evaluation.task import METADATA_FILE, VOCABULARY_FILE, Task
 from hear_aesthetics.fingerprint import digest, file_stamp
 
-__all__ = ["DONE_FILE", "ROBUST_FILE", "SCORES_FILE", "finished", "read_scores", "write_results"]
+__all__ = [
+    "DONE_FILE",
+    "ROBUST_FILE",
+    "SCORES_FILE",
+    "finished",
+    "read_mark",
+    "read_scores",
+    "write_results",
+]
 
 SCORES_FILE = "test.predicted-scores.json"
 ROBUST_FILE = "test.robust-scores.json"
@@ -37,24 +47,39 @@ LOGGER = logging.getLogger(__name__)
 
 
 def finished(task: Task, settings: Mapping[str, Any]) -> bool:
-    """Return True if the folder holds results of these settings and of the embeddings there now."""
-    mark = _mark(task)
+    """Return True if the folder holds results of these settings and of the embeddings there now.
+
+    Results of these settings that another evaluation has set aside are put back.
+    """
+    if _holds(task, settings):
+        return True
+    aside = f"{_name(settings)}."
+    if not _holds(task, settings, aside):
+        return False
+    _set_aside(task)
+    _rename(task, aside, "")
+    return True
+
+
+def _holds(task: Task, settings: Mapping[str, Any], prefix: str = "") -> bool:
+    mark = read_mark(task.folder, prefix)
     same = mark.get("evaluated", now := _evaluated(task)) == now
-    return same and mark.get("settings") == dict(settings)
+    there = (task.folder / f"{prefix}{SCORES_FILE}").is_file()
+    return there and same and mark.get("settings") == dict(settings)
 
 
-def _mark(task: Task) -> dict[str, Any]:
-    """Return the mark of a finished evaluation; empty if there is none, or it is damaged."""
-    path = task.folder / DONE_FILE
+def read_mark(folder: Path, prefix: str = "") -> dict[str, Any]:
+    """Return the mark of a finished evaluation; empty if there is none, or it is no object."""
+    path = folder / f"{prefix}{DONE_FILE}"
     mark = read_json(path) if path.is_file() else {}
     return mark if isinstance(mark, dict) else {}
 
 
 def _evaluated(task: Task) -> str:
     """Return a digest of sizes and times of the files that an evaluation reads."""
+    ends = ("json", "embeddings.npy", "target-labels.pkl", "filename-timestamps.json")
     names = [METADATA_FILE, VOCABULARY_FILE]
-    for split in task.splits:
-        names += [f"{split}.json", f"{split}.embeddings.npy", f"{split}.target-labels.pkl"]
+    names += [f"{split}.{end}" for split in task.splits for end in ends]
     found = [task.folder / name for name in names]
     return digest({path.name: file_stamp(path) for path in found if path.is_file()})
 
@@ -99,21 +124,30 @@ def write_results(
     write_text(task.folder / DONE_FILE, json.dumps(mark, indent=4))
 
 
+def _name(settings: Any) -> str:
+    """What results are called that are set aside; those of heareval state no settings."""
+    if not isinstance(settings, dict):
+        return "heareval"
+    return f"{settings.get('protocol')}-{digest(settings)[:8]}"
+
+
 def _set_aside(task: Task) -> None:
-    """Give the scores of an earlier evaluation another name, and remove its mark."""
-    mark, scores = _mark(task), task.folder / SCORES_FILE
-    if mark and scores.is_file():
-        settings = mark.get("settings")
-        if isinstance(settings, dict):
-            earlier = f"{settings.get('protocol')}-{digest(settings)[:8]}"
-        else:
-            earlier = "heareval"
-        for path in (scores, task.folder / ROBUST_FILE):
-            if path.is_file():
-                kept = path.replace(path.with_name(f"{earlier}.{path.name}"))
-                LOGGER.info("%s: earlier scores kept as %s", task.folder, kept.name)
+    """Give the results of an earlier evaluation other names, or remove what has no mark."""
+    if mark := read_mark(task.folder):
+        earlier = _name(mark.get("settings"))
+        _rename(task, "", f"{earlier}.")
+        LOGGER.info("%s: earlier results kept as %s.*", task.folder, earlier)
     for stale in (task.folder / DONE_FILE, task.folder / ROBUST_FILE):
         stale.unlink(missing_ok=True)
+
+
+def _rename(task: Task, before: str, after: str) -> None:
+    """Move results to names that begin otherwise: the scores first, the mark last."""
+    patterns = [SCORES_FILE, ROBUST_FILE]
+    patterns += [f"{escape(run.test)}*.predictions.pkl" for run in task.runs]
+    for pattern in (*patterns, DONE_FILE):
+        for path in task.folder.glob(before + pattern):
+            path.replace(path.with_name(after + path.name.removeprefix(before)))
 
 
 def _scores(task: Task, outcomes: Sequence[Outcome]) -> dict[str, Any]:

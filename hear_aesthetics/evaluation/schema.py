@@ -2,7 +2,7 @@
 
 import csv
 import json
-import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from hear_aesthetics.errors import TaskError
 __all__ = [
     "MetadataReader",
     "check_regular",
+    "is_number",
     "is_plain",
     "read_grid",
     "read_json",
@@ -20,12 +21,16 @@ __all__ = [
 
 
 NUMBER = (int, float)
+COLUMNS = ("idx", "label")
 GRID_VALUES: Mapping[str, Any] = {
     **dict.fromkeys(("lr", "dropout", "median_filter_ms", "min_duration"), NUMBER),
     **dict.fromkeys(("batch_size", "hidden_dim", "hidden_layers", "max_epochs"), int),
     **dict.fromkeys(("patience", "check_val_every_n_epoch"), int),
 }
 GRID_LIMITS = {"batch_size": (1, 2**20), "hidden_dim": (1, 2**16), "hidden_layers": (0, 64)}
+GRID_LIMITS |= {"max_epochs": (1, 2**31), "check_val_every_n_epoch": (1, 2**31), "dropout": (0, 1)}
+MAX_NAME_BYTES = 255 - len(".target-labels.json")  # most file systems take 255
+LARGEST = 1e300  # of a number: an int beyond the floats breaks arithmetic
 
 
 def check_regular(path: Path) -> None:
@@ -56,9 +61,16 @@ def read_json(path: Path) -> Any:
 
 
 def is_plain(name: str) -> bool:
-    """Return True if a name stays below the folder it is put in."""
+    """Return True if a file of this name, and those beside it, can be written below a folder."""
     parts = name.split("/")
-    return bool(name) and "\0" not in name and not {"", ".", ".."} & set(parts)
+    lengths = [len(part.encode(errors="surrogatepass")) for part in parts]
+    inside = "\0" not in name and not {"", ".", ".."} & set(parts)
+    return inside and max(lengths) <= MAX_NAME_BYTES and not re.search("[\ud800-\udfff]", name)
+
+
+def is_number(value: Any) -> bool:
+    """Return True for finite numbers that a float can hold."""
+    return type(value) in NUMBER and abs(value) <= LARGEST
 
 
 class MetadataReader:
@@ -96,9 +108,7 @@ class MetadataReader:
     def numbers(self, key: str, within: Mapping[str, Any]) -> tuple[float, ...]:
         """A list of finite numbers; empty where the key is missing."""
         value = within.get(key, [])
-        if not isinstance(value, list) or not all(
-            type(v) in NUMBER and math.isfinite(v) for v in value
-        ):
+        if not isinstance(value, list) or not all(map(is_number, value)):
             raise TaskError(f"{self._path}: key {key!r} is {value!r}; expected a list of numbers")
         return tuple(value)
 
@@ -112,7 +122,7 @@ class MetadataReader:
     def duration(self, key: str) -> float | None:
         """Seconds above 0, or None."""
         value = self._data.get(key)
-        if value is not None and (type(value) not in NUMBER or not 0 < value < math.inf):
+        if value is not None and not (is_number(value) and value > 0):
             raise self._fail(key, "seconds above 0, or null")
         return value
 
@@ -137,7 +147,7 @@ def read_grid(value: Any, where: str) -> dict[str, tuple[Any, ...]]:
         kind = GRID_VALUES.get(name)
         if kind and not all(isinstance(v, kind) and not isinstance(v, bool) for v in values):
             raise TaskError(f"{where}: {name!r} is {values!r}; expected numbers")
-        limits = GRID_LIMITS.get(name, (0, math.inf))
+        limits = GRID_LIMITS.get(name, (0, 2**31))
         if kind and not all(limits[0] <= v <= limits[1] for v in values):
             raise TaskError(f"{where}: {name!r} is {values!r}; expected {limits[0]} to {limits[1]}")
     return {name: tuple(values) for name, values in value.items()}
@@ -159,8 +169,8 @@ def read_vocabulary(path: Path) -> tuple[str, ...]:
         raise TaskError(f"{path}: not UTF-8 ({e.reason}); save it as UTF-8") from e
     except (OSError, csv.Error) as e:
         raise TaskError(f"{path}: not a table ({e}); restore it from the archive") from e
-    if not rows or {"idx", "label"} - set(rows[0]):
-        raise TaskError(f"{path}: expected the header idx,label and at least one row")
+    if not rows or any(not isinstance(row.get(key), str) for row in rows for key in COLUMNS):
+        raise TaskError(f"{path}: expected the header idx,label and at least one row of both")
     try:
         labels = {int(float(row["idx"])): row["label"] for row in rows}
     except (TypeError, ValueError, OverflowError) as e:

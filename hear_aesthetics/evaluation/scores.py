@@ -51,11 +51,13 @@ class SceneScore:
     kernel: Callable[..., Array]
     maximise: bool = True
     skip_undefined: bool = False
+    undefined: float = math.nan  # what a label counts that is not left out
 
     def values(self, predictions: Any, targets: Any) -> dict[str, float]:
         parts = self.kernel(predictions, targets)
-        mean = _defined_mean(parts[None])[0] if self.skip_undefined else np.mean(parts)
-        return {"": float(mean)}
+        if self.skip_undefined:
+            return {"": float(_defined_mean(parts[None])[0])}
+        return {"": float(np.mean(np.where(np.isnan(parts), self.undefined, parts)))}
 
     def resampled(self, predictions: Any, targets: Any, weights: Array) -> Array:
         # a label without a positive in a resample has no AUC there: the others decide
@@ -159,6 +161,7 @@ class ScoreInfo:
     kernel: Any
     kinds: tuple[str, ...]
     maximise: bool = True
+    undefined: float = math.nan  # what heareval counts for a label without a positive
 
 
 _CLASSES = ("multiclass", "multilabel")
@@ -166,7 +169,7 @@ SCORES: Mapping[str, ScoreInfo] = {
     "top1_acc": ScoreInfo(_correct, _CLASSES),
     "pitch_acc": ScoreInfo(_correct, _CLASSES),
     "chroma_acc": ScoreInfo(partial(_correct, classes=12), _CLASSES),
-    "mAP": ScoreInfo(average_precision, _CLASSES),
+    "mAP": ScoreInfo(average_precision, _CLASSES, undefined=0.0),
     "d_prime": ScoreInfo(_d_prime, _CLASSES),
     "aucroc": ScoreInfo(roc_auc, _CLASSES),
     "event_onset_200ms_fms": ScoreInfo(OnsetFMeasure(0.2), ("event",)),
@@ -195,7 +198,8 @@ def make_scores(
         labels: Target names, for regression.
         thresholds: Top-tier threshold of each target, for ``tta``.
         skip_undefined: Average a scene score over the labels for which it is defined; otherwise
-            one label with a single class makes ``aucroc`` and ``d_prime`` NaN, as in heareval.
+            one label with a single class makes ``aucroc`` and ``d_prime`` NaN, and counts 0 in
+            ``mAP``, as in heareval.
     """
     scores: list[Score] = []
     for name in names:
@@ -206,5 +210,6 @@ def make_scores(
             kernel = partial(info.kernel, thresholds=thresholds) if name == "tta" else info.kernel
             scores.append(RegressionScore(name, kernel, tuple(labels), info.maximise))
         else:
-            scores.append(SceneScore(name, info.kernel, info.maximise, skip_undefined))
+            plan = SceneScore(name, info.kernel, info.maximise, skip_undefined, info.undefined)
+            scores.append(plan)
     return tuple(scores)

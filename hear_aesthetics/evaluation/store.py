@@ -171,8 +171,6 @@ def _multi_hot(task: Task, labels: list[list[Any]], path: Path) -> NDArray[np.fl
     index: dict[Any, int] = {}
     for row, row_labels in enumerate(labels):
         for label in row_labels:
-            if not isinstance(label, str | int | float):
-                raise TaskError(f"{path}: row {row}: {label!r} is no label")
             if label not in index:
                 try:
                     index[label] = task.label_index(label)

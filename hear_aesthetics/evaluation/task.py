@@ -6,7 +6,6 @@ task folders add audio in ``<sample rate>/<split>/``, embedding folders the file
 :class:`~hear_aesthetics.errors.TaskError` that names the file and the key.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +15,7 @@ from typing import Any
 from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.schema import (
     MetadataReader,
+    is_number,
     is_plain,
     read_grid,
     read_json,
@@ -129,9 +129,7 @@ class Task:
         check = _check_events if self.is_event else _check_scene
         for name, labels in content.items():
             if not is_plain(name):
-                raise TaskError(
-                    f"{path}: key {name!r} leads out of the folder; name files below it"
-                )
+                raise TaskError(f"{path}: key {name!r} cannot be a file below the folder")
             check(self, labels, f"{path}: key {name!r}")
         return content
 
@@ -218,16 +216,11 @@ def _check_consistent(task: Task, path: Path) -> None:
         )
 
 
-def _is_number(value: Any) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value)
-
-
 def _check_scene(task: Task, labels: Any, where: str) -> None:
     if not isinstance(labels, list):
         raise TaskError(f"{where} is {labels!r}; expected a list of labels")
     if task.prediction_type == "regression":
-        if len(labels) != len(task.labels) or not all(_is_number(v) for v in labels):
+        if len(labels) != len(task.labels) or not all(is_number(v) for v in labels):
             raise TaskError(f"{where} is {labels!r}; expected {len(task.labels)} numbers")
         return
     if task.prediction_type == "multiclass" and len(labels) != 1:
@@ -243,7 +236,7 @@ def _check_events(task: Task, events: Any, where: str) -> None:
         if not isinstance(event, dict) or {"label", "start", "end"} - set(event):
             raise TaskError(f"{where}: event {event!r} needs the keys label, start and end")
         times = event["start"], event["end"]
-        if not all(_is_number(t) for t in times) or times[0] > times[1]:
+        if not all(is_number(t) for t in times) or times[0] > times[1]:
             raise TaskError(f"{where}: event {event!r} needs start <= end in milliseconds")
         _check_label(task, event["label"], where)
 

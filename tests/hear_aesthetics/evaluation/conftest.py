@@ -90,6 +90,7 @@ def make_audio_task(make_task):
                 seconds = SECONDS * (2 if name in longer else 1)
                 times = np.arange(round(rate * seconds)) / rate
                 tone = np.sin(2 * np.pi * (2000 if i % 2 == 0 else 200) * times)
+                (folder / str(rate) / split / name).parent.mkdir(exist_ok=True)
                 clip = 0.3 * tone + generator.normal(0, 0.01, len(times))
                 soundfile.write(folder / str(rate) / split / name, clip, rate, subtype="PCM_16")
         return folder

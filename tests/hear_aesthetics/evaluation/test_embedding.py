@@ -1,6 +1,7 @@
 """The embedding stage: heareval's layout, resumed file by file, nothing lost to a broken module."""
 
 import json
+import os
 import pickle
 import random
 
@@ -8,9 +9,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from hear_aesthetics.errors import ModuleError, TaskError
+from hear_aesthetics.errors import InputError, ModuleError, TaskError
 from hear_aesthetics.evaluation.embedding import embed_task
 from hear_aesthetics.evaluation.module import HearModule
+from hear_aesthetics.evaluation.store import read_rows
+from hear_aesthetics.evaluation.task import load_task
 
 BREAKS_AT_THE_LONG_ONE = """
 good = get_scene_embeddings
@@ -113,7 +116,7 @@ def test_too_few_timestamps_end_the_stage(make_audio_task, make_module, tmp_path
     halved += "    values, times = whole(audio, model)\n    return values[:, :2], times[:, :2]"
     with pytest.raises(
         ModuleError,
-        match=r"too few timestamps for train_0\.wav .* 40 of 200",
+        match=r"too few timestamps for train_0\.wav .* to 40 of 200 ms; none lies",
     ):
         embed_task(HearModule(make_module(halved)), task, tmp_path / "out")
 
@@ -151,59 +154,122 @@ def test_a_finished_folder_is_left_alone(make_audio_task, make_module, tmp_path,
     assert not (folder / "origin.embeddings.json").exists()
 
 
-def test_what_another_version_left_is_computed_again(
-    make_audio_task, make_module, tmp_path, caplog
+def test_another_version_of_a_module_is_refused_until_it_may_replace(
+    make_audio_task, make_module, tmp_path, files_below
 ):
     task, name = make_audio_task(), make_module("__version__ = '1'")
     module = HearModule(name)
     folder = embed_task(module, task, tmp_path / "out")
-    first = rows_of(folder, "test")
+    first, before = rows_of(folder, "test"), files_below(folder)
     module._module.__version__ = "2"
     newer = HearModule(name)
     newer._model.scale = 3.0
-    embed_task(newer, task, tmp_path / "out")
-    assert "embeddings of another model or version, computed again" in caplog.text
+    with pytest.raises(InputError, match=r"version was 1, now 2.*--overwrite to replace"):
+        embed_task(newer, task, tmp_path / "out")
+    assert files_below(folder) == before, "nothing finished is deleted unasked"
+    embed_task(newer, task, tmp_path / "out", overwrite=True)
     np.testing.assert_allclose(rows_of(folder, "test"), 3 * first, rtol=1e-6)
 
 
-def test_another_task_of_the_same_name_is_computed_again(
-    make_audio_task, make_module, tmp_path, caplog
-):
-    task, module = make_audio_task(), HearModule(make_module())
-    folder = embed_task(module, task, tmp_path / "out")
-    labels = json.loads((task / "valid.json").read_text())
-    (task / "valid.json").write_text(json.dumps({name: ["low"] for name in labels}))
-    embed_task(module, task, tmp_path / "out")
-    assert "embeddings of other files or labels, computed again" in caplog.text
-    assert pickle.loads((folder / "valid.target-labels.pkl").read_bytes()) == [["low"]] * 4
-
-
-def test_other_options_of_a_task_keep_the_embeddings_and_end_the_results(
+def test_other_labels_are_refused_until_they_may_replace(
     make_audio_task, make_module, tmp_path, files_below
 ):
     task, module = make_audio_task(), HearModule(make_module())
     folder = embed_task(module, task, tmp_path / "out")
-    (folder / "prediction-done.json").write_text("{}")
+    before = files_below(folder)
+    labels = json.loads((task / "valid.json").read_text())
+    (task / "valid.json").write_text(json.dumps({name: ["low"] for name in labels}))
+    with pytest.raises(InputError, match=r"valid\.json of the task was .*, now"):
+        embed_task(module, task, tmp_path / "out")
+    assert files_below(folder) == before
+    embed_task(module, task, tmp_path / "out", overwrite=True)
+    assert pickle.loads((folder / "valid.target-labels.pkl").read_bytes()) == [["low"]] * 4
+
+
+def test_other_options_of_a_task_keep_the_embeddings(
+    make_audio_task, make_module, tmp_path, files_below
+):
+    task, module = make_audio_task(), HearModule(make_module())
+    folder = embed_task(module, task, tmp_path / "out")
     before = files_below(folder)
     metadata = json.loads((task / "task_metadata.json").read_text())
     (task / "task_metadata.json").write_text(json.dumps(metadata | {"evaluation": ["mAP"]}))
     embed_task(module, task, tmp_path / "out")
     after = files_below(folder)
-    assert set(before) - set(after) == {"prediction-done.json"}
-    changed = {file for file in after if after[file] != before[file]}
-    assert changed == {"task_metadata.json"}
+    changed = {file for file in after if after[file] != before.get(file)}
+    assert (set(after), changed) == (set(before), {"task_metadata.json"})
 
 
-def test_audio_that_changed_is_computed_again(make_audio_task, make_module, tmp_path):
+@pytest.mark.parametrize("finished", [True, False])
+def test_audio_that_changed_is_refused_until_it_may_replace(
+    make_audio_task, make_module, tmp_path, finished
+):
     task, module = make_audio_task(), HearModule(make_module())
     folder = embed_task(module, task, tmp_path / "out")
-    (folder / ".done.embeddings").unlink()
+    if not finished:
+        (folder / ".done.embeddings").unlink()
     before = np.load(folder / "test/test_1.wav.embedding.npy")
     audio = task / "16000/test/test_1.wav"
     soundfile.write(audio, np.zeros(3200), 16_000, subtype="PCM_16")
-    embed_task(module, task, tmp_path / "out")
+    with pytest.raises(InputError, match=r"audio was .*--overwrite to replace"):
+        embed_task(module, task, tmp_path / "out")
+    embed_task(module, task, tmp_path / "out", overwrite=True)
     assert np.abs(np.load(folder / "test/test_1.wav.embedding.npy")).max() == 0
     assert np.abs(before).max() > 0
+
+
+def test_audio_dated_in_the_future_is_computed_once(
+    make_audio_task, make_module, tmp_path, files_below
+):
+    task, module = make_audio_task(), HearModule(make_module())
+    for path in task.rglob("*.wav"):
+        os.utime(path, (4e9, 4e9))
+    folder = embed_task(module, task, tmp_path / "out")
+    (folder / ".done.embeddings").unlink()  # a run that was killed
+    before = files_below(folder)
+    embed_task(module, task, tmp_path / "out")
+    after = files_below(folder)
+    assert {f: after[f] for f in after if f.endswith(".embedding.npy")} == {
+        f: before[f] for f in before if f.endswith(".embedding.npy")
+    }
+
+
+def test_a_clip_that_holds_nan_is_named(make_audio_task, make_module, tmp_path):
+    task = make_audio_task()
+    clip = np.full(3200, np.nan)
+    soundfile.write(task / "16000/test/test_2.wav", clip, 16_000, subtype="FLOAT")
+    with pytest.raises(TaskError, match=r"16000/test/test_2\.wav: .*holds NaN or infinity"):
+        embed_task(HearModule(make_module()), task, tmp_path / "out")
+
+
+def test_a_missing_clip_is_named_though_there_is_another_rate(
+    make_audio_task, make_module, tmp_path
+):
+    task = make_audio_task(rate=8000)
+    (task / "8000/test/test_2.wav").unlink()
+    with pytest.raises(TaskError, match=r"8000/test/test_2\.wav: missing"):
+        embed_task(HearModule(make_module()), task, tmp_path / "out")
+
+
+def test_events_of_files_in_folders_are_matched_by_the_whole_name(
+    make_audio_task, make_module, tmp_path, event_labels
+):
+    high = [{"label": "high", "start": 0.0, "end": 200.0}]
+    low = [{"label": "low", "start": 0.0, "end": 200.0}]
+    labels = {split: {"x/a.wav": high, "y/a.wav": low} for split in event_labels}
+    task = make_audio_task(
+        embedding_type="event",
+        prediction_type="multilabel",
+        evaluation=["event_onset_200ms_fms"],
+        split_labels=labels,
+    )
+    folder = embed_task(HearModule(make_module()), task, tmp_path / "out")
+    rows = read_rows(load_task(folder), ("test",), with_times=True)
+    found = rows.events.as_dicts(rows.timeline.files, ("high", "low"))
+    assert {name: [event["label"] for event in events] for name, events in found.items()} == {
+        "x/a.wav": ["high"],
+        "y/a.wav": ["low"],
+    }
 
 
 def test_a_missing_rate_is_made_once_and_said(make_audio_task, make_module, tmp_path, caplog):
@@ -247,5 +313,5 @@ def test_a_file_that_cannot_be_read_is_named(make_audio_task, make_module, tmp_p
 def test_a_file_that_is_at_no_rate_is_named(make_audio_task, make_module, tmp_path):
     task = make_audio_task()
     (task / "16000/test/test_0.wav").unlink()
-    with pytest.raises(TaskError, match=r"16000: incomplete, and there is no other rate"):
+    with pytest.raises(TaskError, match=r"test_0\.wav: missing, and there is no other rate"):
         embed_task(HearModule(make_module()), task, tmp_path / "out")

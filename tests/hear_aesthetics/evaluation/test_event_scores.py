@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,7 +114,8 @@ def test_event_scores_equal_the_golden_ones(golden):
     for path in sorted(folder.glob("events_*.json")):
         tag = path.stem.removeprefix("events_")
         content = json.loads(path.read_text())
-        names = [name for name, n in content["filenames_per_frame_runs"] for _ in range(n)]
+        runs = content["filenames_per_frame_runs"]
+        names = [Path(path).name for path, n in runs for _ in range(n)]
         timeline = Timeline(names, tensors[f"{tag}.timestamps_ms"])
         target = timeline.targets(content["target_events"], content["labels"].__getitem__)
         for case in content["expected"]:

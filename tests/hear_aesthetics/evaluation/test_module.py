@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from hear_aesthetics.errors import InputError, ModuleError
 from hear_aesthetics.evaluation.module import HearModule, parse_options
@@ -88,9 +89,28 @@ def test_a_broken_scene_is_named(make_module, source, message):
         ("return torch.zeros(b, 6, 3), torch.zeros(b, 6)", r"timestamps that do not rise"),
         (
             "return torch.zeros(b, 6, 3), torch.arange(6.).expand(b, 6) / 30",
-            r"too few timestamps for one\.wav .* 0\.16\d* of 200 ms .*not seconds",
+            r"too few timestamps for one\.wav .* 0\.16\d* of 200 ms; milliseconds are expected",
         ),
-        ("return torch.zeros(b, 1, 3), torch.zeros(b, 1)", r"too few timestamps .* 0 of 200 ms"),
+        (
+            "return torch.zeros(b, 6, 3), 16 * 40 * torch.arange(6.).expand(b, 6)",
+            r"timestamps from 0 to 3200 for .* 200 ms; milliseconds are expected",
+        ),
+        (
+            "return torch.zeros(b, 6, 3), 1000 * 40 * torch.arange(6.).expand(b, 6)",
+            r"timestamps from 0 to 200000 for .* 200 ms; milliseconds are expected",
+        ),
+        (
+            "return torch.zeros(b, 3, 3), 20 * torch.arange(3.).expand(b, 3)",
+            r"too few timestamps .* from 0 to 40 of 200 ms; none lies between 40 and 200 ms",
+        ),
+        (
+            "return torch.zeros(b, 3, 3), 160 + 20 * torch.arange(3.).expand(b, 3)",
+            r"too few timestamps .* from 160 to 200 of 200 ms; none lies between 0 and 160 ms",
+        ),
+        (
+            "return torch.zeros(b, 1, 3), torch.zeros(b, 1)",
+            r"too few timestamps .* from 0 to 0 of 200 ms",
+        ),
         ("return torch.zeros(b, 0, 3), torch.zeros(b, 0)", r"embeddings of shape \(2, 0, 3\)"),
     ],
 )
@@ -152,7 +172,53 @@ def test_options_that_are_no_object_are_refused(text):
         parse_options(text)
 
 
-def test_a_models_own_provenance_is_part_of_the_origin(make_module):
+def test_a_models_own_provenance_is_recorded(make_module):
     changes = "Levels.provenance = lambda self: {'weights': ('abc', 1)}"
-    assert HearModule(make_module(changes)).origin["provenance"] == {"weights": ["abc", 1]}
-    assert HearModule(make_module()).origin["provenance"] is None
+    assert HearModule(make_module(changes)).provenance["provenance"] == {"weights": ["abc", 1]}
+    assert HearModule(make_module()).provenance["provenance"] is None
+
+
+def test_the_end_of_a_long_clip_needs_timestamps_too(make_module):
+    times = "return torch.zeros(b, 161, 3), 50.0 * torch.arange(161).expand(b, 161)"
+    module = HearModule(make_module(answer(TIMES, times)))
+    ten_seconds = np.zeros((2, 160_000), dtype=np.float32)
+    with pytest.raises(ModuleError, match="none lies between 8000 and 10000 ms"):
+        module.timestamps(ten_seconds, FILES)
+    nine_seconds = ten_seconds[:, :144_000]
+    assert module.timestamps(nine_seconds, FILES)[1].max() == 8000
+
+
+def test_what_a_module_prints_is_not_our_output(make_module, capsys):
+    changes = "print('imported')\nload = load_model\ndef load_model(*args):\n    print('loaded')\n"
+    changes += "    return load(*args)\n" + answer(
+        SCENE, "print('called'); return torch.zeros(b, 3)"
+    )
+    HearModule(make_module(changes)).scenes(AUDIO, FILES)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.split() == ["imported", "loaded", "called"]
+
+
+def test_a_module_s_default_type_is_not_ours(make_module):
+    HearModule(make_module("torch.set_default_dtype(torch.float64)"))
+    assert torch.get_default_dtype() == torch.float32
+
+
+def test_the_fingerprint_is_of_the_files_not_of_their_place(make_module, tmp_path):
+    name = make_module()
+    places = [tmp_path / place for place in ("a", "b")]
+    for place in places:
+        (place / "model/parts").mkdir(parents=True)
+        (place / "model/parts/weights.bin").write_bytes(b"1234")
+    first, second = (
+        HearModule(name, str(place / "model")).fingerprint("scene") for place in places
+    )
+    assert first == second
+    (places[1] / "model/parts/weights.bin").write_bytes(b"1235")
+    assert HearModule(name, str(places[1] / "model")).fingerprint("scene") != first
+
+
+def test_a_model_says_itself_what_decides_its_embeddings(make_module):
+    changes = "Levels.fingerprint = lambda self, kind: {'weights': ('abc', kind)}"
+    module = HearModule(make_module(changes))
+    assert module.fingerprint("scene")["model"] == {"weights": ["abc", "scene"]}

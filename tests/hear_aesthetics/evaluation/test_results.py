@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import pickle
 
 import numpy as np
@@ -87,10 +88,14 @@ def test_an_evaluation_that_fails_half_way_leaves_no_mark(task, monkeypatch):
     write_results(task, [outcome(task)], SETTINGS, 2.0, robust={"mean": 1})
     failing = outcome(task, 1)
     monkeypatch.setattr(pickle, "dump", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    other = SETTINGS | {"seeds": 3}
     with pytest.raises(OSError, match="disk full"):
-        write_results(task, [failing], SETTINGS, 2.0)
-    assert not finished(task, SETTINGS)
-    assert "robust" not in read_scores(task), "an interval of other predictions"
+        write_results(task, [failing], other, 2.0)
+    assert not (task.folder / "prediction-done.json").exists()
+    assert not (task.folder / "test.robust-scores.json").exists(), "of other predictions"
+    assert not finished(task, other)
+    assert finished(task, SETTINGS), "what was finished before is still there"
+    assert read_scores(task)["robust"] == {"mean": 1}
 
 
 def test_results_of_the_official_kit_get_another_name(task):
@@ -103,3 +108,48 @@ def test_results_of_the_official_kit_get_another_name(task):
     assert kept == official
     write_results(task, [outcome(task)], SETTINGS, 2.0)
     assert json.loads((task.folder / "heareval.test.predicted-scores.json").read_text()) == official
+
+
+def test_results_of_other_settings_lie_side_by_side_and_come_back(task):
+    official = {"protocol": "official"}
+    write_results(task, [outcome(task, 0, 0.4)], SETTINGS, 2.0, robust={"mean": 0.4})
+    write_results(task, [outcome(task, 1, 0.8)], official, 2.0)
+    assert read_scores(task)["test.seed1"]["test_score"] == 0.8
+    assert "robust" not in read_scores(task)
+    assert finished(task, SETTINGS)
+    assert read_scores(task)["robust"] == {"mean": 0.4}
+    assert not list(task.folder.glob("test.seed1.predictions.pkl"))
+    assert finished(task, official)
+    assert read_scores(task)["test.seed1"]["test_score"] == 0.8
+    assert (task.folder / "test.seed1.predictions.pkl").is_file()
+
+
+@pytest.mark.parametrize("name", ["test.embeddings.npy", "train.target-labels.pkl"])
+def test_results_of_other_embeddings_are_not_those_of_these(task, name):
+    write_results(task, [outcome(task)], SETTINGS, 2.0)
+    write_results(task, [outcome(task)], {"protocol": "official"}, 2.0)
+    path = task.folder / name
+    path.write_bytes(path.read_bytes()[::-1])
+    os.utime(path, ns=(1, 1))
+    assert not finished(task, {"protocol": "official"})
+    assert not finished(task, SETTINGS)
+
+
+@pytest.mark.parametrize("kept", ["scores", "mark"])
+def test_half_of_a_result_is_no_result(task, kept):
+    write_results(task, [outcome(task)], SETTINGS, 2.0)
+    write_results(task, [outcome(task)], {"protocol": "official"}, 2.0)
+    end = {"scores": "prediction-done.json", "mark": "test.predicted-scores.json"}[kept]
+    (aside,) = task.folder.glob(f"robust-*.{end}")
+    aside.unlink()  # a run that was killed while it moved results
+    assert not finished(task, SETTINGS)
+    assert finished(task, {"protocol": "official"})
+
+
+@pytest.mark.parametrize("mark", ["[1]", "7", '{"settings": null}'])
+def test_a_mark_of_another_kind_is_no_mark(task, mark):
+    write_results(task, [outcome(task)], SETTINGS, 2.0)
+    (task.folder / "prediction-done.json").write_text(mark)
+    assert not finished(task, SETTINGS)
+    write_results(task, [outcome(task)], SETTINGS, 2.0)
+    assert finished(task, SETTINGS)

@@ -112,7 +112,7 @@ def test_a_score_to_minimise_is_minimised_and_so_is_its_post_processing(events):
 @pytest.mark.parametrize("noise", [1.0, 3.0])
 def test_bfloat16_stays_within_the_interval_of_float32(make_embeddings, noise):
     folder = make_embeddings(noise=noise, rows=60, **FOLDS)
-    options = {"grid_points": 2, "seeds": 2, "again": True, "device": "cpu"}
+    options = {"grid_points": 2, "seeds": 2, "overwrite": True, "device": "cpu"}
     exact, rounded = (
         evaluate_embeddings(folder, precision=precision, **options)["robust"]
         for precision in ("float32", "bfloat16")
@@ -155,7 +155,7 @@ def test_real_embeddings_score_no_worse_than_officially(recordings, task, grid):
 @pytest.mark.parametrize("task", [FSDD, EVENTS])
 def test_bfloat16_stays_within_the_interval_on_real_embeddings(recordings, task):
     folder, _ = recordings(task, "faster")
-    options = {"grid": "faster", "seeds": 1, "again": True, "device": "cpu"}
+    options = {"grid": "faster", "seeds": 1, "overwrite": True, "device": "cpu"}
     exact, rounded = (
         evaluate_embeddings(folder, precision=precision, **options)["robust"]
         for precision in ("float32", "bfloat16")

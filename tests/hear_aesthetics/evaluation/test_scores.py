@@ -3,6 +3,7 @@
 import json
 import math
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,6 +64,19 @@ def test_undefined_labels_make_the_score_nan_or_are_left_out():
     assert robust.values(predictions, targets)[""] == 0.5
 
 
+def test_a_label_without_a_positive_counts_zero_officially_and_is_left_out_robustly():
+    targets = np.float32([[1, 0], [0, 0], [1, 0]])
+    predictions = np.float32([[0.9, 0.2], [0.1, 0.8], [0.2, 0.1]])
+    (official,) = make_scores(["mAP"])
+    (robust,) = make_scores(["mAP"], skip_undefined=True)
+    assert official.values(predictions, targets)[""] == 0.5
+    assert robust.values(predictions, targets)[""] == 1
+    weights = np.array([[1.0, 1, 1], [0, 3, 0]])
+    resampled = robust.resampled(predictions, targets, weights)
+    assert resampled[0] == 1
+    assert math.isnan(resampled[1])
+
+
 @pytest.mark.parity
 def test_scene_scores_equal_the_golden_ones(golden):
     folder = golden / "hear_scores"
@@ -91,7 +105,7 @@ def test_official_event_predictions_score_as_stored(shared, tmp_path):
         tar.extractall(tmp_path, filter="data")
     task = load_task(tmp_path / name)
     rows = json.loads((task.folder / "test.filename-timestamps.json").read_text())
-    timeline = Timeline([row[0] for row in rows], [row[1] for row in rows])
+    timeline = Timeline([Path(path).name for path, _ in rows], [time for _, time in rows])
     target = timeline.targets(task.split_labels("test"), task.label_index)
     stored = sorted(folder.glob(f"{name}.*.predictions.tar.gz"))
     assert stored
