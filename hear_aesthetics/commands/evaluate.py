@@ -96,7 +96,15 @@ def evaluate(
     _warn_if_untrained(loaded.provenance["provenance"])
 
     def embed(folder: Path, bar: Bar) -> Path:
-        return embed_task(loaded, folder, out, progress=bar.stage("embedding"), overwrite=overwrite)
+        draw = bar.stage("resampling")
+
+        def resampling(done: int, total: int) -> None:
+            if not done:
+                typer.echo(f"{folder}: {total} files are resampled, once", err=True)
+            draw(done, total)
+
+        progress = bar.stage("embedding")
+        return embed_task(loaded, folder, out, progress, resampling=resampling, overwrite=overwrite)
 
     options = ProbeOptions(protocol, grid, grid_points, seeds, precision, device, overwrite)
     raise evaluate_each(folders, options, embed=embed, as_json=as_json)

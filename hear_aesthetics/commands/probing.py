@@ -120,14 +120,19 @@ class Bar:
             self._progress.stop()
 
     def stage(self, name: str) -> Callable[[int, int], None]:
-        """Begin a stage; call what it returns with what is done and what there is in all."""
-        if self._progress is None:
-            return lambda done, total: None
-        progress = self._progress
-        for known in progress.task_ids:
-            progress.remove_task(known)
-        row = progress.add_task(f"{self._task}: {name}", total=None)
-        return lambda done, total: progress.update(row, completed=done, total=total)
+        """A stage, begun by the first call of what is returned, with the done and all there is."""
+        rows: list[Any] = []
+
+        def report(done: int, total: int) -> None:
+            if self._progress is None:
+                return
+            if not rows:
+                for known in self._progress.task_ids:
+                    self._progress.remove_task(known)
+                rows.append(self._progress.add_task(f"{self._task}: {name}"))
+            self._progress.update(rows[0], completed=done, total=total)
+
+        return report
 
 
 def evaluate_each(

@@ -43,6 +43,7 @@ def embed_task(
     out: str | Path,
     progress: Callable[[int, int], None] | None = None,
     *,
+    resampling: Callable[[int, int], None] | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Compute a task's embeddings; what is there already is kept.
@@ -52,6 +53,7 @@ def embed_task(
         task_folder: A task.
         out: Folder of embeddings: ``out/<module and options>/<task>`` is written.
         progress: Called with the files done and the files in all.
+        resampling: Called likewise, first with 0, where the audio is not at the module's rate yet.
         overwrite: Delete what is there, and compute it again.
 
     Returns:
@@ -68,7 +70,7 @@ def embed_task(
     audio = task.folder / str(module.sample_rate)
     start = time.perf_counter()
     if overwrite or not (folder / DONE_FILE).is_file():
-        ensure_rate(task, module.sample_rate, report)
+        ensure_rate(task, module.sample_rate, resampling or _ignore)
     made = module.fingerprint("timestamps" if task.is_event else "scene")
     if not begin_folder(folder, made, module.provenance, task, audio, overwrite=overwrite):
         return folder

@@ -31,7 +31,7 @@ def ensure_rate(task: Task, sample_rate: int, progress: Callable[[int, int], Non
         return
     source = _source(task, sample_rate, missing[0])
     remove_leftovers(folder)
-    logger.warning("%s: resampling %d files from %s Hz, once", folder, len(missing), source.name)
+    logger.info("%s: resampling %d files from %s Hz, once", folder, len(missing), source.name)
     for done, (split, name) in enumerate(missing):
         progress(done, len(missing))
         if not (source / split / name).is_file():

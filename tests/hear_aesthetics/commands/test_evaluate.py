@@ -1,9 +1,11 @@
 """``hear-aesthetics evaluate``: any module, any folder of tasks; killed or broken, it goes on."""
 
+import hashlib
 import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 
+import hear_aesthetics
 from hear_aesthetics.cli import main
 from hear_aesthetics.commands import probing
 from hear_aesthetics.evaluation.grid import GRIDS
@@ -142,6 +145,141 @@ def test_a_broken_task_costs_a_line_and_the_others_are_evaluated(evaluate, tasks
     assert "train.json: key 'train1.wav': label 'soft' is not in labelvocabulary.csv" in err[0]
 
 
+VOCABULARY, METADATA = "labelvocabulary.csv", "task_metadata.json"
+
+
+def stored(name, content):
+    """Damage: a file holds these bytes."""
+    return lambda task: (task / name).write_bytes(content)
+
+
+def metadata(**changes):
+    """Damage: keys of the metadata."""
+
+    def change(task):
+        path = task / METADATA
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+    return change
+
+
+def grid(**lists):
+    """Damage: the task's own grid."""
+    return metadata(evaluation_params={"task_specific_param_grid": lists})
+
+
+def named(name):
+    """Damage: the first test file has this name."""
+
+    def change(task):
+        labels = json.loads((task / "test.json").read_text())
+        labels[name] = labels.pop("test0.wav")
+        (task / "test.json").write_text(json.dumps(labels))
+
+    return change
+
+
+def folder_in_place_of(name):
+    """Damage: a folder where a file should be."""
+
+    def change(task):
+        (task / name).unlink()
+        (task / name).mkdir()
+
+    return change
+
+
+DAMAGES = {
+    "latin-metadata": stored(METADATA, b'{"task_name": "\xe9"}'),
+    "latin-vocabulary": stored(VOCABULARY, b"idx,label\n0,\xe9\n"),
+    "metadata-folder": folder_in_place_of(METADATA),
+    "vocabulary-folder": folder_in_place_of(VOCABULARY),
+    "deep": stored(METADATA, b"[" * 100_000),
+    "split-missing": lambda task: (task / "valid.json").unlink(),
+    "clip-missing": lambda task: (task / "16000/test/test3.wav").unlink(),
+    "infinite-index": stored(VOCABULARY, b"idx,label\ninf,loud\n"),
+    "wide-field": stored(VOCABULARY, b"idx,label\n0," + b"x" * 140_000 + b"\n"),
+    "no-label": stored(VOCABULARY, b"idx,label\n0,loud\n1\n"),
+    "thresholds": metadata(evaluation_params={"top_tier_thresholds": 5}),
+    "huge-thresholds": metadata(evaluation_params={"top_tier_thresholds": [10**400]}),
+    "huge-duration": metadata(sample_duration=10**400),
+    "grid-text": grid(lr=["x"]),
+    "grid-infinite": grid(lr=[float("inf")]),
+    "grid-zero": grid(batch_size=[0]),
+    "grid-never": grid(check_val_every_n_epoch=[0]),
+    "grid-wide": grid(hidden_dim=[10**9]),
+    "grid-dropout": grid(dropout=[2]),
+    "long-name": named("x" * 300 + ".wav"),
+    "no-unicode": named("\ud800.wav"),
+    "up": named("../../../../evil.wav"),
+    "absolute": named("/evil.wav"),
+    "evil-split": metadata(splits=["train", "valid", "test", "../evil"]),
+    "absolute-split": metadata(splits=["train", "valid", "test", "/evil"]),
+    "strange-rate": lambda task: (task / "16000").rename(task / "²"),
+}
+
+
+@pytest.mark.parametrize("protocol", ["robust", "official"])
+def test_broken_tasks_cost_a_line_each_and_the_others_run(evaluate, tasks, tmp_path, protocol):
+    shutil.rmtree(tasks / "esc50-2.0.0-full")
+    for name, damage in DAMAGES.items():
+        damage(shutil.copytree(tasks / "noise-1.0.0-full", tasks / name))
+    before = {path for path in tmp_path.rglob("*") if "out" not in path.parts}
+    words = [tasks, "--out", "out", "--module", "levels_of_evaluate", "--protocol", protocol]
+    code, out, err = evaluate(*words, *QUICK)
+    assert code == 3
+    assert [line.split()[0] for line in out] == ["noise-1.0.0-full"]
+    assert all(line.startswith("error: ") and "unexpected" not in line for line in err), err
+    named = [name for name in DAMAGES if any(f"tasks/{name}/" in line for line in err)]
+    assert (named, len(err)) == (list(DAMAGES), len(DAMAGES))
+    after = {path for path in tmp_path.rglob("*") if "out" not in path.parts}
+    assert after == before, "written outside OUT"
+
+
+def test_broken_tasks_cost_the_list_a_line_each(evaluate, tasks):
+    whole = {"clip-missing", "strange-rate"}  # metadata and labels are fine
+    for name, damage in DAMAGES.items():
+        damage(shutil.copytree(tasks / "noise-1.0.0-full", tasks / name))
+    code, out, err = evaluate(tasks, "--list", "--json")
+    assert code == 0
+    found = {row["task"] for row in json.loads("\n".join(out)) if row["here"]}
+    assert found == {"ESC-50", "noise-1.0.0-full"} | whole
+    assert len([line for line in err if line.startswith("warning: ")]) == len(DAMAGES) - len(whole)
+
+
+def test_what_a_module_prints_is_no_part_of_the_json(evaluate, tasks):
+    source = Path("levels_of_evaluate.py").read_text()
+    Path("loud_levels.py").write_text(
+        source.replace("    return", "    print('loud')\n    return") + "\nprint('imported')\n"
+    )
+    words = ["--out", "out", "--module", "loud_levels", "--task", "esc50", "--json", *QUICK]
+    code, out, err = evaluate(tasks, *words)
+    assert (code, len(json.loads("\n".join(out)))) == (0, 1)
+    assert {"imported", "loud"} <= set(err)
+
+
+def test_resampling_is_said_in_a_plain_line(evaluate, tasks):
+    task = tasks / "esc50-2.0.0-full"
+    (task / str(RATE)).rename(task / "22050")
+    words = ["--out", "out", "--module", "levels_of_evaluate", "--task", "esc50", *QUICK]
+    _, _, err = evaluate(tasks, *words)
+    assert err == [f"{task}: 18 files are resampled, once"]
+    assert evaluate(tasks, *words)[2] == []
+
+
+def test_another_protocol_leaves_the_scores_of_the_first(evaluate, tasks, tmp_path, monkeypatch):
+    words = [tasks, "--out", "out", "--module", "levels_of_evaluate", "--task", "esc50", *QUICK]
+    _, first, _ = evaluate(*words)
+    folder = tmp_path / "out/levels_of_evaluate/esc50-2.0.0-full"
+    scores = (folder / "test.robust-scores.json").read_bytes()
+    evaluate(*words, "--protocol", "official")
+    (kept,) = folder.glob("robust-*.test.robust-scores.json")
+    assert kept.read_bytes() == scores
+    monkeypatch.setattr("hear_aesthetics.evaluation.pipeline.evaluate_robustly", None)
+    _, again, err = evaluate(*words)
+    assert (again, err) == (first, []), "trained again"
+
+
 def test_a_module_that_raises_in_the_middle_is_one_line_and_keeps_what_is_finished(
     evaluate, tasks, tmp_path
 ):
@@ -224,6 +362,16 @@ def real_tasks(shared, tmp_path):
     return tmp_path
 
 
+@pytest.fixture
+def files_below():
+    """A function: every file below a folder and when it was written."""
+
+    def list_(folder):
+        return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+    return list_
+
+
 def without_times(value):
     """A JSON value less what names times and places."""
     if isinstance(value, dict):
@@ -266,3 +414,59 @@ def test_real_tasks_killed_at_random_and_resumed_give_the_same_result(real_tasks
         twin = killed / path.relative_to(whole)
         assert twin.read_bytes() == path.read_bytes(), path.name
     assert not list(killed.rglob("out/**/*.partial"))
+
+
+REGISTERED = """
+import json, pathlib, sys
+from hear_aesthetics.checkpoints import CHECKPOINTS
+from hear_aesthetics.checkpoints.registry import Checkpoint, RemoteFile
+from hear_aesthetics.cli import main
+
+known = json.loads(pathlib.Path("registered.json").read_text())
+files = tuple(RemoteFile(*file) for file in known.pop("files"))
+CHECKPOINTS["served-part"] = Checkpoint("served-part", "encoder", "", files, **known)
+CHECKPOINTS["served"] = Checkpoint("served", "model", "", parts=("served-part",))
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.slow
+def test_a_first_run_with_a_download_is_killed_and_goes_on_from_the_cache(
+    fake_hub, tiny, tasks, tmp_path, files_below
+):
+    bundled = Path(hear_aesthetics.__file__).parent / "weights/mini/muq"
+    names = ("config.json", "model.safetensors")
+    fake_hub.files = {name: (bundled / name).read_bytes() for name in names}
+    files = [(n, len(b), hashlib.sha256(b).hexdigest()) for n, b in fake_hub.files.items()]
+    registered = {"files": files, "repo": tiny.repo, "revision": tiny.revision, "folder": "muq"}
+    (tmp_path / "registered.json").write_text(json.dumps(registered))
+    (tmp_path / "run.py").write_text(REGISTERED)
+    words = [
+        tasks,
+        "--out",
+        "out",
+        "--model",
+        "served",
+        "--model-options",
+        '{"sources": ["muq"], "layer": 3}',
+    ]
+    command = [sys.executable, "run.py", "evaluate", *map(str, words), *QUICK, "--device", "cpu"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    process = subprocess.Popen(command, env=environment)
+    out = tmp_path / "out"
+    while not (finished := list(out.glob("*/esc50*/prediction-done.json"))):
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert len(list(out.glob("*/*/prediction-done.json"))) == 1
+    assert {name for name, _ in fake_hub.downloads()} >= set(names)
+    folder = finished[0].parent
+    assert "hub" in (folder / "origin.embeddings.json").read_text()
+    before, asked = files_below(folder), len(fake_hub.downloads())
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 2), done.stderr
+    assert len(fake_hub.downloads()) == asked, "downloaded again"
+    assert files_below(folder) == before, "made again"
+    record = next(out.glob("*/noise*/origin.embeddings.json")).read_text()
+    assert "cache" in record

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -154,6 +155,58 @@ def test_a_finished_folder_is_left_alone(make_audio_task, make_module, tmp_path,
     assert not (folder / "origin.embeddings.json").exists()
 
 
+def test_what_only_tells_of_a_model_does_not_decide(
+    make_audio_task, make_module, tmp_path, files_below
+):
+    task, name = make_audio_task(), make_module("Levels.fingerprint = lambda self, kind: {}")
+    module = HearModule(name)
+    module._model.provenance = lambda: {"origin": "hub"}
+    folder = embed_task(module, task, tmp_path / "out")
+    (folder / ".done.embeddings").unlink()  # a first run that was killed
+    before = files_below(folder)
+    module._module.__version__ = "2"
+    later = HearModule(name)
+    later._model.provenance = lambda: {"origin": "cache"}
+    embed_task(later, task, tmp_path / "out")
+    after = files_below(folder)
+    embeddings = [file for file in before if file.endswith(".embedding.npy")]
+    assert len(embeddings) == 12
+    assert all(after[file] == before[file] for file in embeddings), "made again"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [({"model": "m.a"}, {"model": "m-a"}), ({"scale": 1}, {"scale": -1})],
+)
+def test_two_models_whose_folders_have_one_name_keep_what_each_has_made(
+    make_audio_task, make_module, tmp_path, monkeypatch, files_below, first, second
+):
+    monkeypatch.chdir(tmp_path)
+    Path("m.a").write_bytes(b"1")
+    Path("m-a").write_bytes(b"2")
+    task, name = make_audio_task(), make_module()
+    one, two = (
+        HearModule(name, options.get("model"), {k: v for k, v in options.items() if k == "scale"})
+        for options in (first, second)
+    )
+    before = files_below(embed_task(one, task, "out"))
+    with pytest.raises(InputError, match=r" was .*, now "):
+        embed_task(two, task, "out")
+    assert files_below(tmp_path / "out" / one.folder_name / task.name) == before
+
+
+def test_one_model_spelled_in_two_ways_is_one(
+    make_audio_task, make_module, tmp_path, monkeypatch, files_below
+):
+    monkeypatch.chdir(tmp_path)
+    Path("m.a").write_bytes(b"1")
+    task, name = make_audio_task(), make_module()
+    folder = embed_task(HearModule(name, "m.a"), task, "out")
+    before = files_below(folder)
+    assert embed_task(HearModule(name, "./m.a"), task, "out") == folder
+    assert files_below(folder) == before
+
+
 def test_another_version_of_a_module_is_refused_until_it_may_replace(
     make_audio_task, make_module, tmp_path, files_below
 ):
@@ -277,9 +330,17 @@ def test_a_missing_rate_is_made_once_and_said(make_audio_task, make_module, tmp_
     torn = task / "16000/train/.train_0.wav.99.partial"  # of a run that was killed
     torn.parent.mkdir(parents=True)
     torn.touch()
-    embed_task(HearModule(make_module()), task, tmp_path / "out")
+    caplog.set_level("INFO")
+    seen = []
+    embed_task(
+        HearModule(make_module()),
+        task,
+        tmp_path / "out",
+        resampling=lambda done, total: seen.append((done, total)),
+    )
     assert not torn.exists()
     assert "resampling 12 files from 8000 Hz, once" in caplog.text
+    assert (seen[0], len(seen)) == ((0, 12), 12)
     assert soundfile.info(task / "16000/train/train_0.wav").frames == 3200
     caplog.clear()
     embed_task(HearModule(make_module()), task, tmp_path / "out")
