@@ -6,6 +6,7 @@ package needs torch, safetensors and huggingface_hub only, and knows nothing of 
 
 from heads.aesthetic import AestheticHead, AestheticHeadConfig
 from heads.auto import load_head
+from heads.checkpoint import SequenceHead
 from heads.cmixup import CMixupSampler, mix, mix_factor
 from heads.distribution import (
     bin_centers,
@@ -34,6 +35,7 @@ __all__ = [
     "DualBranchConfig",
     "DualBranchHead",
     "MonotonicOrdinalHead",
+    "SequenceHead",
     "SongEvalBaselineConfig",
     "SongEvalBaselineHead",
     "bin_centers",

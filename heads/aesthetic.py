@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from heads.attention import MultiHeadAttention
-from heads.checkpoint import PretrainedHead, Shapes
+from heads.checkpoint import SequenceHead, Shapes
 from heads.keys import Slot, attention_slots, count_numbered, layer_slots
 from heads.linear import Linear
 from heads.masks import active_padding, check_sequence, zero_padding
@@ -100,7 +100,7 @@ class Downsampling(nn.Module):
         return x[:, : whole * self.factor].unflatten(1, (whole, self.factor))
 
 
-class AestheticHead(PretrainedHead):
+class AestheticHead(SequenceHead):
     """Scores of a song from its fused features.
 
     A downsampled frame that mixes valid and padded input counts as padded, and whatever the padding
@@ -129,6 +129,7 @@ class AestheticHead(PretrainedHead):
     def __init__(self, config: AestheticHeadConfig | None = None) -> None:
         super().__init__(config)
         c = self.config
+        self.min_frames = c.downsampling  # one whole window
         self.projection = Linear(c.feature_dim, c.projection_dim)
         self.projection_norm = nn.LayerNorm(c.projection_dim)
         self.downsampling = Downsampling(c.projection_dim, c.dim, c.downsampling, c.dropout)
@@ -148,9 +149,9 @@ class AestheticHead(PretrainedHead):
         self.output = Linear(self.pooling.output_dim, len(c.dimensions))
 
     @property
-    def min_frames(self) -> int:
-        """Fewest valid frames that make a score: one whole window of the downsampling."""
-        return self.config.downsampling
+    def input_layer(self) -> nn.Linear:
+        """The first layer, which reads the features."""
+        return self.projection
 
     def forward(self, features: Tensor, padding_mask: Tensor | None = None) -> Tensor:
         """Score each song of a batch."""
@@ -173,6 +174,15 @@ class AestheticHead(PretrainedHead):
               stands for the frames from ``i * downsampling`` on
         """
         return self.pooling.weights(*self._frames(features, padding_mask)).mean(dim=(1, 2, 4))
+
+    def frame_shares(self, features: Tensor) -> Tensor:
+        """Return the share of each frame in the pooled vector, ``(batch, frames)``.
+
+        Rows sum to 1. Last frames that do not fill a window of the downsampling have no share.
+        """
+        mass = self.attention_mass(features) / self.min_frames
+        mass = mass.repeat_interleave(self.min_frames, dim=1)
+        return F.pad(mass, (0, features.shape[1] - mass.shape[1]))
 
     def _frames(
         self, features: Tensor, padding_mask: Tensor | None

@@ -8,7 +8,7 @@ from heads.checkpoint import PretrainedHead, locate, read_tensors
 from heads.dual_branch import DualBranchHead
 from heads.songeval_baseline import SongEvalBaselineHead
 
-__all__ = ["load_head"]
+__all__ = ["HEADS", "head_name", "load_head"]
 
 HEADS: dict[str, type[PretrainedHead]] = {
     head.__name__: head for head in (AestheticHead, SongEvalBaselineHead, DualBranchHead)
@@ -38,14 +38,26 @@ def load_head(
         ValueError: If the file is not there, or holds no head known here.
     """
     path = locate(str(source), filename, revision)
-    tensors, saved = read_tensors(path)
-    if saved is not None:
-        kind = HEADS.get(str(saved.get("head")))
-    else:
-        kind = next((head for mark, head in PUBLISHED_MARKS.items() if mark in tensors), None)
+    kind = HEADS.get(head_name(path))
     if kind is None:
         raise ValueError(f"{path}: holds no head known here; the known ones are {sorted(HEADS)}")
-    head = kind.from_pretrained(path, **overrides)
-    if saved is None:
-        head.provenance = {"source": str(source), "file": path.name, "revision": revision}
-    return head
+    return kind.from_pretrained(source, filename=filename, revision=revision, **overrides)
+
+
+def head_name(path: Path) -> str:
+    """Return the name of the class whose weights a file holds, which may be of another package.
+
+    Raises:
+        ValueError: If the file is broken, or neither says what it holds nor is in a published
+            layout.
+    """
+    tensors, saved = read_tensors(path)
+    if saved is not None:
+        return str(saved.get("head"))
+    for mark, head in PUBLISHED_MARKS.items():
+        if mark in tensors:
+            return head.__name__
+    raise ValueError(
+        f"{path}: holds no head known here, but tensors of no published layout; the known ones "
+        f"are {sorted(HEADS)}"
+    )

@@ -6,6 +6,7 @@ names; each head knows how to translate them (``heads.keys``) and reads its size
 """
 
 import dataclasses
+import hashlib
 import json
 import math
 import os
@@ -22,17 +23,13 @@ from torch import Tensor, nn
 from heads.card import model_card
 from heads.keys import Slot, check_shapes, from_published, to_published
 
-__all__ = ["PretrainedHead", "Shapes", "locate", "read_tensors"]
+__all__ = ["PretrainedHead", "SequenceHead", "Shapes", "locate", "read_tensors"]
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 CARD_FILE = "README.md"
 CHECKPOINT_SUFFIXES = {".safetensors", ".pth", ".pt", ".bin"}
 METADATA_KEY = "head"  # in the safetensors header
-UNREADABLE = (  # what reading a file that is no checkpoint raises
-    *(pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError),
-    *(AttributeError, ArithmeticError, MemoryError, OSError),
-)
 UNREADABLE = (  # what reading a file that is no checkpoint raises
     *(pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError),
     *(AttributeError, ArithmeticError, MemoryError, OSError),
@@ -120,6 +117,14 @@ class PretrainedHead(nn.Module):
         head.provenance = dict(provenance)
         return head.eval()
 
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what decides the scores: the class, and a hash of configuration and weights."""
+        hasher = hashlib.sha256(json.dumps(dataclasses.asdict(self.config)).encode())
+        for name, tensor in self.state_dict().items():
+            hasher.update(name.encode())
+            hasher.update(tensor.cpu().contiguous().view(torch.uint8).numpy())
+        return {"class": type(self).__name__, "sha256": hasher.hexdigest()}
+
     def save_pretrained(
         self, directory: str | Path, provenance: Mapping[str, Any] | None = None
     ) -> Path:
@@ -148,6 +153,36 @@ class PretrainedHead(nn.Module):
         _write(directory / CONFIG_FILE, f"{text}\n".encode())
         _write(directory / WEIGHTS_FILE, weights)
         return directory
+
+
+class SequenceHead(PretrainedHead):
+    """A head that scores songs from one sequence of features, ``(batch, frames, feature_dim)``.
+
+    Attributes:
+        reads: What published weights were trained on: ``"fused"`` features, or a hidden state.
+        min_frames: Fewest valid frames that make a score.
+    """
+
+    reads: ClassVar[str] = "fused"
+    min_frames: int = 1
+
+    @property
+    def input_layer(self) -> nn.Linear:
+        """The first layer, which reads the features."""
+        raise NotImplementedError
+
+    @property
+    def feature_dim(self) -> int:
+        """Width of the features."""
+        return self.input_layer.in_features
+
+    def frame_shares(self, features: Tensor) -> Tensor | None:
+        """Return the share of each frame in the pooled vector; None if no attention pools.
+
+        Shape:
+            - output: ``(batch, frames)``, rows sum to 1
+        """
+        return None
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any] | None]:

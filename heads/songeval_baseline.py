@@ -7,13 +7,13 @@ score.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from heads.attention import MultiHeadAttention
-from heads.checkpoint import PretrainedHead, Shapes
+from heads.checkpoint import SequenceHead, Shapes
 from heads.keys import Slot, attention_slots, count_numbered, layer_slots
 from heads.masks import active_padding, check_sequence, zero_padding
 from heads.scale import SONGBENCH_DIMENSIONS, ScoreScale, bounded_score, songeval_dimensions
@@ -40,7 +40,7 @@ class SongEvalBaselineConfig(ScoreScale):
     dropout: float = 0.2
 
 
-class SongEvalBaselineHead(PretrainedHead):
+class SongEvalBaselineHead(SequenceHead):
     """Scores of a song from one encoder state.
 
     Args:
@@ -62,6 +62,7 @@ class SongEvalBaselineHead(PretrainedHead):
 
     config_class: ClassVar[type[SongEvalBaselineConfig]] = SongEvalBaselineConfig
     config: SongEvalBaselineConfig
+    reads = "muq_06"
 
     def __init__(self, config: SongEvalBaselineConfig | None = None) -> None:
         super().__init__(config)
@@ -74,6 +75,11 @@ class SongEvalBaselineHead(PretrainedHead):
         )
         self.dropout = nn.Dropout(c.dropout)
         self.output = nn.Linear(2 * c.dim, len(c.dimensions))
+
+    @property
+    def input_layer(self) -> nn.Linear:
+        """The first layer, which reads the features."""
+        return cast(nn.Linear, self.ffn[0])
 
     def forward(self, features: Tensor, padding_mask: Tensor | None = None) -> Tensor:
         """Score each song of a batch."""

@@ -22,6 +22,7 @@ __all__ = [
     "Report",
     "error_line",
     "exit_code",
+    "finite",
     "log_to_stderr",
     "warning_line",
     "write_json",
@@ -61,7 +62,7 @@ def write_json(value: Any) -> None:
     Args:
         value: Dictionaries, lists, strings, numbers, booleans and None.
     """
-    sys.stdout.write(json.dumps(_finite(value), indent=1, allow_nan=False) + "\n")
+    sys.stdout.write(json.dumps(finite(value), indent=1, allow_nan=False) + "\n")
 
 
 def log_to_stderr() -> None:
@@ -190,9 +191,10 @@ def _progress(console: "Console") -> "Progress":
     return Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return JSON values with None for every number that is not finite."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

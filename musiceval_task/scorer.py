@@ -62,6 +62,11 @@ class MusicEvalScorer:
         """What the head recorded of its training."""
         return {"reads": self.reads[0], **self.head.provenance}
 
+    def fingerprint(self) -> dict[str, Any]:
+        """What decides its scores."""
+        known = {"reads": self.reads[0], "text_encoder": self.text.sha256}
+        return {**self.head.fingerprint(), **known}
+
     def __call__(self, features: Features, row: Mapping[str, Any]) -> dict[str, float]:
         """Score a clip; the first 30 s of it are heard.
 

@@ -12,6 +12,7 @@ from songeval_task.commands.listing import Listing, ranked
 
 if TYPE_CHECKING:
     from hear_aesthetics.inputs import Inputs
+    from songeval_task.scoring.journal import Journal
     from songeval_task.scoring.run import Options
     from songeval_task.scoring.scorer import AestheticScorer
 
@@ -98,17 +99,24 @@ def score(
         str | None, typer.Option(help="Text of inputs that have none, for scorers that read it.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with OUT.partial.jsonl; failed clips again.")
-    ] = False,
+        bool,
+        typer.Option(
+            "--resume/--overwrite",
+            help="Score only what is new, changed or failed since OUT, or start over.",
+        ),
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of rows.")] = False,
     precision: PrecisionOption = "auto",
     device: DeviceOption = None,
 ) -> None:
     """Score songs: a row each, which says what is wrong where there is no score.
 
-    Rows are kept in OUT.partial.jsonl until OUT is written, whole, at the end. With --timeline and
-    --explain, rows in .json and .jsonl hold the windows; beside .csv and .scp they are
-    OUT.timeline.csv and OUT.explain.csv. OUT.meta.json says what made the numbers.
+    OUT is written whole, at the end; until then rows are kept in OUT.partial.jsonl, afterwards in
+    OUT.rows.jsonl. The same command goes on after an interruption, and later scores only files that
+    are new, have changed, or failed. Scores of other heads, models or options are never mixed in.
+
+    With --timeline and --explain, rows in .json and .jsonl hold the windows; beside .csv and .scp
+    they are OUT.timeline.csv and OUT.explain.csv. OUT.meta.json says what made the numbers.
 
     Exit codes: 0 all good, 1 nothing worked, 2 wrong usage, 3 some inputs failed.
     """
@@ -117,7 +125,7 @@ def score(
 
     found = collect_inputs(inputs, prompt=prompt)
     options = Options(timeline=timeline, explain=explain, loudness=loudness)
-    _check_usage(found, options, out, plot=plot, resume=resume, as_json=as_json)
+    _check_usage(found, options, out, plot=plot, as_json=as_json)
     if not found.inputs:
         for bad in found.errors:
             error_line(bad.message)
@@ -129,7 +137,7 @@ def score(
         )
     except KeyboardInterrupt:
         if out:
-            typer.echo(f"stopped; with --resume the same command goes on with {out}", err=True)
+            typer.echo(f"stopped; the same command goes on with {out}", err=True)
         raise
     if plot:
         _plot(plot, rows, scorer, top)
@@ -146,12 +154,9 @@ def load_scorer(
     """
     from songeval_task.scoring.scorer import AestheticScorer
 
-    try:
-        scorer = AestheticScorer.from_pretrained(
-            *(head or ()), model=model, precision=precision, device=device
-        )
-    except ValueError as error:
-        raise InputError(str(error)) from error
+    scorer = AestheticScorer.from_pretrained(
+        *(head or ()), model=model, precision=precision, device=device
+    )
     if scorer.demo:
         warning_line(
             f"demo scores: model {scorer.model.name} with head {scorer.panel.name} never learned "
@@ -166,7 +171,6 @@ def _check_usage(
     out: Path | None,
     *,
     plot: Path | None,
-    resume: bool,
     as_json: bool,
 ) -> None:
     """What can be wrong before anything is loaded.
@@ -179,8 +183,6 @@ def _check_usage(
     nests = out is not None or as_json
     if (options.timeline and not (nests or plot)) or (options.explain and not nests):
         raise InputError("--timeline and --explain need --out or --json, where windows have room")
-    if resume and out is None:
-        raise InputError("--resume goes on with the rows of a file; name it with --out")
     if plot is not None and (plot.suffix.lower() != ".png" or not plot.parent.is_dir()):
         raise InputError(
             f"{plot}: --plot needs a name that ends with .png, in a folder that exists"
@@ -203,20 +205,20 @@ def _score_all(
 ) -> tuple[list[dict[str, Any]], ExitCode]:
     """The rows of all inputs, shown and written as they were asked for, and the exit code."""
     from songeval_task.scoring import formats
-    from songeval_task.scoring.journal import Journal, journal_path
+    from songeval_task.scoring.journal import Journal
     from songeval_task.scoring.rows import row_columns
-    from songeval_task.scoring.run import describe, score_inputs
+    from songeval_task.scoring.run import score_inputs
 
-    run, columns = describe(scorer, options), row_columns(scorer.panel)
+    fingerprint, columns = options.fingerprint(scorer), row_columns(scorer.panel)
     if out is not None and out.suffix.lower() == ".scp":
         formats.check_scp_scores(scorer.columns)
-    journal = Journal(journal_path(out), run, resume=resume) if out else None
+    journal = Journal(out, fingerprint, overwrite=not resume) if out else None
     shown = [name for name in columns if name in (*scorer.columns, *scorer.panel.means.values())]
+    if journal and out:
+        _tell_kept(journal, found, out)
     listing = Listing(columns, shown, as_json=as_json, top=top)
     visible = out is None or as_json or top is not None
     rows: list[dict[str, Any]] = []
-    if journal and journal.done:
-        typer.echo(f"{len(journal.done)} rows are there already", err=True)
     with journal or nullcontext(), Report(_count(found), "scored") as report:
         for row in score_inputs(scorer, found, options, journal):
             rows.append(row)
@@ -224,11 +226,25 @@ def _score_all(
             if visible:
                 listing.add(row)
         if out and journal:
-            formats.write_rows(out, rows, columns, scorer.columns, scorer.provenance | run)
-            journal.finish(rows)
+            meta = {**scorer.provenance, **vars(options), "fingerprint": fingerprint}
+            formats.write_rows(out, rows, columns, scorer.columns, meta)
+            journal.finish()
     if visible:
         listing.finish(rows)
     return rows, report.exit_code
+
+
+def _tell_kept(journal: "Journal", found: "Inputs", out: Path) -> None:
+    """Say what is not scored again, and what the new file will no longer hold."""
+    from songeval_task.scoring.journal import clip_key
+
+    kept = sum(clip_key(item) in journal.done for item in found.inputs)
+    if kept:
+        typer.echo(f"{kept} of {_count(found)} rows are there already", err=True)
+    others = {key[:3] for key in journal.done}
+    others -= {clip_key(item)[:3] for item in found.inputs}
+    if others:
+        warning_line(f"{out}: without {len(others)} earlier rows, whose files were not given now")
 
 
 def _count(found: "Inputs") -> int:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from songeval_task.scoring.panel import Outputs, Panel
 from songeval_task.scoring.windows import EXPLAIN_SECONDS, HOP_SECONDS, WINDOW_SECONDS
 
-__all__ = ["Detail", "attention_columns", "explanation", "timeline"]
+__all__ = ["Detail", "explanation", "timeline"]
 
 Detail = list[dict[str, float | None]]
 
@@ -40,19 +40,11 @@ def explanation(panel: Panel, outputs: Outputs, start: float, duration: float) -
     begins = [i * EXPLAIN_SECONDS for i in range(count)]
     ends = [*begins[1:], duration]
     records = _records(panel, outputs, "explain", _times(begins, ends, start))
-    for name, column in attention_columns(panel).items():
-        for record, share in zip(records, outputs[f"attention {name}"].tolist(), strict=True):
-            record[column] = share
+    for name, mean in panel.means.items():
+        if (shares := outputs.get(f"attention {name}")) is not None:
+            for record, share in zip(records, shares.tolist(), strict=True):
+                record[mean.removesuffix("mean") + "attention"] = share
     return records
-
-
-def attention_columns(panel: Panel) -> dict[str, str]:
-    """Head name -> column of its attention, for the heads that attend."""
-    return {
-        name: panel.means[name].removesuffix("mean") + "attention"
-        for name, head in panel.heads.items()
-        if head.attends
-    }
 
 
 def _count(panel: Panel, outputs: Outputs, kind: str) -> int:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hear_aesthetics.atomic import atomic_file
+from hear_aesthetics.console import finite
 from hear_aesthetics.errors import InputError
 from songeval_task.scoring.rows import OK, Row
 
@@ -29,7 +30,6 @@ __all__ = [
     "write_rows",
 ]
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # spreadsheets compute cells that begin so
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # spreadsheets compute cells that begin so
 DETAILS = ("timeline", "explain")
 SCP_WIDTHS = (1, 5)  # columns of track 1 and of track 2
@@ -45,9 +45,14 @@ def csv_text(rows: Iterable[Row], columns: Sequence[str], header: bool = True) -
     return text.getvalue()
 
 
+def json_text(value: Any) -> str:
+    """A JSON document; numbers that are not finite, which JSON does not know, become null."""
+    return json.dumps(finite(value), indent=1, ensure_ascii=False, default=str) + "\n"
+
+
 def jsonl_text(rows: Iterable[Row]) -> str:
     """Rows as JSON, one per line."""
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    return "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
 
 
 def scp_text(rows: Iterable[Row], scores: Sequence[str]) -> str:
@@ -60,7 +65,7 @@ def scp_text(rows: Iterable[Row], scores: Sequence[str]) -> str:
 FORMATS: dict[str, Callable[[Sequence[Row], Sequence[str], Sequence[str]], str]] = {
     ".csv": lambda rows, columns, scores: csv_text(rows, columns),
     ".jsonl": lambda rows, columns, scores: jsonl_text(rows),
-    ".json": lambda rows, columns, scores: json.dumps(rows, indent=1, ensure_ascii=False) + "\n",
+    ".json": lambda rows, columns, scores: json_text(rows),
     ".scp": lambda rows, columns, scores: scp_text(rows, scores),
 }
 NESTING = {".json", ".jsonl"}
@@ -77,10 +82,6 @@ def check_out(out: Path) -> None:
         raise InputError(f"{out}: unknown format; its name must end with {' or '.join(FORMATS)}")
     if not out.parent.is_dir():
         raise InputError(f"{out}: there is no folder {out.parent}; make it first")
-    if out.is_dir():
-        raise InputError(f"{out}: is a folder; name a file")
-    if not os.access(out.parent, os.W_OK):
-        raise InputError(f"{out}: nothing can be written in {out.parent}; take another --out")
     if out.is_dir():
         raise InputError(f"{out}: is a folder; name a file")
     if not os.access(out.parent, os.W_OK):
@@ -144,8 +145,7 @@ def write_rows(
         if suffix not in NESTING and any(name in row for row in rows):
             header = list(dict.fromkeys(key for window in windows for key in window))
             texts[out.with_name(f"{out.name}.{name}.csv")] = csv_text(windows, header)
-    meta_text = json.dumps(meta, indent=1, ensure_ascii=False, default=str) + "\n"
-    texts[out.with_name(f"{out.name}.meta.json")] = meta_text
+    texts[out.with_name(f"{out.name}.meta.json")] = json_text(meta)
     for path, text in reversed(texts.items()):  # `out` last: where it is, all is
         _replace(path, text)
     return list(texts)
@@ -161,8 +161,6 @@ def _replace(path: Path, text: str) -> None:
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(FORMULA):
-        return f"'{value}"
     if isinstance(value, str) and value.startswith(FORMULA):
         return f"'{value}"
     return str(value).lower() if isinstance(value, bool) else value

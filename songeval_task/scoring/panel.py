@@ -62,7 +62,7 @@ class Panel:
         self.columns = tuple(column for group in self.groups.values() for column in group)
         self.reads = tuple(dict.fromkeys(r for s in self.scorers.values() for r in reads_of(s)))
         self.states = hidden_states(self.reads)
-        frames = max([head.min_frames for head in self.heads.values()], default=1)
+        frames = max([head.head.min_frames for head in self.heads.values()], default=1)
         self.min_samples = max(MIN_SAMPLES, ((frames - 1) * MEL_PER_FRAME + 1) * HOP_LENGTH)
 
     @property
@@ -83,6 +83,13 @@ class Panel:
             records.append({**describe(), "head": name})
         return records
 
+    def fingerprint(self) -> dict[str, Any]:
+        """What decides the scores of each scorer; one without a fingerprint has its provenance."""
+        return {
+            name: getattr(scorer, "fingerprint", getattr(scorer, "provenance", dict))()
+            for name, scorer in self.scorers.items()
+        }
+
     def attach(self, model: HearModel) -> None:
         """Move the heads to a model's device.
 
@@ -92,9 +99,9 @@ class Panel:
         for name, head in self.heads.items():
             read = head.reads[0]
             made = model.fused if read == FUSED else model.fused.backbones[read.partition("_")[0]]
-            if made.dim != head.feature_dim:
+            if made.dim != head.head.feature_dim:
                 raise InputError(
-                    f"head {name} takes {read} features {head.feature_dim} wide, model "
+                    f"head {name} takes {read} features {head.head.feature_dim} wide, model "
                     f"{model.name} makes them {made.dim} wide; choose the model it was trained on "
                     "(the published heads: large; the demo head: mini)"
                 )
@@ -118,8 +125,9 @@ class Panel:
                 windows = disjoint_windows(frames)
                 shared = sequence[:, :frames]
                 outputs[f"explain {name}"] = changes_without(head, shared, windows)
-                if head.attends:
-                    outputs[f"attention {name}"] = attention_per_window(head, shared, windows)
+                shares = attention_per_window(head, shared, windows)
+                if shares is not None:
+                    outputs[f"attention {name}"] = shares
         others = [s for name, s in self.scorers.items() if name not in self.heads]
         for read in dict.fromkeys(r for scorer in others for r in reads_of(scorer)):
             outputs[read] = features.fused if read == FUSED else features.states[read]

@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 from os import PathLike, fspath
 from typing import Any
 
+from hear_aesthetics.inputs import Input
 from songeval_task.scoring.details import Detail
 from songeval_task.scoring.panel import Panel
 
-__all__ = ["ERROR", "OK", "Clip", "Row", "Scores", "error_row", "row_columns", "score_row"]
+__all__ = [
+    *("ERROR", "OK", "AnyClip", "Clip", "Row", "Scores"),
+    *("error_row", "row_columns", "score_row"),
+]
 
 Row = dict[str, Any]
 
@@ -32,6 +36,9 @@ class Clip:
     start: float | None = None
     end: float | None = None
     prompt: str | None = None
+
+
+AnyClip = Clip | Input
 
 
 @dataclass(frozen=True)
@@ -105,10 +112,11 @@ def score_row(scores: Scores, columns: Sequence[str]) -> Row:
     return row
 
 
-def error_row(clip: Any, error: object, columns: Sequence[str], **known: Any) -> Row:
+def error_row(clip: AnyClip, error: object, columns: Sequence[str], **known: Any) -> Row:
     """The row of a clip that was not scored: ``error`` says why, ``known`` is what is known."""
     row = dict.fromkeys(columns)
-    row |= {"path": fspath(clip.path), "start": clip.start, "end": clip.end, **known}
+    row |= {"path": fspath(clip.path), **known}
+    row |= {name: _rounded(getattr(clip, name), TIME_DECIMALS) for name in ("start", "end")}
     row |= {"status": ERROR, "error": " ".join(str(error).split())}
     return row
 

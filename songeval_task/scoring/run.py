@@ -9,7 +9,7 @@ from songeval_task.scoring.journal import Journal, clip_key
 from songeval_task.scoring.rows import Clip, Row, error_row, row_columns, score_row
 from songeval_task.scoring.scorer import AestheticScorer
 
-__all__ = ["Options", "describe", "score_inputs"]
+__all__ = ["Options", "score_inputs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,11 +20,9 @@ class Options:
     explain: bool = False
     loudness: float | None = None
 
-
-def describe(scorer: AestheticScorer, options: Options) -> dict[str, Any]:
-    """What a run computes: the same wherever the weights came from and whatever they score."""
-    made = {key: value for key, value in scorer.provenance.items() if key != "origin"}
-    return {**made, **vars(options)}
+    def fingerprint(self, scorer: AestheticScorer) -> dict[str, Any]:
+        """What decides the rows of a run, besides its inputs."""
+        return {**scorer.fingerprint(), **vars(self)}
 
 
 def score_inputs(

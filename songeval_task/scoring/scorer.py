@@ -25,7 +25,7 @@ from songeval_task.scoring import details
 from songeval_task.scoring.head_scorers import UNFIT, load_head
 from songeval_task.scoring.loudness import LoudnessMeter, gain_to
 from songeval_task.scoring.panel import Panel
-from songeval_task.scoring.rows import Clip, Scores
+from songeval_task.scoring.rows import AnyClip, Clip, Scores
 
 __all__ = ["AestheticScorer", "Clip", "Scores"]
 
@@ -89,6 +89,12 @@ class AestheticScorer:
         self.panel.attach(self.model)
         return self
 
+    def fingerprint(self) -> dict[str, Any]:
+        """What decides the scores, wherever the weights came from, as JSON values."""
+        kind = "features" if FUSED in self.panel.reads else "states"
+        scorers = {"head": self.panel.name, "heads": self.panel.fingerprint()}
+        return {**scorers, "model": self.model.fingerprint(kind)}
+
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the scores, in order."""
@@ -116,16 +122,16 @@ class AestheticScorer:
 
     def score_files(
         self,
-        clips: Iterable[Any],
+        clips: Iterable[AnyClip],
         *,
         timeline: bool = False,
         explain: bool = False,
         loudness: float | None = None,
-    ) -> Iterator[Result[Any]]:
+    ) -> Iterator[Result[AnyClip]]:
         """The results of clips in their order: ``output`` is :class:`Scores`, or ``error`` is set.
 
         Args:
-            clips: Anything with ``path``, ``start`` and ``end``, and perhaps ``prompt``.
+            clips: Files or spans of them.
             timeline: Also score windows of 30 s, one every 10 s.
             explain: Also score without each window of 10 s.
             loudness: Bring each clip to this loudness in LUFS before scoring, by gain alone.
@@ -189,8 +195,8 @@ class AestheticScorer:
     def _scores(self, result: Result["_Job"], timeline: bool, explain: bool) -> Scores:
         job, outputs, seconds = result.item, result.output, result.seconds
         clip = job.clip
-        row = {"path": fspath(clip.path), "start": clip.start, "end": clip.end}
-        values = self.panel.values(outputs, {**row, "prompt": getattr(clip, "prompt", None)})
+        row: dict[str, Any] = {"path": fspath(clip.path), "start": clip.start, "end": clip.end}
+        values = self.panel.values(outputs, {**row, "prompt": clip.prompt})
         part = (self.panel, outputs, clip.start or 0.0, seconds)
         return Scores(
             **row,
@@ -210,7 +216,7 @@ class AestheticScorer:
 class _Job:
     """A clip on its way through the engine, with the loudness that is measured as it is loaded."""
 
-    def __init__(self, clip: Any, target: float | None, min_samples: int) -> None:
+    def __init__(self, clip: AnyClip, target: float | None, min_samples: int) -> None:
         self.clip, self.path = clip, clip.path
         self.target = target
         self.min_samples = min_samples

@@ -95,14 +95,18 @@ def changes_without(scorer: HeadScorer, sequence: Tensor, windows: Sequence[Wind
     return torch.stack(changes, dim=1)
 
 
-def attention_per_window(scorer: HeadScorer, sequence: Tensor, windows: Sequence[Window]) -> Tensor:
-    """Share of each window in the vector that a head with attention pools.
+def attention_per_window(
+    scorer: HeadScorer, sequence: Tensor, windows: Sequence[Window]
+) -> Tensor | None:
+    """Share of each window in the vector that a head pools; None if no attention pools.
 
     Shape:
         - sequence: ``(B, frames, dim)``
         - output: ``(B, windows)``; rows sum to 1
     """
-    shares = scorer.attention(sequence)
+    shares = scorer.head.frame_shares(sequence)
+    if shares is None:
+        return None
     return torch.stack([shares[:, start:stop].sum(dim=1) for start, stop in windows], dim=1)
 
 

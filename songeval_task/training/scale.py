@@ -10,9 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from heads import AestheticHead
 from songeval_task.training.config import TrainableHead
 
 __all__ = ["Scale", "fold", "measure_scale"]
@@ -49,8 +48,7 @@ def measure_scale(songs: Iterable[Tensor]) -> Scale:
 @torch.no_grad()
 def fold(head: TrainableHead, scale: Scale) -> None:
     """Make a head that was trained on standardised features take raw ones, with equal scores."""
-    first = head.projection if isinstance(head, AestheticHead) else head.ffn[0]
-    assert isinstance(first, nn.Linear)
+    first = head.input_layer
     weight = first.weight.double() / scale.deviation.to(first.weight.device)
     first.bias.sub_((weight @ scale.mean.to(weight)).to(first.bias))
     first.weight.copy_(weight)

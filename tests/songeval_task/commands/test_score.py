@@ -73,7 +73,7 @@ def test_every_format_is_complete_and_leaves_no_partial_file(
     assert command("score", songs, *MINI, "--out", tmp_path / name).code == 0
     assert len((tmp_path / name).read_text().splitlines()) >= 3
     left = sorted(path.name for path in tmp_path.iterdir() if path.is_file())
-    assert left == [name, f"{name}.meta.json"]
+    assert left == [name, f"{name}.meta.json", f"{name}.rows.jsonl"]
 
 
 def test_one_bad_file_is_one_error_row(command, songs, tmp_path, write_broken) -> None:
@@ -229,7 +229,6 @@ def test_more_songs_than_a_picture_holds_are_said(command, tmp_path, write_clip)
     [
         (["--timeline"], "need --out or --json"),
         (["--explain", "--plot", "p.png"], "need --out or --json"),
-        (["--resume"], "name it with --out"),
         (["--out", "o.xlsx"], "must end with"),
         (["--out", "absent/o.csv"], "there is no folder absent"),
         (["--head", "track9"], "'track9' is neither a head"),
@@ -270,37 +269,108 @@ def test_twenty_songs_load_the_model_once(command, tmp_path, write_clip, monkeyp
     assert len(loads) == 1
 
 
-def test_failed_clips_alone_are_scored_again(command, songs, tmp_path, write_clip, monkeypatch):
-    broken = songs / "live" / "take.wav"
-    broken.write_bytes(b"")
-    out = tmp_path / "o.json"
-    assert command("score", songs, *MINI, "--out", out).code == 3
-    before = json.loads(out.read_text())
-    write_clip(broken, seed=2)
-    scored = []
-    load = "songeval_task.scoring.scorer.load_audio"
+@pytest.fixture
+def scored(monkeypatch) -> list[str]:
+    """The names of the files that are read to be scored, as they are read."""
     from hear_aesthetics.audio import load_audio
 
+    names: list[str] = []
+
     def counted(path, **options):
-        scored.append(path)
+        names.append(Path(path).name)
         return load_audio(path, **options)
 
-    monkeypatch.setattr(load, counted)
-    assert command("score", songs, *MINI, "--out", out, "--resume").code == 0
-    after = json.loads(out.read_text())
-    assert scored == [broken]
-    assert [row["status"] for row in after] == ["ok"] * 3
-    assert after[1:] == before[1:]
+    monkeypatch.setattr("songeval_task.scoring.scorer.load_audio", counted)
+    return names
+
+
+@pytest.mark.parametrize("name", ["o.json", "o.csv"])
+def test_only_new_changed_and_failed_files_are_scored_again(
+    command, tmp_path, write_clip, scored, name
+) -> None:
+    songs, out = tmp_path / "songs", tmp_path / name
+    for number in range(3):
+        write_clip(songs / f"{number}.wav", seed=number)
+    (songs / "broken.wav").write_bytes(b"")
+    words = ("score", songs, *MINI, "--out", out)
+    assert command(*words).code == 3
+    before = out.read_text().splitlines()
+    assert command(*words).code == 3  # nothing but the failed one
+    assert scored[4:] == ["broken.wav"]
+    assert out.read_text().splitlines() == before
+
+    scored.clear()
+    write_clip(songs / "1.wav", seconds=0.8, seed=7)
+    write_clip(songs / "broken.wav", seed=8)
+    write_clip(songs / "new.wav", seed=9)
+    outcome = command(*words)
+    assert outcome.code == 0
+    assert sorted(scored) == ["1.wav", "broken.wav", "new.wav"]
+    assert any("2 of 5 rows are there already" in note for note in outcome.notes)
+    fresh = tmp_path / f"fresh_{name}"
+    assert command("score", songs, *MINI, "--out", fresh).code == 0
+    assert out.read_text() == fresh.read_text()
     assert not list(tmp_path.glob("*.partial.jsonl"))
 
 
-def test_rows_made_otherwise_are_not_gone_on_with(command, songs, tmp_path) -> None:
-    (songs / "bad.wav").write_bytes(b"")
-    words = ("score", songs, *MINI, "--out", tmp_path / "o.csv")
-    command(*words)
-    outcome = command(*words, "--resume", "--loudness", "-14")
+def test_overwriting_scores_all_again_and_other_inputs_are_told(
+    command, songs, tmp_path, scored
+) -> None:
+    words = ("--out", tmp_path / "o.csv")
+    command("score", songs, *MINI, *words)
+    outcome = command("score", songs / "other.flac", *MINI, *words)
+    assert any("without 2 earlier rows" in note for note in outcome.notes)
+    assert len(scored) == 3
+    command("score", songs / "other.flac", *MINI, *words, "--overwrite")
+    assert scored[3:] == ["other.flac"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        (["--loudness", "-14"], "loudness was None, now -14"),
+        (["--head", "HEAD"], "head was track1.model, now track2.model"),
+    ],
+)
+def test_a_file_of_other_scores_is_kept(
+    command, songs, tmp_path, tiny_model_directory, published_heads, changed, named
+) -> None:
+    first, second = published_heads[:2]
+    model, out = ("--model", tiny_model_directory), tmp_path / "o.csv"
+    assert command("score", songs, *model, "--head", first, "--out", out).code == 0
+    before = out.read_text()
+    heads = ["--head", first] if "HEAD" not in changed else []
+    changed = [second if word == "HEAD" else word for word in changed]
+    outcome = command("score", songs, *model, *heads, "--out", out, *changed)
     assert outcome.code == 2
-    assert "begun with another loudness" in outcome.errors[0]
+    (line,) = outcome.errors
+    assert "o.csv: made with other settings" in line
+    assert "--overwrite" in line
+    assert named in line
+    assert out.read_text() == before
+    assert command("score", songs, *model, *heads, "--out", out, *changed, "--overwrite").code == 0
+    assert out.read_text() != before
+
+
+def test_a_file_that_nothing_is_known_of_is_kept(command, songs, tmp_path) -> None:
+    (tmp_path / "o.csv").write_text("mine")
+    outcome = command("score", songs, *MINI, "--out", tmp_path / "o.csv")
+    assert outcome.code == 2
+    assert "without a record of what made it" in outcome.errors[0]
+    assert (tmp_path / "o.csv").read_text() == "mine"
+
+
+def test_where_the_weights_came_from_does_not_decide(command, tmp_path, songs, golden) -> None:
+    """The same head and model from another folder: nothing to do."""
+    out, homes = tmp_path / "o.csv", [tmp_path / "a", tmp_path / "b"]
+    for home in homes:
+        shutil.copytree(golden / "muq_tiny", home / "muq")
+        shutil.copytree(golden / "musicfm_tiny" / "musicfm", home / "musicfm")
+        shutil.copy(golden / "hear_head" / "track1.model.safetensors", home / "head.safetensors")
+        words = ("--model", home, "--head", home / "head.safetensors", "--out", out)
+        outcome = command("score", songs, *words)
+        assert outcome.code == 0
+    assert any("3 of 3 rows are there already" in note for note in outcome.notes)
 
 
 @pytest.mark.slow

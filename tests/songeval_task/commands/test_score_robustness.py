@@ -57,7 +57,7 @@ def test_a_run_killed_again_and_again_ends_as_if_it_had_not_been(
     rng = random.Random(0)
     out, journal = tmp_path / "out.json", tmp_path / "out.json.partial.jsonl"
     for kill in range(KILLS):
-        process = processes.Process(target=main, args=(score(clips, out, "--resume"),))
+        process = processes.Process(target=main, args=(score(clips, out),))
         process.start()
         limit = time.monotonic() + 60
         goal = rows_of(journal) + rng.randrange(2 * CLIPS // KILLS)
@@ -69,7 +69,7 @@ def test_a_run_killed_again_and_again_ends_as_if_it_had_not_been(
         assert process.exitcode in {-9, 0}, f"round {kill} did not start"
         if out.exists():  # whole or absent
             assert len(json.loads(out.read_text())) == CLIPS
-    final = processes.Process(target=main, args=(score(clips, out, "--resume"),))
+    final = processes.Process(target=main, args=(score(clips, out),))
     final.start()
     final.join(300)
     assert final.exitcode == 0

@@ -40,9 +40,9 @@ def offline(monkeypatch, tmp_path) -> Path:
     return tmp_path / "home"
 
 
-@pytest.mark.parametrize("name", [name for name in HEADS if name != "demo"])
+@pytest.mark.parametrize("name", list(FIXTURES))
 def test_named_heads_load_from_the_published_file(name, offline, golden) -> None:
-    record = CHECKPOINTS[HEADS[name].checkpoint]
+    record = CHECKPOINTS[HEADS[name]]
     with pytest.raises(WeightsUnavailableError, match=record.name):
         load_head(name)
     tensors = load_file(golden / FIXTURES[name])
@@ -51,7 +51,7 @@ def test_named_heads_load_from_the_published_file(name, offline, golden) -> None
     torch.save(tensors, file) if file.suffix == ".pth" else save_file(tensors, file)
     found, scorer = load_head(name)
     assert found == name
-    assert isinstance(scorer.head, HEADS[name].cls)
+    assert isinstance(scorer.head, AestheticHead if name in TRACKS else SongEvalBaselineHead)
     assert scorer.reads == (("fused",) if name in TRACKS else ("muq_06",))
     assert not scorer.demo
     assert scorer.provenance()["file"] == file.name
@@ -133,7 +133,7 @@ def test_the_script_makes_a_demo_head_of_a_run(tmp_path) -> None:
 
 def test_attention_of_frames_sums_to_one_and_spares_the_rest() -> None:
     scorer = load_demo()
-    shares = scorer.attention(torch.randn(2, 20, scorer.feature_dim))
+    shares = scorer.head.frame_shares(torch.randn(2, 20, scorer.head.feature_dim))
     assert shares.shape == (2, 20)
     torch.testing.assert_close(shares.sum(dim=1), torch.ones(2))
     assert (shares[:, 18:] == 0).all()  # 20 frames are three whole windows of six

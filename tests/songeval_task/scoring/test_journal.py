@@ -21,41 +21,42 @@ def key(number: int) -> tuple:
 
 
 @pytest.fixture
-def path(tmp_path) -> Path:
-    return journal_path(tmp_path / "out.csv")
+def out(tmp_path) -> Path:
+    return tmp_path / "out.csv"
 
 
 @pytest.fixture
-def interrupted(path) -> Path:
-    """Rows 0 to 2, of which 1 is an error, of a run that did not end."""
-    with Journal(path, RUN) as journal:
+def interrupted(out) -> Path:
+    """The journal of rows 0 to 2, of which 1 is an error, of a run that did not end."""
+    with Journal(out, RUN) as journal:
         for number in range(3):
             journal.add(key(number), row(number, "error" if number == 1 else "ok"))
-    return path
+    return journal.path
 
 
-def test_it_lies_beside_the_file(path, tmp_path) -> None:
-    assert path == tmp_path / "out.csv.partial.jsonl"
+def test_it_lies_beside_the_file(out, tmp_path) -> None:
+    assert journal_path(out) == tmp_path / "out.csv.partial.jsonl"
+    assert journal_path(out, finished=True) == tmp_path / "out.csv.rows.jsonl"
 
 
-def test_a_row_is_on_disk_when_it_is_added(path) -> None:
-    with Journal(path, RUN) as journal:
+def test_a_row_is_on_disk_when_it_is_added(out) -> None:
+    with Journal(out, RUN) as journal:
         for number in range(3):
             journal.add(key(number), row(number))
-            assert len(path.read_text().splitlines()) == number + 2
+            assert len(journal.path.read_text().splitlines()) == number + 2
 
 
-def test_good_rows_are_kept_and_failed_ones_forgotten(interrupted) -> None:
-    with Journal(interrupted, RUN, resume=True) as journal:
+def test_good_rows_are_kept_and_failed_ones_forgotten(out, interrupted) -> None:
+    with Journal(out, RUN) as journal:
         assert journal.done == {key(0): row(0), key(2): row(2)}
 
 
-def test_a_torn_last_line_is_dropped_wherever_it_tore(interrupted) -> None:
+def test_a_torn_last_line_is_dropped_wherever_it_tore(out, interrupted) -> None:
     whole = interrupted.read_bytes()
     last = whole.rstrip(b"\n").rfind(b"\n") + 1
     for end in range(last, len(whole)):
         interrupted.write_bytes(whole[:end])
-        with Journal(interrupted, RUN, resume=True) as journal:
+        with Journal(out, RUN) as journal:
             assert list(journal.done) == [key(0)]
             journal.add(key(7), row(7))
         lines = interrupted.read_text().splitlines()
@@ -67,63 +68,76 @@ def test_a_torn_last_line_is_dropped_wherever_it_tore(interrupted) -> None:
         ]
 
 
-def test_a_torn_header_is_a_fresh_start(path) -> None:
-    path.write_text('{"run": {"mod')
-    with Journal(path, RUN, resume=True) as journal:
+def test_a_torn_header_is_a_fresh_start(out) -> None:
+    path = journal_path(out)
+    path.write_text('{"fingerprint": {"mod')
+    with Journal(out, RUN) as journal:
         assert journal.done == {}
-    assert json.loads(path.read_text()) == {"run": RUN}
-
-
-@pytest.mark.parametrize("resume", [False, True])
-def test_without_a_journal_every_run_starts_fresh(path, resume) -> None:
-    with Journal(path, RUN, resume=resume) as journal:
-        assert journal.done == {}
-
-
-def test_an_interrupted_run_is_not_thrown_away_unasked(interrupted) -> None:
-    with pytest.raises(InputError, match="3 rows of an interrupted run; go on with --resume, or"):
-        Journal(interrupted, RUN)
-    assert len(interrupted.read_text().splitlines()) == 4
+    assert json.loads(path.read_text()) == {"fingerprint": RUN}
 
 
 @pytest.mark.parametrize(
     ("changed", "named"),
-    [({"loudness": -14.0}, "loudness"), ({"heads": []}, "heads"), ({"new": 1}, "new")],
+    [
+        ({"loudness": -14.0}, "loudness was None, now -14"),
+        ({"model": "large"}, "model was mini, now large"),
+        ({"new": 1}, "new was not recorded, now 1"),
+    ],
 )
-def test_rows_of_another_run_are_not_mixed_in(interrupted, changed, named) -> None:
-    with pytest.raises(InputError, match=f"begun with another {named}; use the same again"):
-        Journal(interrupted, RUN | changed, resume=True)
-
-
-def test_a_finished_run_leaves_a_journal_only_where_clips_failed(path) -> None:
-    with Journal(path, RUN) as journal:
-        journal.add(key(0), row(0))
-        journal.finish([row(0)])
-    assert not path.exists()
-    with Journal(path, RUN) as journal:
-        journal.add(key(0), row(0))
-        journal.add(key(1), row(1, "error"))
-        journal.finish([row(0), row(1, "error")])
-    with Journal(path, RUN, resume=True) as journal:
-        assert list(journal.done) == [key(0)]
-        journal.add(key(1), row(1, "error"))
-        journal.finish([row(0), row(1, "error")])
-    with Journal(path, RUN) as journal:  # finished: nothing is lost by starting over
+@pytest.mark.parametrize("finished", [False, True])
+def test_rows_of_another_run_are_neither_mixed_in_nor_lost(
+    out, interrupted, changed, named, finished
+) -> None:
+    if finished:
+        interrupted = interrupted.rename(journal_path(out, finished=True))
+    before = interrupted.read_text()
+    with pytest.raises(InputError, match=f"{named}.*--out, or --overwrite"):
+        Journal(out, RUN | changed)
+    assert interrupted.read_text() == before
+    with Journal(out, RUN | changed, overwrite=True) as journal:
         assert journal.done == {}
 
 
-@pytest.mark.parametrize("text", ["no json\n", "[1]\n[2]\n", '{"run": 1}\n{"clip": 1}\n'])
-def test_a_foreign_file_is_refused(path, text) -> None:
-    path.write_text(text)
-    with pytest.raises(InputError, match=r"delete the file to start over|go on with"):
-        Journal(path, {"x": 1}, resume=True)
+def test_a_finished_run_keeps_its_rows_for_the_next(out) -> None:
+    for number in range(3):
+        with Journal(out, RUN) as journal:
+            assert list(journal.done) == [key(n) for n in range(number)]
+            journal.add(key(number), row(number))
+            journal.finish()
+        assert journal_path(out, finished=True).exists()
+        assert not journal_path(out).exists()
 
 
-def test_names_that_are_not_utf_8_survive(path) -> None:
+def test_a_file_without_a_record_is_not_replaced(out) -> None:
+    out.write_text("mine")
+    with pytest.raises(InputError, match="without a record of what made it"):
+        Journal(out, RUN)
+    with Journal(out, RUN, overwrite=True) as journal:
+        assert journal.done == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no json\n",
+        "[1]\n[2]\n",
+        '{"run": {"model": "mini"}}\n{"clip": ["a.wav", null], "row": {}}\n',  # of a version before
+        '{"fingerprint": 1}\n',
+        '{"fingerprint": {}}\n{"clip": 1}\n',
+        '{"fingerprint": {}}\n{"clip": [[1]], "row": {"status": "ok"}}\n',
+    ],
+)
+def test_a_foreign_file_is_refused(out, text) -> None:
+    journal_path(out).write_text(text)
+    with pytest.raises(InputError, match=r"partial\.jsonl.*not a journal.*or --overwrite"):
+        Journal(out, RUN)
+
+
+def test_names_that_are_not_utf_8_survive(out) -> None:
     odd = clip_key(Clip("\udcff.wav"))
-    with Journal(path, RUN) as journal:
+    with Journal(out, RUN) as journal:
         journal.add(odd, {"path": odd[0], "status": "ok"})
-    with Journal(path, RUN, resume=True) as journal:
+    with Journal(out, RUN) as journal:
         assert journal.done[odd]["path"] == "\udcff.wav"
 
 

@@ -22,7 +22,7 @@ def head():
 
 @pytest.fixture
 def sequence(head):
-    return torch.randn(2, 1300, head.feature_dim, generator=torch.Generator().manual_seed(0))
+    return torch.randn(2, 1300, head.head.feature_dim, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize(
