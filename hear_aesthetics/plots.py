@@ -1,8 +1,4 @@
-"""Pictures of songs: the log-mel spectrogram above, the self-similarity of the embeddings below.
-
-Figures are made without pyplot: they need no display and leave the caller's figures and settings
-alone.
-"""
+"""Pictures of songs: the log-mel spectrogram above, the self-similarity of the embeddings below."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,16 +7,15 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from hear_aesthetics.frontend import LogMel
+from hear_aesthetics.plotting.style import COLOURS, DIVERGING, INK, new_figure, place, save
 from hear_aesthetics.spec import N_MELS, SAMPLE_RATE
 
 __all__ = ["Section", "draw_song", "self_similarity"]
 
-DPI = 150
 # Inches. The similarity matrix is square; the spectrogram above it has the same width.
 WIDTH, LEFT, SQUARE, BOTTOM = 9.0, 1.1, 6.75, 0.7
 MEL, HEADER = 2.6, 0.95
@@ -28,11 +23,7 @@ STRIP, GAP = 0.2, 0.06  # strips that name the sections, and the air around them
 BAR, BAR_GAP = 0.14, 0.12  # colour bars
 LABEL = (-0.115, 0.5)  # of the vertical axes, in units of the panel: both in one line
 
-INK, QUIET = "#1d2430", "#667085"
-HUES = ("#2f5d8a", "#c8642b", "#3f8f73", "#8a5a9e", "#b08a2e", "#5d6b7a")
-LIKENESS = LinearSegmentedColormap.from_list(
-    "likeness", ("#0f2747", "#2f6aa8", "#9dc3e0", "#f6f3ee", "#f2b98a", "#c8642b", "#641e0b")
-)
+LIKENESS = LinearSegmentedColormap.from_list("likeness", DIVERGING)
 TICKS_HZ = (100, 300, 600, 1000, 2000, 4000, 8000)
 LIKENESS_TICKS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 MEL_TICKS = (-75.0, -50.0, -25.0, 0.0)  # dB; the first is the darkest shown
@@ -106,44 +97,23 @@ def draw_song(
     """
     seconds = len(waveform) / SAMPLE_RATE
     colour = _colours(sections)
-    mel_bottom = BOTTOM + SQUARE + (STRIP + 2 * GAP if sections else 2 * GAP)
-    figure = _figure(mel_bottom + MEL + HEADER, title, subtitle)
-    square = _panel(figure, LEFT, BOTTOM, SQUARE, SQUARE)
+    top = HEADER + MEL + (STRIP + 2 * GAP if sections else 2 * GAP)  # of the square
+    figure = new_figure(WIDTH, top + SQUARE + BOTTOM, title, subtitle, left=LEFT)
+    square = place(figure, LEFT, top, SQUARE, SQUARE)
     _draw_likeness(figure, square, self_similarity(embeddings), seconds)
-    mel = _panel(figure, LEFT, mel_bottom, SQUARE, MEL, sharex=square)
+    mel = place(figure, LEFT, HEADER, SQUARE, MEL, sharex=square)
     _draw_mel(figure, mel, waveform, seconds)
     if sections:
-        above = _panel(figure, LEFT, BOTTOM + SQUARE + GAP, SQUARE, STRIP, sharex=square)
+        above = place(figure, LEFT, top - GAP - STRIP, SQUARE, STRIP, sharex=square)
         _draw_strip(above, sections, colour)
-        beside = _panel(figure, LEFT - GAP - STRIP, BOTTOM, STRIP, SQUARE, sharey=square)
+        beside = place(figure, LEFT - GAP - STRIP, top, STRIP, SQUARE, sharey=square)
         _draw_strip(beside, sections, colour, upright=True)
         square.tick_params(axis="y", length=0, pad=72 * (STRIP + 2 * GAP))
     for section in sections[1:]:
         mel.axvline(section.start, color="white", lw=0.9, ls=(0, (4, 3)), alpha=0.75)
         square.axvline(section.start, color=INK, lw=0.6, alpha=0.55)
         square.axhline(section.start, color=INK, lw=0.6, alpha=0.55)
-    figure.savefig(path, format="png", metadata={"Software": "hear-aesthetics"})
-
-
-def _figure(height: float, title: str, subtitle: str) -> Figure:
-    figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
-    FigureCanvasAgg(figure)
-    left = LEFT / WIDTH
-    figure.text(left, 1 - 0.48 / height, title, size=17, weight="bold", color=INK)
-    figure.text(left, 1 - 0.77 / height, subtitle, size=10.5, color=QUIET)
-    return figure
-
-
-def _panel(
-    figure: Figure, left: float, bottom: float, width: float, height: float, **shared: Any
-) -> Axes:
-    """Axes placed in inches from the lower left corner."""
-    across, up = figure.get_size_inches()
-    axes = figure.add_axes((left / across, bottom / up, width / across, height / up), **shared)
-    axes.tick_params(color=QUIET, labelcolor=INK, labelsize=10, length=3, width=0.8)
-    for spine in axes.spines.values():
-        spine.set(color=QUIET, linewidth=0.8)
-    return axes
+    save(figure, path)
 
 
 def _draw_likeness(figure: Figure, axes: Axes, likeness: np.ndarray, seconds: float) -> None:
@@ -194,8 +164,9 @@ def _band(hertz: float) -> float:
 
 def _draw_bar(figure: Figure, image: Any, axes: Axes, label: str, ticks: Sequence[float]) -> None:
     """The image's colour scale, to the right of its axes."""
-    bottom, height = np.array(axes.get_position().bounds)[[1, 3]] * figure.get_figheight()
-    panel = _panel(figure, LEFT + SQUARE + BAR_GAP, bottom, BAR, height)
+    box, height = axes.get_position(), figure.get_figheight()
+    across = LEFT + SQUARE + BAR_GAP
+    panel = place(figure, across, (1 - box.y1) * height, BAR, box.height * height)
     bar = figure.colorbar(image, cax=panel, ticks=ticks)
     bar.set_label(label, size=11, color=INK)
     bar.outline.set_visible(False)  # type: ignore[operator]
@@ -224,4 +195,4 @@ def _draw_strip(
 
 def _colours(sections: Sequence[Section]) -> dict[str, str]:
     names = dict.fromkeys(section.name for section in sections)
-    return {name: HUES[index % len(HUES)] for index, name in enumerate(names)}
+    return {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(names)}

@@ -1,24 +1,29 @@
-"""Pictures of a report: predicted against true scores, for clips and for systems.
-
-Figures are made without pyplot: they need no display.
-"""
+"""Pictures of a report: predicted against true scores, for clips and for systems."""
 
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from hear_aesthetics.metrics import system_means
+from hear_aesthetics.plotting.style import (
+    ACCENT,
+    FAINT,
+    INK,
+    LIGHT,
+    QUIET,
+    new_figure,
+    place,
+    save,
+)
 from musiceval_task.evaluation import Measure, value_of
 from musiceval_task.predictions import Predictions
 from musiceval_task.scale import HIGH, LOW, TARGETS
 
 __all__ = ["draw_runs", "draw_scatter"]
 
-INK, QUIET, FAINT = "#20242c", "#6a7180", "#d5d9e0"
-CLIP, SYSTEM = "#6f9fc8", "#c8642b"
+CLIP, SYSTEM = LIGHT, ACCENT
 TITLES = {"overall": "Music impression", "textual": "Text alignment"}
 PANEL, SIDE, HEADER, FOOTER, GAP = 4.0, 0.75, 1.35, 0.65, 0.95  # inches
 ROW = 0.34  # of a run in the picture of all runs
@@ -39,7 +44,8 @@ def draw_scatter(
         title: Large, above the picture.
         subtitle: Small, below the title.
     """
-    figure = _figure((2 * PANEL + SIDE + GAP + 0.35, PANEL + HEADER + FOOTER), title, subtitle)
+    width, height = 2 * PANEL + SIDE + GAP + 0.35, PANEL + HEADER + FOOTER
+    figure = new_figure(width, height, title, subtitle, left=SIDE)
     means, names = system_means(predictions.scores, predictions.systems)
     truth, _ = system_means(predictions.truth, predictions.systems)
     for column, target in enumerate(TARGETS):
@@ -65,7 +71,7 @@ def draw_scatter(
         axes.text(0, 1.02, _figures_of(measures, target), transform=axes.transAxes, size=8.5,
                   color=QUIET)  # fmt: skip
         axes.legend(loc="lower right", fontsize=8.5, frameon=False)
-    figure.savefig(path, format="png", metadata={"Software": "hear-aesthetics"})
+    save(figure, path)
 
 
 def draw_runs(path: Path, runs: dict[str, list[Measure]], *, title: str, subtitle: str) -> None:
@@ -80,20 +86,20 @@ def draw_runs(path: Path, runs: dict[str, list[Measure]], *, title: str, subtitl
     shown = (("utterance", "LCC"), ("system", "SRCC"))
     height = ROW * (len(runs) + 1)
     size = (NAMES + 2 * PANEL + GAP, HEADER + 2 * (height + GAP))
-    figure = _figure(size, title, subtitle)
+    figure = new_figure(*size, title, subtitle, left=SIDE)
     for line, target in enumerate(TARGETS):
         for column, (level, metric) in enumerate(shown):
             left, top = NAMES + column * (PANEL + GAP / 2), HEADER + line * (height + GAP)
             axes = _panel(figure, left, top, PANEL, height)
-            for place, measures in enumerate(runs.values()):
-                _draw_interval(axes, place, _find(measures, target, level, metric))
+            for row, measures in enumerate(runs.values()):
+                _draw_interval(axes, row, _find(measures, target, level, metric))
             axes.set_ylim(len(runs) - 0.5, -0.5)
             axes.set_yticks(range(len(runs)), list(runs) if column == 0 else [""] * len(runs))
             axes.grid(axis="x", color=FAINT, lw=0.7)
             axes.set_axisbelow(True)
             name = f"{TITLES[target]}: {metric} of {'clips' if level == 'utterance' else 'systems'}"
             axes.set_title(name, size=10.5, weight="bold", color=INK, loc="left")
-    figure.savefig(path, format="png", metadata={"Software": "hear-aesthetics"})
+    save(figure, path)
 
 
 def _draw_systems(axes: Axes, truth: np.ndarray, means: np.ndarray, names: list[str]) -> None:
@@ -106,12 +112,12 @@ def _draw_systems(axes: Axes, truth: np.ndarray, means: np.ndarray, names: list[
         axes.annotate(name, (x, y), (4, 3), textcoords="offset points", size=6.5, color=INK)
 
 
-def _draw_interval(axes: Axes, place: float, measure: Measure | None) -> None:
+def _draw_interval(axes: Axes, row: float, measure: Measure | None) -> None:
     if measure is None:
         return
-    axes.plot([measure.low, measure.high], [place, place], color=CLIP, lw=2.5, zorder=2)
-    axes.scatter([measure.value], [place], s=30, color=SYSTEM, zorder=3)
-    axes.annotate(f"{measure.value:.3f}", (measure.value, place), (0, 6), size=7.5, color=INK,
+    axes.plot([measure.low, measure.high], [row, row], color=CLIP, lw=2.5, zorder=2)
+    axes.scatter([measure.value], [row], s=30, color=SYSTEM, zorder=3)
+    axes.annotate(f"{measure.value:.3f}", (measure.value, row), (0, 6), size=7.5, color=INK,
                   textcoords="offset points", ha="center")  # fmt: skip
 
 
@@ -127,20 +133,8 @@ def _figures_of(measures: list[Measure], target: str) -> str:
     return "   ".join(parts)
 
 
-def _figure(size: tuple[float, float], title: str, subtitle: str) -> Figure:
-    figure = Figure(figsize=size, dpi=130, facecolor="white")
-    FigureCanvasAgg(figure)
-    left = SIDE / size[0]
-    figure.text(left, 1 - 0.42 / size[1], title, size=15, weight="bold", color=INK)
-    figure.text(left, 1 - 0.68 / size[1], subtitle, size=9.5, color=QUIET)
-    return figure
-
-
 def _panel(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Axes placed in inches, ``top`` counted from the upper edge."""
-    across, up = figure.get_size_inches()
-    axes = figure.add_axes((left / across, 1 - (top + height) / up, width / across, height / up))
-    axes.tick_params(colors=INK, labelsize=8.5, length=3)
-    for side, spine in axes.spines.items():
-        spine.set(color=QUIET, linewidth=0.8, visible=side in ("left", "bottom"))
+    """Axes with lines at the left and below."""
+    axes = place(figure, left, top, width, height)
+    axes.spines[["top", "right"]].set_visible(False)
     return axes

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from hear_aesthetics.plotting.style import COLOURS, FAINT, INK, QUIET, new_figure, place, save
 from songeval_task.evaluation import METRICS
-from songeval_task.report_plots import COLOURS, INK, QUIET, new_figure, place, save
 
 __all__ = ["draw_ablation"]
 
@@ -46,7 +46,7 @@ def draw_ablation(
             axes.tick_params(axis="y", length=0)
             title = f"{track}   {metric.upper()}" if column == 0 else metric.upper()
             axes.set_title(title, size=10.5, weight="bold", color=INK, loc="left")
-            axes.grid(axis="x", color="#e3e6eb", lw=0.8)
+            axes.grid(axis="x", color=FAINT, lw=0.8)
             axes.set_axisbelow(True)
             axes.spines[["top", "right", "left"]].set_visible(False)
     save(figure, path)

@@ -1,4 +1,4 @@
-"""Pictures of an evaluation; made without pyplot, they need no display."""
+"""Pictures of an evaluation."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,31 +6,27 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from hear_aesthetics.plotting.style import (
+    ACCENT,
+    BLUE,
+    COLOURS,
+    FAINT,
+    INK,
+    QUIET,
+    new_figure,
+    place,
+    save,
+)
 from songeval_task.evaluation import METRICS, Predictions
 
-__all__ = [
-    "COLOURS",
-    "INK",
-    "QUIET",
-    "draw_bars",
-    "draw_confusion",
-    "draw_residuals",
-    "draw_scatter",
-    "new_figure",
-    "place",
-    "save",
-]
+__all__ = ["draw_bars", "draw_confusion", "draw_residuals", "draw_scatter"]
 
-DPI = 150
-INK, QUIET, FAINT = "#20242c", "#6a7180", "#e3e6eb"
-BLUE = "#2f5d8a"
-COLOURS = ("#2f5d8a", "#c8642b", "#3f8f73", "#8a5a9e")
 CELL = 2.75  # inches, of a panel and its margins
 LEFT, RIGHT, BOTTOM, HEADER = 0.75, 0.25, 0.65, 1.05
 SCORES = (1.0, 5.0)
+LIMITS = (0.85, 5.15)  # of axes: marks at the ends of the scale stay whole
 
 
 def draw_scatter(path: Path, found: Predictions, figures: Mapping[str, Any]) -> None:
@@ -38,11 +34,11 @@ def draw_scatter(path: Path, found: Predictions, figures: Mapping[str, Any]) -> 
     figure, panels = _panels("Predicted against rated", _subject(found), len(found.track.names))
     for index, (axes, dimension) in enumerate(zip(panels, found.track.dimensions, strict=True)):
         axes.plot(SCORES, SCORES, color=QUIET, lw=0.8, ls=(0, (4, 3)))
-        axes.axvline(dimension.top_tier, color="#c8642b", lw=0.8, alpha=0.7)
-        axes.axhline(dimension.top_tier, color="#c8642b", lw=0.8, alpha=0.7)
+        axes.axvline(dimension.top_tier, color=ACCENT, lw=0.8, alpha=0.7)
+        axes.axhline(dimension.top_tier, color=ACCENT, lw=0.8, alpha=0.7)
         points = found.target[:, index], found.preds[:, index]
         axes.scatter(*points, s=13, color=BLUE, alpha=0.55, lw=0)
-        axes.set(xlim=SCORES, ylim=SCORES, xticks=range(1, 6), yticks=range(1, 6), aspect="equal")
+        axes.set(xlim=LIMITS, ylim=LIMITS, xticks=range(1, 6), yticks=range(1, 6), aspect="equal")
         lcc, srcc = (figures[dimension.name][name][0] for name in ("lcc", "srcc"))
         _caption(axes, dimension.name, f"LCC {lcc:.2f}  SRCC {srcc:.2f}")
         axes.set_xlabel("rated", size=9.5, color=INK)
@@ -62,10 +58,8 @@ def draw_residuals(path: Path, found: Predictions) -> None:
         axes.scatter(rated, residual, s=13, color=BLUE, alpha=0.55, lw=0)
         if np.ptp(rated) > 0:
             ends = np.array([rated.min(), rated.max()])
-            axes.plot(
-                ends, np.polyval(np.polyfit(rated, residual, 1), ends), color="#c8642b", lw=1.6
-            )
-        axes.set(xlim=SCORES, ylim=(-reach, reach), xticks=range(1, 6))
+            axes.plot(ends, np.polyval(np.polyfit(rated, residual, 1), ends), color=ACCENT, lw=1.6)
+        axes.set(xlim=LIMITS, ylim=(-reach, reach), xticks=range(1, 6))
         error = np.sqrt(np.mean(residual**2))
         _caption(axes, name, f"mean {residual.mean():+.2f}  RMS {error:.2f}")
         axes.set_xlabel("rated", size=9.5, color=INK)
@@ -150,27 +144,6 @@ def _bars(axes: Axes, figures: Mapping[str, Any], names: Sequence[str]) -> None:
     axes.tick_params(axis="x", length=0)
 
 
-def new_figure(width: float, height: float, title: str, subtitle: str) -> Figure:
-    """A white figure, in inches, with its title."""
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
-    FigureCanvasAgg(figure)
-    figure.text(0.25 / width, 1 - 0.36 / height, title, size=15, weight="bold", color=INK)
-    figure.text(0.25 / width, 1 - 0.62 / height, subtitle, size=9.5, color=QUIET)
-    return figure
-
-
-def place(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Axes in inches from the upper left corner."""
-    across, down = figure.get_size_inches()
-    axes = figure.add_axes(
-        (left / across, 1 - (top + height) / down, width / across, height / down)
-    )
-    axes.tick_params(color=QUIET, labelcolor=INK, labelsize=9, length=3, width=0.8)
-    for spine in axes.spines.values():
-        spine.set(color=QUIET, linewidth=0.8)
-    return axes
-
-
 def _panels(title: str, subtitle: str, count: int) -> tuple[Figure, list[Axes]]:
     """A row of square panels."""
     side = CELL - 0.45
@@ -187,8 +160,3 @@ def _caption(axes: Axes, name: str, figures: str) -> None:
 
 def _subject(found: Predictions) -> str:
     return f"{len(found.songs)} songs, {found.track.name}"
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a PNG."""
-    figure.savefig(path, format="png", metadata={"Software": "hear-aesthetics"})

@@ -34,7 +34,7 @@ ROOMS = {
 LAYERS = (
     {"spec", "errors", "compute", "rows", "inputs", "decoding", "streams", "audio", "resampling"}
     | {"pooling", "metrics", "bootstrap", "atomic", "writing"}
-    | {"fingerprint", "cores", "quiet", "text_files"},
+    | {"plotting", "fingerprint", "cores", "quiet", "text_files"},
     {"frontend", "subsampling", "conformer"},
     {"backbones", "checkpoints", "synthesis"},
     {"fusion", "centring"},

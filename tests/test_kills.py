@@ -185,8 +185,34 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_songs(root / "songs")
     write_clips(root)
     write_tasks(root)
-    finish("songeval prepare songs --out prepared --test-songs 6 --inner-fraction 0.2".split(), root)
-    finish("songeval features prepared --out features --model mini --copies 1".split(), root)
+    finish(
+        [
+            "songeval",
+            "prepare",
+            "songs",
+            "--out",
+            "prepared",
+            "--test-songs",
+            "6",
+            "--inner-fraction",
+            "0.2",
+        ],
+        root,
+    )
+    finish(
+        [
+            "songeval",
+            "features",
+            "prepared",
+            "--out",
+            "features",
+            "--model",
+            "mini",
+            "--copies",
+            "1",
+        ],
+        root,
+    )
     return root
 
 

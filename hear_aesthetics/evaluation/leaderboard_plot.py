@@ -1,7 +1,4 @@
-"""A picture of a leaderboard: tasks by models, coloured by normalised score.
-
-Made without pyplot: it needs no display and leaves the caller's figures and settings alone.
-"""
+"""A picture of a leaderboard: tasks by models, coloured by normalised score."""
 
 import math
 from pathlib import Path
@@ -9,24 +6,21 @@ from statistics import fmean
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from hear_aesthetics.evaluation.leaderboard import Leaderboard
 from hear_aesthetics.evaluation.leaderboard_text import NORMALISED
+from hear_aesthetics.plotting.style import COLD, INK, QUIET, new_figure, place, save
 
 __all__ = ["draw_leaderboard"]
 
-DPI = 150
 ROW, WIDE, NARROW = 0.4, 1.25, 0.5  # inches: a task, one of our models, a submission
 LETTER = 0.082  # inches of a letter at the size of the labels
 EDGE, HEADER, GAP, BAR = 0.35, 0.95, 0.18, 0.16
 LONGEST_NAME = 34  # letters
-INK, QUIET = "#1d2430", "#667085"
-SCALE = LinearSegmentedColormap.from_list("scale", ("#f6f3ee", "#9dc3e0", "#2f6aa8", "#0f2747"))
+SCALE = LinearSegmentedColormap.from_list("scale", COLD)
 
 
 def draw_leaderboard(path: Path, board: Leaderboard) -> None:
@@ -40,13 +34,9 @@ def draw_leaderboard(path: Path, board: Leaderboard) -> None:
     grid_width, grid_height = float(widths.sum()), ROW * len(board.tasks)
     width = left + max(grid_width, 4.5) + GAP + BAR + 0.75 + EDGE
     height = top + grid_height + EDGE
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
-    FigureCanvasAgg(figure)
-    figure.text(EDGE / width, 1 - 0.42 / height, "HEAR tasks", size=15, weight="bold", color=INK)
     note = f"colour: normalised score; {NORMALISED[bool(others)]}"
-    figure.text(EDGE / width, 1 - 0.68 / height, note, size=9, color=QUIET)
-    bottom = EDGE / height
-    axes = figure.add_axes((left / width, bottom, grid_width / width, grid_height / height))
+    figure = new_figure(width, height, "HEAR tasks", note, left=EDGE)
+    axes = place(figure, left, top, grid_width, grid_height)
     mesh = _draw_cells(axes, widths, values, texts)
     if others:
         axes.axvline(WIDE * len(ours), color=INK, lw=1.5)
@@ -56,11 +46,10 @@ def draw_leaderboard(path: Path, board: Leaderboard) -> None:
     for label in axes.get_xticklabels()[: len(ours)]:
         label.set_fontweight("bold")
     axes.set_yticks(np.arange(len(board.tasks)) + 0.5, board.tasks, size=10)
-    bar_left = (left + grid_width + GAP) / width
-    bar = figure.add_axes((bar_left, bottom, BAR / width, grid_height / height))
+    bar = place(figure, left + grid_width + GAP, top, BAR, grid_height)
     figure.colorbar(mesh, cax=bar).outline.set_visible(False)  # type: ignore[operator]
     bar.tick_params(labelsize=8, labelcolor=INK, color=QUIET, length=2)
-    figure.savefig(path, format="png", metadata={"Software": "hear-aesthetics"})
+    save(figure, path)
 
 
 def _short(name: str) -> str:

@@ -1,34 +1,26 @@
 """Pictures of scores: a radar per song, and below them the scores over time.
 
 Up to eight songs are drawn, each with its own colour and its own radar, in which the others are
-faint lines: eight polygons on top of each other cannot be read. Figures are made without pyplot, so
-that they need no display.
+faint lines: eight polygons on top of each other cannot be read.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
+from hear_aesthetics.plotting.style import COLOURS, FAINT, INK, QUIET, new_figure, place, save
 from songeval_task.scoring.rows import Row
 
 __all__ = ["MAX_SONGS", "draw_scores", "score_figure", "short_names"]
 
 MAX_SONGS = 8
-INK, QUIET, FAINT = "#20242c", "#6a7180", "#d5d9e0"
-COLOURS = (
-    *("#0072b2", "#d55e00", "#009e73", "#cc79a7"),
-    *("#b8860b", "#56b4e9", "#7a4fb0", "#4d4d4d"),
-)
 NAME_LENGTH = 26  # characters that fit above a radar
 MIN_RADAR = 3  # dimensions; fewer span no area and become dots
-CURVE_SPAN = 0.5  # points that the axis of a curve shows at least
 
 # Inches.
 RADAR_WIDTH, RADAR_HEIGHT = 3.5, 3.1  # of a cell, names and labels included
@@ -40,8 +32,7 @@ SIDE, HEADER, FOOTER, GAP = 0.95, 0.95, 0.65, 0.8
 
 def draw_scores(path: Path, rows: Sequence[Row], dimensions: Sequence[str], **texts: str) -> None:
     """Write :func:`score_figure` as a PNG."""
-    figure = score_figure(rows, dimensions, **texts)
-    figure.savefig(path, format="png", metadata={"Software": "hear-aesthetics"})
+    save(score_figure(rows, dimensions, **texts), path)
 
 
 def score_figure(
@@ -66,10 +57,10 @@ def score_figure(
     columns = _grid_columns(len(rows))
     lines = -(-len(rows) // columns)
     top = RADAR_HEIGHT * lines if radar else DOT_HEIGHT * len(rows) + GAP
-    curves = any(row.get("timeline") for row in rows)
+    curves = any(_windows(row, dimensions) for row in rows)
     below = len(dimensions) * CURVE_HEIGHT + FOOTER if curves else 0.0
     size = (2 * SIDE + RADAR_WIDTH * max(columns, 2), HEADER + top + below)
-    figure = _figure(size, title, subtitle)
+    figure = new_figure(*size, title, subtitle, left=SIDE)
     names = short_names([str(row["path"]) for row in rows])
     labels = [f"{name}  {row[mean]:.2f}" for name, row in zip(names, rows, strict=True)]
     if radar:
@@ -87,11 +78,13 @@ def short_names(paths: Sequence[str]) -> list[str]:
     >>> short_names(["a/take.wav", "b/take.wav", "c/other.wav"])
     ['a/take', 'b/take', 'other']
     """
-    stems = [Path(path).stem for path in paths]
-    names = [
-        f"{Path(path).parent.name}/{stem}" if stems.count(stem) > 1 else stem
-        for path, stem in zip(paths, stems, strict=True)
-    ]
+    parts = [Path(path).with_suffix("").parts for path in paths]
+    names = [part[-1] for part in parts]
+    for depth in range(2, 1 + max(map(len, parts), default=0)):
+        names = [
+            "/".join(part[-depth:]) if names.count(name) > 1 else name
+            for part, name in zip(parts, names, strict=True)
+        ]
     half = (NAME_LENGTH - 1) // 2
     return [n if len(n) <= NAME_LENGTH else f"{n[:half]}…{n[-half:]}" for n in names]
 
@@ -100,31 +93,9 @@ def _grid_columns(songs: int) -> int:
     return min(songs, 4) if songs != 5 and songs != 6 else 3
 
 
-def _figure(size: tuple[float, float], title: str, subtitle: str) -> Figure:
-    figure = Figure(figsize=size, dpi=120, facecolor="white")
-    FigureCanvasAgg(figure)
-    left = SIDE / size[0]
-    figure.text(left, 1 - 0.40 / size[1], title, size=15, weight="bold", color=INK)
-    figure.text(left, 1 - 0.66 / size[1], subtitle, size=9.5, color=QUIET)
-    return figure
-
-
-def _panel(
-    figure: Figure, left: float, top: float, width: float, height: float, **kind: Any
-) -> Axes:
-    """Axes placed in inches, ``top`` counted from the upper edge."""
-    across, up = figure.get_size_inches()
-    box = (left / across, 1 - (top + height) / up, width / across, height / up)
-    axes: Axes = figure.add_axes(box, **kind)
-    axes.tick_params(colors=INK, labelsize=8.5, length=3)
-    for spine in axes.spines.values():
-        spine.set(color=QUIET, linewidth=0.8)
-    return axes
-
-
 def _limits(values: np.ndarray) -> tuple[float, float]:
     """Whole half points around all values, at least one point apart."""
-    low, high = np.floor(2 * values.min()) / 2, np.ceil(2 * values.max()) / 2
+    low, high = np.floor(2 * np.nanmin(values)) / 2, np.ceil(2 * np.nanmax(values)) / 2
     return (low, high) if high - low >= 1 else (low - 0.5, high + 0.5)
 
 
@@ -143,7 +114,7 @@ def _draw_radars(
         line, column = divmod(index, columns)
         left = SIDE + column * RADAR_WIDTH + (RADAR_WIDTH - RADAR) / 2
         top = HEADER + line * RADAR_HEIGHT + RADAR_TOP
-        axes = _panel(figure, left, top, RADAR, RADAR, projection="polar")
+        axes = place(figure, left, top, RADAR, RADAR, projection="polar")
         axes.set_theta_zero_location("N")  # type: ignore[attr-defined]
         axes.set_theta_direction(-1)  # type: ignore[attr-defined]
         axes.set_ylim(low - 0.15 * (high - low), high)
@@ -186,13 +157,13 @@ def _draw_dots(
     width = figure.get_size_inches()[0]
     left = SIDE + DOT_LEFT
     values = np.array([[row[name] for name in dimensions] for row in rows])
-    axes = _panel(figure, left, HEADER, width - left - SIDE, DOT_HEIGHT * len(rows))
-    for place, scores in enumerate(values):
+    axes = place(figure, left, HEADER, width - left - SIDE, DOT_HEIGHT * len(rows))
+    for line, scores in enumerate(values):
         for score, marker in zip(scores, "oD", strict=False):
-            axes.plot(score, place, marker, color=COLOURS[place], markersize=7)
+            axes.plot(score, line, marker, color=COLOURS[line], markersize=7)
             axes.annotate(
                 f"{score:.2f}",
-                (score, place),
+                (score, line),
                 (8, 0),
                 textcoords="offset points",
                 va="center",
@@ -206,34 +177,38 @@ def _draw_dots(
     axes.set_xlabel(f"{' (dot) and '.join(dimensions)}, score", size=9.5, color=INK)
 
 
-def _widen(axes: Axes, span: float) -> None:
-    """Show at least ``span``, so that a change without weight does not look like one."""
-    axes.margins(y=0.15)
-    low, high = axes.get_ylim()
-    missing = max(span - (high - low), 0) / 2
-    axes.set_ylim(low - missing, high + missing)
+def _windows(row: Row, dimensions: Sequence[str]) -> list[Row]:
+    """The windows of a song that have these scores; those of other packages have none."""
+    return [window for window in row.get("timeline") or [] if dimensions[0] in window]
 
 
 def _draw_curves(figure: Figure, rows: Sequence[Row], dimensions: Sequence[str]) -> None:
-    """A panel per dimension, a line per song, on one time axis."""
+    """A panel per dimension on one scale: a bar over the time of each window, a line through them.
+
+    One scale for all, so that a change without weight does not look like one.
+    """
     width, height = figure.get_size_inches()
     top = height - FOOTER - len(dimensions) * CURVE_HEIGHT + CURVE_GAP
-    shared: Axes | None = None
+    songs = [_windows(row, dimensions) for row in rows]
+    windows = [window for song in songs for window in song]
+    values = [[window[name] for name in dimensions] for window in windows]
+    low, high = _limits(np.array(values, dtype=float))
     for index, name in enumerate(dimensions):
-        place = (SIDE, top + index * CURVE_HEIGHT, width - 2 * SIDE, CURVE_HEIGHT - CURVE_GAP)
-        axes = _panel(figure, *place, sharex=shared)
-        shared = shared or axes
-        for row, colour in zip(rows, COLOURS, strict=False):
-            windows = row.get("timeline") or []
-            middles = [(window["start"] + window["end"]) / 2 for window in windows]
-            scores = [window[name] for window in windows]
-            axes.plot(middles, scores, color=colour, linewidth=1.4, marker="o", markersize=2.6)
+        box = (SIDE, top + index * CURVE_HEIGHT, width - 2 * SIDE, CURVE_HEIGHT - CURVE_GAP)
+        axes = place(figure, *box)
+        for song, colour in zip(songs, COLOURS, strict=False):
+            starts, ends, scores = (
+                np.array([window[key] for window in song], dtype=float)
+                for key in ("start", "end", name)
+            )
+            axes.hlines(scores, starts, ends, color=colour, linewidth=3, alpha=0.3)
+            axes.plot((starts + ends) / 2, scores, color=colour, linewidth=1.4)
         axes.grid(color=FAINT, linewidth=0.6)
-        _widen(axes, CURVE_SPAN)
+        margin = 0.06 * (high - low)
+        axes.set(ylim=(low - margin, high + margin), xlim=(0, max(w["end"] for w in windows)))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=3))
         axes.yaxis.set_label_coords(-0.5 / (width - 2 * SIDE), 0.5)
         axes.set_ylabel(f"{name}\n(score)", size=9, color=INK)
         axes.tick_params(labelbottom=index == len(dimensions) - 1)
-    ends = [window["end"] for row in rows for window in row.get("timeline") or []]
-    axes.set_xlim(0, max(ends))
-    axes.set_xlabel("time (s), middle of each window", size=9.5, color=INK)
+    label = "time (s); bar: the window that a score is of, line: through their middles"
+    axes.set_xlabel(label, size=9.5, color=INK)

@@ -1,0 +1,1 @@
+"""Pictures: the one look that all of them have."""
