@@ -2,11 +2,14 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hear_aesthetics.console import write_json
+from hear_aesthetics.console import error_line, exit_code, write_json
+
+if TYPE_CHECKING:
+    from hear_aesthetics.errors import TaskError
 
 __all__ = ["leaderboard"]
 
@@ -29,6 +32,7 @@ def leaderboard(
     """Compare models over HEAR tasks: leaderboard.md, .csv (official layout) and .png.
 
     Whatever either kit evaluated counts; results of another protocol than the robust one say so.
+    Exit codes: 0 all good, 1 nothing worked, 2 wrong usage, 3 some folders have no result.
     """
     from hear_aesthetics.atomic import write_text
     from hear_aesthetics.evaluation import leaderboard_text as text
@@ -36,9 +40,14 @@ def leaderboard(
     from hear_aesthetics.evaluation.leaderboard_plot import draw_leaderboard
     from hear_aesthetics.evaluation.submissions import read_official
 
-    board = make_leaderboard(
-        collect_results(results), read_official(official) if official else None
-    )
+    submissions = read_official(official) if official else None
+    failures: list[TaskError] = []
+    found = collect_results(results, failures.append)
+    for failure in failures:
+        error_line(failure)
+    if not found:
+        raise typer.Exit(exit_code(0, len(failures)))
+    board = make_leaderboard(found, submissions)
     out.mkdir(parents=True, exist_ok=True)
     markdown = text.as_markdown(board)
     write_text(out / "leaderboard.md", markdown)
@@ -53,6 +62,7 @@ def leaderboard(
     else:
         typer.echo(markdown, nl=False)
     typer.echo(f"written: {', '.join(map(str, written))}", err=True)
+    raise typer.Exit(exit_code(len(found), len(failures)))
 
 
 def _file_name(model: str) -> str:

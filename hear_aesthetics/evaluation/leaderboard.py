@@ -7,7 +7,7 @@ score itself, which has 1 for perfect (an error rate counts as one minus the rat
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -22,6 +22,16 @@ from hear_aesthetics.evaluation.submissions import Official
 from hear_aesthetics.evaluation.task import Task, find_tasks, load_task
 
 __all__ = ["Leaderboard", "Result", "collect_results", "make_leaderboard", "read_result"]
+
+# what a record must tell to be shown
+TOLD: dict[str, Any] = {
+    "module": str,
+    "sample_rate": int,
+    "sizes": dict,
+    "model": str | None,
+    "options": dict,
+}
+TOLD |= {"provenance": dict | None}
 
 
 @dataclass(frozen=True)
@@ -114,57 +124,82 @@ def read_result(folder: Path) -> Result:
     scores = read_scores(task)
     settings = read_mark(folder).get("settings")
     settings = settings if isinstance(settings, dict) else {}
-    robust = scores.get("robust")
+    score, interval = _score(task, scores)
     return Result(
         model=folder.resolve().parent.name,
         task=entry.title if entry else folder.resolve().name,
         score_name=task.scores[0].name,
         maximised=task.scores[0].maximise,
-        score=_score(task, scores),
-        interval=(robust["interval"][0], robust["interval"][1]) if robust else None,
-        protocol=settings.get("protocol", "heareval"),
+        score=score,
+        interval=interval,
+        protocol=str(settings.get("protocol", "heareval")),
         parts=(task.task_name,),
         origin=_provenance(folder / ORIGIN_FILE),
         settings=settings,
     )
 
 
-def _score(task: Task, scores: Mapping[str, Any]) -> float:
-    """The mean over all runs, or the only one."""
+def _score(task: Task, scores: Mapping[str, Any]) -> tuple[float, tuple[float, float] | None]:
+    """The mean over all runs, or the only one, and its interval if there is one."""
     try:
         if "robust" in scores:
-            return float(scores["robust"]["mean"])
+            low, high = map(float, scores["robust"]["interval"])
+            return float(scores["robust"]["mean"]), (low, high)
         if "aggregated_scores" in scores:
-            return float(scores["aggregated_scores"]["test_score_mean"])
-        return float(scores[task.runs[0].test]["test_score"])
+            return float(scores["aggregated_scores"]["test_score_mean"]), None
+        return float(scores[task.runs[0].test]["test_score"]), None
     except (KeyError, TypeError, ValueError) as e:
-        raise TaskError(f"{task.folder / SCORES_FILE}: key {e} is missing; evaluate again") from e
+        raise TaskError(f"{task.folder / SCORES_FILE}: {_reason(e)}; evaluate again") from e
+
+
+def _reason(error: Exception) -> str:
+    return f"key {error} is missing" if isinstance(error, KeyError) else f"no score ({error})"
 
 
 def _provenance(path: Path) -> dict[str, Any]:
-    """Return what is known of embeddings: the record's, or that of an earlier version."""
+    """Return what is known of embeddings, also by an earlier version; empty where it is damaged."""
     record = read_json(path) if path.is_file() else {}
-    told = record.get("provenance", record) if isinstance(record, dict) else {}
-    if isinstance(told, dict) and "module" in told:
-        return told
-    return record if isinstance(record, dict) and {"module", "sample_rate"} <= set(record) else {}
+    told = record.get("provenance") if "fingerprint" in record else record
+    told = told if isinstance(told, dict) else {}
+    return told if all(isinstance(told.get(key), kind) for key, kind in TOLD.items()) else {}
 
 
-def collect_results(folders: Sequence[Path]) -> list[Result]:
+def collect_results(
+    folders: Sequence[Path], failed: Callable[[TaskError], None] | None = None
+) -> list[Result]:
     """All results at or below the folders; the parts of one published task become one.
 
+    Args:
+        folders: Evaluated embedding folders, or folders of such folders.
+        failed: Called with what is wrong with a folder, which is then left out.
+
     Raises:
-        TaskError: If a folder holds no result.
+        TaskError: If a folder holds no result, or a broken one, and ``failed`` is None.
         InputError: If two folders hold the same model's result on one task.
     """
     found: dict[tuple[str, str, str], list[Result]] = {}
     for folder in folders:
-        here = [path for path in find_tasks(folder) if (path / DONE_FILE).is_file()]
-        if not here:
-            raise TaskError(f"{folder}: no finished evaluation at or below it; evaluate it first")
-        for result in map(read_result, here):
+        try:
+            here = [path for path in find_tasks(folder) if (path / DONE_FILE).is_file()]
+            if not here:
+                raise TaskError(f"{folder}: no finished evaluation at or below it; evaluate it")
+        except TaskError as error:
+            _report(error, failed)
+            continue
+        for path in here:
+            try:
+                result = read_result(path)
+            except TaskError as error:
+                _report(error, failed)
+                continue
             found.setdefault((result.model, result.protocol, result.task), []).append(result)
     return [_joined(parts) for parts in found.values()]
+
+
+def _report(error: TaskError, failed: Callable[[TaskError], None] | None) -> None:
+    if failed is None:
+        raise error
+    failed(error)
 
 
 def _joined(parts: list[Result]) -> Result:

@@ -16,7 +16,7 @@ from hear_aesthetics.plotting.style import COLD, INK, QUIET, new_figure, place, 
 
 __all__ = ["draw_leaderboard"]
 
-ROW, WIDE, NARROW = 0.4, 1.25, 0.5  # inches: a task, one of our models, a submission
+ROW, WIDE, NARROW = 0.4, 1.6, 0.5  # inches: a task, one of our models, a submission
 LETTER = 0.082  # inches of a letter at the size of the labels
 EDGE, HEADER, GAP, BAR = 0.35, 0.95, 0.18, 0.16
 LONGEST_NAME = 34  # letters
@@ -48,6 +48,7 @@ def draw_leaderboard(path: Path, board: Leaderboard) -> None:
     axes.set_yticks(np.arange(len(board.tasks)) + 0.5, board.tasks, size=10)
     bar = place(figure, left + grid_width + GAP, top, BAR, grid_height)
     figure.colorbar(mesh, cax=bar).outline.set_visible(False)  # type: ignore[operator]
+    bar.yaxis.set_major_formatter("{x:.1f}")  # plain text, in the font of the labels
     bar.tick_params(labelsize=8, labelcolor=INK, color=QUIET, length=2)
     save(figure, path)
 
@@ -76,10 +77,7 @@ def _cells(board: Leaderboard, others: list[str]) -> tuple[NDArray[np.float64], 
             if result := board.results.get((task, model)):
                 maximised = result.maximised
                 values[row, column] = board.normalised(task, result.score, maximised=maximised)
-                texts[row][column] = f"{result.score:.3f}"
-                if result.interval:
-                    half = (result.interval[1] - result.interval[0]) / 2
-                    texts[row][column] += f" ±{half:.3f}"
+                texts[row][column] = result.describe()
         submitted = board.official.scores.get(task, {}) if board.official else {}
         for column, model in enumerate(others, start=len(board.models)):
             if model in submitted:

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from hear_aesthetics.atomic import atomic_file, write_text
+from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.events import Events
 from hear_aesthetics.evaluation.grid import GridPoint
 from hear_aesthetics.evaluation.outcome import Outcome, decoded
@@ -85,10 +86,21 @@ def _evaluated(task: Task) -> str:
 
 
 def read_scores(task: Task) -> dict[str, Any]:
-    """The content of the scores file, with that of the robust one under ``robust``."""
-    scores: dict[str, Any] = read_json(task.folder / SCORES_FILE)
+    """The content of the scores file, with that of the robust one under ``robust``.
+
+    Raises:
+        TaskError: If a file is missing or holds anything else than an object.
+    """
+    scores = _read_object(task.folder / SCORES_FILE)
     robust = task.folder / ROBUST_FILE
-    return scores | ({"robust": read_json(robust)} if robust.is_file() else {})
+    return scores | ({"robust": _read_object(robust)} if robust.is_file() else {})
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise TaskError(f"{path}: expected an object; evaluate again")
+    return content
 
 
 def write_results(

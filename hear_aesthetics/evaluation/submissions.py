@@ -5,6 +5,7 @@ tasks, whose names they abbreviate.
 """
 
 import csv
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ def read_official(path: Path) -> Official:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             rows, columns = list(reader), tuple(reader.fieldnames or ())
-    except (OSError, UnicodeDecodeError) as e:
+    except (OSError, UnicodeDecodeError, csv.Error) as e:
         raise InputError(f"{path}: cannot be read as the official leaderboard ({e})") from e
     tasks = [column for column in columns if column not in ABOUT_COLUMNS]
     if "Model" not in columns or not any(by_column(column) for column in tasks):
@@ -61,6 +62,9 @@ def _column_task(column: str) -> str:
 
 def _number(text: str, place: str) -> float:
     try:
-        return float(text)
-    except ValueError as e:
-        raise InputError(f"{place} holds {text!r}; expected a score or nothing") from e
+        score = float(text)
+    except ValueError:
+        score = math.nan
+    if not math.isfinite(score):
+        raise InputError(f"{place} holds {text!r}; expected a score or nothing")
+    return score

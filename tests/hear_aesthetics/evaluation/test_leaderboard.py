@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 from matplotlib import image
+from matplotlib.figure import Figure
 
 from hear_aesthetics.errors import InputError, TaskError
 from hear_aesthetics.evaluation import leaderboard_text as text
@@ -243,6 +244,88 @@ def test_the_picture_shows_every_model(tmp_path, official, joined):
     pixels = image.imread(tmp_path / "board.png")
     assert min(pixels.shape[:2]) > 200
     assert len(np.unique(pixels[..., :3].reshape(-1, 3), axis=0)) > 100
+
+
+def test_the_picture_shows_intervals_as_they_are_in_one_font(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: figures.append(figure))
+    board = make_leaderboard([result(score=0.489, interval=(0.333, 0.644))])
+    draw_leaderboard(tmp_path / "board.png", board)
+    cells, bar = figures[0].axes
+    assert [written.get_text() for written in cells.texts] == ["0.489 [0.333, 0.644]"]
+    figures[0].canvas.draw()
+    ticks = [label.get_text() for label in bar.get_yticklabels()]
+    assert "1.0" in ticks
+    assert not any("$" in tick for tick in ticks), "set as mathematics"
+
+
+def test_an_interval_fits_its_cell(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: figures.append(figure))
+    draw_leaderboard(tmp_path / "board.png", make_leaderboard([result(score=-0.456)]))
+    (cells, _), renderer = figures[0].axes, figures[0].canvas.get_renderer()
+    assert cells.texts[0].get_window_extent(renderer).width < cells.get_window_extent().width
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("test.predicted-scores.json", "[1]"),
+        ("test.predicted-scores.json", '{"test": 3}'),
+        ("test.predicted-scores.json", '{"test": {"test_score": "x"}}'),
+        ("test.robust-scores.json", '{"mean": 0.5}'),
+        ("test.robust-scores.json", '{"mean": 0.5, "interval": [0.1]}'),
+        ("test.robust-scores.json", '{"mean": null, "interval": [0.1, 0.9]}'),
+        ("test.robust-scores.json", "[]"),
+    ],
+)
+def test_a_broken_result_is_named_and_the_others_count(scored, tmp_path, file, content):
+    scored("good")
+    (scored("bad") / file).write_text(content)
+    failures = []
+    found = collect_results([tmp_path / "embeddings", tmp_path / "nowhere"], failures.append)
+    assert [r.model for r in found] == ["good"]
+    assert [
+        str(tmp_path / place) in str(f)
+        for place, f in zip(("embeddings/bad", "nowhere"), failures, strict=True)
+    ] == [True, True]
+    with pytest.raises(TaskError, match=r"evaluate again"):
+        collect_results([tmp_path / "embeddings"])
+
+
+@pytest.mark.parametrize("mark", ["[1]", '{"settings": null}', '{"settings": {"protocol": []}}'])
+def test_a_mark_of_another_kind_costs_nothing(scored, mark):
+    folder = scored()
+    (folder / "prediction-done.json").write_text(mark)
+    assert read_result(folder).score == 0.5
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "[1]",
+        "{}",
+        '{"module": "m"}',
+        '{"provenance": null}',
+        '{"fingerprint": {}, "provenance": {"module": "m", "sample_rate": 1}}',
+        '{"module": "m", "sample_rate": 1, "sizes": {}, "options": [], "model": null}',
+    ],
+)
+def test_an_origin_without_what_a_card_shows_is_left_out(scored, origin):
+    folder = scored()
+    (folder / "origin.embeddings.json").write_text(origin)
+    board = make_leaderboard([read_result(folder)])
+    assert "- Module: levels\n" in text.card(board, board.models[0])
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_the_origin_is_told_also_by_an_earlier_version(scored, recorded):
+    told = {"module": "m", "version": None, "sample_rate": 16000, "sizes": {"scene": 3}}
+    told |= {"model": None, "options": {}, "provenance": {"status": "untrained"}}
+    folder = scored()
+    record = {"fingerprint": {"x": 1}, "provenance": told} if recorded else told
+    (folder / "origin.embeddings.json").write_text(json.dumps(record))
+    assert read_result(folder).origin == told
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1"])
