@@ -20,6 +20,8 @@ from hear_aesthetics.commands.probing import (
     Seeds,
     evaluate_each,
 )
+from hear_aesthetics.console import error_line
+from hear_aesthetics.errors import TaskError
 
 __all__ = ["evaluate_embeddings"]
 
@@ -45,6 +47,13 @@ def evaluate_embeddings(
     """
     from hear_aesthetics.evaluation.task import find_tasks
 
-    found = dict.fromkeys(task for folder in folders for task in find_tasks(folder))
+    found: dict[Path, None] = {}
+    failed = 0
+    for folder in folders:
+        try:
+            found |= dict.fromkeys(find_tasks(folder))
+        except TaskError as error:
+            error_line(error)
+            failed += 1
     options = ProbeOptions(protocol, grid, grid_points, seeds, precision, device, overwrite)
-    raise evaluate_each(found, options, as_json=as_json)
+    raise evaluate_each(found, options, as_json=as_json, failed=failed)

@@ -141,6 +141,7 @@ def evaluate_each(
     *,
     embed: Callable[[Path, Bar], Path] | None = None,
     as_json: bool = False,
+    failed: int = 0,
 ) -> typer.Exit:
     """Evaluate tasks one after the other; one that fails costs a line and the others go on.
 
@@ -149,6 +150,7 @@ def evaluate_each(
         options: How probes are trained.
         embed: From a task folder to its embedding folder.
         as_json: Print one JSON document instead of a line per task.
+        failed: Inputs that have failed before.
 
     Returns:
         The exit to raise.
@@ -157,7 +159,6 @@ def evaluate_each(
     from hear_aesthetics.evaluation.pipeline import evaluate_embeddings
 
     results: list[Result] = []
-    failed = 0
     for folder in folders:
         try:
             with Bar(folder.name) as bar:

@@ -54,6 +54,25 @@ def evaluated(run, tmp_path):
     return tmp_path / "embeddings"
 
 
+def test_a_folder_that_is_not_there_costs_a_line(run, evaluated, tmp_path):
+    folders = [tmp_path / "nowhere", evaluated / "first"]
+    code, out, err = run("evaluate-embeddings", *folders, *QUICK)
+    assert (code, out.count("top1_acc")) == (3, 1)
+    assert err == [
+        f"error: {tmp_path / 'nowhere'}: no task in it; a task folder holds task_metadata.json"
+    ]
+
+
+def test_a_broken_result_costs_the_leaderboard_a_line(run, evaluated, tmp_path):
+    broken = evaluated / "first/esc50-2.0.0-full/test.robust-scores.json"
+    broken.write_text("{}")
+    code, out, err = run("leaderboard", evaluated, "--out", tmp_path / "board")
+    assert (code, "second=layer-6" in out, "first" in out) == (3, True, False)
+    assert err[0].startswith("error: ")
+    assert str(broken.parent) in err[0]
+    assert run("leaderboard", evaluated / "first", "--out", tmp_path / "board")[:2] == (1, "")
+
+
 def test_a_broken_folder_costs_a_line(run, evaluated):
     (evaluated / "first/esc50-2.0.0-full/valid.embeddings.npy").unlink()
     code, out, err = run("evaluate-embeddings", evaluated, *QUICK, "--overwrite")
