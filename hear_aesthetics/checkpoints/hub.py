@@ -63,7 +63,8 @@ def cached(record: Checkpoint, *, check: bool = True) -> Path | None:
         check: Compare sizes and hashes; False only looks whether the files are there.
 
     Raises:
-        CheckpointError: If a cached file is not the published one; the file is deleted.
+        CheckpointError: If a cached file is not the published one; where it can be fetched again,
+            it is deleted.
     """
     if record.repo is None:
         return None
@@ -190,14 +191,20 @@ def _check(path: Path, file: RemoteFile, name: str) -> None:
     expected = f"{file.size or size:,} bytes, sha256 {file.sha256 or 'unknown'}"
     _delete(path)
     remedy = "delete it and try again" if path.exists() else "it was deleted: try again"
-    raise CheckpointError(f"{name}: {path}: expected {expected}, found {found}; {remedy}")
+    raise CheckpointError(
+        f"{name}: {path}: expected {expected}, found {found}; {remedy}, or put files of your own "
+        f"choice into {name}/ below HEAR_AESTHETICS_HOME"
+    )
 
 
 def _delete(path: Path) -> None:
-    """Delete a cached file and the blob that it links to; a read-only cache keeps both."""
+    """Delete a cached file and the blob that it links to, if it can be fetched again.
+
+    A link that leaves the cache leads to what is the user's; a read-only cache keeps both.
+    """
+    blob = path.resolve()
+    if offline() or not blob.is_relative_to(cache_folder().resolve()):
+        return
     with contextlib.suppress(OSError):
-        while path.is_symlink():
-            target = path.parent / path.readlink()
-            path.unlink()
-            path = target
-        path.unlink()
+        blob.unlink()
+        path.unlink(missing_ok=True)

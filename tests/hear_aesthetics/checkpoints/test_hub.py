@@ -77,6 +77,27 @@ def test_a_file_damaged_in_the_cache_is_noticed_and_deleted(fake_hub, tiny):
     assert (locate("tiny").folder / "weights.bin").read_bytes() == fake_hub.files["weights.bin"]
 
 
+def test_offline_a_damaged_file_is_kept_and_another_way_is_named(fake_hub, tiny, monkeypatch):
+    weights = locate("tiny").folder / "weights.bin"
+    weights.resolve().write_bytes(b"damaged")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    for _ in range(2):
+        with pytest.raises(CheckpointError, match=r"delete it and .*tiny/ below HEAR_AESTHETICS_"):
+            locate("tiny")
+        assert weights.read_bytes() == b"damaged"
+
+
+def test_a_link_that_leaves_the_cache_leads_to_what_is_kept(fake_hub, tiny, tmp_path):
+    weights = locate("tiny").folder / "weights.bin"
+    own = tmp_path / "own.bin"
+    own.write_bytes(b"of the user")
+    weights.unlink()
+    weights.symlink_to(own)
+    with pytest.raises(CheckpointError, match="HEAR_AESTHETICS_HOME"):
+        locate("tiny")
+    assert weights.read_bytes() == own.read_bytes() == b"of the user"
+
+
 def test_where_no_hash_is_known_the_hubs_own_is_checked(fake_hub, tiny, monkeypatch):
     unknown = replace(tiny, files=tuple(replace(f, size=None, sha256=None) for f in tiny.files))
     monkeypatch.setitem(CHECKPOINTS, "tiny", unknown)
