@@ -91,7 +91,8 @@ def pretrain(
     )
     place = str(usable_device(device))
     with _Bar() as bar:
-        clips = _pool(pool or out / "pool", audio, seed, round(pool_hours * CLIPS_PER_HOUR), bar)
+        folder, most = pool or out / "pool", round(pool_hours * CLIPS_PER_HOUR)
+        clips = _pool(folder, audio, seed, most, bar, overwrite=not resume)
         metrics = run(config, clips, out, device=place, resume=resume, progress=bar.show)
     if as_json:
         write_json(metrics)
@@ -103,15 +104,17 @@ def pretrain(
     )
 
 
-def _pool(folder: Path, audio: Path | None, seed: int, clips: int, bar: "_Bar") -> "Pool":
+def _pool(
+    folder: Path, audio: Path | None, seed: int, clips: int, bar: "_Bar", *, overwrite: bool
+) -> "Pool":
     from hear_aesthetics.pretraining.pool import folder_pool, synthetic_pool
 
     def progress(done: int, total: int) -> None:
         bar.show("audio", done, total)
 
     if audio is None:
-        return synthetic_pool(folder, seed, clips, progress)
-    return folder_pool(folder, audio, seed, clips, progress)
+        return synthetic_pool(folder, seed, clips, progress, overwrite=overwrite)
+    return folder_pool(folder, audio, seed, clips, progress, overwrite=overwrite)
 
 
 class _Bar:

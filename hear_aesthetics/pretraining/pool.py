@@ -16,6 +16,7 @@ import numpy as np
 from hear_aesthetics.atomic import atomic_file, write_text
 from hear_aesthetics.audio import load_audio
 from hear_aesthetics.errors import AudioError, InputError
+from hear_aesthetics.fingerprint import check
 from hear_aesthetics.inputs import collect_inputs
 from hear_aesthetics.pretraining.config import CLIP_SECONDS
 from hear_aesthetics.pretraining.material import render_clip
@@ -56,21 +57,29 @@ class Pool:
         return self.clips[clip, first : first + samples].astype(np.float32) / FULL_SCALE
 
 
-def synthetic_pool(folder: Path, seed: int, clips: int, progress: Progress | None = None) -> Pool:
-    """The rendered pool of a folder; made if it is not there, or was made otherwise.
+def synthetic_pool(
+    folder: Path,
+    seed: int,
+    clips: int,
+    progress: Progress | None = None,
+    *,
+    overwrite: bool = False,
+) -> Pool:
+    """The rendered pool of a folder; made if it is not there, or damaged.
 
     Args:
         folder: Holds the two files.
         seed: Of the audio.
         clips: Number of clips of 8 s, at least 2.
         progress: Called with the clips done and the clips in all.
+        overwrite: Replace a pool that was made with other settings.
 
     Raises:
-        InputError: If there are fewer than two clips.
+        InputError: If there are fewer than two clips, or a pool made with other settings.
     """
     _check_size(clips)
     about = {"format": FORMAT, "audio": "synthetic", "seed": seed, "clips": clips}
-    found = _open(folder, about)
+    found = _open(folder, about, overwrite=overwrite)
     if found:
         return found
 
@@ -84,7 +93,13 @@ def synthetic_pool(folder: Path, seed: int, clips: int, progress: Progress | Non
 
 
 def folder_pool(
-    folder: Path, audio: Path, seed: int, clips: int, progress: Progress | None = None
+    folder: Path,
+    audio: Path,
+    seed: int,
+    clips: int,
+    progress: Progress | None = None,
+    *,
+    overwrite: bool = False,
 ) -> Pool:
     """The pool of a user's recordings: their files in random order, cut into clips of 8 s.
 
@@ -97,15 +112,16 @@ def folder_pool(
         seed: Of the order.
         clips: Most clips taken.
         progress: Called with the clips done and the most there may be.
+        overwrite: Replace a pool of other recordings, or made with other settings.
 
     Raises:
-        InputError: If there are fewer than two clips of audio.
+        InputError: If there are fewer than two clips of audio, or a pool made otherwise.
     """
     _check_size(clips)
     paths = [item.path for item in collect_inputs([str(audio)]).inputs]
     names = [f"{path} {path.stat().st_size}" for path in paths]
     about = {"format": FORMAT, "audio": names, "seed": seed, "clips": clips}
-    found = _open(folder, about)
+    found = _open(folder, about, overwrite=overwrite)
     if found:
         return found
     order = np.random.default_rng(seed).permutation(len(paths))
@@ -146,13 +162,17 @@ def _stored(clip: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(clip, -1.0, 1.0) * FULL_SCALE).astype(np.int16)
 
 
-def _open(folder: Path, about: dict[str, Any]) -> Pool | None:
+def _open(folder: Path, about: dict[str, Any], *, overwrite: bool = False) -> Pool | None:
+    """Return the pool that is there; None if there is none, or it is damaged."""
     try:
-        if json.loads((folder / ABOUT).read_text(encoding="utf-8")) != about:
-            return None
-        return Pool(np.load(folder / CLIPS, mmap_mode="r"), about)
-    except (OSError, ValueError):
+        known = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        clips = np.load(folder / CLIPS, mmap_mode="r")
+    except (OSError, ValueError, RecursionError):
         return None
+    if not isinstance(known, dict) or (overwrite and known != about):
+        return None
+    check(folder, known, about)
+    return Pool(clips, about)
 
 
 def _write(folder: Path, about: dict[str, Any], clips: Iterator[np.ndarray]) -> Pool:

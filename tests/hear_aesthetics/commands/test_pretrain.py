@@ -58,6 +58,15 @@ def test_recordings_of_ones_own_are_used_and_said_to_be(run, tmp_path: Path):
     assert about["status"] == "trained on audio of its user"
 
 
+def test_a_pool_of_other_settings_is_replaced_only_on_demand(run, tmp_path: Path):
+    words = "--source", "muq", "--out", tmp_path
+    run(*words)
+    result = run(*words, "--seed", 2)
+    assert isinstance(result.exception, InputError)
+    assert "pool: made with other settings or data (seed was 1, now 2)" in str(result.exception)
+    assert run(*words, "--seed", 2, "--overwrite").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [(("--targets", "codes=none"), "names: codebooks"), (("--seconds", "0.5"), "multiple of")],

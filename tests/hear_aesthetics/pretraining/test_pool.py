@@ -30,13 +30,33 @@ def test_a_clip_depends_on_its_seed_and_index_alone():
     assert np.abs(one).max() <= 1.0
 
 
-def test_a_pool_is_made_once_and_again_for_other_settings(tmp_path, monkeypatch):
+def test_a_pool_is_made_once_and_replaced_only_on_demand(tmp_path, monkeypatch):
     first = synthetic_pool(tmp_path, seed=1, clips=2)
     monkeypatch.setattr(pools, "render_clip", None)  # would fail if it were called
     again = synthetic_pool(tmp_path, seed=1, clips=2)
     assert np.array_equal(first.clips, again.clips)
+    with pytest.raises(InputError, match=r"clips was 2, now 3\); take another --out, or --over"):
+        synthetic_pool(tmp_path, seed=1, clips=3)
+    synthetic_pool(tmp_path, seed=1, clips=2, overwrite=True)  # nothing to replace
     monkeypatch.undo()
-    assert len(synthetic_pool(tmp_path, seed=1, clips=3).clips) == 3
+    assert len(synthetic_pool(tmp_path, seed=1, clips=3, overwrite=True).clips) == 3
+
+
+@pytest.mark.parametrize("about", ["", "[1]", "[" * 100_000])
+def test_a_damaged_pool_is_made_again(tmp_path, about):
+    whole = np.array(synthetic_pool(tmp_path, seed=1, clips=2).clips)
+    (tmp_path / "pool.json").write_text(about)
+    assert np.array_equal(synthetic_pool(tmp_path, seed=1, clips=2).clips, whole)
+
+
+def test_a_pool_of_other_recordings_is_kept(tmp_path, write_tone):
+    for name in ("one", "two"):
+        write_tone(tmp_path / "audio" / f"{name}.wav", seconds=3)
+    first = np.array(folder_pool(tmp_path / "pool", tmp_path / "audio", seed=1, clips=9).clips)
+    write_tone(tmp_path / "audio" / "three.wav", seconds=3)
+    with pytest.raises(InputError, match="other settings or data"):
+        folder_pool(tmp_path / "pool", tmp_path / "audio", seed=1, clips=9)
+    assert np.array_equal(np.load(tmp_path / "pool" / "pool.npy"), first)
 
 
 def test_a_pool_whose_writer_was_killed_is_made_again(tmp_path):

@@ -90,16 +90,24 @@ def test_a_finished_run_is_not_trained_again(tmp_path, pool: Pool, tiny):
 
 def test_a_run_of_other_settings_is_not_continued(tmp_path, pool: Pool, tiny):
     pretrain(tiny, pool, tmp_path)
-    with pytest.raises(InputError, match=r"other settings \(learning_rate\).*--no-resume"):
+    with pytest.raises(InputError, match=r"learning_rate was 0\.001, now 0\.5.*--overwrite"):
         pretrain(replace(tiny, learning_rate=0.5), pool, tmp_path)
     pretrain(replace(tiny, learning_rate=0.5), pool, tmp_path, resume=False)
+
+
+def test_when_a_run_looks_and_saves_decides_nothing(tmp_path, pool: Pool, tiny):
+    pretrain(tiny, pool, tmp_path)
+    steps = []
+    other = replace(tiny, save_every=1, evaluate_every=2, snapshot_every=1)
+    pretrain(other, pool, tmp_path, progress=lambda *a: steps.append(a))
+    assert not steps
 
 
 def test_a_torn_checkpoint_is_an_error_with_a_remedy(tmp_path, pool: Pool, tiny):
     pretrain(tiny, pool, tmp_path)
     path = tmp_path / "musicfm" / "pretraining" / "state" / "checkpoint.pt"
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(InputError, match=r"checkpoint\.pt.*--no-resume"):
+    with pytest.raises(InputError, match=r"checkpoint\.pt.*--overwrite"):
         pretrain(tiny, pool, tmp_path)
 
 
