@@ -4,6 +4,7 @@ import errno
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -79,7 +80,7 @@ def embed(
     )
     made = origin(network, kind)
     warn_if_untrained(network)
-    out.mkdir(parents=True, exist_ok=True)  # refused before the first song, if at all
+    _make_writable(out)
     todo, refused = [], []
     for item in found.inputs:
         try:
@@ -145,6 +146,16 @@ def _save(path: Path, result: "Result[Input]", made: dict[str, Any]) -> str | No
             raise
         return f"{result.item.path}: {path} cannot be written ({error.strerror}); rename the file"
     return None
+
+
+def _make_writable(out: Path) -> None:
+    """Make the folder, and refuse one that takes no files before the first song is encoded."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise InputError(f"{out}: takes no files ({error.strerror}); take another --out") from error
 
 
 def _place(out: Path, item: "Input") -> Path:

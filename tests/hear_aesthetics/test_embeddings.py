@@ -17,9 +17,11 @@ from hear_aesthetics.embeddings import (
     read_embedding,
     read_meta,
     sample_rate_of,
+    save,
     write_embedding,
 )
-from hear_aesthetics.errors import InputError
+from hear_aesthetics.engine import Result
+from hear_aesthetics.errors import AudioError, InputError
 from hear_aesthetics.model import HearModel
 
 ARRAYS = (np.arange(6, dtype=np.float32).reshape(3, 2), np.array([0, 40, 80], np.float32))
@@ -93,6 +95,13 @@ def test_numpy_alone_reads_a_file(tmp_path: Path) -> None:
     with np.load(tmp_path / "a.npz") as file:
         assert sorted(file) == ["embedding", "meta", "timestamps_ms"]
         assert json.loads(str(file["meta"])) == {"kind": "scene"}
+
+
+def test_what_is_not_finite_is_never_written(tmp_path: Path, clip: Path) -> None:
+    output = {"embedding": torch.tensor([0.0, torch.nan]), "timestamps_ms": torch.empty(0)}
+    with pytest.raises(AudioError, match=r"clip\.wav: its embedding holds what is not a number"):
+        save(tmp_path / "a.npz", Result(File(clip), 0.5, output), {})
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(

@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import soundfile
 import torch
+from safetensors.torch import load_file, save_file
 
 import hear_aesthetics
 from hear_aesthetics.audio import load_audio
@@ -171,11 +173,11 @@ def test_a_torn_file_is_made_again(embed, songs, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("options", "difference"),
     [
-        (["--kind", "features"], "kind scene, now it is features"),
-        (["--layer", "3"], "layer 2, now it is 3"),
-        (["--sources", "muq"], r"sources \['musicfm', 'muq'\], now it is \['muq'\]"),
-        (["--pooling", "mean"], "pooling mean[+]std, now it is mean"),
-        (["--precision", "bfloat16"], "precision float32, now it is bfloat16"),
+        (["--kind", "features"], "kind was scene, now features"),
+        (["--layer", "3"], "layer was 2, now 3"),
+        (["--sources", "muq"], r"sources was \['musicfm', 'muq'\], now \['muq'\]"),
+        (["--pooling", "mean"], "pooling was mean[+]std, now mean"),
+        (["--precision", "bfloat16"], "precision was float32, now bfloat16"),
     ],
 )
 def test_a_folder_holds_embeddings_of_one_origin(
@@ -189,6 +191,137 @@ def test_a_folder_holds_embeddings_of_one_origin(
     assert re.search(rf"npz: made with .*{difference}", outcome.errors[0])
     assert made(out) == before
     assert embed(songs, "--out", out, "--overwrite", *options).code == 0
+
+
+@pytest.fixture
+def own(tmp_path) -> Path:
+    """A copy of the bundled model, to be changed."""
+    return shutil.copytree(hear_aesthetics.load_model().files.config.parent, tmp_path / "own")
+
+
+def _delay(folder: Path) -> None:
+    config = json.loads((folder / "hear_aesthetics.json").read_text())
+    (folder / "hear_aesthetics.json").write_text(json.dumps(config | {"delay_ms": 200}))
+
+
+def _centre(folder: Path) -> None:
+    constants = load_file(folder / "centring.safetensors")
+    save_file({name: 2 * x for name, x in constants.items()}, folder / "centring.safetensors")
+
+
+def _normalise(folder: Path) -> None:
+    config = json.loads((folder / "muq" / "config.json").read_text())
+    config["stat"]["melspec_2048_std"] *= 2
+    (folder / "muq" / "config.json").write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [(_delay, ["features"]), (_centre, ["features"]), (_normalise, [])],
+    ids=["delay", "centring", "statistics"],
+)
+@pytest.mark.parametrize("kind", Kind)
+def test_what_decides_the_numbers_is_not_mixed(
+    embed, songs, own, tmp_path, change, kept, kind
+) -> None:
+    words = songs / "song.wav", "--out", tmp_path / "out", "--model", own, "--kind", kind
+    embed(*words)
+    before = made(tmp_path / "out")
+    change(own)
+    outcome = embed(*words)
+    assert outcome.code == (0 if kind in kept else 2)
+    assert len(outcome.errors) == (0 if kind in kept else 1)
+    assert made(tmp_path / "out") == before
+
+
+def test_weights_that_are_read_decide_and_others_do_not(
+    embed, songs, tiny_model_directory, tmp_path
+) -> None:
+    own = shutil.copytree(tiny_model_directory, tmp_path / "own")
+    words = songs / "song.wav", "--out", tmp_path / "out", "--model", own
+    embed(*words)
+    save_file({"x": torch.zeros(1)}, own / "musicfm" / "model.safetensors")  # .pt is read first
+    assert embed(*words).code == 0
+    weights = torch.load(own / "musicfm" / "pretrained_msd.pt", weights_only=True)
+    weights["state_dict"]["model.conv.linear.bias"] += 1
+    torch.save(weights, own / "musicfm" / "pretrained_msd.pt")
+    outcome = embed(*words)
+    assert outcome.code == 2
+    assert "encoders.musicfm.sha256 was" in outcome.errors[0]
+
+
+def test_where_weights_lie_and_which_version_reads_them_decides_nothing(
+    embed, songs, own, tmp_path, monkeypatch
+) -> None:
+    embed(songs, "--out", tmp_path / "out")
+    before = made(tmp_path / "out")
+    monkeypatch.setattr("hear_aesthetics.model.__version__", "99")
+    assert embed(songs, "--out", tmp_path / "out", "--model", own).code == 0
+    assert made(tmp_path / "out") == before
+
+
+def test_another_file_of_the_same_name_is_refused(embed, songs, tmp_path, write_tone) -> None:
+    out = tmp_path / "out"
+    embed(songs, "--out", out)
+    before = made(out)
+    other = write_tone(tmp_path / "other" / "song.wav", seconds=0.5, frequency=300)
+    outcome = embed(other, "--out", out)
+    assert outcome.code == 2
+    assert f"now {str(other)[:20]}" in outcome.errors[0]
+    assert made(out) == before
+    new = write_tone(tmp_path / "other" / "new.wav", seconds=0.5)
+    assert embed(other, new, "--out", out).code == 3  # the rest is made all the same
+    assert made(out).keys() == {*before, "new.wav.npz"}
+
+
+def test_a_file_that_has_changed_is_embedded_again(embed, songs, tmp_path, write_tone) -> None:
+    out = tmp_path / "out"
+    embed(songs, "--out", out)
+    before, old = made(out), read_embedding(out / "song.wav.npz").embedding
+    write_tone(songs / "song.wav", seconds=0.6, frequency=300)
+    outcome = embed(songs, "--out", out)
+    assert (outcome.code, outcome.errors) == (0, [])
+    assert made(out)["live/song.flac.npz"] == before["live/song.flac.npz"]
+    assert np.abs(read_embedding(out / "song.wav.npz").embedding - old).max() > 0.1
+
+
+def test_audio_too_loud_for_numbers_is_an_error_and_not_an_embedding(
+    embed, songs, tmp_path
+) -> None:
+    loud = songs / "loud.wav"
+    soundfile.write(loud, np.full(24_000, 1e30), 24_000, subtype="DOUBLE")
+    outcome = embed(songs, "--out", tmp_path / "out")
+    assert outcome.code == 3
+    assert len(outcome.errors) == 1
+    assert "loud.wav" in outcome.errors[0]
+    assert "loud.wav.npz" not in made(tmp_path / "out")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_refused(embed, songs, own, tmp_path, value) -> None:
+    path = own / "muq" / "model.safetensors"
+    weights = load_file(path)
+    next(x for x in weights.values() if x.is_floating_point()).view(-1)[0] = value
+    save_file(weights, path)
+    outcome = embed(songs, "--out", tmp_path / "out", "--model", own)
+    assert outcome.code != 0
+    assert len(outcome.errors) == 1
+    assert re.search(r"muq/model\.safetensors: .*not finite", outcome.errors[0])
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("out", ["file", "file/below", "/proc/self"])
+def test_a_folder_that_takes_no_files_is_refused_before_the_first_song(
+    embed, songs, tmp_path, out, monkeypatch
+) -> None:
+    (tmp_path / "file").touch()
+    if not (tmp_path / out).exists() and out.startswith("/"):
+        pytest.skip("no folder that even an administrator cannot write to")
+    monkeypatch.setattr("hear_aesthetics.embeddings.run", None)  # encoding would fail
+    outcome = embed(songs, "--out", tmp_path / out)
+    assert outcome.code == 2
+    assert len(outcome.errors) == 1
+    assert "takes no files" in outcome.errors[0]
 
 
 def test_options_reach_the_model(embed, songs, tmp_path) -> None:
