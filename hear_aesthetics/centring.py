@@ -6,6 +6,7 @@ embeddings whose spread is not small against their mean.
 """
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -64,21 +65,19 @@ class Centring(nn.Module):
         """
         try:
             constants = load_file(path)
-        except (OSError, SafetensorError) as error:
+        except (OSError, ValueError, SafetensorError) as error:
             raise CheckpointError(f"{path}: {error}") from error
         parts = (len(SCALES), len(SOURCES), dim)
         shapes = {name: (2 if name.startswith("scene") else 1, *parts) for name in NAMES}
         found = {name: tuple(tensor.shape) for name, tensor in constants.items()}
         if found != shapes:
             raise CheckpointError(f"{path} holds {found}; these encoders need {shapes}")
-        spread = [
-            name for name in NAMES if name.endswith("std") and not (constants[name] > 0).all()
-        ]
-        wild = [name for name in NAMES if not torch.isfinite(constants[name]).all()]
-        if spread or wild:
-            raise CheckpointError(
-                f"{path}: {(spread + wild)[0]} holds what is not finite, or a deviation of 0"
-            )
+        for name, tensor in constants.items():
+            least = 0.0 if name.endswith("std") else -math.inf
+            if tensor.dtype != torch.float32 or not ((tensor > least) & (tensor < math.inf)).all():
+                raise CheckpointError(
+                    f"{path}: {name} holds other than finite float32, or a deviation of 0"
+                )
         return cls(constants, sources, scales, moments)
 
     @property

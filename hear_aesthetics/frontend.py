@@ -35,9 +35,9 @@ def mel_filterbank() -> Tensor:
         - output: ``(n_fft // 2 + 1, n_mels)``, float32
     """
     nyquist = SAMPLE_RATE // 2
-    frequencies = torch.linspace(0, nyquist, N_FFT // 2 + 1)
+    frequencies = torch.linspace(0, nyquist, N_FFT // 2 + 1, dtype=torch.float32)
     top_mel = 2595.0 * math.log10(1.0 + nyquist / 700.0)
-    mel_points = torch.linspace(0.0, top_mel, N_MELS + 2)
+    mel_points = torch.linspace(0.0, top_mel, N_MELS + 2, dtype=torch.float32)
     corners = 700.0 * (10.0 ** (mel_points / 2595.0) - 1.0)
     widths = corners.diff()
     slopes = corners.unsqueeze(0) - frequencies.unsqueeze(1)
@@ -64,7 +64,8 @@ class LogMel(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("window", torch.hann_window(N_FFT), persistent=False)
+        window = torch.hann_window(N_FFT, dtype=torch.float32)
+        self.register_buffer("window", window, persistent=False)
         self.register_buffer("filterbank", mel_filterbank(), persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from hear_aesthetics.backbones import Backbone
+from hear_aesthetics.compute.precision import exactly
 from hear_aesthetics.spec import (
     FRAME_HOP,
     FRAME_RATE,
@@ -139,10 +140,11 @@ class FusedFeatures(nn.Module):
         stretches = [_Cuts(part, self.segment_samples) for part in self._stretches(waveform)]
         lengths = [cuts.frame_count("segment" in self.scales) for cuts in stretches]
         fused = waveform.new_empty(len(waveform), sum(lengths), self.dim, dtype=torch.float32)
-        parts = [
-            self._encode_stretch(cuts, wanted, target)
-            for cuts, target in zip(stretches, fused.split(lengths, dim=1), strict=True)
-        ]
+        with exactly(waveform.device):
+            parts = [
+                self._encode_stretch(cuts, wanted, target)
+                for cuts, target in zip(stretches, fused.split(lengths, dim=1), strict=True)
+            ]
         return Features(fused, {key: _join([part[key] for part in parts]) for key in parts[0]})
 
     def _stretches(self, waveform: Tensor) -> list[Tensor]:

@@ -8,10 +8,11 @@ The tail is padded with zeros to a whole number of frames, so that the last embe
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +22,7 @@ from hear_aesthetics import __version__
 from hear_aesthetics.backbones import Backbone, MuQ, MusicFM
 from hear_aesthetics.centring import Centring
 from hear_aesthetics.checkpoints import ModelFiles, locate_model
-from hear_aesthetics.compute.precision import auto_precision, usable_device
+from hear_aesthetics.compute.precision import auto_precision, exactly, usable_device
 from hear_aesthetics.errors import CheckpointError, InputError
 from hear_aesthetics.fusion import SCALES, SOURCES, TRACK_LIMIT_SECONDS, Features, FusedFeatures
 from hear_aesthetics.pooling import POOLINGS, pool_frames
@@ -124,6 +125,24 @@ class HearModel(nn.Module):
         self.timestamp_embedding_size = fused.dim
         self.scene_embedding_size = fused.dim * len(config.pooling.split("+"))
 
+    def forward(self, audio: Tensor) -> Tensor:
+        """One embedding per sound; see :func:`get_scene_embeddings`."""
+        return get_scene_embeddings(audio, self)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move the model, but leave its number formats to ``precision``.
+
+        Raises:
+            ValueError: If ``half()``, ``to(torch.bfloat16)`` and the like are called.
+        """
+        dtypes = {tensor.dtype for tensor in chain(self.parameters(), self.buffers())}
+        if any(fn(torch.empty(0, dtype=dtype)).dtype != dtype for dtype in dtypes):
+            raise InputError(
+                "a model computes as it was loaded; choose load_model(precision=...), one of "
+                f"{', '.join(PRECISIONS)}, and pass audio of any floating point type"
+            )
+        return super()._apply(fn, recurse)
+
     @property
     def device(self) -> torch.device:
         """Where the model computes."""
@@ -171,7 +190,6 @@ class HearModel(nn.Module):
         _check_choices("kind", (kind,), kinds)
         fused, depends = self.fused, kinds[: kinds.index(kind) + 1]
         decisive: dict[str, Any] = {
-            "encoders": {name: encoder.fingerprint() for name, encoder in fused.encoders.items()},
             "precision": str(self.precision).removeprefix("torch."),
             "track_limit_seconds": fused.stretch_samples // SAMPLE_RATE,
         }
@@ -187,7 +205,8 @@ class HearModel(nn.Module):
             decisive |= {"delay_ms": self.config.delay_ms, "centring": constants}
         if "scene" in depends:
             decisive["pooling"] = self.config.pooling
-        return decisive
+        encoders = {name: encoder.fingerprint() for name, encoder in fused.encoders.items()}
+        return {**decisive, "encoders": encoders}  # last: hashes tell a reader least
 
     def features(self, waveform: Tensor) -> Tensor:
         """The fused feature by the published length rules: nothing padded, no resampling.
@@ -222,7 +241,8 @@ class HearModel(nn.Module):
 
     def frame_embeddings(self, audio: Tensor) -> Tensor:
         """One feature per started 40 ms of ``audio`` at 48 kHz: ``(B, frames, dim)``."""
-        waveform = self.halve_rate(self._check(audio))
+        with exactly(self.device):
+            waveform = self.halve_rate(self._check(audio))
         samples = waveform.shape[1]
         frames = -(-samples // FRAME_HOP)
         padded = max(frames, -(-MIN_SAMPLES // FRAME_HOP)) * FRAME_HOP
@@ -314,7 +334,7 @@ def load_model(
     )
     centring = None
     if files.config and config.centring and config.layer == stated:
-        path = files.config.with_name(config.centring)
+        path = files.config.parent / config.centring
         dim = fused.dim // (len(sources) * len(scales))
         moments = len(config.pooling.split("+"))
         centring = Centring.from_file(path, sources, scales, dim, moments)

@@ -38,7 +38,8 @@ class HalveRate(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         taps = _half_band_taps()
-        bands = torch.zeros(STEP * (WINDOW_OUTPUTS - 1) + len(taps), WINDOW_OUTPUTS)
+        rows = STEP * (WINDOW_OUTPUTS - 1) + len(taps)
+        bands = torch.zeros(rows, WINDOW_OUTPUTS, dtype=taps.dtype)  # whatever the default is
         for output, column in enumerate(bands.T):
             column[STEP * output : STEP * output + len(taps)] = taps
         self.register_buffer("taps", taps, persistent=False)

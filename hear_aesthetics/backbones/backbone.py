@@ -1,5 +1,6 @@
 """What MuQ and MusicFM have in common: everything but where their files lie."""
 
+import json
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from hear_aesthetics.backbones.files import published_tensors
 from hear_aesthetics.backbones.published import config_from_tensors, from_published, to_published
 from hear_aesthetics.checkpoints import weight_hash
+from hear_aesthetics.compute.precision import exactly
 from hear_aesthetics.conformer import ConformerConfig, ConformerEncoder
 from hear_aesthetics.errors import CheckpointError, InputError
 from hear_aesthetics.frontend import LogMel, mel_filterbank
@@ -25,6 +27,24 @@ class MelStatistics:
 
     mean: float = 6.768444971712967
     std: float = 18.417922652295623
+
+    @classmethod
+    def read(cls, path: Path, section: str = "") -> Self:
+        """Read the statistics of a JSON file, or of a section of it.
+
+        Raises:
+            CheckpointError: If it does not hold a finite mean and a positive deviation.
+        """
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            stat = values[section] if section else values
+            found = cls(float(stat["melspec_2048_mean"]), float(stat["melspec_2048_std"]))
+        except (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise CheckpointError(f"{path}: no melspec_2048_mean and _std ({reason})") from error
+        if not (math.isfinite(found.mean) and 0 < found.std < math.inf):
+            raise CheckpointError(f"{path}: {found}; a finite mean and std > 0 are expected")
+        return found
 
 
 class Backbone(nn.Module):
@@ -45,7 +65,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.config = config
         self.statistics = statistics or MelStatistics()
-        self.weights: Path | None = None  # the file that was read
+        self.weights_sha256: str | None = None  # of the file that was read
         self.log_mel = LogMel()
         self.encoder = encoder or ConformerEncoder(config)
 
@@ -74,12 +94,16 @@ class Backbone(nn.Module):
         Raises:
             CheckpointError: If the tensors are not exactly those of one encoder.
         """
-        config = config_from_tensors(state)
-        native = from_published(state, config)
-        _check_filterbank(state)
-        with torch.device("meta"):  # the encoder alone: the front end has values of its own
-            encoder = ConformerEncoder(config)
-        _load(encoder, native)
+        try:
+            config = config_from_tensors(state)
+            native = from_published(state, config)
+            _check_filterbank(state)
+            with torch.device("meta"):  # the encoder alone: the front end has values of its own
+                encoder = ConformerEncoder(config).float()  # whatever the default is
+            _load(encoder, native)
+        except (ArithmeticError, IndexError, RuntimeError, TypeError, ValueError) as error:
+            reason = next(iter(str(error).splitlines()), "")
+            raise CheckpointError(f"tensors of shapes that no encoder has ({reason})") from error
         backbone = cls(config, statistics, encoder)
         if layers is not None:
             backbone.encoder.truncate(layers)
@@ -95,17 +119,12 @@ class Backbone(nn.Module):
         Raises:
             CheckpointError: If the file does not hold exactly the tensors of one encoder.
         """
-        if not (math.isfinite(statistics.mean) and 0 < statistics.std < math.inf):
-            raise CheckpointError(
-                f"{path}: {statistics} beside it; a finite mean, std > 0 expected"
-            )
+        state = published_tensors(path)
         try:
-            state = published_tensors(path)
             backbone = cls.from_published(state, statistics, layers=layers, dtype=dtype)
         except CheckpointError as error:
-            known = str(error).startswith(str(path))
-            raise error if known else CheckpointError(f"{path}: {error}") from error
-        backbone.weights = path
+            raise CheckpointError(f"{path}: {error}") from error
+        backbone.weights_sha256 = weight_hash(path)  # now: the file may change later
         return backbone
 
     def fingerprint(self) -> dict[str, str | float]:
@@ -114,10 +133,10 @@ class Backbone(nn.Module):
         Raises:
             ValueError: If the encoder was not read from a file.
         """
-        if self.weights is None:
+        if self.weights_sha256 is None:
             raise ValueError("an encoder that was not read from a file has no fingerprint")
         mel = self.statistics
-        return {"sha256": weight_hash(self.weights), "mel_mean": mel.mean, "mel_std": mel.std}
+        return {"sha256": self.weights_sha256, "mel_mean": mel.mean, "mel_std": mel.std}
 
     def published_state(self) -> dict[str, Tensor]:
         """The encoder's tensors under their published names, without the leading ``model.``."""
@@ -143,8 +162,9 @@ class Backbone(nn.Module):
             ValueError: If a layer does not exist or the audio is too short.
         """
         self.check_layers(layers)
-        frames = self.encoder.subsampling(self.normalise(self.log_mel(waveform)))
-        return self.encoder(frames, layers)
+        with exactly(waveform.device):
+            frames = self.encoder.subsampling(self.normalise(self.log_mel(waveform)))
+            return self.encoder(frames, layers)
 
     def check_layers(self, layers: Collection[int]) -> None:
         """Raise ``ValueError`` unless every hidden state asked for can be computed."""
@@ -157,7 +177,7 @@ class Backbone(nn.Module):
 def _load(encoder: ConformerEncoder, native: dict[str, Tensor]) -> None:
     expected = encoder.state_dict()
     wrong = [
-        f"{name} {native[name].dtype} {tuple(native[name].shape)} instead of {tuple(tensor.shape)}"
+        f"{name} {_described(native[name])} instead of {_described(tensor)}"
         for name, tensor in expected.items()
         if name in native
         and (native[name].shape != tensor.shape or native[name].dtype != tensor.dtype)
@@ -166,6 +186,10 @@ def _load(encoder: ConformerEncoder, native: dict[str, Tensor]) -> None:
     if wrong or missing:
         raise CheckpointError(f"checkpoint does not fit: {'; '.join((wrong + missing)[:4])}")
     encoder.load_state_dict(native, strict=True, assign=True)
+
+
+def _described(tensor: Tensor) -> str:
+    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
 
 
 def _check_filterbank(state: dict[str, Tensor]) -> None:

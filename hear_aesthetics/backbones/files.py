@@ -14,6 +14,7 @@ from hear_aesthetics.errors import CheckpointError
 __all__ = ["published_tensors", "weight_file"]
 
 PREFIX = "model."
+SHOWN = 5  # names of a folder that a message lists
 
 
 def weight_file(files: Files, names: Sequence[str]) -> Path:
@@ -24,7 +25,12 @@ def weight_file(files: Files, names: Sequence[str]) -> Path:
     """
     path = files.first(*names)
     if path is None:
-        raise CheckpointError(f"{files.folder}: none of {', '.join(names)} is there")
+        here = sorted(entry.name for entry in files.folder.iterdir())
+        more = ", ..." if len(here) > SHOWN else ""
+        raise CheckpointError(
+            f"{files.folder}: none of {', '.join(names)} is there, but "
+            f"{', '.join(here[:SHOWN]) or 'nothing'}{more}; weights have to be in one file"
+        )
     return path
 
 
@@ -35,16 +41,15 @@ def published_tensors(path: Path) -> dict[str, Tensor]:
         CheckpointError: If it cannot be read as weights, or holds numbers that are not finite.
     """
     try:
-        state = _read(path)
+        tensors = {
+            name.removeprefix(PREFIX): tensor.float() if tensor.is_floating_point() else tensor
+            for name, tensor in _read(path).items()
+        }
+        broken = [name for name, tensor in tensors.items() if not torch.isfinite(tensor.sum())]
     except CheckpointError:
         raise
     except Exception as error:  # whatever a damaged or foreign file makes the readers raise
         raise CheckpointError(f"{path}: not readable as weights ({_reason(error)})") from error
-    tensors = {
-        name.removeprefix(PREFIX): tensor.float() if tensor.is_floating_point() else tensor
-        for name, tensor in state.items()
-    }
-    broken = [name for name, tensor in tensors.items() if not torch.isfinite(tensor.sum())]
     if broken:
         raise CheckpointError(f"{path}: {broken[0]} holds numbers that are not finite")
     return tensors

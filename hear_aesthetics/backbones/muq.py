@@ -45,21 +45,13 @@ class MuQ(Backbone):
         """
         files = source if isinstance(source, Files) else locate(source)
         path = files.folder / "config.json"
-        try:
-            config = json.loads(path.read_text())
-            statistics = _statistics(config)
-        except (OSError, ValueError, KeyError) as error:
-            raise CheckpointError(f"{path}: not a MuQ configuration ({error})") from error
-        _check_front_end(config, path)
+        statistics = MelStatistics.read(path, "stat")
+        _check_front_end(path)
         return cls.from_file(weight_file(files, WEIGHT_FILES), statistics, layers, dtype)
 
 
-def _statistics(config: dict) -> MelStatistics:
-    stat = config["stat"]
-    return MelStatistics(float(stat["melspec_2048_mean"]), float(stat["melspec_2048_std"]))
-
-
-def _check_front_end(config: dict, path: Path) -> None:
+def _check_front_end(path: Path) -> None:
+    config = json.loads(path.read_text(encoding="utf-8"))
     expected = {"hop_length": HOP_LENGTH, "n_mels": N_MELS, "label_rate": FRAME_RATE}
     for key, value in expected.items():
         if config.get(key, value) != value:

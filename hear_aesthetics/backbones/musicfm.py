@@ -5,7 +5,6 @@ Published layout: ``pretrained_msd.pt`` (or ``pretrained_fma.pt``), a pickle of
 (``fma_stats.json``). ``model.safetensors`` with the same names is read as well.
 """
 
-import json
 from pathlib import Path
 from typing import Self
 
@@ -57,8 +56,4 @@ def _statistics(files: Files, weights: str) -> MelStatistics:
     path = files.first(*candidates)
     if path is None:
         raise CheckpointError(f"{files.folder}: no {' or '.join(candidates)} beside the weights")
-    try:
-        stats = json.loads(path.read_text())
-        return MelStatistics(float(stats["melspec_2048_mean"]), float(stats["melspec_2048_std"]))
-    except (ValueError, KeyError) as error:
-        raise CheckpointError(f"{path}: not MusicFM statistics ({error})") from error
+    return MelStatistics.read(path)

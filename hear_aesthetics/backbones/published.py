@@ -149,6 +149,8 @@ def from_published(state: State, config: ConformerConfig) -> State:
 
     for ours, parts in _stacked_tensors():
         tensors = [tensor for part in parts if (tensor := take(part)) is not None]
+        if len({tensor.dtype for tensor in tensors}) > 1:
+            raise CheckpointError(f"{' and '.join(parts)} are of different number formats")
         if len(tensors) == len(parts):
             joined = tensors[0] if ours.endswith(SHARED_COUNTER) else torch.cat(tensors)
             native[ours] = _native_layout(ours, joined, config.conv_channels)

@@ -11,7 +11,7 @@ import torch
 from hear_aesthetics.compute.cpu import cpu_has_bfloat16
 from hear_aesthetics.errors import InputError
 
-__all__ = ["auto_precision", "usable_device"]
+__all__ = ["auto_precision", "exactly", "usable_device"]
 
 
 def auto_precision(device: torch.device | str = "cpu") -> torch.dtype:
@@ -26,6 +26,11 @@ def auto_precision(device: torch.device | str = "cpu") -> torch.dtype:
     else:
         fast = kind == "cpu" and cpu_has_bfloat16()
     return torch.bfloat16 if fast else torch.float32
+
+
+def exactly(device: torch.device) -> torch.autocast:
+    """Return a context in which a caller's ``torch.autocast`` changes no number format."""
+    return torch.autocast(device.type, enabled=False)
 
 
 def usable_device(name: str | torch.device | None = None) -> torch.device:

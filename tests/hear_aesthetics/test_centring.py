@@ -86,6 +86,25 @@ def test_dimensions_that_hardly_vary_are_not_blown_up() -> None:
     assert embeddings[..., 5].abs().max() < 1e-3
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tensor: tensor.zero_(),
+        lambda tensor: tensor.fill_(torch.nan),
+        lambda tensor: tensor.fill_(torch.inf),
+        lambda tensor: tensor.bfloat16(),
+        lambda tensor: tensor.long(),
+    ],
+)
+def test_constants_that_spoil_embeddings_are_refused(centred: Path, tmp_path: Path, change) -> None:
+    folder = shutil.copytree(centred, tmp_path / "wrong")
+    path = folder / "centring.safetensors"
+    constants = load_file(path)
+    save_file({**constants, "scene_std": change(constants["scene_std"])}, path)
+    with pytest.raises(CheckpointError, match=r"centring\.safetensors: scene_std holds"):
+        load_model(str(folder))
+
+
 def test_a_file_of_other_encoders_is_named(centred: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(centred, tmp_path / "wrong")
     path = folder / "centring.safetensors"

@@ -220,12 +220,102 @@ def test_a_delay_is_silence_before_the_audio_and_not_in_features(tiny_model_dire
     assert delayed.provenance()["delay_ms"] == 20
 
 
-@pytest.mark.parametrize("content", ['{"layers": 3}', "[", "[1]"])
+@pytest.mark.parametrize(
+    "content", ['{"layers": 3}', "[", "[1]", pytest.param("[" * 100_000, id="deep"), "null"]
+)
 def test_a_wrong_model_configuration_names_the_file(tiny_model_directory, tmp_path, content):
     directory = shutil.copytree(tiny_model_directory, tmp_path / "mine")
     (directory / "hear_aesthetics.json").write_text(content)
     with pytest.raises(CheckpointError, match=r"hear_aesthetics\.json: .*layer, pooling"):
         load_model(str(directory))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"layer": "10"},
+        {"layer": True},
+        {"delay_ms": None},
+        {"delay_ms": 2.5},
+        {"delay_ms": -1},
+        {"pooling": ["mean"]},
+        {"provenance": []},
+        {"centring": 3},
+    ],
+)
+def test_a_wrong_value_of_the_configuration_names_file_and_key(
+    tiny_model_directory, tmp_path, content
+):
+    directory = shutil.copytree(tiny_model_directory, tmp_path / "mine")
+    (directory / "hear_aesthetics.json").write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match=rf"hear_aesthetics\.json: {next(iter(content))} is"):
+        load_model(str(directory))
+
+
+@pytest.mark.parametrize("name", ["none.safetensors", "no/such", "a\0b", ".", "muq"])
+def test_centring_constants_that_are_not_there_are_named(tiny_model_directory, tmp_path, name):
+    directory = shutil.copytree(tiny_model_directory, tmp_path / "mine")
+    (directory / "hear_aesthetics.json").write_text(json.dumps({"centring": name}))
+    with pytest.raises(CheckpointError, match="/mine"):
+        load_model(str(directory))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_a_models_numbers_do_not_depend_on_the_default_dtype(mini, dtype):
+    audio = noise(1, 1)
+    expected = get_scene_embeddings(audio, mini)
+    torch.set_default_dtype(dtype)
+    try:
+        found = get_scene_embeddings(audio, load_model())
+    finally:
+        torch.set_default_dtype(torch.float32)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+def test_autocast_of_the_caller_changes_nothing(mini):
+    audio = noise(1, 1)
+    waveform = mini.halve_rate(audio)
+    muq = mini.fused.encoders["muq"]
+
+    def numbers():
+        yield get_scene_embeddings(audio, mini)
+        yield get_timestamp_embeddings(audio, mini)[0]
+        yield mini.features(waveform)
+        yield muq.hidden_states(waveform, (2,))[2]
+
+    expected = list(numbers())
+    with torch.autocast("cpu", torch.bfloat16):
+        found = list(numbers())
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+
+
+def test_calling_a_model_gives_scene_embeddings(mini):
+    audio = noise(2, 1)
+    torch.testing.assert_close(mini(audio), get_scene_embeddings(audio, mini), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_number_formats_belong_to_precision(precision):
+    model = load_model(sources=["muq"], precision=precision)
+    for change in (
+        model.half,
+        model.double,
+        model.bfloat16,
+        lambda: model.to(torch.bfloat16),
+        lambda: model.to("cpu", torch.float64),
+    ):
+        with pytest.raises(
+            ValueError, match=r"load_model\(precision=\.\.\.\), one of auto, float32"
+        ):
+            change()
+    assert model.to("cpu").cpu() is model
+    assert get_scene_embeddings(noise(1, 1), model).isfinite().all()
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "nonsense", "meta"])
+def test_a_device_that_is_not_there_is_told_with_those_that_are(device):
+    with pytest.raises(ValueError, match=rf"'{device}' is not on this machine; it has cpu"):
+        load_model(device=device)
 
 
 def test_further_states_are_kept_on_request(tiny_model_directory, golden_audio):
