@@ -21,7 +21,7 @@ from hear_aesthetics.pretraining.calibration import calibrate
 from hear_aesthetics.pretraining.config import MINI
 from hear_aesthetics.pretraining.export import write_encoder, write_model_json
 from hear_aesthetics.pretraining.mixing import draw_batch, generator
-from hear_aesthetics.pretraining.pool import synthetic_pool
+from hear_aesthetics.pretraining.pool import open_pool
 
 __all__ = [
     "Choice",
@@ -59,7 +59,7 @@ def load_pair(folder: Path) -> Pair:
 def untrained_pair(config: ConformerConfig, seed: int) -> Pair:
     """Freshly drawn encoders whose batch norms are calibrated as those of trained ones are."""
     with TemporaryDirectory() as folder:
-        pool = synthetic_pool(Path(folder), 0, CALIBRATION_CLIPS)
+        pool = open_pool(Path(folder), None, 0, CALIBRATION_CLIPS)
         pair = {}
         for index, source in enumerate(SOURCES):
             with torch.random.fork_rng():

@@ -1,15 +1,14 @@
 """``hear-aesthetics pretrain``: an encoder of any size, from rendered audio or one's own."""
 
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
+from hear_aesthetics.commands.probing import Bar
 from hear_aesthetics.console import write_json
-
-if TYPE_CHECKING:
-    from hear_aesthetics.pretraining.pool import Pool
 
 __all__ = ["pretrain"]
 
@@ -71,6 +70,7 @@ def pretrain(
     """
     from hear_aesthetics.compute.precision import usable_device
     from hear_aesthetics.pretraining.config import PretrainConfig
+    from hear_aesthetics.pretraining.pool import open_pool
     from hear_aesthetics.pretraining.sizes import encoder_sizes, target_sizes
     from hear_aesthetics.pretraining.training import pretrain as run
 
@@ -90,10 +90,18 @@ def pretrain(
         encoder=encoder_sizes(size),
     )
     place = str(usable_device(device))
-    with _Bar() as bar:
-        folder, most = pool or out / "pool", round(pool_hours * CLIPS_PER_HOUR)
-        clips = _pool(folder, audio, seed, most, bar, overwrite=not resume)
-        metrics = run(config, clips, out, device=place, resume=resume, progress=bar.show)
+    folder, most = pool or out / "pool", round(pool_hours * CLIPS_PER_HOUR)
+    with Bar(source) as bar:
+        stage = cache(bar.stage)
+        clips = open_pool(folder, audio, seed, most, stage("audio"), overwrite=not resume)
+        metrics = run(
+            config,
+            clips,
+            out,
+            device=place,
+            resume=resume,
+            progress=lambda name, done, total: stage(name)(done, total),
+        )
     if as_json:
         write_json(metrics)
         return
@@ -102,48 +110,3 @@ def pretrain(
         f"audio; held-out accuracy {metrics['accuracy']:.4f}, {metrics['ratio']:.2f} times the "
         f"most frequent code's share; {metrics['steps_per_second']:.2f} steps/s"
     )
-
-
-def _pool(
-    folder: Path, audio: Path | None, seed: int, clips: int, bar: "_Bar", *, overwrite: bool
-) -> "Pool":
-    from hear_aesthetics.pretraining.pool import folder_pool, synthetic_pool
-
-    def progress(done: int, total: int) -> None:
-        bar.show("audio", done, total)
-
-    if audio is None:
-        return synthetic_pool(folder, seed, clips, progress, overwrite=overwrite)
-    return folder_pool(folder, audio, seed, clips, progress, overwrite=overwrite)
-
-
-class _Bar:
-    """A progress bar on a terminal; silence elsewhere."""
-
-    def __enter__(self) -> "_Bar":
-        import sys
-
-        self._bar = _make_bar() if sys.stderr.isatty() else None
-        if self._bar:
-            self._bar.start()
-            self._bar.add_task("")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar:
-            self._bar.stop()
-
-    def show(self, stage: str, done: int, total: int) -> None:
-        """Show how far a stage is."""
-        if self._bar:
-            task = self._bar.task_ids[0]
-            self._bar.update(task, description=stage, completed=done, total=total)
-
-
-def _make_bar() -> Any:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as Rest
-
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rest()
-    return Progress(*columns, console=Console(stderr=True), transient=True)

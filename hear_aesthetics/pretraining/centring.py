@@ -14,7 +14,7 @@ from hear_aesthetics.fusion import SCALES, SOURCES
 from hear_aesthetics.model import HearModel, load_model
 from hear_aesthetics.pretraining.export import MODEL_JSON
 from hear_aesthetics.pretraining.mixing import draw_batch, generator
-from hear_aesthetics.pretraining.pool import synthetic_pool
+from hear_aesthetics.pretraining.pool import open_pool
 from hear_aesthetics.spec import SAMPLE_RATE
 
 __all__ = ["centre_model"]
@@ -38,7 +38,7 @@ def centre_model(directory: Path) -> None:
 def _rendered_features(model: HearModel) -> Iterator[Tensor]:
     """Features of rendered clips, with their levels and backgrounds."""
     with TemporaryDirectory() as folder:
-        pool = synthetic_pool(Path(folder), 0, CLIPS)
+        pool = open_pool(Path(folder), None, 0, CLIPS)
         for step in range(BATCHES):
             rng = generator(0, "centring", step)
             yield model.features(draw_batch(pool, rng, ROWS, SECONDS * SAMPLE_RATE))

@@ -4,12 +4,13 @@
 last, says what made them. The last clips are held out: no encoder trains on them.
 """
 
+import itertools
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from hear_aesthetics.pretraining.config import CLIP_SECONDS
 from hear_aesthetics.pretraining.material import render_clip
 from hear_aesthetics.spec import SAMPLE_RATE
 
-__all__ = ["Pool", "folder_pool", "synthetic_pool"]
+__all__ = ["Pool", "open_pool"]
 
 CLIPS, ABOUT = "pool.npy", "pool.json"
 FORMAT = 1  # raised when the same settings begin to give other audio
@@ -57,89 +58,65 @@ class Pool:
         return self.clips[clip, first : first + samples].astype(np.float32) / FULL_SCALE
 
 
-def synthetic_pool(
+def open_pool(
     folder: Path,
+    audio: Path | None,
     seed: int,
     clips: int,
     progress: Progress | None = None,
     *,
     overwrite: bool = False,
 ) -> Pool:
-    """The rendered pool of a folder; made if it is not there, or damaged.
+    """Open the pool of a folder; it is made if it is not there, or damaged.
+
+    Recordings are taken in random order and cut into clips of 8 s. Held-out clips are the last
+    ones, so they come from other files but for one that may be cut through. A file that cannot be
+    read is left out, with a warning.
 
     Args:
         folder: Holds the two files.
-        seed: Of the audio.
-        clips: Number of clips of 8 s, at least 2.
-        progress: Called with the clips done and the clips in all.
-        overwrite: Replace a pool that was made with other settings.
-
-    Raises:
-        InputError: If there are fewer than two clips, or a pool made with other settings.
-    """
-    _check_size(clips)
-    about = {"format": FORMAT, "audio": "synthetic", "seed": seed, "clips": clips}
-    found = _open(folder, about, overwrite=overwrite)
-    if found:
-        return found
-
-    def rendered() -> Iterator[np.ndarray]:
-        for index in range(clips):
-            yield render_clip(seed, index, CLIP_SECONDS)
-            if progress:
-                progress(index + 1, clips)
-
-    return _write(folder, about, rendered())
-
-
-def folder_pool(
-    folder: Path,
-    audio: Path,
-    seed: int,
-    clips: int,
-    progress: Progress | None = None,
-    *,
-    overwrite: bool = False,
-) -> Pool:
-    """The pool of a user's recordings: their files in random order, cut into clips of 8 s.
-
-    Held-out clips are the last ones, so they come from other files but for one that may be cut
-    through. A file that cannot be read is left out, with a warning.
-
-    Args:
-        folder: Holds the two files.
-        audio: Folder of audio files, searched through.
-        seed: Of the order.
-        clips: Most clips taken.
+        audio: Folder of recordings, searched through; None renders audio.
+        seed: Of the rendered audio, or of the order of the recordings.
+        clips: Most clips of 8 s, at least 2.
         progress: Called with the clips done and the most there may be.
-        overwrite: Replace a pool of other recordings, or made with other settings.
+        overwrite: Replace a pool of other audio, or made with other settings.
 
     Raises:
-        InputError: If there are fewer than two clips of audio, or a pool made otherwise.
+        InputError: If there are fewer than two clips, or a pool made otherwise.
     """
-    _check_size(clips)
-    paths = [item.path for item in collect_inputs([str(audio)]).inputs]
-    names = [f"{path} {path.stat().st_size}" for path in paths]
+    if clips < 2:
+        raise InputError(f"a pool of {clips} clips; ask for at least 2: one is held out")
+    paths = [item.path for item in collect_inputs([str(audio)]).inputs] if audio else []
+    names = [f"{path} {path.stat().st_size}" for path in paths] if audio else "synthetic"
     about = {"format": FORMAT, "audio": names, "seed": seed, "clips": clips}
     found = _open(folder, about, overwrite=overwrite)
     if found:
         return found
-    order = np.random.default_rng(seed).permutation(len(paths))
-    cut: list[np.ndarray] = []
-    for index in order:
-        cut += [_stored(clip) for clip in _decoded(paths[index])]
-        if progress:
-            progress(min(len(cut), clips), clips)
-        if len(cut) >= clips:
-            break
-    if len(cut) < 2:
-        raise InputError(f"{audio}: {len(cut)} clips of audio; give at least two files of 2 s")
-    return _write(folder, about, iter(cut[:clips]))
+    made = _recorded(paths, seed) if audio else _rendered(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_file(folder / CLIPS) as file:
+        _write_header(file, 0)
+        count = 0
+        for count, clip in enumerate(itertools.islice(made, clips), 1):
+            file.write(_stored(clip).tobytes())
+            if progress:
+                progress(count, clips)
+        if count < 2:
+            raise InputError(f"{audio}: {count} clips of audio; give at least two files of 2 s")
+        file.seek(0)
+        _write_header(file, count)
+        (folder / ABOUT).unlink(missing_ok=True)
+    write_text(folder / ABOUT, json.dumps(about, indent=1) + "\n")
+    return Pool(np.load(folder / CLIPS, mmap_mode="r"), about)
 
 
-def _check_size(clips: int) -> None:
-    if clips < 2:
-        raise InputError(f"a pool of {clips} clips; ask for at least 2: one is held out")
+def _rendered(seed: int) -> Iterator[np.ndarray]:
+    return (render_clip(seed, index, CLIP_SECONDS) for index in itertools.count())
+
+
+def _recorded(paths: Sequence[Path], seed: int) -> Iterator[np.ndarray]:
+    for index in np.random.default_rng(seed).permutation(len(paths)):
+        yield from _decoded(paths[index])
 
 
 def _decoded(path: Path) -> Iterator[np.ndarray]:
@@ -157,8 +134,6 @@ def _decoded(path: Path) -> Iterator[np.ndarray]:
 
 
 def _stored(clip: np.ndarray) -> np.ndarray:
-    if clip.dtype == np.int16:
-        return clip
     return np.rint(np.clip(clip, -1.0, 1.0) * FULL_SCALE).astype(np.int16)
 
 
@@ -175,25 +150,8 @@ def _open(folder: Path, about: dict[str, Any], *, overwrite: bool = False) -> Po
     return Pool(clips, about)
 
 
-def _write(folder: Path, about: dict[str, Any], clips: Iterator[np.ndarray]) -> Pool:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / ABOUT).unlink(missing_ok=True)
-    with atomic_file(folder / CLIPS) as file:
-        shape = (0, round(CLIP_SECONDS * SAMPLE_RATE))
-        count = 0
-        _write_header(file, shape)
-        for clip in clips:
-            file.write(_stored(clip).tobytes())
-            count += 1
-        file.seek(0)
-        _write_header(file, (count, shape[1]))
-    write_text(folder / ABOUT, json.dumps(about, indent=1) + "\n")
-    pool = _open(folder, about)
-    assert pool is not None, "a pool that was just written can be read"
-    return pool
-
-
-def _write_header(file: Any, shape: tuple[int, int]) -> None:
+def _write_header(file: BinaryIO, clips: int) -> None:
     """Both headers have one length: numpy leaves room for an axis that grows."""
+    shape = clips, round(CLIP_SECONDS * SAMPLE_RATE)
     header = {"descr": "<i2", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)

@@ -6,14 +6,14 @@ import pytest
 
 from hear_aesthetics.conformer import ConformerConfig
 from hear_aesthetics.pretraining.config import PretrainConfig, TargetConfig
-from hear_aesthetics.pretraining.pool import Pool, synthetic_pool
+from hear_aesthetics.pretraining.pool import Pool, open_pool
 
 TINY_ENCODER = ConformerConfig(dim=16, depth=1, heads=2, ffn_dim=16, conv_channels=4)
 
 
 @pytest.fixture(scope="session")
 def pool(tmp_path_factory: pytest.TempPathFactory) -> Pool:
-    return synthetic_pool(tmp_path_factory.mktemp("audio") / "pool", seed=3, clips=6)
+    return open_pool(tmp_path_factory.mktemp("audio") / "pool", None, seed=3, clips=6)
 
 
 @pytest.fixture(scope="session")

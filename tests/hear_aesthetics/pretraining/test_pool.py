@@ -11,7 +11,7 @@ from hear_aesthetics.errors import InputError
 from hear_aesthetics.pretraining import pool as pools
 from hear_aesthetics.pretraining.material import KINDS, render_clip
 from hear_aesthetics.pretraining.mixing import draw_batch, generator
-from hear_aesthetics.pretraining.pool import Pool, folder_pool, synthetic_pool
+from hear_aesthetics.pretraining.pool import Pool, open_pool
 from hear_aesthetics.spec import SAMPLE_RATE
 
 
@@ -31,39 +31,39 @@ def test_a_clip_depends_on_its_seed_and_index_alone():
 
 
 def test_a_pool_is_made_once_and_replaced_only_on_demand(tmp_path, monkeypatch):
-    first = synthetic_pool(tmp_path, seed=1, clips=2)
+    first = open_pool(tmp_path, None, seed=1, clips=2)
     monkeypatch.setattr(pools, "render_clip", None)  # would fail if it were called
-    again = synthetic_pool(tmp_path, seed=1, clips=2)
+    again = open_pool(tmp_path, None, seed=1, clips=2)
     assert np.array_equal(first.clips, again.clips)
     with pytest.raises(InputError, match=r"clips was 2, now 3\); take another --out, or --over"):
-        synthetic_pool(tmp_path, seed=1, clips=3)
-    synthetic_pool(tmp_path, seed=1, clips=2, overwrite=True)  # nothing to replace
+        open_pool(tmp_path, None, seed=1, clips=3)
+    open_pool(tmp_path, None, seed=1, clips=2, overwrite=True)  # nothing to replace
     monkeypatch.undo()
-    assert len(synthetic_pool(tmp_path, seed=1, clips=3, overwrite=True).clips) == 3
+    assert len(open_pool(tmp_path, None, seed=1, clips=3, overwrite=True).clips) == 3
 
 
 @pytest.mark.parametrize("about", ["", "[1]", "[" * 100_000])
 def test_a_damaged_pool_is_made_again(tmp_path, about):
-    whole = np.array(synthetic_pool(tmp_path, seed=1, clips=2).clips)
+    whole = np.array(open_pool(tmp_path, None, seed=1, clips=2).clips)
     (tmp_path / "pool.json").write_text(about)
-    assert np.array_equal(synthetic_pool(tmp_path, seed=1, clips=2).clips, whole)
+    assert np.array_equal(open_pool(tmp_path, None, seed=1, clips=2).clips, whole)
 
 
 def test_a_pool_of_other_recordings_is_kept(tmp_path, write_tone):
     for name in ("one", "two"):
         write_tone(tmp_path / "audio" / f"{name}.wav", seconds=3)
-    first = np.array(folder_pool(tmp_path / "pool", tmp_path / "audio", seed=1, clips=9).clips)
+    first = np.array(open_pool(tmp_path / "pool", tmp_path / "audio", seed=1, clips=9).clips)
     write_tone(tmp_path / "audio" / "three.wav", seconds=3)
     with pytest.raises(InputError, match="other settings or data"):
-        folder_pool(tmp_path / "pool", tmp_path / "audio", seed=1, clips=9)
+        open_pool(tmp_path / "pool", tmp_path / "audio", seed=1, clips=9)
     assert np.array_equal(np.load(tmp_path / "pool" / "pool.npy"), first)
 
 
 def test_a_pool_whose_writer_was_killed_is_made_again(tmp_path):
-    whole = np.array(synthetic_pool(tmp_path, seed=1, clips=2).clips)
+    whole = np.array(open_pool(tmp_path, None, seed=1, clips=2).clips)
     (tmp_path / "pool.json").unlink()
     (tmp_path / "pool.npy").write_bytes(b"torn")
-    assert np.array_equal(synthetic_pool(tmp_path, seed=1, clips=2).clips, whole)
+    assert np.array_equal(open_pool(tmp_path, None, seed=1, clips=2).clips, whole)
 
 
 def test_a_folder_of_recordings_becomes_clips_and_a_bad_file_is_left_out(tmp_path, caplog):
@@ -72,7 +72,7 @@ def test_a_folder_of_recordings_becomes_clips_and_a_bad_file_is_left_out(tmp_pat
     soundfile.write(audio / "long.wav", samples, 8000)  # two clips, and half of one
     soundfile.write(audio / "short.wav", samples[:8000], 8000)  # too short to be one
     (audio / "bad.wav").write_bytes(b"no audio")
-    pool = folder_pool(tmp_path / "pool", audio, seed=1, clips=100)
+    pool = open_pool(tmp_path / "pool", audio, seed=1, clips=100)
     assert len(pool.clips) == 3
     assert "bad.wav" in caplog.text
     assert np.abs(pool.crop(0, 0, 1000)).max() == pytest.approx(0.5, abs=0.02)
@@ -83,9 +83,9 @@ def test_a_folder_with_hardly_any_audio_is_an_error(tmp_path):
     (tmp_path / "audio").mkdir()
     soundfile.write(tmp_path / "audio" / "one.wav", np.zeros(3 * 8000), 8000)
     with pytest.raises(InputError, match="1 clips of audio; give"):
-        folder_pool(tmp_path / "pool", tmp_path / "audio", seed=1, clips=10)
+        open_pool(tmp_path / "pool", tmp_path / "audio", seed=1, clips=10)
     with pytest.raises(InputError, match="at least 2"):
-        synthetic_pool(tmp_path / "pool", seed=1, clips=1)
+        open_pool(tmp_path / "pool", None, seed=1, clips=1)
 
 
 def test_batches_depend_on_seed_purpose_and_step(pool: Pool):

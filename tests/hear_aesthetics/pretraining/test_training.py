@@ -25,7 +25,7 @@ from pathlib import Path
 import torch
 from hear_aesthetics.conformer import ConformerConfig
 from hear_aesthetics.pretraining.config import PretrainConfig, TargetConfig
-from hear_aesthetics.pretraining.pool import synthetic_pool
+from hear_aesthetics.pretraining.pool import open_pool
 from hear_aesthetics.pretraining.training import pretrain
 
 pool, out, values, kill_at = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3]), 5
@@ -38,7 +38,7 @@ def progress(stage, done, total):
     if (stage, done) == ("training", kill_at):
         os.kill(os.getpid(), signal.SIGKILL)
 
-pretrain(config, synthetic_pool(pool, 3, 6), out, progress=progress)
+pretrain(config, open_pool(pool, None, 3, 6), out, progress=progress)
 """
 
 
