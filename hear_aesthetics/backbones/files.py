@@ -11,13 +11,13 @@ from torch import Tensor
 from hear_aesthetics.checkpoints import Files
 from hear_aesthetics.errors import CheckpointError
 
-__all__ = ["published_tensors", "weight_file"]
+__all__ = ["one_file", "published_tensors"]
 
 PREFIX = "model."
 SHOWN = 5  # names of a folder that a message lists
 
 
-def weight_file(files: Files, names: Sequence[str]) -> Path:
+def one_file(files: Files, names: Sequence[str]) -> Path:
     """Return the first of ``names`` that belongs to a checkpoint and exists.
 
     Raises:
@@ -27,9 +27,11 @@ def weight_file(files: Files, names: Sequence[str]) -> Path:
     if path is None:
         here = sorted(entry.name for entry in files.folder.iterdir())
         more = ", ..." if len(here) > SHOWN else ""
+        is_index = any(name.endswith(".index.json") for name in here)
+        sharded = "; save weights in several files as one" if is_index else ""
         raise CheckpointError(
             f"{files.folder}: none of {', '.join(names)} is there, but "
-            f"{', '.join(here[:SHOWN]) or 'nothing'}{more}; weights have to be in one file"
+            f"{', '.join(here[:SHOWN]) or 'nothing'}{more}{sharded}"
         )
     return path
 

@@ -11,7 +11,7 @@ from typing import Self
 import torch
 
 from hear_aesthetics.backbones.backbone import Backbone, MelStatistics
-from hear_aesthetics.backbones.files import weight_file
+from hear_aesthetics.backbones.files import one_file
 from hear_aesthetics.checkpoints import Files, locate
 from hear_aesthetics.errors import CheckpointError
 from hear_aesthetics.spec import FRAME_RATE, HOP_LENGTH, N_MELS
@@ -47,7 +47,7 @@ class MuQ(Backbone):
         path = files.folder / "config.json"
         statistics = MelStatistics.read(path, "stat")
         _check_front_end(path)
-        return cls.from_file(weight_file(files, WEIGHT_FILES), statistics, layers, dtype)
+        return cls.from_file(one_file(files, WEIGHT_FILES), statistics, layers, dtype)
 
 
 def _check_front_end(path: Path) -> None:

@@ -11,9 +11,8 @@ from typing import Self
 import torch
 
 from hear_aesthetics.backbones.backbone import Backbone, MelStatistics
-from hear_aesthetics.backbones.files import weight_file
+from hear_aesthetics.backbones.files import one_file
 from hear_aesthetics.checkpoints import Files, locate
-from hear_aesthetics.errors import CheckpointError
 
 __all__ = ["MusicFM"]
 
@@ -46,14 +45,7 @@ class MusicFM(Backbone):
             WeightsUnavailableError: If the weights are neither on disk nor reachable.
         """
         files = source if isinstance(source, Files) else locate(source)
-        weights = weight_file(files, (*PUBLISHED, SAFETENSORS))
-        return cls.from_file(weights, _statistics(files, weights.name), layers, dtype)
-
-
-def _statistics(files: Files, weights: str) -> MelStatistics:
-    """Read the statistics that belong to a weight file."""
-    candidates = [PUBLISHED[weights]] if weights in PUBLISHED else list(PUBLISHED.values())
-    path = files.first(*candidates)
-    if path is None:
-        raise CheckpointError(f"{files.folder}: no {' or '.join(candidates)} beside the weights")
-    return MelStatistics.read(path)
+        weights = one_file(files, (*PUBLISHED, SAFETENSORS))
+        names = [stats for name, stats in PUBLISHED.items() if weights.name in (name, SAFETENSORS)]
+        statistics = MelStatistics.read(one_file(files, names))
+        return cls.from_file(weights, statistics, layers, dtype)
