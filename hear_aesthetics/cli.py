@@ -27,7 +27,7 @@ __all__ = ["main", "run"]
 
 # Name -> the Typer app or function behind it, by name: packages above are not imported here.
 COMMANDS = {
-    "demo": "hear_aesthetics.commands.demo:demo",
+    "demo": "songeval_task.commands.demo:demo",
     "doctor": "hear_aesthetics.commands.doctor:doctor",
     "models": "hear_aesthetics.commands.models:app",
     "embed": "hear_aesthetics.commands.embed:embed",

@@ -32,7 +32,7 @@ def draw_leaderboard(path: Path, board: Leaderboard) -> None:
     left = EDGE + LETTER * max(map(len, board.tasks))
     top = HEADER + LETTER * 0.75 * max(len(_short(name)) for name in names)
     grid_width, grid_height = float(widths.sum()), ROW * len(board.tasks)
-    width = left + max(grid_width, 4.5) + GAP + BAR + 0.75 + EDGE
+    width = left + max(grid_width, 5.2) + GAP + BAR + 0.75 + EDGE
     height = top + grid_height + EDGE
     note = f"colour: normalised score; {NORMALISED[bool(others)]}"
     figure = new_figure(width, height, "HEAR tasks", note, left=EDGE)

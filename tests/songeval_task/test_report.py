@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from hear_aesthetics.errors import InputError
+from songeval_task import report_plots
 from songeval_task.dimensions import DIMENSIONS, TRACKS
 from songeval_task.evaluation import Predictions
 from songeval_task.prepared import PreparedSong, write_prepared
@@ -132,3 +133,20 @@ def test_constant_predictions_and_ratings_still_make_a_report(tmp_path):
         ][0]
         == 0
     )
+
+
+def test_marks_at_the_ends_of_the_scale_stay_whole(monkeypatch, tmp_path):
+    figures = []
+    monkeypatch.setattr(report_plots, "save", lambda figure, path: figures.append(figure))
+    found = predictions("track1")
+    ends = np.tile([1.0, 5.0], 10)[:, None]
+    found = Predictions(found.songs, found.systems, ends, ends, found.track)
+    report_plots.draw_scatter(tmp_path / "a.png", found, {"Musicality": {"lcc": [1], "srcc": [1]}})
+    report_plots.draw_residuals(tmp_path / "b.png", found)
+    for figure in figures:
+        (axes,) = figure.axes
+        (marks,) = axes.collections
+        radius = np.sqrt(marks.get_sizes()[0]) / 2 * figure.dpi / 72  # pixels
+        places = axes.transData.transform(marks.get_offsets())
+        inside = axes.bbox.padded(-radius)
+        assert all(inside.contains(*place) for place in places)

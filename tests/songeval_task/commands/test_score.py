@@ -7,6 +7,7 @@ import math
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -91,6 +92,16 @@ def test_one_bad_file_is_one_error_row(command, songs, tmp_path, write_broken) -
         assert row["demo"] is True
     assert outcome.errors == [f"error: {row['error']}" for row in failed]
     assert outcome.notes[-1] == f"3 files scored, {len(broken)} failed"
+
+
+def test_a_warning_about_audio_is_said_once_for_each_file(command, tmp_path) -> None:
+    samples = np.random.default_rng(0).uniform(-20_000, 20_000, 12_000).astype("f4")
+    for name in ("a.wav", "b.wav"):
+        soundfile.write(tmp_path / name, samples, 24_000, subtype="FLOAT")
+    outcome = command("score", tmp_path, *MINI, "--explain", "--timeline", "--json")
+    warnings = [note for note in outcome.notes if "full scale is 1" in note]
+    assert len(warnings) == 2
+    assert "divide by 32768" in warnings[0]
 
 
 def test_nothing_but_bad_files_is_a_failure(command, tmp_path, write_broken) -> None:

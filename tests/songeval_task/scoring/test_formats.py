@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -158,3 +159,12 @@ def test_a_folder_of_the_name_is_refused(tmp_path) -> None:
     (tmp_path / "o.csv").mkdir()
     with pytest.raises(InputError, match="is a folder"):
         check_out(tmp_path / "o.csv")
+
+
+def test_no_number_is_written_that_json_does_not_know(tmp_path) -> None:
+    rows = [{"path": "a.wav", "mean": math.nan, "status": "ok"}]
+    write_rows(tmp_path / "o.json", rows, ["path", "mean"], ["mean"], {"figures": [math.inf, 1.0]})
+    assert json.loads((tmp_path / "o.json").read_text())[0]["mean"] is None
+    assert json.loads((tmp_path / "o.json.meta.json").read_text()) == {"figures": [None, 1.0]}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_rows(tmp_path / "o.jsonl", rows, ["path", "mean"], ["mean"], {})

@@ -68,6 +68,26 @@ def test_curves_name_their_axes_with_units() -> None:
     assert "time (s)" in figure.axes[-1].get_xlabel()
 
 
+def test_curves_share_a_scale_and_windows_cover_their_time() -> None:
+    song = rows(1, FIVE)[0] | dict.fromkeys(FIVE, 3.0)
+    windows = ((0.0, 30.0, 3.01), (10.0, 31.0, 2.99))
+    song["timeline"] = [{"start": s, "end": e} | dict.fromkeys(FIVE, v) for s, e, v in windows]
+    curves = score_figure([song], FIVE).axes[1:]
+    assert len({axes.get_ylim() for axes in curves}) == 1
+    low, high = curves[0].get_ylim()
+    assert high - low >= 1
+    for axes in curves:
+        assert axes.get_xlim() == (0, 31)
+        (bars,) = axes.collections
+        drawn = [(*segment[:, 0], *segment[:, 1]) for segment in bars.get_segments()]
+        assert drawn == [(s, e, v, v) for s, e, v in windows]
+
+
+def test_windows_without_the_scores_of_the_picture_are_no_curves() -> None:
+    song = rows(1, FIVE)[0] | {"timeline": [{"start": 0.0, "end": 30.0, "other:Clarity": 3.0}]}
+    assert len(score_figure([song], FIVE).axes) == 1
+
+
 def test_a_radar_shows_the_scores_where_they_belong() -> None:
     songs = rows(3, FIVE)
     figure = score_figure(songs, FIVE)
@@ -104,4 +124,6 @@ def test_names_are_short_and_tell_songs_apart() -> None:
         "a/take",
         "b/take",
     ]
+    paths = ["x/1/mix.wav", "y/1/mix.wav", "x/2/mix.wav"]
+    assert short_names(paths) == ["x/1/mix", "y/1/mix", "2/mix"]
     assert all(len(n) <= 26 for n in short_names(["y" * 90]))

@@ -1,6 +1,5 @@
 """``hear-aesthetics demo``: a song composed here, its embeddings, demo scores, and a picture."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,11 +9,11 @@ if TYPE_CHECKING:
     from hear_aesthetics.embeddings import Embedding
     from hear_aesthetics.model import HearModel
     from hear_aesthetics.synthesis import Score
+    from songeval_task.scoring.scorer import AestheticScorer
 
 __all__ = ["demo"]
 
 SEED, SECONDS, STYLE, FORM = 3, 30.0, "pop", "ABACABA"
-HEAD = "demo"
 
 
 def demo(
@@ -23,15 +22,15 @@ def demo(
     ] = Path("demo"),
 ) -> None:
     """Compose a song, embed it, score it with the demo head, draw it: offline, in seconds."""
-    from hear_aesthetics.model import load_model
+    from songeval_task.scoring.scorer import AestheticScorer
 
     out.mkdir(parents=True, exist_ok=True)
     song = out / "song.wav"
     score = _compose(song)
-    model = load_model("mini")
-    embedding = _embed(song, model)
-    _score(song, model)
-    _draw(out / "song.png", song, score, embedding, model)
+    scorer = AestheticScorer.from_pretrained(model="mini")
+    embedding = _embed(song, scorer.model)
+    _score(song, scorer)
+    _draw(out / "song.png", song, score, embedding, scorer.model)
 
 
 def _compose(song: Path) -> "Score":
@@ -68,32 +67,16 @@ def _embed(song: Path, model: "HearModel") -> "Embedding":
     return embedding
 
 
-def _score(song: Path, model: "HearModel") -> None:
-    """Write a row of scores beside the song, in the columns of ``hear-aesthetics score``."""
-    import torch
+def _score(song: Path, scorer: "AestheticScorer") -> None:
+    """Write the row of ``hear-aesthetics score`` beside the song."""
+    from hear_aesthetics.inputs import collect_inputs
+    from songeval_task.scoring.formats import json_text
+    from songeval_task.scoring.run import Options, score_inputs
 
-    from hear_aesthetics.audio import load_audio
-    from hear_aesthetics.scorers import load_scorer
-    from hear_aesthetics.spec import SAMPLE_RATE
-
-    scorer = load_scorer(HEAD)
-    waveform = torch.from_numpy(load_audio(song))
-    place = {"path": str(song), "start": None, "end": None}
-    values = scorer(model.extract(waveform[None]), {**place, "prompt": None})
-    row = {
-        **place,
-        "duration": len(waveform) / SAMPLE_RATE,
-        **{name: round(value, 6) for name, value in values.items()},
-        "mean": round(sum(values.values()) / len(values), 6),
-        "model": model.name,
-        "head": HEAD,
-        "demo": True,
-        "status": "ok",
-        "error": None,
-    }
+    rows = list(score_inputs(scorer, collect_inputs([str(song)]), Options()))
     path = song.with_name(f"{song.name}.scores.json")
-    path.write_text(json.dumps([row], indent=1) + "\n", encoding="utf-8")
-    said = ", ".join(f"{name} {value:.2f}" for name, value in values.items())
+    path.write_text(json_text(rows), encoding="utf-8")
+    said = ", ".join(f"{name} {rows[0][name]:.2f}" for name in scorer.columns)
     typer.echo(f"{path}: {said} (demo scores: the head learned simulated ratings)")
 
 
