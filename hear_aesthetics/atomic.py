@@ -2,16 +2,18 @@
 
 import errno
 import fcntl
+import json
+import math
 import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from hear_aesthetics.errors import StorageError
 
-__all__ = ["atomic_file", "one_line_when_full", "remove_leftovers", "write_text"]
+__all__ = ["atomic_file", "json_text", "one_line_when_full", "remove_leftovers", "write_text"]
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 MAX_NAME_BYTES = 255  # of one name in the usual file systems
@@ -53,6 +55,16 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
+def json_text(value: Any, **options: Any) -> str:
+    """Return a JSON document; numbers that are not finite, which JSON does not know, are null.
+
+    Args:
+        value: JSON values, and tuples.
+        **options: Of ``json.dumps``.
+    """
+    return json.dumps(_finite(value), indent=1, allow_nan=False, **options) + "\n"
+
+
 @contextmanager
 def one_line_when_full(path: Path) -> Iterator[None]:
     """Turn the error of a disk that takes nothing more into one that says how to go on.
@@ -86,3 +98,11 @@ def _is_locked(path: Path) -> bool:
     except OSError:
         return True
     return False
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

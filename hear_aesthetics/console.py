@@ -4,14 +4,14 @@ Results go to stdout; everything meant for eyes goes to stderr. The bar is drawn
 is a terminal, and colours stay away where it is none or ``NO_COLOR`` is set.
 """
 
-import json
 import logging
-import math
 import sys
 import unicodedata
 from enum import IntEnum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+
+from hear_aesthetics.atomic import json_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,7 +22,6 @@ __all__ = [
     "Report",
     "error_line",
     "exit_code",
-    "finite",
     "log_to_stderr",
     "warning_line",
     "write_json",
@@ -62,7 +61,7 @@ def write_json(value: Any) -> None:
     Args:
         value: Dictionaries, lists, strings, numbers, booleans and None.
     """
-    sys.stdout.write(json.dumps(finite(value), indent=1, allow_nan=False) + "\n")
+    sys.stdout.write(json_text(value))
 
 
 def log_to_stderr() -> None:
@@ -189,12 +188,3 @@ def _progress(console: "Console") -> "Progress":
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate()
     return Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
-
-
-def finite(value: Any) -> Any:
-    """Return JSON values with None for every number that is not finite."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

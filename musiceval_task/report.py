@@ -1,11 +1,10 @@
 """A report on one run or several: tables with intervals in Markdown, pictures, and JSON."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from hear_aesthetics import __version__
-from hear_aesthetics.atomic import write_text
+from hear_aesthetics.atomic import json_text, write_text
 from musiceval_task.evaluation import LEVELS, METRICS, Measure, as_table, evaluate
 from musiceval_task.objective import centers
 from musiceval_task.plots import TITLES, draw_runs, draw_scatter
@@ -59,7 +58,7 @@ def write_report(
     lines += [f"hear-aesthetics {__version__}"]
     write_text(out / "report.md", "\n".join(lines) + "\n")
     table = {name: as_table(measures) for name, measures in figures.items()}
-    write_text(out / "metrics.json", json.dumps(table, indent=1) + "\n")
+    write_text(out / "metrics.json", json_text(table))
     return figures
 
 

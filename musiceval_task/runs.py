@@ -5,7 +5,6 @@ both encoders), ``predictions.parquet`` its predictions for every split, ``log.c
 ``metrics.json`` its figures on the dev and test lists.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from heads import DualBranchHead
 from heads.checkpoint import WEIGHTS_FILE
-from hear_aesthetics.atomic import write_text
+from hear_aesthetics.atomic import json_text, write_text
 from hear_aesthetics.errors import CheckpointError, InputError
 from musiceval_task.dataset import Clip, list_hash
 from musiceval_task.evaluation import as_table, evaluate
@@ -117,7 +116,7 @@ def write_metrics(out: Path, predictions: Predictions) -> None:
     """Write ``metrics.json``: the figures of the dev and test lists, as far as truth is known."""
     parts = {split: predictions.of_split(split).scored() for split in REPORTED}
     figures = {name: as_table(evaluate(part)) for name, part in parts.items() if len(part) > 1}
-    write_text(out / "metrics.json", json.dumps(figures, indent=1) + "\n")
+    write_text(out / "metrics.json", json_text(figures))
 
 
 def load_run(folder: str | Path) -> DualBranchHead:

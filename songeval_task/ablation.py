@@ -7,7 +7,6 @@ trained is not stated; these are our choices.
 """
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from hear_aesthetics.atomic import write_text
+from hear_aesthetics.atomic import json_text, write_text
 from hear_aesthetics.bootstrap import Interval, bootstrap_interval, paired_bootstrap
 from hear_aesthetics.scorers import FUSED
 from songeval_task.ablation_plot import draw_ablation
@@ -178,7 +177,7 @@ def _write(
     write_text(out / "ablation.md", _page(base, state, seeds, figures))
     draw_ablation(out / "ablation.png", figures, {t: published_figures(t) for t in figures})
     shared = {"training": asdict(base), "state": state, "seeds": seeds, "tracks": figures}
-    write_text(out / "ablation.json", json.dumps(shared, indent=1) + "\n")
+    write_text(out / "ablation.json", json_text(shared))
 
 
 def _csv(figures: Mapping[str, Any]) -> str:

@@ -1,11 +1,10 @@
 """The report of an evaluation: figures, answer files, a page of Markdown and its pictures."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hear_aesthetics.atomic import write_text
+from hear_aesthetics.atomic import json_text, write_text
 from songeval_task.evaluation import METRICS, compare, evaluate, write_scp
 from songeval_task.report_plots import (
     draw_bars,
@@ -63,7 +62,7 @@ def write_report(
     draw_confusion(folder / "confusion.png", found, figures["utterance"])
     draw_bars(folder / "bars.png", figures)
     write_text(folder / "report.md", _page(source, figures))
-    write_text(folder / "metrics.json", json.dumps(figures, indent=1) + "\n")
+    write_text(folder / "metrics.json", json_text(figures))
     return figures
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hear_aesthetics import __version__
-from hear_aesthetics.atomic import write_text
+from hear_aesthetics.atomic import json_text, write_text
 from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.pretraining.export import MODEL_JSON, write_encoder, write_model_json
 from hear_aesthetics.spec import FRAME_MS
@@ -45,7 +45,7 @@ def write_result(
     layer = backbone.config.depth
     write_model_json(out, layer=layer, delay_ms=DELAY_MS, status=status, provenance=provenance)
     if folder:
-        write_text(folder / "metrics.json", json.dumps(metrics, indent=1) + "\n")
+        write_text(folder / "metrics.json", json_text(metrics))
         write_text(folder / "README.md", _card(settings, metrics, status))
 
 

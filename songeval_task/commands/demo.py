@@ -69,13 +69,13 @@ def _embed(song: Path, model: "HearModel") -> "Embedding":
 
 def _score(song: Path, scorer: "AestheticScorer") -> None:
     """Write the row of ``hear-aesthetics score`` beside the song."""
+    from hear_aesthetics.atomic import json_text, write_text
     from hear_aesthetics.inputs import collect_inputs
-    from songeval_task.scoring.formats import json_text
     from songeval_task.scoring.run import Options, score_inputs
 
     rows = list(score_inputs(scorer, collect_inputs([str(song)]), Options()))
     path = song.with_name(f"{song.name}.scores.json")
-    path.write_text(json_text(rows), encoding="utf-8")
+    write_text(path, json_text(rows))
     said = ", ".join(f"{name} {rows[0][name]:.2f}" for name in scorer.columns)
     typer.echo(f"{path}: {said} (demo scores: the head learned simulated ratings)")
 

@@ -16,8 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hear_aesthetics.atomic import atomic_file
-from hear_aesthetics.console import finite
+from hear_aesthetics.atomic import atomic_file, json_text
 from hear_aesthetics.errors import InputError
 from songeval_task.scoring.rows import OK, Row
 
@@ -45,11 +44,6 @@ def csv_text(rows: Iterable[Row], columns: Sequence[str], header: bool = True) -
     return text.getvalue()
 
 
-def json_text(value: Any) -> str:
-    """A JSON document; numbers that are not finite, which JSON does not know, become null."""
-    return json.dumps(finite(value), indent=1, ensure_ascii=False, default=str) + "\n"
-
-
 def jsonl_text(rows: Iterable[Row]) -> str:
     """Rows as JSON, one per line."""
     return "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
@@ -65,7 +59,7 @@ def scp_text(rows: Iterable[Row], scores: Sequence[str]) -> str:
 FORMATS: dict[str, Callable[[Sequence[Row], Sequence[str], Sequence[str]], str]] = {
     ".csv": lambda rows, columns, scores: csv_text(rows, columns),
     ".jsonl": lambda rows, columns, scores: jsonl_text(rows),
-    ".json": lambda rows, columns, scores: json_text(rows),
+    ".json": lambda rows, columns, scores: json_text(rows, ensure_ascii=False),
     ".scp": lambda rows, columns, scores: scp_text(rows, scores),
 }
 NESTING = {".json", ".jsonl"}
@@ -145,7 +139,7 @@ def write_rows(
         if suffix not in NESTING and any(name in row for row in rows):
             header = list(dict.fromkeys(key for window in windows for key in window))
             texts[out.with_name(f"{out.name}.{name}.csv")] = csv_text(windows, header)
-    texts[out.with_name(f"{out.name}.meta.json")] = json_text(meta)
+    texts[out.with_name(f"{out.name}.meta.json")] = json_text(meta, ensure_ascii=False, default=str)
     for path, text in reversed(texts.items()):  # `out` last: where it is, all is
         _replace(path, text)
     return list(texts)

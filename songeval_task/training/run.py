@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from hear_aesthetics import __version__
-from hear_aesthetics.atomic import write_text
+from hear_aesthetics.atomic import json_text, write_text
 from hear_aesthetics.fingerprint import claim
 from songeval_task.evaluation import Predictions, evaluate
 from songeval_task.training.config import TrainableHead, TrainingConfig, build_head
@@ -144,4 +144,4 @@ def _write(
     head.save_pretrained(out, provenance)
     tables = [part.table().assign(split=split) for split, part in found.items()]
     write_text(out / PREDICTIONS_FILE, pd.concat(tables).to_csv(index=False))
-    write_text(out / METRICS_FILE, json.dumps(figures, indent=1) + "\n")
+    write_text(out / METRICS_FILE, json_text(figures))

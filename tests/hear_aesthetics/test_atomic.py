@@ -1,11 +1,13 @@
 import errno
+import json
+import math
 import os
 import subprocess
 import sys
 
 import pytest
 
-from hear_aesthetics.atomic import atomic_file, remove_leftovers, write_text
+from hear_aesthetics.atomic import atomic_file, json_text, remove_leftovers, write_text
 from hear_aesthetics.cores import usable_cores
 from hear_aesthetics.errors import StorageError
 
@@ -116,3 +118,8 @@ def test_cores_are_those_that_this_process_may_use(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert usable_cores() == 1
+
+
+def test_numbers_that_json_does_not_know_become_null() -> None:
+    text = json_text({"a": [math.nan, 1.5, (-math.inf,)], "b": math.inf})
+    assert json.loads(text) == {"a": [None, 1.5, [None]], "b": None}
