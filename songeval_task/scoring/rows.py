@@ -115,8 +115,8 @@ def score_row(scores: Scores, columns: Sequence[str]) -> Row:
 def error_row(clip: AnyClip, error: object, columns: Sequence[str], **known: Any) -> Row:
     """The row of a clip that was not scored: ``error`` says why, ``known`` is what is known."""
     row = dict.fromkeys(columns)
-    row |= {"path": fspath(clip.path), **known}
-    row |= {name: _rounded(getattr(clip, name), TIME_DECIMALS) for name in ("start", "end")}
+    start, end = (_rounded(seconds, TIME_DECIMALS) for seconds in (clip.start, clip.end))
+    row |= {"path": fspath(clip.path), "start": start, "end": end, **known}
     row |= {"status": ERROR, "error": " ".join(str(error).split())}
     return row
 
