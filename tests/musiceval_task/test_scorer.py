@@ -126,3 +126,12 @@ def test_provenance_says_what_it_was_trained_on(run: Path) -> None:
     scorer = load_run_scorer(run)
     assert scorer.provenance()["member"]["name"] == "gaussian-1984"
     assert scorer.demo == (scorer.provenance()["model_status"] == "untrained")
+
+
+def test_its_fingerprint_is_of_its_weights_and_its_text_encoder(run: Path) -> None:
+    scorer, again = load_run_scorer(run), load_run_scorer(run)
+    assert again.fingerprint() == scorer.fingerprint()
+    assert scorer.fingerprint()["text_encoder"] == scorer.text.sha256
+    with torch.no_grad():
+        next(scorer.head.parameters()).add_(1)
+    assert again.fingerprint() != scorer.fingerprint()
