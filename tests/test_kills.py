@@ -28,7 +28,8 @@ KILLS, SEED = int(os.environ.get("KILLS", "2")), int(os.environ.get("SEED", "0")
 EARLIEST = 0.5  # seconds after the start; Python takes longer to import everything
 ORPHANS_END_WITHIN = 20.0  # seconds
 # What may differ between two runs: durations, and digests of when audio files were written.
-MAY_DIFFER = {"time", "time_in_min", "time_elapsed", "audio", "evaluated"}
+MAY_DIFFER = {"time", "time_in_min", "time_in_min_mean", "time_elapsed", "audio", "evaluated"}
+MAY_DIFFER |= {"seconds", "training_seconds", "steps_per_second"}
 PROMPTS = ("a slow waltz with harp", "fast rock with drums", "solo flute")
 MODULE = """
 import torch
@@ -50,7 +51,7 @@ def get_scene_embeddings(audio, model):
 """
 COMMANDS = {
     "embed": "embed {inputs}/songs --out out --kind timestamps",
-    "score": "score {inputs}/songs --model mini --out out/scores.csv --timeline --resume",
+    "score": "score {inputs}/songs --model mini --out out/scores.csv --timeline",
     "songeval features": "songeval features {inputs}/prepared --out out --model mini --copies 1"
     " --workers 2",
     "songeval train": "songeval train --data {inputs}/prepared --features {inputs}/features"
@@ -60,10 +61,14 @@ COMMANDS = {
     " --seeds 2 --precision float32",
     "musiceval train": "musiceval train {inputs}/clips.csv --text {inputs}/text --out out"
     " --model mini --member gaussian-1984 --member coral --epochs 12 --batch-size 4",
-    "pretrain": "pretrain --source muq --out out --steps 60 --batch 1 --seconds 0.8"
+    "pretrain": "pretrain --source muq --out out --steps 40 --batch 1 --seconds 0.8"
     " --pool-hours 0.01 --precision float32 --device cpu --save-every 5 --evaluate-every 20"
     " --size dim=16,depth=1,heads=2,ffn_dim=16,conv_channels=4 --targets codes=8,rvq_steps=20",
 }
+PREPARATION = (
+    "songeval prepare songs --out prepared --test-songs 6 --inner-fraction 0.2",
+    "songeval features prepared --out features --model mini --copies 1",
+)
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see orphans"),
@@ -185,34 +190,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_songs(root / "songs")
     write_clips(root)
     write_tasks(root)
-    finish(
-        [
-            "songeval",
-            "prepare",
-            "songs",
-            "--out",
-            "prepared",
-            "--test-songs",
-            "6",
-            "--inner-fraction",
-            "0.2",
-        ],
-        root,
-    )
-    finish(
-        [
-            "songeval",
-            "features",
-            "prepared",
-            "--out",
-            "features",
-            "--model",
-            "mini",
-            "--copies",
-            "1",
-        ],
-        root,
-    )
+    for command in PREPARATION:
+        finish(command.split(), root)
     return root
 
 
@@ -233,11 +212,15 @@ def contents(root: Path) -> dict[str, object]:
 
 
 def content(path: Path) -> object:
-    """The bytes of a file, or its values where durations stand beside them."""
+    """What a file holds, less what may differ."""
     if path.suffix == ".pkl":
         return without_times(pickle.loads(path.read_bytes()))
-    if path.suffix == ".json" and "levels" in path.parts:
+    if path.suffix == ".pt":
+        return without_times(torch.load(path, weights_only=True))
+    if path.suffix == ".json":
         return without_times(json.loads(path.read_text()))
+    if path.suffix == ".csv":
+        return without_times(pd.read_csv(path, dtype=str).fillna("").to_dict("list"))
     return path.read_bytes()
 
 
