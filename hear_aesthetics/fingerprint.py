@@ -23,6 +23,7 @@ __all__ = [
     "digest",
     "file_stamp",
     "flatten",
+    "is_finished",
     "read_record",
     "start_over",
 ]
@@ -96,6 +97,24 @@ def claim(
     record = {FINGERPRINT: dict(fingerprint), PROVENANCE: dict(provenance or {})}
     write_text(path, json.dumps(record, indent=1, default=str) + "\n")
     return False
+
+
+def is_finished(
+    result: Path,
+    record: Path,
+    fingerprint: Mapping[str, Any],
+    provenance: Mapping[str, Any] | None = None,
+) -> bool:
+    """Claim a folder whose last file is ``result``; return whether it is there already.
+
+    Raises:
+        InputError: If the folder was made with another fingerprint, or holds a result of which no
+            record says what made it.
+    """
+    if result.is_file():
+        read_record(record)
+    claim(record, fingerprint, provenance)
+    return result.is_file()
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 ``config.json model.safetensors README.md`` are the head with its provenance (member, seed, data,
 both encoders), ``predictions.parquet`` its predictions for every split, ``log.csv`` its epochs,
-``metrics.json`` its figures on the dev and test lists.
+``metrics.json`` its figures on the dev and test lists, written last: where it is, the run is
+complete. ``run.json`` says what decides all of it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,20 +15,22 @@ from torch import Tensor
 
 from heads import DualBranchHead
 from heads.checkpoint import WEIGHTS_FILE
-from hear_aesthetics.atomic import json_text, write_text
+from hear_aesthetics.atomic import json_text, remove_leftovers, write_text
 from hear_aesthetics.errors import CheckpointError, InputError
+from hear_aesthetics.fingerprint import is_finished, start_over
 from musiceval_task.dataset import Clip, list_hash
 from musiceval_task.evaluation import as_table, evaluate
 from musiceval_task.inference import Example, apply_head
 from musiceval_task.members import Member
-from musiceval_task.predictions import FILE_NAME, Predictions, write_predictions
-from musiceval_task.states import AudioEncoder, StateStore, clip_states, prompt_states
+from musiceval_task.predictions import FILE_NAME, Predictions, read_predictions, write_predictions
+from musiceval_task.states import AudioEncoder, StateStore, audio_hash, clip_states, prompt_states
 from musiceval_task.text import TextEncoder
 from musiceval_task.training import INNER, Epoch, TrainingConfig, fit, inner_split
 
 __all__ = ["Encoders", "check_encoders", "encode", "load_run", "predict_clips", "train_run"]
 
 REPORTED = ("dev", "test")
+METRICS, RECORD = "metrics.json", "run.json"
 LICENCE = "other"
 CHECKED = {"weights_sha256": "--model", "reads": "--model", "text_sha256": "--text"}
 KNOWN = (*CHECKED, "model", "text_encoder")  # what a run says of its encoders
@@ -44,6 +47,10 @@ class Encoders:
     def provenance(self) -> dict[str, Any]:
         """What made the states."""
         return {**self.audio.provenance(), **self.text.provenance()}
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What decides the states."""
+        return {"audio": self.audio.fingerprint(), "text": self.text.fingerprint()}
 
 
 def encode(
@@ -65,12 +72,13 @@ def train_run(
     config: TrainingConfig,
     clips: Sequence[Clip],
     examples: Sequence[Example],
-    provenance: Mapping[str, Any],
+    encoders: Encoders,
     *,
+    overwrite: bool = False,
     device: str | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Predictions:
-    """Train a member and write its run folder.
+    """Train a member and write its run folder, or return what a finished one predicts.
 
     Args:
         out: The folder.
@@ -78,12 +86,14 @@ def train_run(
         config: How.
         clips: Of all splits.
         examples: Their states, from :func:`encode`.
-        provenance: Of the states.
+        encoders: What made the states.
+        overwrite: Start over where the folder holds a run, this one or another.
         device: See :func:`musiceval_task.training.fit`.
         on_epoch: Called after each epoch.
 
     Raises:
-        InputError: If clips to train on have no scores, or are too few.
+        InputError: If clips to train on have no scores, or are too few, or the folder holds
+            another run.
     """
     unscored = [clip.name for clip in clips if clip.split == "train" and not clip.scored]
     if unscored:
@@ -93,6 +103,18 @@ def train_run(
         [place for place, clip in enumerate(divided) if clip.split == split]
         for split in ("train", INNER)
     )
+    made = {
+        "clips": {"sha256": list_hash(clips), "audio_sha256": audio_hash(clips)},
+        "encoders": encoders.fingerprint(),
+        "member": asdict(member),
+        "training": asdict(config),
+    }
+    if overwrite:
+        (out / METRICS).unlink(missing_ok=True)
+        start_over(out / RECORD)
+    remove_leftovers(out)
+    if is_finished(out / METRICS, out / RECORD, made, encoders.provenance()):
+        return read_predictions(out)
     result = fit(
         member,
         config,
@@ -103,7 +125,7 @@ def train_run(
         on_epoch=on_epoch,
     )
     predictions = Predictions.of(divided, *apply_head(result.head, examples))
-    record = {"data_sha256": list_hash(clips), "license": LICENCE, **provenance}
+    record = {"data_sha256": list_hash(clips), "license": LICENCE, **encoders.provenance()}
     record |= {"member": asdict(member), "training": asdict(config), "best": asdict(result.best)}
     result.head.save_pretrained(out, record)
     write_predictions(out / FILE_NAME, predictions)
@@ -116,7 +138,7 @@ def write_metrics(out: Path, predictions: Predictions) -> None:
     """Write ``metrics.json``: the figures of the dev and test lists, as far as truth is known."""
     parts = {split: predictions.of_split(split).scored() for split in REPORTED}
     figures = {name: as_table(evaluate(part)) for name, part in parts.items() if len(part) > 1}
-    write_text(out / "metrics.json", json_text(figures))
+    write_text(out / METRICS, json_text(figures))
 
 
 def load_run(folder: str | Path) -> DualBranchHead:

@@ -8,6 +8,7 @@ sets share is not, and features of two encoders never mix. Each is whole or abse
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,12 @@ from hear_aesthetics import load_model
 from hear_aesthetics.atomic import atomic_file
 from hear_aesthetics.engine import run
 from hear_aesthetics.errors import AudioError
-from hear_aesthetics.fingerprint import digest
+from hear_aesthetics.fingerprint import digest, file_stamp
 from hear_aesthetics.model import HearModel
 from musiceval_task.dataset import Clip
 from musiceval_task.text import TextEncoder
 
-__all__ = ["AudioEncoder", "StateStore", "clip_states", "prompt_states"]
+__all__ = ["AudioEncoder", "StateStore", "audio_hash", "clip_states", "prompt_states"]
 
 PUBLISHED_STATE = 12  # of MuQ, the last one; a smaller model gives its own last one
 KEY = "states"
@@ -157,12 +158,17 @@ def prompt_states(
     prompts: Iterable[str], encoder: TextEncoder, store: StateStore
 ) -> dict[str, Tensor]:
     """The states of prompts, ``(tokens, dim)`` each; only what the store lacks is encoded."""
-    folder = ("text", _folder({"weights": encoder.sha256, "tokens": encoder.tokens_sha256}))
+    folder = ("text", _folder(encoder.fingerprint()))
     keys = {prompt: hashlib.sha256(prompt.encode()).hexdigest() for prompt in prompts}
     todo = [prompt for prompt, key in keys.items() if store.read(*folder, key) is None]
     for prompt, states in zip(todo, encoder.encode(todo), strict=True):
         store.write(states, *folder, keys[prompt])
     return {prompt: _stored(store, *folder, key) for prompt, key in keys.items()}
+
+
+def audio_hash(clips: Sequence[Clip]) -> str:
+    """Return a hash of the audio of clips, in their order."""
+    return digest({"audio": [_file_hash(clip.path) for clip in clips]})
 
 
 def _stored(store: StateStore, *key: str) -> Tensor:
@@ -177,5 +183,11 @@ def _folder(fingerprint: Mapping[str, Any]) -> str:
 
 
 def _file_hash(path: Path) -> str:
+    return _content_hash(path, **file_stamp(path))
+
+
+@cache
+def _content_hash(path: Path, **_stamp: int) -> str:
+    """Read a file once, as long as it stays the same."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,6 +16,7 @@ __all__ = ["MAX_TOKENS", "TextEncoder", "quiet_transformers"]
 
 MAX_TOKENS = 128  # of a prompt are read, as published
 BATCH = 32
+DECIDING = ("hidden_act", "layer_norm_eps", "num_attention_heads", "pad_token_id")
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt")
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 
@@ -56,6 +57,11 @@ class TextEncoder:
     def provenance(self) -> dict[str, Any]:
         """What made the states."""
         return {"text_encoder": self.source, "text_sha256": self.sha256}
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What decides the states: weights, tokenizer, and what of the configuration they need."""
+        config = {name: getattr(self.model.config, name) for name in DECIDING}
+        return {"weights": self.sha256, "tokens": self.tokens_sha256, **config}
 
     @torch.no_grad()
     def encode(self, prompts: Iterable[str]) -> list[Tensor]:

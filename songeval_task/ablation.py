@@ -89,6 +89,7 @@ def run_ablation(
     tracks: Sequence[str],
     seeds: int,
     state: str,
+    resume: bool = True,
 ) -> dict[str, Any]:
     """Train every row with every seed, and write the table.
 
@@ -102,6 +103,7 @@ def run_ablation(
         tracks: Names of the tracks.
         seeds: Runs per row.
         state: Hidden state that rows without MMR read.
+        resume: Keep finished runs and go on with others; False: train all of them again.
 
     Returns:
         The contents of ``ablation.json``.
@@ -113,7 +115,7 @@ def run_ablation(
             for seed in range(base.seed, base.seed + seeds):
                 config = replace(row.config(base, state), track=track, seed=seed)
                 folder = out / track / row.name / f"seed{seed}"
-                train_run(config, prepared, features, folder)
+                train_run(config, prepared, features, folder, resume=resume)
                 found.setdefault(row.name, []).append(read_predictions(folder, None).predictions)
         figures[track] = summarise(found)
         _write(out, base, state, seeds, figures)

@@ -16,6 +16,12 @@ def synthesize(
     seconds: Annotated[float, typer.Option(help="Length of a clip.")] = 6.0,
     seed: Annotated[int, typer.Option(help="Decides every clip and score.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes that render.")] = 2,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite/--resume", help="Delete the set that is there, or go on with it."
+        ),
+    ] = False,
 ) -> None:
     """Compose and render clips with simulated scores: a test and demo set, nothing more.
 
@@ -27,7 +33,7 @@ def synthesize(
     from musiceval_task.tiny_text import write_tiny_roberta
 
     recipe = Recipe(prompts, seconds, seed)
-    begin_set(out, recipe)
+    begin_set(out, recipe, overwrite=overwrite)
     planned = plan(recipe)
     with Report(len(planned), "ready", "clip") as report:
         report.done(sum((out / "wav" / clip.name).is_file() for clip in planned))

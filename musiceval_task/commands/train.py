@@ -1,7 +1,7 @@
 """``musiceval train``: members of the ensemble, each into a run folder of its own."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
@@ -53,13 +53,18 @@ def train(
     ] = "corrected",
     precision: PrecisionOption = "auto",
     device: DeviceOption = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite/--resume", help="Train again what is there, or keep it."),
+    ] = False,
 ) -> None:
     """Train members on frozen states, which are computed once and kept.
 
     Each goes to OUT/MEMBER: weights, model card, config, log, metrics, and predictions for the
     inner split, dev and test. The best epoch is chosen on the inner split, a share of the train
-    list; dev and test are never trained, chosen or fitted on.
+    list; dev and test are never trained, chosen or fitted on. A finished member is kept.
     """
+    from hear_aesthetics.atomic import one_line_when_full
     from musiceval_task.dataset import read_clips
     from musiceval_task.members import MEMBERS, member_named
     from musiceval_task.runs import train_run
@@ -80,22 +85,23 @@ def train(
     encoders = make_encoders(
         model, text, states or out / "states", precision=precision, device=device
     )
-    examples = encode_all(clips, encoders)
-    for chosen in members:
-        folder = out / chosen.name
-        show = _Progress(chosen.name, epochs)
-        with show:
-            train_run(
-                folder,
-                chosen,
-                config,
-                clips,
-                examples,
-                encoders.provenance(),
-                device=device,
-                on_epoch=show.epoch,
-            )
-        typer.echo(f"{folder}: {show.best}")
+    with one_line_when_full(out):
+        examples = encode_all(clips, encoders)
+        for chosen in members:
+            folder = out / chosen.name
+            with _Progress(chosen.name, epochs) as show:
+                train_run(
+                    folder,
+                    chosen,
+                    config,
+                    clips,
+                    examples,
+                    encoders,
+                    overwrite=overwrite,
+                    device=device,
+                    on_epoch=show.epoch,
+                )
+            typer.echo(f"{folder}: {show.best}")
 
 
 class _Progress:
@@ -107,8 +113,9 @@ class _Progress:
         self._report = Report(epochs, f"of {name} trained", "epoch")
         self._best: Epoch | None = None
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         self._report.__enter__()
+        return self
 
     def __exit__(self, *error: object) -> None:
         self._report.__exit__(*error)  # type: ignore[arg-type]
@@ -122,6 +129,7 @@ class _Progress:
     @property
     def best(self) -> str:
         """The epoch whose weights are kept, in words."""
-        assert self._best is not None, "at least one epoch is trained"
+        if self._best is None:
+            return "finished before"
         srcc = self._best.inner_system_srcc
         return f"best epoch {self._best.epoch}, inner system SRCC {srcc:.3f}"

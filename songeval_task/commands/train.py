@@ -8,7 +8,7 @@ import typer
 
 from hear_aesthetics.errors import InputError
 
-__all__ = ["DataOption", "FeaturesOption", "SetOption", "train"]
+__all__ = ["DataOption", "FeaturesOption", "ResumeOption", "SetOption", "train"]
 
 DataOption = Annotated[Path, typer.Option("--data", help="Folder that `songeval prepare` wrote.")]
 FeaturesOption = Annotated[
@@ -17,6 +17,9 @@ FeaturesOption = Annotated[
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Any field of the training configuration."),
+]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume/--overwrite", help="Go on with OUT, or start over.")
 ]
 
 
@@ -49,9 +52,7 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="At most. Default: 60.")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate. Default: 1e-5.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the whole run. Default: 0.")] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume/--overwrite", help="Go on with OUT, or start over.")
-    ] = True,
+    resume: ResumeOption = True,
 ) -> None:
     """Train a head on the training songs; report the test songs once, at the end.
 

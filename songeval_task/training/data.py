@@ -139,7 +139,7 @@ def load_data(
     _check_rows(splits, prepared)
     (sample,) = store.load(splits["train"][0].song, splits["train"][0].version, (name,))
     used = {(row.song, row.version) for found in splits.values() for row in found}
-    columns = ("song", "version", "sha256", "frames", "seed")
+    columns = ("song", "version", "sha256", "frames", "seed", "augmentation")
     made_of = [row for row in zip(*(index[c] for c in columns), strict=True) if row[:2] in used]
     provenance = {
         "songs_sha256": data.about["table_sha256"],

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from hear_aesthetics import __version__
-from hear_aesthetics.atomic import json_text, write_text
-from hear_aesthetics.fingerprint import claim
+from hear_aesthetics.atomic import json_text, remove_leftovers, write_text
+from hear_aesthetics.fingerprint import is_finished
 from songeval_task.evaluation import Predictions, evaluate
 from songeval_task.training.config import TrainableHead, TrainingConfig, build_head
 from songeval_task.training.data import Data, load_data
@@ -69,20 +69,18 @@ def train_run(
     if config.shuffle_labels:
         data = data.with_shuffled_labels(config.seed)
     accelerator = make_accelerator(config)
-    if (
-        not resume
-        and accelerator.is_main_process
-        and (out / STATE_FOLDER / IDENTITY_FILE).is_file()
-    ):
-        shutil.rmtree(out)
-    accelerator.wait_for_everyone()
-    state = RunState(out / STATE_FOLDER)
+    record = out / STATE_FOLDER / IDENTITY_FILE
     made = {"training": config.as_dict(), "data": data.fingerprint()}
     if accelerator.is_main_process:
-        claim(out / STATE_FOLDER / IDENTITY_FILE, made, {"version": __version__})
+        if not resume and (record.is_file() or (out / METRICS_FILE).is_file()):
+            shutil.rmtree(out)
+        remove_leftovers(out)
+        is_finished(out / METRICS_FILE, record, made, {"version": __version__})
+    accelerator.wait_for_everyone()
     if (out / METRICS_FILE).is_file():
         metrics: dict[str, Any] = json.loads((out / METRICS_FILE).read_text(encoding="utf-8"))
         return metrics
+    state = RunState(out / STATE_FOLDER)
     head = build_head(config, data.width)
     logs = Logs(out, events=accelerator.is_main_process)
     line = ProgressLine(config.epochs, shown if accelerator.is_main_process else False)

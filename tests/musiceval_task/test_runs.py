@@ -1,7 +1,9 @@
 """Run folders: complete, reproducible, and made by encoders that training leaves alone."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,14 +41,13 @@ def run(small_set: Path, encoders: Encoders, tmp_path_factory: pytest.TempPathFa
     folder = tmp_path_factory.mktemp("runs") / "one-hot"
     clips = read_clips(small_set)
     examples = encode(clips, encoders)
-    train_run(
-        folder, MEMBERS["one-hot"], CONFIG, clips, examples, encoders.provenance(), device="cpu"
-    )
+    train_run(folder, MEMBERS["one-hot"], CONFIG, clips, examples, encoders, device="cpu")
     return folder
 
 
 def test_a_run_folder_is_complete(run: Path) -> None:
-    expected = "README.md config.json log.csv metrics.json model.safetensors predictions.parquet"
+    expected = "README.md config.json log.csv metrics.json model.safetensors run.json"
+    expected += " predictions.parquet"
     assert sorted(path.name for path in run.iterdir()) == sorted(expected.split())
     config = json.loads((run / "config.json").read_text())
     known = config["provenance"]
@@ -100,7 +101,7 @@ def test_frozen_means_frozen(small_set: Path, roberta: Path, tmp_path: Path) -> 
         CONFIG,
         clips,
         examples,
-        encoders.provenance(),
+        encoders,
         device="cpu",
     )
     assert (encoders.audio.encoded, encoders.text.encoded - counted) == (9, 6)
@@ -131,8 +132,8 @@ def test_encoders_run_once_per_clip_and_prompt_whatever_follows(
     clips = read_clips(small_set)
     for name in ("gaussian-1984", "decoupled"):
         examples = encode(clips, encoders)
-        out, known = tmp_path / name, encoders.provenance()
-        train_run(out, MEMBERS[name], CONFIG, clips, examples, known, device="cpu")
+        out = tmp_path / name
+        train_run(out, MEMBERS[name], CONFIG, clips, examples, encoders, device="cpu")
         predict_clips(load_run(out), clips, encode(clips, encoders))
     assert rows == {"clips": len(clips), "prompts": len({clip.prompt for clip in clips})}
 
@@ -152,7 +153,42 @@ def test_clips_to_train_on_need_scores(musiceval: Path, encoders: Encoders) -> N
     path.write_text("\n".join(line.split(",")[0] for line in path.read_text().splitlines()))
     clips = read_clips(musiceval)
     with pytest.raises(InputError, match="no scores, and it is in the train list"):
-        train_run(musiceval / "run", MEMBERS["coral"], CONFIG, clips, [], {}, device="cpu")
+        train_run(musiceval / "run", MEMBERS["coral"], CONFIG, clips, [], encoders, device="cpu")
+
+
+def test_a_finished_run_is_kept_and_another_refused(
+    musiceval: Path, encoders: Encoders, tmp_path: Path
+) -> None:
+    clips, config = read_clips(musiceval), TrainingConfig(epochs=1, inner_share=0.5)
+    examples = encode(clips, encoders)
+
+    def train(name: str = "coral", overwrite: bool = False, **changes: Any) -> list[int]:
+        epochs: list[int] = []
+        train_run(
+            tmp_path / "run",
+            MEMBERS[name],
+            replace(config, **changes),
+            clips,
+            examples,
+            encoders,
+            overwrite=overwrite,
+            device="cpu",
+            on_epoch=lambda epoch: epochs.append(epoch.epoch),
+        )
+        return epochs
+
+    assert train() == [1]
+    assert train() == [], "nothing is trained again"
+    with pytest.raises(InputError, match=r"run: .*training\.epochs was 1, now 2.*--overwrite"):
+        train(epochs=2)
+    with pytest.raises(InputError, match=r"member\.name was coral, now one-hot"):
+        train("one-hot")
+    clips[0].path.write_bytes(clips[1].path.read_bytes())
+    with pytest.raises(InputError, match=r"clips\.audio_sha256 was"):
+        train()
+    assert train("one-hot", overwrite=True, epochs=2) == [1, 2]
+    (tmp_path / "run" / "metrics.json").unlink()
+    assert train("one-hot", epochs=2) == [1, 2], "an interrupted run is trained to its end"
 
 
 def test_a_folder_that_is_no_run_is_one_message(tmp_path: Path) -> None:

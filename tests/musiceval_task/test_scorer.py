@@ -30,9 +30,7 @@ def run(small_set: Path, roberta: Path, tmp_path_factory: pytest.TempPathFactory
     clips = read_clips(small_set)
     config = TrainingConfig(epochs=1, inner_share=0.5)
     examples = encode(clips, encoders)
-    train_run(
-        folder / "run", MEMBERS["gaussian-1984"], config, clips, examples, encoders.provenance()
-    )
+    train_run(folder / "run", MEMBERS["gaussian-1984"], config, clips, examples, encoders)
     return folder / "run"
 
 

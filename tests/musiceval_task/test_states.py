@@ -113,16 +113,13 @@ def test_states_of_another_precision_are_not_taken(small_set: Path, tmp_path: Pa
 
 
 def test_a_clip_whose_states_are_not_finite_is_an_error_that_names_it(
-    encoder: AudioEncoder, musiceval: Path
+    encoder: AudioEncoder, small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import numpy as np
-    import soundfile
-
-    clips = read_clips(musiceval)
-    loud = np.full(24_000, 1e30, np.float32)
-    soundfile.write(clips[0].path, loud, 24_000, subtype="FLOAT", format="WAV")
+    clips, store = read_clips(small_set)[:1], StateStore(tmp_path)
+    monkeypatch.setattr(encoder, "states", lambda _: torch.full((1, 3, 8), torch.nan))
     with pytest.raises(AudioError, match=rf"{clips[0].path.name}.*not finite"):
-        clip_states(clips[:1], encoder, StateStore(musiceval / "states"))
+        clip_states(clips, encoder, store)
+    assert not list(tmp_path.rglob("*.safetensors"))
 
 
 def test_what_a_killed_run_left_is_removed(tmp_path: Path, roberta: Path) -> None:

@@ -1,5 +1,6 @@
 """The five subcommands, one after the other, as a user would run them."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -44,6 +45,32 @@ def test_train_says_which_epoch_was_kept(
     kept = json.loads((tmp_path / "gaussian-1984" / "config.json").read_text())
     best = kept["provenance"]["best"]["epoch"]
     assert f"best epoch {best}," in capsys.readouterr().out
+
+
+def test_train_keeps_what_is_finished_and_refuses_what_is_not_its_own(
+    small_set: Path, roberta: Path, tmp_path: Path, capsys
+) -> None:
+    words = ("train", small_set, "--text", roberta, "--out", tmp_path, *QUICK)
+    assert musiceval(*words) == 0
+    capsys.readouterr()
+    assert musiceval(*words) == 0
+    assert "gaussian-1984: finished before" in capsys.readouterr().out
+    assert musiceval(*words, "--lr", "0.1") == 2
+    assert "training.learning_rate was None, now 0.1" in capsys.readouterr().err
+    assert musiceval(*words, "--lr", "0.1", "--overwrite") == 0
+    assert "best epoch 1" in capsys.readouterr().out
+
+
+def test_a_full_disk_is_one_line(
+    small_set: Path, roberta: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("musiceval_task.runs.write_predictions", full)
+    assert musiceval("train", small_set, "--text", roberta, "--out", tmp_path, *QUICK) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].startswith(f"error: {tmp_path}: cannot take more (No space left on device)")
 
 
 def test_train_leaves_a_folder_per_member_and_the_states(runs: Path) -> None:

@@ -77,6 +77,14 @@ def test_a_folder_of_another_run_is_refused_and_can_be_started_over(run, folders
     assert train_run(other, *folders, out, resume=False)["epochs"] == 1
 
 
+def test_a_result_of_which_nothing_says_what_made_it_is_refused(run, folders, config):
+    out, metrics = run
+    shutil.rmtree(out / "state")
+    with pytest.raises(InputError, match=r"run\.json: not a record.*--overwrite"):
+        train_run(config, *folders, out)
+    assert train_run(config, *folders, out, resume=False) == metrics
+
+
 def test_a_run_of_other_rows_is_refused(run, folders, config, tmp_path):
     out, _ = run
     features = shutil.copytree(folders.features, tmp_path / "features")
