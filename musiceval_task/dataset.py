@@ -15,9 +15,11 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from io import StringIO
+from pathlib import Path, PurePosixPath
 
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.text_files import read_text
 from musiceval_task.scale import HIGH, LOW
 
 __all__ = [
@@ -148,7 +150,7 @@ def _read_folder(root: Path, splits: Collection[str]) -> Iterator[Clip]:
         path = _list_path(root, split)
         for place, line in _lines(path):
             name, *scores = (field.strip() for field in line.split(","))
-            _check_new(place, name, seen)
+            name = _check_new(place, name, seen)
             if len(scores) not in (0, 2):
                 raise InputError(f"{place}: {line!r}; a line is file,overall,textual")
             overall, textual = (_score(place, name, text) for text in scores or (None, None))
@@ -196,17 +198,16 @@ def _read_prompts(path: Path) -> dict[str, str]:
 def _read_csv(path: Path) -> Iterator[Clip]:
     seen: dict[str, str] = {}
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
-            missing = {"path", "prompt"} - set(rows.fieldnames or ())
-            if missing:
-                raise InputError(
-                    f"{path}: no column {' or '.join(sorted(missing))}; the first line is "
-                    "path,prompt and, where known, overall,textual,system,split"
-                )
-            for row in rows:
-                yield _csv_clip(f"{path}:{rows.line_num}", row, path.parent, seen)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        rows = csv.DictReader(StringIO(read_text(path)))
+        missing = {"path", "prompt"} - set(rows.fieldnames or ())
+        if missing:
+            raise InputError(
+                f"{path}: no column {' or '.join(sorted(missing))}; the first line is "
+                "path,prompt and, where known, overall,textual,system,split"
+            )
+        for row in rows:
+            yield _csv_clip(f"{path}:{rows.line_num}", row, path.parent, seen)
+    except csv.Error as error:
         raise InputError(f"{path}: the list cannot be read ({error})") from error
 
 
@@ -215,7 +216,7 @@ def _csv_clip(place: str, row: dict[str, str | None], root: Path, seen: dict[str
         (row.get(key) or "").strip()
         for key in ("path", "prompt", "system", "split", "overall", "textual")
     )
-    _check_new(place, name, seen)
+    name = _check_new(place, name, seen)
     if not prompt:
         raise InputError(f"{place}: {name} has no prompt; give the text it was made from")
     split = split or "train"
@@ -227,21 +228,20 @@ def _csv_clip(place: str, row: dict[str, str | None], root: Path, seen: dict[str
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
     """Lines that are not empty, each with its place."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: the list cannot be read ({error})") from error
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         if line.strip():
             yield f"{path}:{number}", line
 
 
-def _check_new(place: str, name: str, seen: dict[str, str]) -> None:
+def _check_new(place: str, name: str, seen: dict[str, str]) -> str:
+    """Return the name in one spelling: ``./a.wav`` is ``a.wav``."""
     if not name:
         raise InputError(f"{place}: no clip is named; write its file first")
+    name = PurePosixPath(name).as_posix()
     if name in seen:
         raise InputError(f"{place}: {name} again, first at {seen[name]}; keep one of them")
     seen[name] = place
+    return name
 
 
 def _audio(place: str, path: Path) -> Path:

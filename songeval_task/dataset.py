@@ -20,7 +20,7 @@ from typing import Any
 from hear_aesthetics.errors import InputError
 from songeval_task.dimensions import DIMENSIONS
 
-__all__ = ["METADATA", "Problem", "Song", "SongEval", "read_songeval"]
+__all__ = ["METADATA", "Problem", "Song", "SongEval", "read_songeval", "song_name"]
 
 METADATA = "metadata.jsonl"
 AUDIO_FOLDER = "mp3"
@@ -92,7 +92,7 @@ def read_songeval(root: str | Path) -> SongEval:
     seen: set[str] = set()
     for place, row in _rows(metadata, problems):
         found = _song(place, row, root)
-        name = _name(row) or place
+        name = song_name(row.get("file_name")) or place
         if name in songs or (name in seen and isinstance(found, Problem)):
             problems.append(Problem("duplicate id", f"{place}: {name} again; keep one row of it"))
             continue
@@ -134,7 +134,7 @@ def _rows(metadata: Path, problems: list[Problem]) -> Iterator[tuple[str, dict[s
 
 
 def _song(place: str, row: Mapping[str, Any], root: Path) -> Song | Problem:
-    name, system = _name(row), str(row.get("system") or "")
+    name, system = song_name(row.get("file_name")), str(row.get("system") or "")
     if not name:
         return Problem("bad row", f"{place}: no file_name; name the song's file")
     if any(unicodedata.category(character) in NO_TEXT for character in name + system):
@@ -159,10 +159,9 @@ def _song(place: str, row: Mapping[str, Any], root: Path) -> Song | Problem:
     return Song(name, labels, len(annotation), system)
 
 
-def _name(row: Mapping[str, Any]) -> str:
-    """Return the song's id, in one spelling: ``./mp3/1.mp3`` is ``mp3/1.mp3``."""
-    name = row.get("file_name")
-    return PurePosixPath(name).as_posix() if isinstance(name, str) and name else ""
+def song_name(name: Any) -> str:
+    """Return a song's id in one spelling, ``mp3/1.mp3`` for ``./mp3/1.mp3``; empty for no text."""
+    return PurePosixPath(name.strip()).as_posix() if isinstance(name, str) and name.strip() else ""
 
 
 def _mean_over_raters(annotation: Any) -> tuple[float, ...]:

@@ -50,7 +50,9 @@ def read_lists(train: Path, test: Path | None) -> Lists:
     return Lists((*rows, *reported), tuple(names), train)
 
 
-def import_arrays(lists: Lists, folder: Path, dtype: str = "float16") -> Iterator[Entry]:
+def import_arrays(
+    lists: Lists, folder: Path, dtype: str = "float16", *, overwrite: bool = False
+) -> Iterator[Entry]:
     """Copy every array into a feature store; each entry once it is there.
 
     Raises:
@@ -58,7 +60,7 @@ def import_arrays(lists: Lists, folder: Path, dtype: str = "float16") -> Iterato
         OSError: If a file cannot be written.
     """
     made = {"dtype": dtype, "states": [], "source": MODEL}
-    store = FeatureStore.create(folder, made, {"model": MODEL})
+    store = FeatureStore.create(folder, made, {"model": MODEL}, overwrite=overwrite)
     entries = []
     for row in lists.rows:
         fused, digest = read_array(row.array)
@@ -92,5 +94,5 @@ def write_table(lists: Lists, entries: Sequence[Entry], out: Path, choices: Choi
         )
         for song in songs
     ]
-    origin = made_by(choices, str(lists.source))
-    return write_prepared(out, lists.source.resolve().parent, table, [], origin)
+    origin, root = made_by(choices, str(lists.source)), lists.source.resolve().parent
+    return write_prepared(out, root, table, [], origin, overwrite=choices.overwrite)

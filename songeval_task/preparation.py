@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from hear_aesthetics.errors import InputError
-from songeval_task.dataset import Problem, Song, SongEval
+from hear_aesthetics.text_files import read_text
+from songeval_task.dataset import Problem, Song, SongEval, song_name
 from songeval_task.inspection import AudioFacts, same_audio
 from songeval_task.prepared import Prepared, PreparedSong, write_prepared
 from songeval_task.splits import default_test_songs, read_ids, split_songs, spread_sample
@@ -31,6 +32,7 @@ class Choices:
         inner_fraction: Of the other songs, to select a model.
         seed: Of what is drawn.
         systems: Song name -> the generator that made it, over what the metadata say.
+        overwrite: Replace another table that is there.
     """
 
     validation_ids: str | None = None
@@ -38,6 +40,7 @@ class Choices:
     inner_fraction: float = 0.1
     seed: int = 0
     systems: Mapping[str, str] | None = None
+    overwrite: bool = False
 
 
 def prepare(
@@ -75,7 +78,8 @@ def prepare(
         for song in songs
         if song.name in splits
     ]
-    made = write_prepared(out, data.root, table, problems, made_by(choices, origin))
+    how = made_by(choices, origin)
+    made = write_prepared(out, data.root, table, problems, how, overwrite=choices.overwrite)
     return made, problems
 
 
@@ -112,21 +116,29 @@ def made_by(choices: Choices, origin: str) -> dict[str, Any]:
 
 
 def read_systems(path: Path) -> dict[str, str]:
-    """Song name -> system, of a CSV with the columns ``name`` (or ``file_name``) and ``system``.
+    """Song name -> system, of a table with the columns ``name`` (or ``file_name``) and ``system``.
+
+    Columns are parted by commas, semicolons or tabs.
 
     Raises:
-        InputError: If the file cannot be read or lacks a column.
+        InputError: If the file cannot be read, lacks a column, or gives a song two systems.
     """
+    text = read_text(path)
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
+        rows = list(csv.DictReader(text.splitlines(), delimiter=delimiter, skipinitialspace=True))
+    except csv.Error as error:
         raise InputError(f"{path}: the table of systems cannot be read ({error})") from error
     columns = rows[0].keys() if rows else ()
     name = next((column for column in NAME_COLUMNS if column in columns), None)
     if name is None or "system" not in columns:
         raise InputError(f"{path}: needs the columns name and system, and at least one row")
-    return {row[name]: row["system"] or "" for row in rows}
+    systems: dict[str, str] = {}
+    for row in rows:
+        song, system = song_name(row[name]), (row["system"] or "").strip()
+        if systems.setdefault(song, system) != system:
+            raise InputError(f"{path}: {song} has two systems; keep one row of it")
+    return systems
 
 
 def _keep_together(groups: Sequence[Sequence[str]], splits: dict[str, str]) -> list[Problem]:

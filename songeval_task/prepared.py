@@ -19,6 +19,8 @@ from typing import Any
 from hear_aesthetics import __version__
 from hear_aesthetics.atomic import write_text
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.fingerprint import check
+from hear_aesthetics.text_files import read_json
 from songeval_task.dataset import Problem, Song
 from songeval_task.dimensions import DIMENSIONS, Track
 from songeval_task.splits import SPLITS
@@ -81,6 +83,8 @@ def write_prepared(
     songs: Sequence[PreparedSong],
     problems: Iterable[Problem],
     choices: Mapping[str, Any],
+    *,
+    overwrite: bool = False,
 ) -> Prepared:
     """Write the three files, each whole, ``dataset.json`` last.
 
@@ -90,6 +94,10 @@ def write_prepared(
         songs: What can be used.
         problems: What cannot.
         choices: How the splits were made and where the data came from.
+        overwrite: Replace another table.
+
+    Raises:
+        InputError: If the folder holds another table.
     """
     problems = list(problems)
     table = _csv(COLUMNS, ([*_row(song).values()] for song in songs))
@@ -104,6 +112,11 @@ def write_prepared(
         "table_sha256": hashlib.sha256(table.encode()).hexdigest(),
         "version": __version__,
     }
+    if (folder / ABOUT).is_file() and not overwrite:
+        made = {**choices, "table_sha256": about["table_sha256"]}
+        known = read_json(folder / ABOUT)
+        if known.get("table_sha256") != made["table_sha256"]:
+            check(folder, {key: known.get(key) for key in made}, made)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ABOUT).unlink(missing_ok=True)
     write_text(folder / TABLE, table)

@@ -11,6 +11,7 @@ import numpy as np
 from hear_aesthetics.errors import InputError
 from songeval_task.dimensions import TRACKS, Track
 from songeval_task.evaluation import Predictions
+from songeval_task.preparation import read_systems
 from songeval_task.prepared import read_prepared
 from songeval_task.training.run import METRICS_FILE, PREDICTIONS_FILE
 
@@ -52,10 +53,7 @@ def read_predictions(
     source = _of_run(path, split) if path.is_dir() else _of_scores(path, prepared, split)
     if systems is None:
         return source
-    import pandas as pd
-
-    table = pd.read_csv(systems, dtype=str)
-    known = dict(zip(table["name"], table["system"], strict=True))
+    known = read_systems(systems)
     named = tuple(known.get(song, "") for song in source.predictions.songs)
     return replace(source, predictions=replace(source.predictions, systems=named))
 

@@ -5,15 +5,17 @@ split of the others, drawn so that both parts have the same spread of scores; no
 selected on the songs that are reported.
 """
 
-import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
 
 from hear_aesthetics.errors import InputError
-from songeval_task.dataset import Song
+from hear_aesthetics.text_files import decode_text, read_text
+from songeval_task.dataset import Song, song_name
 
 __all__ = ["SPLITS", "default_test_songs", "read_ids", "split_songs", "spread_sample"]
 
@@ -31,13 +33,13 @@ def read_ids(source: str | Path) -> list[str]:
     try:
         if str(source).startswith(("http://", "https://")):
             with urllib.request.urlopen(str(source), timeout=TIMEOUT_SECONDS) as reply:
-                text = reply.read().decode("utf-8")
+                text = decode_text(reply.read(), source)
         else:
-            text = Path(source).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError, urllib.error.URLError) as error:
+            text = read_text(source)
+    except (OSError, HTTPException) as error:
         raise InputError(f"{source}: the list of song names cannot be read ({error})") from error
-    names = [line.strip() for line in text.splitlines() if line.strip()]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    names = [song_name(line) for line in text.splitlines() if line.strip()]
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if not names or twice:
         wrong = f"names {', '.join(twice[:3])} twice" if twice else "is empty"
         raise InputError(f"{source}: the list of song names {wrong}; one mp3/N.mp3 per line")

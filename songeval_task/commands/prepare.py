@@ -56,6 +56,10 @@ def prepare(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print dataset.json.")] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite/--resume", help="Replace other splits in OUT, or stop there."),
+    ] = False,
 ) -> None:
     """Check the songs and their ratings, and split them: train, inner (selects), test (reported).
 
@@ -72,6 +76,7 @@ def prepare(
         inner_fraction=inner_fraction,
         seed=seed,
         systems=read_systems(systems) if systems else None,
+        overwrite=overwrite,
     )
     with one_line_when_full(out):
         make = _from_lists if source.endswith(LIST) else _from_songs
@@ -108,7 +113,7 @@ def _from_lists(source: str, out: Path, choices: "Choices") -> tuple["Prepared",
     lists = read_lists(Path(source), Path(ids) if ids and ids.endswith(LIST) else None)
     entries = []
     with Report(len(lists.rows), "imported") as report:
-        for entry in import_arrays(lists, out / FEATURES):
+        for entry in import_arrays(lists, out / FEATURES, overwrite=choices.overwrite):
             entries.append(entry)
             report.done()
     return write_table(lists, entries, out, choices), []

@@ -125,3 +125,23 @@ def test_a_bad_csv_is_one_message(musiceval: Path, text: str, message: str) -> N
 def test_names_take_apart_as_published() -> None:
     name = "audiomos2025-track1-S017_P125.wav"
     assert (clip_id(name), system_of(name)) == ("audiomos2025-track1-S017_P125", "S017")
+
+
+def test_a_clip_has_one_name_however_it_is_spelt(musiceval: Path) -> None:
+    (musiceval / "sets" / "test_mos_list.txt").write_text(f"./{FIRST},3,3\n{FIRST},3,3\n")
+    with pytest.raises(InputError, match=rf"test_mos_list\.txt:2: {FIRST} again"):
+        read_clips(musiceval, ["test"])
+    (musiceval / "list.csv").write_text(f"path,prompt\n./wav/{FIRST},a waltz\n")
+    assert read_clips(musiceval / "list.csv")[0].name == f"wav/{FIRST}"
+
+
+@pytest.mark.parametrize("name", ["sets/train_mos_list.txt", "prompt_info.txt", "list.csv"])
+def test_lists_of_another_encoding_are_named(musiceval: Path, name: str) -> None:
+    (musiceval / "list.csv").write_text(f"path,prompt\nwav/{FIRST},a waltz\n")
+    path, source = musiceval / name, musiceval / name if name.endswith(".csv") else musiceval
+    text = path.read_text()
+    path.write_text(text, encoding="utf-8-sig")
+    assert FIRST in {Path(clip.name).name for clip in read_clips(source)}
+    path.write_text(text, encoding="utf-16")
+    with pytest.raises(InputError, match=rf"{path.name}: is not UTF-8 text.*; save it as UTF-8"):
+        read_clips(source)

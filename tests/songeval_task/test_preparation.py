@@ -27,7 +27,7 @@ def facts(data, same=(), **errors):
 
 
 def run(data, found, **choices):
-    prepared, problems = prepare(data, found, data.root / "out", Choices(**choices))
+    prepared, problems = prepare(data, found, data.root / "out", Choices(**choices, overwrite=True))
     assert read_prepared(data.root / "out").songs == prepared.songs
     splits = {song.name: song.split for song in prepared.songs}
     return splits, [(problem.kind, problem.message.split(":")[0]) for problem in problems]
@@ -92,6 +92,48 @@ def test_a_table_of_systems_without_its_columns_is_refused(tmp_path, text):
     path.write_text(text)
     with pytest.raises(InputError, match="needs the columns name and system"):
         read_systems(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "file_name,system\n./mp3/0.mp3,Süno\n",
+        "name;system\r\nmp3/0.mp3;Süno\r\n",
+        "system\tname\nSüno\tmp3/0.mp3\n",
+    ],
+)
+def test_tables_of_systems_come_in_many_spellings(tmp_path, text, encoding):
+    path = tmp_path / "systems.csv"
+    path.write_bytes(text.encode(encoding))
+    assert read_systems(path) == {"mp3/0.mp3": "Süno"}
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_table_of_another_encoding_is_named(tmp_path, encoding):
+    path = tmp_path / "systems.csv"
+    path.write_bytes("name,system\nmp3/0.mp3,Süno\n".encode(encoding))
+    with pytest.raises(InputError, match=r"systems\.csv: is not UTF-8"):
+        read_systems(path)
+
+
+def test_a_song_of_two_systems_is_refused(tmp_path):
+    path = tmp_path / "systems.csv"
+    path.write_text("name,system\nmp3/0.mp3,A\n./mp3/0.mp3,B\n")
+    with pytest.raises(InputError, match=r"mp3/0\.mp3 has two systems"):
+        read_systems(path)
+
+
+def test_other_splits_are_not_replaced_in_silence(data, tmp_path):
+    out = tmp_path / "out"
+    first, _ = prepare(data, facts(data), out, Choices(seed=1))
+    again, _ = prepare(data, facts(data), out, Choices(seed=1))
+    assert again.about == first.about
+    with pytest.raises(InputError, match=r"out: .*seed was 1, now 2.*--overwrite"):
+        prepare(data, facts(data), out, Choices(seed=2))
+    assert read_prepared(out).songs == first.songs
+    prepare(data, facts(data), out, Choices(seed=2, overwrite=True))
+    assert read_prepared(out).songs != first.songs
 
 
 def test_too_few_songs_for_the_splits_are_refused(data):

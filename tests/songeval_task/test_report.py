@@ -72,6 +72,13 @@ def test_systems_may_come_from_a_file(prepared, scores, tmp_path):
     assert set(found.systems) == {"only"}
 
 
+def test_the_table_of_systems_is_read_as_prepare_reads_it(prepared, scores, tmp_path):
+    text = "".join(f"./mp3/{i}.mp3;only\n" for i in range(20))
+    (tmp_path / "systems.csv").write_text(f"file_name;system\n{text}", encoding="utf-8-sig")
+    found = read_predictions(scores, prepared, systems=tmp_path / "systems.csv").predictions
+    assert set(found.systems) == {"only"}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -53,7 +53,12 @@ def test_lists_are_read_and_checked(tmp_path):
     path = tmp_path / "ids.txt"
     path.write_text("mp3/1.mp3\n\nmp3/2.mp3 \n")
     assert read_ids(path) == ["mp3/1.mp3", "mp3/2.mp3"]
-    path.write_text("mp3/1.mp3\nmp3/1.mp3\n")
+    path.write_text("./mp3/1.mp3\r\nmp3/2.mp3\r\n", encoding="utf-8-sig")
+    assert read_ids(path) == ["mp3/1.mp3", "mp3/2.mp3"]
+    path.write_text("mp3/1.mp3\n", encoding="utf-16")
+    with pytest.raises(InputError, match=r"ids\.txt: is not UTF-8"):
+        read_ids(path)
+    path.write_text("mp3/1.mp3\n./mp3/1.mp3\n")
     with pytest.raises(InputError, match=r"ids\.txt: .* names mp3/1\.mp3 twice"):
         read_ids(path)
     with pytest.raises(InputError, match="cannot be read"):

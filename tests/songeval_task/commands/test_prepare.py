@@ -103,7 +103,7 @@ def test_many_faults_of_a_kind_are_shown_in_part(command, folder, tmp_path):
         (["songeval", "--validation-ids", "nowhere.txt"], "cannot be read"),
         (["songeval", "--test-songs", "12"], "12 of 12 songs cannot be held out"),
         (["songeval", "--inner-fraction", "0"], "0 of 9 songs cannot be held out"),
-        (["songeval", "--systems", "nowhere.csv"], "table of systems cannot be read"),
+        (["songeval", "--systems", "nowhere.csv"], "nowhere.csv: cannot be read"),
     ],
 )
 def test_wrong_usage_is_one_line_and_writes_nothing(
