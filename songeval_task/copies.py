@@ -7,6 +7,7 @@ are made, each row is appended once its file is whole; in the end the table is p
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 
 from hear_aesthetics.atomic import remove_leftovers, write_text
 from hear_aesthetics.errors import AudioError, InputError
+from hear_aesthetics.fingerprint import check, start_over
 from hear_aesthetics.spec import SAMPLE_RATE
 from hear_aesthetics.writing import write_audio
 from songeval_task.augmentation import ORIGINAL, augmentation_ids, load_version
@@ -82,7 +84,7 @@ def plan_copies(prepared: Prepared, copies: int, protocol: str, seed: int) -> li
 
 
 def make_copies(
-    jobs: Iterable[CopyJob], out: Path, workers: int
+    jobs: Iterable[CopyJob], out: Path, workers: int, *, overwrite: bool = False
 ) -> Iterator[tuple[CopyJob, str | None]]:
     """Make the copies that are not there yet, in worker processes.
 
@@ -90,18 +92,25 @@ def make_copies(
         jobs: All copies that the folder is to hold.
         out: The folder.
         workers: Processes.
+        overwrite: Delete the copies that are there.
 
     Yields:
         Each job once its file is there, those that were first, with None; or with the error of its
         song.
 
     Raises:
+        InputError: If the folder holds copies of another seed.
         OSError: If a file cannot be written.
     """
     jobs = list(jobs)
+    if overwrite:
+        start_over(out / TABLE)
     out.mkdir(parents=True, exist_ok=True)
     remove_leftovers(out)
     found = _whole_rows(out / TABLE)
+    for job in jobs:
+        if job.file in found:
+            check(out, {"seed": found[job.file].seed}, {"seed": job.seed})
     rows = {job: found[job.file] for job in jobs if _is_done(job, found.get(job.file), out)}
     write_text(out / TABLE, "".join(_line(row) for row in rows.values()))
     yield from ((job, None) for job in rows)
@@ -156,8 +165,7 @@ def _make(out: Path, job: CopyJob) -> Copy | str:
 
 
 def _is_done(job: CopyJob, row: Copy | None, out: Path) -> bool:
-    same = row is not None and (row.sha256, row.seed) == (job.sha256, job.seed)
-    return same and (out / job.file).is_file()
+    return row is not None and row.sha256 == job.sha256 and (out / job.file).is_file()
 
 
 def _whole_rows(path: Path) -> dict[str, Copy]:
@@ -166,8 +174,8 @@ def _whole_rows(path: Path) -> dict[str, Copy]:
         return {}
     rows: dict[str, Copy] = {}
     for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if line.endswith("\n"):
-            row = json.loads(line)
+        with suppress(ValueError, TypeError, KeyError):  # no row: its copy is made again
+            row = json.loads(line) if line.endswith("\n") else {}
             rows[row["file"]] = Copy(**row, path=path.parent / row["file"])
     return rows
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from hear_aesthetics.audio import load_audio
 from hear_aesthetics.engine import Result, run
 from hear_aesthetics.errors import HearAestheticsError, InputError
+from hear_aesthetics.fingerprint import check
 from hear_aesthetics.model import HearModel
 from hear_aesthetics.scorers import FUSED, hidden_states
 from hear_aesthetics.spec import FRAME_RATE
@@ -124,15 +125,19 @@ def plan(
 
 
 def todo(jobs: Iterable[Job], store: FeatureStore) -> list[Job]:
-    """The jobs whose files the store lacks, or has from other audio or another seed."""
-    return [job for job in jobs if not _is_done(job, store.entry(job.song.name, job.version))]
+    """The jobs whose files the store lacks, or has from other audio.
+
+    Raises:
+        InputError: If a file was made with another seed.
+    """
+    return [job for job in jobs if not _is_done(job, store)]
 
 
 def done(jobs: Iterable[Job], store: FeatureStore) -> Iterator[Entry]:
     """Yield the entries of the jobs whose files the store has, in the order of the jobs."""
     for job in jobs:
         entry = store.entry(job.song.name, job.version)
-        if entry is not None and _is_done(job, entry):
+        if entry is not None and entry.sha256 == job.song.sha256:
             yield entry
 
 
@@ -223,7 +228,10 @@ def _store(job: Job, tensors: Mapping[str, Tensor], store: FeatureStore, model: 
     return entry
 
 
-def _is_done(job: Job, entry: Entry | None) -> bool:
+def _is_done(job: Job, store: FeatureStore) -> bool:
+    entry = store.entry(job.song.name, job.version)
     if entry is None or entry.sha256 != job.song.sha256:
         return False
-    return job.version == ORIGINAL or entry.seed == job.seed
+    if job.version != ORIGINAL:
+        check(store.root, {"seed": entry.seed}, {"seed": job.seed})
+    return True

@@ -19,7 +19,7 @@ from hear_aesthetics.audio import load_audio
 from hear_aesthetics.cores import usable_cores
 from hear_aesthetics.errors import AudioError, InputError
 from hear_aesthetics.evaluation.schema import read_json
-from hear_aesthetics.fingerprint import check
+from hear_aesthetics.fingerprint import check, start_over
 from hear_aesthetics.spec import API_SAMPLE_RATE
 from hear_aesthetics.writing import write_audio
 from songeval_task.dimensions import Track
@@ -40,7 +40,7 @@ def task_folder(tasks: Path, track: Track) -> Path:
 
 
 def write_task(
-    prepared: Prepared, tasks: Path, track: Track
+    prepared: Prepared, tasks: Path, track: Track, *, overwrite: bool = False
 ) -> Iterator[tuple[PreparedSong, str | None]]:
     """Write the task folder; what is there already is kept.
 
@@ -48,6 +48,7 @@ def write_task(
         prepared: The songs and their splits.
         tasks: Folder of task folders.
         track: Which ratings are the targets.
+        overwrite: Delete a task that is there.
 
     Yields:
         Each song once its file is there, with None, or with the error that leaves it out.
@@ -58,6 +59,8 @@ def write_task(
     """
     folder, songs = task_folder(tasks, track), prepared.songs
     names = _file_names(songs)
+    if overwrite:
+        start_over(folder / METADATA)
     _begin(folder, prepared, track)
     audio = folder / str(API_SAMPLE_RATE)
     paths = [audio / SPLITS[song.split] / name for song, name in zip(songs, names, strict=True)]

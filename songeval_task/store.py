@@ -178,7 +178,11 @@ class FeatureStore:
         path = self.root / INDEX
         if not path.is_file():
             raise InputError(f"{path}: not there; run `songeval features` to its end")
-        return pd.read_parquet(path)
+        try:
+            return pd.read_parquet(path)
+        except (OSError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{path}: {reason}; run `songeval features` again") from error
 
 
 def _read_entry(path: Path) -> Entry | None:

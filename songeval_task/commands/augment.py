@@ -22,6 +22,12 @@ def augment(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes.", show_default="a half of the cores")
     ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite/--resume", help="Delete the copies that are there, or go on with them."
+        ),
+    ] = False,
 ) -> None:
     """Write augmented copies of the training songs, 24 kHz FLAC, and what was done to each.
 
@@ -36,7 +42,8 @@ def augment(
 
     jobs = plan_copies(read_prepared(prepared), copies, protocol, seed)
     warn_of_protocol(protocol)
+    made = make_copies(jobs, out, workers or default_workers(), overwrite=overwrite)
     with one_line_when_full(out), Report(len(jobs), "written") as report:
-        for _, error in make_copies(jobs, out, workers or default_workers()):
+        for _, error in made:
             report.fail(error) if error else report.done()
     raise typer.Exit(report.exit_code)

@@ -24,6 +24,12 @@ def hear_task(
     track: Annotated[
         TrackNumber, typer.Option(help="1: Musicality. 2: all five dimensions.")
     ] = TrackNumber.two,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite/--resume", help="Delete the task that is there, or go on with it."
+        ),
+    ] = False,
 ) -> None:
     """Write a HEAR regression task: 48 kHz FLAC, splits, mean ratings as labels.
 
@@ -38,7 +44,7 @@ def hear_task(
 
     songs, chosen = read_prepared(prepared), TRACKS[f"track{track}"]
     with one_line_when_full(out), Report(len(songs.songs), "written", "song") as report:
-        for _, error in write_task(songs, out, chosen):
+        for _, error in write_task(songs, out, chosen, overwrite=overwrite):
             report.fail(error) if error else report.done()
     typer.echo(task_folder(out, chosen))
     raise typer.Exit(report.exit_code)

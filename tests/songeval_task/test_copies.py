@@ -73,15 +73,28 @@ def test_nothing_is_made_twice(jobs, made, monkeypatch):
     assert len(read_copies(made)) == 16
 
 
-def test_another_seed_or_song_makes_the_copy_again(jobs, made, prepared, tmp_path):
+def test_copies_of_another_seed_are_not_replaced_in_silence(jobs, prepared, tmp_path):
     (job,) = jobs[:1]
     list(make_copies([job], tmp_path, workers=1))
     first = (tmp_path / job.file).read_bytes()
-    list(make_copies([job._replace(seed=2)], tmp_path, workers=1))
+    other = job._replace(seed=2)
+    with pytest.raises(InputError, match=r"seed was 1, now 2.*--overwrite"):
+        list(make_copies([other], tmp_path, workers=1))
+    assert (tmp_path / job.file).read_bytes() == first
+    list(make_copies([other], tmp_path, workers=1, overwrite=True))
     assert (tmp_path / job.file).read_bytes() != first
     song = read_prepared(prepared).split("train")[0]
     with pytest.raises(InputError, match=r"no copy2 of mp3/\d+\.mp3; run `songeval augment`"):
         find_copy(read_copies(tmp_path), tmp_path, song, "copy2")
+
+
+def test_a_damaged_row_is_made_again(jobs, tmp_path):
+    list(make_copies(jobs[:1], tmp_path, workers=1))
+    table = tmp_path / "augmentations.jsonl"
+    whole = table.read_bytes()
+    table.write_text('{"file": 1}\n{"fi\n')
+    assert list(make_copies(jobs[:1], tmp_path, workers=1)) == [(jobs[0], None)]
+    assert table.read_bytes() == whole
 
 
 def test_a_song_that_cannot_be_read_is_one_error(jobs, tmp_path):

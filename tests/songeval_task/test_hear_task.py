@@ -103,8 +103,17 @@ def test_a_song_that_cannot_be_read_is_left_out_and_named(songs, tmp_path):
 
 def test_another_set_is_refused(songs, made):
     other = replace(songs, about={**songs.about, "table_sha256": "0" * 64})
-    with pytest.raises(InputError, match="begun from other songs"):
+    with pytest.raises(InputError, match=r"songs_sha256 was \w+\.\.\., now 000.*--overwrite"):
         list(write_task(other, made, TRACKS["track1"]))
+
+
+def test_another_task_can_be_started_over(songs, tmp_path):
+    other = replace(songs, about={**songs.about, "table_sha256": "0" * 64})
+    few = {"songs": songs.songs[:1]}
+    list(write_task(replace(other, **few), tmp_path, TRACKS["track1"]))
+    list(write_task(replace(songs, **few), tmp_path, TRACKS["track1"], overwrite=True))
+    made = json.loads((task_folder(tmp_path, TRACKS["track1"]) / "task_metadata.json").read_text())
+    assert made["songs_sha256"] == songs.about["table_sha256"]
 
 
 def test_two_songs_never_share_a_file(songs, tmp_path):

@@ -74,7 +74,7 @@ def test_what_is_missing_is_made_again_and_the_same(made):
 
 def test_another_recipe_or_foreign_files_are_refused(tmp_path):
     begin_set(tmp_path / "set", TINY)
-    with pytest.raises(InputError, match=r'begun as .*"songs": 4'):
+    with pytest.raises(InputError, match=r"songs was 4, now 5.*--overwrite"):
         begin_set(tmp_path / "set", Recipe(songs=5))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/notes.txt").write_text("mine")

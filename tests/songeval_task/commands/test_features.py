@@ -8,8 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import hear_aesthetics
 from songeval_task.store import FeatureStore
 
+MINI = Path(hear_aesthetics.__file__).parent / "weights/mini"
 KILLED_IN_THE_MIDDLE = """
 import os, signal, sys
 from contextlib import contextmanager
@@ -153,8 +155,35 @@ def test_a_store_of_other_features_is_not_touched(command, prepared, whole):
         *("songeval", "features", prepared, "--out", whole, "--model", "mini"), "--states", "none"
     )
     assert outcome.code == 2
-    assert "made with states ['muq_02'], now it is []" in outcome.errors[0]
+    assert "states was ['muq_02'], now []" in outcome.errors[0]
     assert files(whole) == before
+
+
+@pytest.mark.slow
+def test_what_decides_no_feature_leaves_the_store_as_it_is(command, prepared, tmp_path):
+    model = shutil.copytree(MINI, tmp_path / "model")
+    words = ("songeval", "features", prepared, "--out", tmp_path / "store", "--model", model)
+    assert command(*words).code == 0
+    before = files(tmp_path / "store")
+    settings = json.loads((model / "hear_aesthetics.json").read_text())
+    changed = settings | {"pooling": "mean", "delay_ms": 0}
+    (model / "hear_aesthetics.json").write_text(json.dumps(changed))
+    (model / "muq/another.pt").write_bytes(b"weights that nobody reads")
+    outcome = command(*words)
+    assert (outcome.code, outcome.errors) == (0, [])
+    assert outcome.notes[-1] == "12 files stored"
+    assert files(tmp_path / "store") == before
+
+
+@pytest.mark.slow
+def test_the_index_lists_what_the_last_command_asked_for(command, prepared, tmp_path):
+    words = ("songeval", "features", prepared, "--out", tmp_path, "--model", "mini")
+    for copies in (2, 1):
+        assert command(*words, "--copies", copies).code == 0
+    assert set(FeatureStore(tmp_path).index()["version"]) == {"original", "copy1"}
+    refused = command(*words, "--copies", 1, "--seed", 1)
+    assert refused.code == 2
+    assert "seed was 0, now 1" in refused.errors[0]
 
 
 @pytest.mark.slow
