@@ -1,12 +1,15 @@
 """Text that users write (lists, tables, JSON), read as UTF-8 with or without a byte order mark."""
 
+import csv
+import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 from hear_aesthetics.errors import InputError
 
-__all__ = ["decode_text", "read_json", "read_text"]
+__all__ = ["decode_text", "finite_number", "read_json", "read_table", "read_text"]
 
 
 def read_text(path: str | Path) -> str:
@@ -54,4 +57,44 @@ def read_json(path: str | Path, kind: type = dict) -> Any:
     if not isinstance(value, kind):
         wanted = "object" if kind is dict else "list"
         raise InputError(f"{path}: is not a JSON {wanted}; correct or replace it")
+    return value
+
+
+def read_table(path: str | Path) -> tuple[tuple[str, ...], list[tuple[str, dict[str, str]]]]:
+    """Read a CSV file with a header: its columns, and its rows, each after its place.
+
+    A place is ``<path>: line <number>``. Rows of blanks are skipped; cells lose the blanks around
+    them, and those that a short row lacks are empty.
+
+    Raises:
+        InputError: If it cannot be read, or a row has more cells than the header.
+    """
+    reader = csv.DictReader(io.StringIO(read_text(path)), restval="")
+    rows = []
+    try:
+        columns = tuple(reader.fieldnames or ())
+        for row in reader:
+            place = f"{path}: line {reader.line_num}"
+            if None in row:
+                raise InputError(f"{place} has more cells than the header; quote what has commas")
+            cells = {name: text.strip() for name, text in row.items()}
+            if any(cells.values()):
+                rows.append((place, cells))
+    except csv.Error as error:
+        raise InputError(f"{path}: line {reader.line_num}: {error}; correct the table") from error
+    return columns, rows
+
+
+def finite_number(text: str, place: str) -> float:
+    """Read a cell.
+
+    Raises:
+        InputError: If it holds NaN, infinity or no number; begins with ``place``.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(f"{place} holds {text!r}; write a finite number there")
     return value

@@ -143,17 +143,27 @@ def read_predictions(path: str | Path) -> Predictions:
     """Read a run folder, a ``.parquet`` or a ``.pt``.
 
     Raises:
-        InputError: If it is not there or holds something else.
+        InputError: If it is not there, holds something else, or a number is not finite.
     """
     path = Path(path)
     path = path / FILE_NAME if path.is_dir() else path
     if not path.is_file():
         raise InputError(f"{path}: no predictions here; run `musiceval train` or `predict` first")
     found = _read_released(path) if path.suffix == ".pt" else _read_parquet(path)
-    twice = len(found.clips) - len(set(found.clips))
-    if twice or not np.isfinite(found.scores).all():
-        what = f"{twice} clips come twice" if twice else "a score is not a finite number"
-        raise InputError(f"{path}: {what}; predict again")
+    if twice := len(found.clips) - len(set(found.clips)):
+        raise InputError(f"{path}: {twice} clips come twice; predict again")
+    numbers = {
+        "score": found.scores,
+        "true score": np.where(np.isnan(found.truth), 0, found.truth),
+    }  # NaN: not known
+    if found.distributions is not None:
+        numbers["distribution"] = found.distributions
+    for what, table in numbers.items():
+        for row, target, *_ in np.argwhere(~np.isfinite(table)).tolist():
+            raise InputError(
+                f"{path}: row {row + 1}, {found.clips[row]}: the {TARGETS[target]} {what} is not "
+                "a finite number; predict again"
+            )
     return found
 
 

@@ -78,21 +78,30 @@ class Predictions:
 
     @classmethod
     def from_table(cls, table: "pd.DataFrame", track: Track, where: str) -> "Predictions":
-        """The contents of a table that :meth:`table` made.
+        """The contents of a table that :meth:`table` made, its lines numbered from 2.
 
         Raises:
-            InputError: If a column is missing.
+            InputError: If a column is missing or a cell holds no finite number; names the line.
         """
         wanted = [PREDICTED + name for name in track.names], [RATED + name for name in track.names]
         missing = [name for name in ["name", *wanted[0], *wanted[1]] if name not in table]
         if missing:
             raise InputError(f"{where}: has no column {missing[0]!r}; name a table of predictions")
+        import pandas as pd
+
+        numbers = table[wanted[0] + wanted[1]].apply(pd.to_numeric, errors="coerce")
+        for row, column in np.argwhere(~np.isfinite(numbers.to_numpy(dtype=np.float64))).tolist():
+            name, line = numbers.columns[column], int(table.index[row]) + 2
+            raise InputError(
+                f"{where}: line {line}, column {name!r} holds {table[name].iloc[row]!s}; write a "
+                "finite number there"
+            )
         systems = table["system"].fillna("") if "system" in table else [""] * len(table)
         return cls(
             tuple(table["name"].astype(str)),
             tuple(str(system) for system in systems),
-            table[wanted[0]].to_numpy(dtype=np.float64),
-            table[wanted[1]].to_numpy(dtype=np.float64),
+            numbers[wanted[0]].to_numpy(dtype=np.float64),
+            numbers[wanted[1]].to_numpy(dtype=np.float64),
             track,
         )
 

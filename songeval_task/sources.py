@@ -1,6 +1,5 @@
 """Where predictions come from: a run's folder, a table of scores, or an answer file."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.text_files import finite_number, read_json, read_table, read_text
 from songeval_task.dimensions import TRACKS, Track
 from songeval_task.evaluation import Predictions
 from songeval_task.preparation import read_systems
@@ -48,7 +48,8 @@ def read_predictions(
         systems: CSV ``name,system`` over what the data say.
 
     Raises:
-        InputError: If something is missing or a song of the split has no score.
+        InputError: If something is missing, a song of the split has no score, or a score is not a
+            finite number; names the line.
     """
     source = _of_run(path, split) if path.is_dir() else _of_scores(path, prepared, split)
     if systems is None:
@@ -62,14 +63,17 @@ def _of_run(folder: Path, split: str) -> Source:
     import pandas as pd
 
     try:
-        details = json.loads((folder / METRICS_FILE).read_text(encoding="utf-8"))
-        table = pd.read_csv(folder / PREDICTIONS_FILE, dtype={"name": str, "system": str})
-    except (OSError, ValueError) as error:
+        details = read_json(folder / METRICS_FILE)
+        track = TRACKS[details["track"]]
+        table = pd.read_csv(
+            folder / PREDICTIONS_FILE, dtype={"name": str, "system": str}, skip_blank_lines=False
+        )
+    except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{folder}: not a finished run ({error}); train it to its end") from error
     rows = table[table["split"] == split]
     if rows.empty:
         raise InputError(f"{folder / PREDICTIONS_FILE}: no songs of split {split!r}")
-    found = Predictions.from_table(rows, TRACKS[details["track"]], str(folder / PREDICTIONS_FILE))
+    found = Predictions.from_table(rows, track, str(folder / PREDICTIONS_FILE))
     return Source(folder.name, split, found, details)
 
 
@@ -95,40 +99,43 @@ def _of_scores(path: Path, prepared: Path | None, split: str) -> Source:
 
 def _read_scp(path: Path) -> tuple[dict[str, list[float]], Track]:
     """Utterance id -> scores, and the track by their number."""
-    try:
-        lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line]
-        scores = {line[0]: [float(value) for value in line[1:]] for line in lines}
-    except (OSError, ValueError, IndexError) as error:
-        raise InputError(f"{path}: not an answer file ({error}); write `utt score ...`") from error
-    widths = {len(values) for values in scores.values()}
     tracks = {len(track.dimensions): track for track in TRACKS.values()}
-    if len(widths) != 1 or not widths <= set(tracks):
-        raise InputError(f"{path}: lines hold {sorted(widths)} scores; a track has one or five")
-    _check_unique(path, [line[0] for line in lines])
-    return scores, tracks[widths.pop()]
+    scores: dict[str, list[float]] = {}
+    width = 0
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        name, *texts = line.split() or [""]
+        if not name:
+            continue
+        place = f"{path}: line {number}"
+        width = width or len(texts)
+        if len(texts) != width or width not in tracks:
+            raise InputError(
+                f"{place} holds {len(texts)} scores; write `utt score ...` with one or five, "
+                "as many in every line"
+            )
+        _add(scores, name, [finite_number(text, place) for text in texts], place)
+    if not scores:
+        raise InputError(f"{path}: holds no scores; write `utt score ...` per song")
+    return scores, tracks[width]
 
 
 def _read_csv(path: Path) -> tuple[dict[str, list[float]], Track]:
     """File stem -> scores, and the widest track whose columns are there."""
-    import pandas as pd
-
-    try:
-        table = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a table of scores ({error})") from error
-    key = next((name for name in ("name", "path") if name in table), None)
-    fitting = [track for track in TRACKS.values() if set(track.names) <= set(table)]
+    columns, rows = read_table(path)
+    key = next((name for name in ("name", "path") if name in columns), None)
+    fitting = [track for track in TRACKS.values() if set(track.names) <= set(columns)]
     if key is None or not fitting:
         raise InputError(f"{path}: needs a column name or path and one per dimension")
     track = max(fitting, key=lambda track: len(track.dimensions))
-    table = table.dropna(subset=list(track.names))
-    stems = [Path(str(name)).stem for name in table[key]]
-    _check_unique(path, stems)
-    values = table[list(track.names)].to_numpy(dtype=np.float64).tolist()
-    return dict(zip(stems, values, strict=True)), track
+    scores: dict[str, list[float]] = {}
+    for place, row in rows:
+        if any(row[name] for name in track.names):  # no score at all: a file that failed
+            values = [finite_number(row[n], f"{place}, column {n!r}") for n in track.names]
+            _add(scores, Path(row[key]).stem, values, place)
+    return scores, track
 
 
-def _check_unique(path: Path, stems: list[str]) -> None:
-    twice = [stem for stem in stems if stems.count(stem) > 1]
-    if twice:
-        raise InputError(f"{path}: {twice[0]!r} is scored twice; keep one line of it")
+def _add(scores: dict[str, list[float]], stem: str, values: list[float], place: str) -> None:
+    if stem in scores:
+        raise InputError(f"{place}: {stem!r} is scored twice; keep one line of it")
+    scores[stem] = values

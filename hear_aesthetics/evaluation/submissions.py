@@ -4,14 +4,13 @@ Scores lie in [0, 1]; a blank is a task that was not run. Columns are matched wi
 tasks, whose names they abbreviate.
 """
 
-import csv
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.evaluation.catalogue import by_column
+from hear_aesthetics.text_files import finite_number, read_table
 
 __all__ = ["ABOUT_COLUMNS", "Official", "read_official"]
 
@@ -35,36 +34,23 @@ def read_official(path: Path) -> Official:
     """The official leaderboard's CSV: ``Model,URL,...`` and one column of scores per task.
 
     Raises:
-        InputError: If it cannot be read or is another table.
+        InputError: If it cannot be read, is another table, or a score is no finite number.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            rows, columns = list(reader), tuple(reader.fieldnames or ())
-    except (OSError, UnicodeDecodeError, csv.Error) as e:
-        raise InputError(f"{path}: cannot be read as the official leaderboard ({e})") from e
+    columns, rows = read_table(path)
     tasks = [column for column in columns if column not in ABOUT_COLUMNS]
     if "Model" not in columns or not any(by_column(column) for column in tasks):
         raise InputError(f"{path}: not the official leaderboard, which starts Model,URL,...")
     scores: dict[str, dict[str, float]] = {}
-    for line, row in enumerate(rows, start=2):
+    for place, row in rows:
+        if not row["Model"]:
+            raise InputError(f"{place} names no model; fill in the column Model")
         for column in tasks:
-            if text := (row[column] or "").strip():
-                place = f"{path}: line {line}, column {column!r}"
-                scores.setdefault(_column_task(column), {})[row["Model"]] = _number(text, place)
-    return Official(columns, tuple(rows), scores)
+            if text := row[column]:
+                value = finite_number(text, f"{place}, column {column!r}")
+                scores.setdefault(_column_task(column), {})[row["Model"]] = value
+    return Official(columns, tuple(row for _, row in rows), scores)
 
 
 def _column_task(column: str) -> str:
     entry = by_column(column)
     return entry.title if entry else column
-
-
-def _number(text: str, place: str) -> float:
-    try:
-        score = float(text)
-    except ValueError:
-        score = math.nan
-    if not math.isfinite(score):
-        raise InputError(f"{place} holds {text!r}; expected a score or nothing")
-    return score

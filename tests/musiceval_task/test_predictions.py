@@ -109,6 +109,26 @@ def test_other_contents_are_one_message(tmp_path: Path, rows: object, message: s
         read_predictions(tmp_path / "odd.pt")
 
 
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("run.parquet", "scores"),
+        ("run.parquet", "truth"),
+        ("run.parquet", "distributions"),
+        ("run.pt", "scores"),
+        ("run.pt", "distributions"),
+    ],
+)
+def test_a_number_that_is_not_finite_is_named_by_row(tmp_path: Path, field: str, name: str) -> None:
+    bad = predictions()
+    getattr(bad, field)[2, 1] = np.inf
+    write_predictions(tmp_path / name, bad)
+    with pytest.raises(
+        InputError, match=rf"{name}: row 3, {NAMES[2]}: the textual .* not a finite"
+    ):
+        read_predictions(tmp_path / name)
+
+
 def test_a_missing_or_foreign_file_is_one_message(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no predictions here"):
         read_predictions(tmp_path)

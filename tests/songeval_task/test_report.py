@@ -82,9 +82,14 @@ def test_the_table_of_systems_is_read_as_prepare_reads_it(prepared, scores, tmp_
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("0 1 2\n", r"hold \[2\] scores"),
-        ("0 1\n0 2\n", "'0' is scored twice"),
-        ("0 high\n", "not an answer file"),
+        ("0 1 2\n", r"a\.scp: line 1 holds 2 scores"),
+        ("0\n", r"a\.scp: line 1 holds 0 scores"),
+        ("0 1\n1 1 2 3 4 5\n", r"a\.scp: line 2 holds 5 scores"),
+        ("\n \n", r"a\.scp: holds no scores"),
+        ("0 1\n\n0 2\n", r"a\.scp: line 3: '0' is scored twice"),
+        ("0 high\n", r"a\.scp: line 1 holds 'high'"),
+        ("0 1\n  \n1 nan\n", r"a\.scp: line 3 holds 'nan'"),
+        ("0 1\n1 -inf\n", r"a\.scp: line 2 holds '-inf'"),
         ("0 1\n", r"no score of mp3/1\.mp3 \(19 missing\)"),
     ],
 )
@@ -92,6 +97,45 @@ def test_a_wrong_answer_file_is_named(prepared, tmp_path, text, message):
     (tmp_path / "a.scp").write_text(text)
     with pytest.raises(InputError, match=message):
         read_predictions(tmp_path / "a.scp", prepared)
+
+
+def test_blank_lines_of_an_answer_file_are_skipped(prepared, tmp_path):
+    lines = "\n  \n".join(f"{i} {1 + i / 10}" for i in range(20))
+    (tmp_path / "a.scp").write_text(f"\ufeff{lines}\n\n", encoding="utf-8")
+    found = read_predictions(tmp_path / "a.scp", prepared).predictions
+    assert found.preds[19, 0] == pytest.approx(2.9)
+
+
+@pytest.mark.parametrize("cell", ["nan", "inf", "-Infinity", "high", ""])
+def test_a_cell_without_a_finite_number_is_named(prepared, scores, tmp_path, cell):
+    lines = scores.read_text().splitlines()
+    first, *cells = lines[3].split(",")
+    lines[3] = ",".join([first, cells[0], cell, *cells[2:]])
+    scores.write_text("\n".join([lines[0], "", *lines[1:], ",,,,,", ""]))
+    message = rf"s\.csv: line 5, column '{NAMES[1]}' holds '{cell}'"
+    with pytest.raises(InputError, match=message):
+        read_predictions(scores, prepared)
+    lines[3] = first + "," * len(cells)  # what could not be scored has no cell filled
+    scores.write_text("\n".join(lines))
+    with pytest.raises(InputError, match=r"no score of .* \(1 missing\)"):
+        read_predictions(scores, prepared)
+
+
+@pytest.mark.parametrize("cell", ["inf", "", "high"])
+def test_a_run_with_a_cell_that_is_no_number_is_refused_by_line(tmp_path, cell):
+    table = predictions().table().assign(split="test").astype(str)
+    table.loc[4, f"rated {NAMES[2]}"] = cell
+    text = table.to_csv(index=False)
+    (tmp_path / "predictions.csv").write_text(text.replace("\n", "\n\n", 1))
+    (tmp_path / "metrics.json").write_text('{"track": "track2"}')
+    with pytest.raises(InputError, match=rf"predictions\.csv: line 7, column 'rated {NAMES[2]}'"):
+        read_predictions(tmp_path, None)
+
+
+def test_a_table_of_systems_needs_its_columns(prepared, scores, tmp_path):
+    (tmp_path / "systems.csv").write_text("song,system\n0,a\n")
+    with pytest.raises(InputError, match=r"systems\.csv: needs the columns name and system"):
+        read_predictions(scores, prepared, systems=tmp_path / "systems.csv")
 
 
 def test_scores_without_ratings_and_folders_without_a_run_are_refused(scores, tmp_path):

@@ -125,8 +125,12 @@ def test_official_scores_are_read_by_published_name(official):
     [
         ("name,score\na,1\n", "not the official leaderboard"),
         ("Model,URL\na,b\n", "not the official leaderboard"),
-        ("Model,ESC-50\na,high\n", r"line 2, column 'ESC-50' holds 'high'; expected a score"),
-        (None, "cannot be read as the official leaderboard"),
+        ("Model,ESC-50\na,high\n", r"line 2, column 'ESC-50' holds 'high'"),
+        ("Model,ESC-50\na,0.5\n\n,\nb,nan\n", r"line 5, column 'ESC-50' holds 'nan'"),
+        ("Model,ESC-50\na,-inf\n", r"line 2, column 'ESC-50' holds '-inf'"),
+        ("Model,ESC-50\n\na,0.5,0.6\n", r"line 3 has more cells than the header"),
+        ("Model,ESC-50\n,0.5\n", r"line 2 names no model"),
+        (None, "cannot be read"),
     ],
 )
 def test_another_table_is_refused(tmp_path, content, message):
@@ -135,6 +139,13 @@ def test_another_table_is_refused(tmp_path, content, message):
         path.write_text(content)
     with pytest.raises(InputError, match=message):
         read_official(path)
+
+
+def test_blank_lines_of_the_official_leaderboard_are_skipped(tmp_path):
+    path = tmp_path / "official.csv"
+    path.write_text("\ufeff" + OFFICIAL.replace("\n", "\n\n,,,,,\n"), encoding="utf-8")
+    assert read_official(path).scores["ESC-50"] == {"Low": 0.2, "High": 0.8, "Middle": 0.5}
+    assert len(read_official(path).rows) == 3
 
 
 def test_normalised_scores_lie_between_the_submissions(official):
