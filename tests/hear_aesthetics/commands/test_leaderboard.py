@@ -130,7 +130,7 @@ def test_results_can_be_read_by_a_program(run, evaluated, tmp_path):
     ("words", "code", "message"),
     [
         (["leaderboard", "{empty}"], 1, "no task in it"),
-        (["leaderboard", "{folders}", "--official", "{empty}/none.csv"], 2, "cannot be read as"),
+        (["leaderboard", "{folders}", "--official", "{empty}/none.csv"], 2, "cannot be read"),
         (["evaluate-embeddings", "{empty}"], 1, "no task in it"),
     ],
 )
