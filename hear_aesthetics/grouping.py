@@ -65,7 +65,13 @@ class Job(Generic[Item]):
         return self.error is not None or (self.batch is not None and self.batch.done)
 
     def fail(self, error: Exception) -> None:
-        """Keep the error as one line, without the variables that its traceback keeps alive."""
+        """Keep the error as one line, without the variables that its traceback keeps alive.
+
+        Raises:
+            ImportError: If that is the error: a package is missing, and the item is not to blame.
+        """
+        if isinstance(error, ImportError):
+            raise error
         if not isinstance(error, HearAestheticsError):
             logger.debug("%s failed", self.item, exc_info=error)
             error = _explain(getattr(self.item, "path", self.item), self.seconds, error)

@@ -43,6 +43,8 @@ def load(clip: Clip) -> np.ndarray:
     time.sleep(clip.seconds_to_load)
     if clip.wrong == "file":
         raise AudioError(f"{clip.number}.wav: damaged; fetch it again")
+    if clip.wrong == "package":
+        raise ModuleNotFoundError("No module named 'audiomentations'")
     if clip.wrong == "load":
         raise KeyError("surprise")
     return np.full(clip.length, clip.number, dtype=np.float32)
@@ -185,6 +187,11 @@ def test_a_bad_file_is_one_error_in_its_place(wrong: str, message: str) -> None:
     assert isinstance(results[2].error, AudioError)
     assert re.search(message, str(results[2].error))
     assert "\n" not in str(results[2].error)
+
+
+def test_a_missing_package_is_not_the_fault_of_a_file() -> None:
+    with pytest.raises(ModuleNotFoundError, match="audiomentations"):
+        list(go([Clip(0), Clip(1, wrong="package")]))
 
 
 def test_nothing_but_bad_files_end_too() -> None:
