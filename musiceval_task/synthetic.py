@@ -16,15 +16,14 @@ It is a test set: what a model learns from it says nothing about music that peop
 import multiprocessing
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import product, repeat
 from pathlib import Path
 
 import numpy as np
 
-from hear_aesthetics.atomic import remove_leftovers, write_text
+from hear_aesthetics.atomic import write_text
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.fingerprint import claim, start_over
 from hear_aesthetics.spec import SAMPLE_RATE
 from hear_aesthetics.synthesis import Description, Qualities, Score, compose, describe, render
 from hear_aesthetics.synthesis.qualities import stream
@@ -32,11 +31,10 @@ from hear_aesthetics.writing import write_audio
 from musiceval_task.dataset import DEMO_SYSTEMS, PREFIX, SPLITS
 from musiceval_task.scale import HIGH, LOW
 
-__all__ = ["SYSTEMS", "Recipe", "SyntheticClip", "begin_set", "plan", "render_clips", "write_lists"]
+__all__ = ["SYSTEMS", "Recipe", "SyntheticClip", "plan", "render_clips", "write_lists"]
 
 SYSTEMS = tuple(sorted(DEMO_SYSTEMS | {f"S{number:03d}" for number in range(1, 14)}))
 MIN_PROMPTS = 5
-IDENTITY = "synthesis.json"
 STYLES = {"classical": 1200.0, "folk": 1750.0, "electronic": 2500.0}  # and their brightness in Hz
 TEMPI = {"slow": (60.0, 72.0), "very fast": (134.0, 142.0)}  # quarter notes per minute
 INSTRUMENTS = 2  # named by a prompt
@@ -126,21 +124,6 @@ def plan(recipe: Recipe) -> list[SyntheticClip]:
             name = f"{system}_P{index + 1:03d}"
             clips.append(_clip(recipe, name, prompt, split, float(level)))
     return clips
-
-
-def begin_set(out: Path, recipe: Recipe, *, overwrite: bool = False) -> None:
-    """Make the folder of a set, or check that it was begun with the same recipe.
-
-    Raises:
-        InputError: If the folder holds something else.
-    """
-    path = out / IDENTITY
-    if overwrite:
-        start_over(path)
-    if not path.is_file() and out.exists() and any(out.iterdir()):
-        raise InputError(f"{out}: holds other files; choose a new folder")
-    claim(path, asdict(recipe))
-    remove_leftovers(out)
 
 
 def render_clips(

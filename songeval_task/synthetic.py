@@ -11,15 +11,14 @@ so a run that was interrupted goes on; ``metadata.jsonl`` comes last.
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from hear_aesthetics.atomic import remove_leftovers, write_text
+from hear_aesthetics.atomic import write_text
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.fingerprint import claim, start_over
 from hear_aesthetics.spec import API_SAMPLE_RATE
 from hear_aesthetics.synthesis import (
     QUALITIES,
@@ -38,7 +37,6 @@ from songeval_task.workers import in_processes
 __all__ = [
     "Recipe",
     "SyntheticSong",
-    "begin_set",
     "finish_set",
     "plan",
     "ratings",
@@ -53,7 +51,6 @@ SEVERITY = 0.25  # standard deviation between listeners, in points
 INATTENTION = 0.5  # standard deviation of one rating, in points
 LOWEST, HIGHEST = 1.0, 5.0
 
-IDENTITY = "synthesis.json"
 README = """# Synthetic songs
 
 {songs} songs composed and rendered by hear-aesthetics (`songeval synthesize --seed {seed}`), in the
@@ -161,22 +158,6 @@ def render_songs(
     todo = [song for song in songs if not (out / song.name).is_file()]
     for song, _ in in_processes(partial(_render, out), todo, workers):
         yield song
-
-
-def begin_set(out: Path, recipe: Recipe, *, overwrite: bool = False) -> None:
-    """Make the folder of a set, or check that it was begun with the same recipe.
-
-    Raises:
-        InputError: If the folder holds something else.
-    """
-    path = out / IDENTITY
-    if overwrite:
-        start_over(path)
-    if not path.is_file() and out.exists() and any(out.iterdir()):
-        raise InputError(f"{out}: holds other files; choose a new folder")
-    claim(path, asdict(recipe))
-    (out / "mp3").mkdir(exist_ok=True)
-    remove_leftovers(out)
 
 
 def finish_set(out: Path, recipe: Recipe, songs: Sequence[SyntheticSong]) -> None:

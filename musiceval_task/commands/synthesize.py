@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from hear_aesthetics.commands.probing import Overwrite
 from hear_aesthetics.console import Report
 
 __all__ = ["synthesize"]
@@ -16,12 +17,7 @@ def synthesize(
     seconds: Annotated[float, typer.Option(help="Length of a clip.")] = 6.0,
     seed: Annotated[int, typer.Option(help="Decides every clip and score.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes that render.")] = 2,
-    overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite/--resume", help="Delete the set that is there, or go on with it."
-        ),
-    ] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Compose and render clips with simulated scores: a test and demo set, nothing more.
 
@@ -29,7 +25,8 @@ def synthesize(
     `musiceval train OUT --model mini --text OUT/text_encoder` runs offline. The same command goes
     on after an interruption.
     """
-    from musiceval_task.synthetic import Recipe, begin_set, plan, render_clips, write_lists
+    from hear_aesthetics.synthesis.folder import begin_set
+    from musiceval_task.synthetic import Recipe, plan, render_clips, write_lists
     from musiceval_task.tiny_text import write_tiny_roberta
 
     recipe = Recipe(prompts, seconds, seed)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
+from hear_aesthetics.commands.probing import Overwrite
 from hear_aesthetics.errors import InputError
 from musiceval_task.commands.options import (
     DataArgument,
@@ -53,10 +54,7 @@ def train(
     ] = "corrected",
     precision: PrecisionOption = "auto",
     device: DeviceOption = None,
-    overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite/--resume", help="Train again what is there, or keep it."),
-    ] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train members on frozen states, which are computed once and kept.
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from hear_aesthetics.commands.probing import Overwrite
 from hear_aesthetics.console import Report
 from songeval_task.commands.features import Protocol, warn_of_protocol
 
@@ -22,12 +23,7 @@ def augment(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes.", show_default="a half of the cores")
     ] = None,
-    overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite/--resume", help="Delete the copies that are there, or go on with them."
-        ),
-    ] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write augmented copies of the training songs, 24 kHz FLAC, and what was done to each.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hear_aesthetics.commands.probing import Overwrite
 from hear_aesthetics.console import Report, warning_line
 
 if TYPE_CHECKING:
@@ -67,12 +68,7 @@ def features(
     device: Annotated[
         str | None, typer.Option(help="Such as cpu or cuda:0.", show_default="a GPU if any")
     ] = None,
-    overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite/--resume", help="Delete the store that is there, or go on with it."
-        ),
-    ] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Compute and store the features of every song, and of augmented copies of those that train.
 

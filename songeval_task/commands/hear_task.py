@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from hear_aesthetics.commands.probing import Overwrite
 from hear_aesthetics.console import Report
 
 __all__ = ["hear_task"]
@@ -24,12 +25,7 @@ def hear_task(
     track: Annotated[
         TrackNumber, typer.Option(help="1: Musicality. 2: all five dimensions.")
     ] = TrackNumber.two,
-    overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite/--resume", help="Delete the task that is there, or go on with it."
-        ),
-    ] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a HEAR regression task: 48 kHz FLAC, splits, mean ratings as labels.
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from hear_aesthetics.commands.probing import Overwrite
 from hear_aesthetics.console import Report
 from hear_aesthetics.errors import InputError
 
@@ -20,19 +21,15 @@ def synthesize(
     seconds: Annotated[str, typer.Option(help="Shortest and longest song.")] = "60-180",
     systems: Annotated[int, typer.Option(help="Generators the songs are said to be of.")] = 10,
     workers: Annotated[int, typer.Option(min=1, help="Processes that render.")] = 2,
-    overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite/--resume", help="Delete the set that is there, or go on with it."
-        ),
-    ] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Compose and render songs with simulated ratings: a test and demo set, nothing more.
 
     The layout is SongEval's. The same command goes on after an interruption.
     """
+    from hear_aesthetics.synthesis.folder import begin_set
     from songeval_task.disk import one_line_when_full
-    from songeval_task.synthetic import Recipe, begin_set, finish_set, plan, render_songs
+    from songeval_task.synthetic import Recipe, finish_set, plan, render_songs
 
     recipe = Recipe(songs, seed, *_span(seconds), systems)
     planned = plan(recipe)

@@ -12,11 +12,11 @@ import pytest
 
 from hear_aesthetics.audio import audio_info
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.synthesis.folder import begin_set
 from songeval_task.dataset import read_songeval
 from songeval_task.dimensions import DIMENSIONS
 from songeval_task.synthetic import (
     Recipe,
-    begin_set,
     finish_set,
     plan,
     ratings,
@@ -76,6 +76,8 @@ def test_another_recipe_or_foreign_files_are_refused(tmp_path):
     begin_set(tmp_path / "set", TINY)
     with pytest.raises(InputError, match=r"songs was 4, now 5.*--overwrite"):
         begin_set(tmp_path / "set", Recipe(songs=5))
+    begin_set(tmp_path / "set", Recipe(songs=5), overwrite=True)
+    begin_set(tmp_path / "set", Recipe(songs=5))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/notes.txt").write_text("mine")
     with pytest.raises(InputError, match="holds other files"):
