@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from hear_aesthetics.atomic import remove_leftovers
 from hear_aesthetics.compute.precision import auto_precision, usable_device
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.evaluation import grid as grids
@@ -62,6 +63,7 @@ def evaluate_embeddings(
     """
     _check_options(protocol, precision, seeds)
     task = load_task(Path(folder))
+    remove_leftovers(task.folder)
     embedding_size(task)
     points = grids.grid_points(task, grid, grid_points)
     settings: dict[str, Any] = {"protocol": protocol, "grid": grid, "grid_points": grid_points}
