@@ -6,10 +6,7 @@ exit code (``hear_aesthetics.console.ExitCode``). Anything else is a fault of th
 line says so. With ``--debug``, or ``HEAR_AESTHETICS_DEBUG=1``, errors are shown with tracebacks.
 """
 
-import errno
 import io
-import os
-import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -20,8 +17,15 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from hear_aesthetics import __version__
-from hear_aesthetics.console import ExitCode, error_line, log_to_stderr
-from hear_aesthetics.errors import HearAestheticsError, InputError
+from hear_aesthetics.console import (
+    ExitCode,
+    describe_error,
+    error_line,
+    log_to_stderr,
+    show_tracebacks,
+    tracebacks_shown,
+)
+from hear_aesthetics.errors import InputError
 
 __all__ = ["main", "run"]
 
@@ -41,20 +45,7 @@ COMMANDS = {
     "musiceval": "musiceval_task.commands.musiceval:app",
 }
 PROGRAM = "hear-aesthetics"
-DEBUG = "HEAR_AESTHETICS_DEBUG"
 MARKUP: Literal["markdown"] = "markdown"  # of docstrings; "rich" would swallow [brackets]
-REMEDIES = {  # errno -> what to do about it; other system errors are unexpected
-    **dict.fromkeys(
-        (errno.ENOSPC, errno.EFBIG, errno.EDQUOT), "make room, or write to another place"
-    ),
-    **dict.fromkeys(
-        (errno.EACCES, errno.EPERM, errno.EROFS), "check its permissions, or name another place"
-    ),
-    **dict.fromkeys(
-        (errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP),
-        "check the name",
-    ),
-}
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -106,42 +97,17 @@ def _execute(command: Any, program: str, args: Sequence[str] | None) -> None:
         sys.stdout.reconfigure(errors="surrogateescape")  # file names may be any bytes
     args = list(sys.argv[1:] if args is None else args)
     options = args[: args.index("--")] if "--" in args else args
-    debug = "--debug" in options or os.environ.get(DEBUG, "0") not in ("", "0")
+    show_tracebacks("--debug" in options)
     args = [option for option in options if option != "--debug"] + args[len(options) :]
     try:
         command.main(args=args, prog_name=program)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
     except Exception as error:
-        if debug:
+        if tracebacks_shown():
             raise
-        error_line(_message(error))
+        error_line(describe_error(error))
         sys.exit(ExitCode.USAGE if isinstance(error, InputError) else ExitCode.FAILED)
-
-
-def _message(error: Exception) -> str:
-    """One line: what is wrong, where, and the remedy."""
-    if isinstance(error, HearAestheticsError):
-        return str(error)
-    if isinstance(error, OSError) and error.errno in REMEDIES:
-        place = error.filename or "a file"
-        return f"{place}: {error.strerror}; {REMEDIES[error.errno]}, and run the command again"
-    if isinstance(error, ImportError) and (missing := _missing_package(str(error))):
-        return missing
-    kind = type(error).__name__
-    return f"unexpected {kind}: {error}; please report it (--debug shows the traceback)"
-
-
-def _missing_package(message: str) -> str | None:
-    """What to install, if the message of an ImportError names a package of our extras."""
-    from importlib.metadata import requires
-
-    for requirement in requires(PROGRAM) or ():
-        package, _, extra = requirement.partition("; extra == ")
-        if extra and re.search(rf"\b{re.split('[<>=]', package)[0]}\b", message):
-            remedy = f"run `pip install '{PROGRAM}[{extra[1:-1]}]'`"
-            return f"this needs {package}, which cannot be imported; {remedy}"
-    return None
 
 
 class _Commands(TyperGroup):

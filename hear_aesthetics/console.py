@@ -4,7 +4,10 @@ Results go to stdout; everything meant for eyes goes to stderr. The bar is drawn
 is a terminal, and colours stay away where it is none or ``NO_COLOR`` is set.
 """
 
+import errno
 import logging
+import os
+import re
 import sys
 import unicodedata
 from enum import IntEnum
@@ -12,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from hear_aesthetics.atomic import json_text
+from hear_aesthetics.errors import HearAestheticsError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,12 +24,32 @@ if TYPE_CHECKING:
 __all__ = [
     "ExitCode",
     "Report",
+    "describe_error",
     "error_line",
     "exit_code",
     "log_to_stderr",
+    "show_tracebacks",
+    "tracebacks_shown",
     "warning_line",
     "write_json",
 ]
+
+PROGRAM = "hear-aesthetics"
+DEBUG = "HEAR_AESTHETICS_DEBUG"
+REMEDIES = {  # errno -> what to do about it; other system errors are unexpected
+    **dict.fromkeys(
+        (errno.ENOSPC, errno.EFBIG, errno.EDQUOT), "make room, or write to another place"
+    ),
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM, errno.EROFS), "check its permissions, or name another place"
+    ),
+    **dict.fromkeys(
+        (errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP),
+        "check the name",
+    ),
+}
+
+_tracebacks = False
 
 
 class ExitCode(IntEnum):
@@ -48,6 +72,42 @@ def exit_code(done: int, failed: int) -> ExitCode:
 def error_line(message: object) -> None:
     """Writes ``error: message`` to stderr, as one line."""
     _write_line(_stderr(), "error", "red", message)
+
+
+def describe_error(error: Exception) -> str:
+    """Return one line: what is wrong, where, and the remedy."""
+    if isinstance(error, HearAestheticsError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in REMEDIES:
+        place = error.filename or "a file"
+        return f"{place}: {error.strerror}; {REMEDIES[error.errno]}, and run the command again"
+    if isinstance(error, ImportError) and (missing := _missing_package(str(error))):
+        return missing
+    kind = type(error).__name__
+    return f"unexpected {kind}: {error}; please report it (--debug shows the traceback)"
+
+
+def _missing_package(message: str) -> str | None:
+    """What to install, if the message of an ImportError names a package of our extras."""
+    from importlib.metadata import requires
+
+    for requirement in requires(PROGRAM) or ():
+        package, _, extra = requirement.partition("; extra == ")
+        if extra and re.search(rf"\b{re.split('[<>=]', package)[0]}\b", message):
+            remedy = f"run `pip install '{PROGRAM}[{extra[1:-1]}]'`"
+            return f"this needs {package}, which cannot be imported; {remedy}"
+    return None
+
+
+def show_tracebacks(wanted: bool) -> None:
+    """Set whether errors are raised with their traceback; the environment may ask for it too."""
+    global _tracebacks
+    _tracebacks = wanted or os.environ.get(DEBUG, "0") not in ("", "0")
+
+
+def tracebacks_shown() -> bool:
+    """Return what :func:`show_tracebacks` has set."""
+    return _tracebacks
 
 
 def warning_line(message: object) -> None:

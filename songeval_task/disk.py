@@ -3,11 +3,10 @@
 import shutil
 from pathlib import Path
 
-from hear_aesthetics.atomic import one_line_when_full
 from hear_aesthetics.checkpoints.hub import describe_size
 from hear_aesthetics.errors import StorageError
 
-__all__ = ["check_free", "one_line_when_full"]
+__all__ = ["check_free"]
 
 
 def check_free(folder: Path, needed: int) -> None:

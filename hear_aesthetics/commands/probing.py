@@ -1,6 +1,5 @@
 """What ``evaluate`` and ``evaluate-embeddings`` share: probe options, a bar, a line per task."""
 
-import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,7 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
-from hear_aesthetics.console import error_line, exit_code, write_json
+from hear_aesthetics.console import (
+    describe_error,
+    error_line,
+    exit_code,
+    tracebacks_shown,
+    write_json,
+)
 from hear_aesthetics.errors import HearAestheticsError
 
 if TYPE_CHECKING:
@@ -167,10 +172,9 @@ def evaluate_each(
             result = read_result(stored)
         except Exception as error:  # whatever happens to one task, the others go on
             known = isinstance(error, HearAestheticsError)
-            if not known and os.environ.get("HEAR_AESTHETICS_DEBUG", "0") not in ("", "0"):
+            if not known and tracebacks_shown():
                 raise
-            strange = f"{folder}: unexpected {type(error).__name__}: {error}; please report it"
-            error_line(error if known else strange)
+            error_line(error if known else f"{folder}: {describe_error(error)}")
             failed += 1
             continue
         results.append(result)

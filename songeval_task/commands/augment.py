@@ -31,8 +31,8 @@ def augment(
     and keeps no audio. The same command goes on after an interruption. Exit codes: 0 all good,
     1 nothing worked, 2 wrong usage, 3 some songs failed.
     """
+    from hear_aesthetics.atomic import one_line_when_full
     from songeval_task.copies import make_copies, plan_copies
-    from songeval_task.disk import one_line_when_full
     from songeval_task.prepared import read_prepared
     from songeval_task.workers import default_workers
 

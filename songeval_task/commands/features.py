@@ -75,9 +75,9 @@ def features(
     The same command goes on after an interruption. Exit codes: 0 all good, 1 nothing worked,
     2 wrong usage, 3 some songs failed.
     """
-    from hear_aesthetics.atomic import remove_leftovers
+    from hear_aesthetics.atomic import one_line_when_full, remove_leftovers
     from songeval_task.augmentation import COPIES
-    from songeval_task.disk import check_free, one_line_when_full
+    from songeval_task.disk import check_free
     from songeval_task.extraction import bytes_needed, fingerprint, plan, todo
     from songeval_task.prepared import read_prepared
     from songeval_task.store import FeatureStore

@@ -33,8 +33,8 @@ def hear_task(
     after an interruption. Exit codes: 0 all good, 1 nothing worked, 2 wrong usage, 3 some songs
     failed.
     """
+    from hear_aesthetics.atomic import one_line_when_full
     from songeval_task.dimensions import TRACKS
-    from songeval_task.disk import one_line_when_full
     from songeval_task.hear_task import task_folder, write_task
     from songeval_task.prepared import read_prepared
 

@@ -67,7 +67,7 @@ def prepare(
     go to OUT/features. Exit codes: 0 all good, 1 nothing usable, 2 wrong usage, 3 something besides
     unrated songs was left out.
     """
-    from songeval_task.disk import one_line_when_full
+    from hear_aesthetics.atomic import one_line_when_full
     from songeval_task.preparation import Choices, read_systems
 
     choices = Choices(

@@ -27,8 +27,8 @@ def synthesize(
 
     The layout is SongEval's. The same command goes on after an interruption.
     """
+    from hear_aesthetics.atomic import one_line_when_full
     from hear_aesthetics.synthesis.folder import begin_set
-    from songeval_task.disk import one_line_when_full
     from songeval_task.synthetic import Recipe, finish_set, plan, render_songs
 
     recipe = Recipe(songs, seed, *_span(seconds), systems)
