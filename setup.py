@@ -7,13 +7,13 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 VERSION = re.search(
-    r'^__version__ = "([^"]+)"', (ROOT / "hear_aesthetics/__init__.py").read_text(), re.MULTILINE
+    r'^__version__ = "([^"]+)"', (ROOT / "hear_aesthetics/version.py").read_text(), re.MULTILINE
 ).group(1)
 
 CORE = [
     "torch>=2.6",
     "numpy>=1.26",
-    "scipy>=1.11",
+    "scipy>=1.11.1",
     "pandas>=2.1",
     "soundfile>=0.12.1",
     "soxr>=0.3.2",
@@ -31,7 +31,7 @@ EXTRAS = {
         "tensorboard>=2.16",
         "pyarrow>=15",
     ],
-    "text": ["transformers>=4.46"],
+    "text": ["transformers>=4.46.1"],
     "av": ["av>=12"],
     "muq": ["muq>=0.1.0"],
 }

@@ -4,7 +4,10 @@
 so that importing the package costs nothing: torch is imported when one of them is touched.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hear_aesthetics.lazy import lazy_names
+from hear_aesthetics.version import __version__
 
 if TYPE_CHECKING:
     from hear_aesthetics.model import (
@@ -13,17 +16,5 @@ if TYPE_CHECKING:
         load_model,
     )
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from hear_aesthetics import model
-
-        return getattr(model, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, dict.fromkeys(__all__[1:], "hear_aesthetics.model"))

@@ -16,7 +16,6 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from hear_aesthetics import __version__
 from hear_aesthetics.console import (
     ExitCode,
     describe_error,
@@ -26,6 +25,7 @@ from hear_aesthetics.console import (
     tracebacks_shown,
 )
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.version import __version__
 
 __all__ = ["main", "run"]
 

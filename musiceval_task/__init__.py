@@ -5,21 +5,12 @@ clip, frozen RoBERTa reads the prompt, and a small head predicts both scores. ``
 loaded on first use, so that importing the package costs nothing.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hear_aesthetics.lazy import lazy_names
 
 if TYPE_CHECKING:
     from musiceval_task.scorer import MusicEvalScorer, load_scorer
 
 __all__ = ["MusicEvalScorer", "load_scorer"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from musiceval_task import scorer
-
-        return getattr(scorer, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, dict.fromkeys(__all__, "musiceval_task.scorer"))

@@ -4,21 +4,12 @@
 nothing.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hear_aesthetics.lazy import lazy_names
 
 if TYPE_CHECKING:
     from songeval_task.scoring.scorer import AestheticScorer, Scores
 
 __all__ = ["AestheticScorer", "Scores"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from songeval_task.scoring import scorer
-
-        return getattr(scorer, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, dict.fromkeys(__all__, "songeval_task.scoring.scorer"))

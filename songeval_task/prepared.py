@@ -16,11 +16,11 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from hear_aesthetics import __version__
 from hear_aesthetics.atomic import write_text
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.fingerprint import check
 from hear_aesthetics.text_files import read_json
+from hear_aesthetics.version import __version__
 from songeval_task.dataset import Problem, Song
 from songeval_task.dimensions import DIMENSIONS, Track
 from songeval_task.splits import SPLITS

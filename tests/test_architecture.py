@@ -32,14 +32,15 @@ ROOMS = {
 
 # The layers of hear_aesthetics, lowest first.
 LAYERS = (
-    {"spec", "errors", "compute", "rows", "inputs", "decoding", "streams", "audio", "resampling"}
-    | {"pooling", "metrics", "bootstrap", "atomic", "writing"}
-    | {"plotting", "fingerprint", "cores", "quiet", "text_files"},
-    {"frontend", "subsampling", "conformer"},
-    {"backbones", "checkpoints", "synthesis"},
-    {"fusion", "centring"},
-    {"model", "engine", "grouping", "read_ahead", "embeddings", "scorers", "plots"}
-    | {"evaluation", "pretraining"},
+    {"spec", "errors", "files", "text_files", "fingerprint", "version"}
+    | {"rows", "inputs", "decoding", "streams", "resampling", "pooling", "bootstrap", "atomic"}
+    | {"writing", "cores", "quiet", "lazy"},
+    {"audio", "compute", "metrics", "checkpoints"},
+    {"backbones", "synthesis", "frontend", "subsampling", "conformer"},
+    {"features", "fusion", "centring"},
+    {"model", "scorers", "plotting"},
+    {"engine", "grouping", "read_ahead", "embeddings", "plots"},
+    {"evaluation", "pretraining"},
     {"console", "commands", "cli", "__main__"},
 )
 
@@ -89,8 +90,6 @@ def _targets(node: ast.AST, package: list[str]) -> list[str]:
 
 def _behind_the_facade(name: str) -> str:
     """Where ``from hear_aesthetics import name`` really leads."""
-    if name == "__version__":
-        return "hear_aesthetics"
     return f"hear_aesthetics.{name if _is_module(f'hear_aesthetics.{name}') else 'model'}"
 
 

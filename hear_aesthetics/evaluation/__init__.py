@@ -5,15 +5,14 @@ Stages, each usable alone: a task folder (:mod:`task`) and a module give an embe
 (:mod:`leaderboard`). Folders are laid out as heareval's, so that either kit's next stage can go on.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
+
+from hear_aesthetics.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from hear_aesthetics.evaluation.pipeline import evaluate_embeddings
 
 __all__ = ["evaluate_embeddings"]
-
-
-def __getattr__(name: str) -> Any:
-    """The pipeline, loaded on first use: reading tasks and scores needs no torch."""
-    if name == "evaluate_embeddings":
-        from hear_aesthetics.evaluation.pipeline import evaluate_embeddings
-
-        return evaluate_embeddings
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazy_names(
+    __name__, {"evaluate_embeddings": "hear_aesthetics.evaluation.pipeline"}
+)

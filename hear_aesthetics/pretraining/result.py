@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hear_aesthetics import __version__
 from hear_aesthetics.atomic import json_text, write_text
 from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.pretraining.export import MODEL_JSON, write_encoder, write_model_json
 from hear_aesthetics.spec import FRAME_MS
+from hear_aesthetics.version import __version__
 
 __all__ = ["DELAY_MS", "SYNTHETIC", "write_result"]
 
