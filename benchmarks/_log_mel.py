@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hear_aesthetics.frontend import LogMel
+from hear_aesthetics.audio.halve_rate import HalveRate
+from hear_aesthetics.backbones.log_mel import LogMel
 from hear_aesthetics.pooling import pool_frames
-from hear_aesthetics.resampling import HalveRate
 from hear_aesthetics.spec import HOP_LENGTH, MIN_SAMPLES, N_MELS, SAMPLE_RATE
 
 __all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from benchmarks._representation import SPLITS, TaskData, accuracy, real_tasks, rendered_tasks
 from hear_aesthetics.backbones import Backbone
-from hear_aesthetics.conformer import ConformerConfig
-from hear_aesthetics.frontend import LogMel
+from hear_aesthetics.backbones.conformer import ConformerConfig
+from hear_aesthetics.backbones.log_mel import LogMel
 from hear_aesthetics.fusion import SOURCES
 from hear_aesthetics.model import ENCODERS
 from hear_aesthetics.pooling import POOLINGS, pool_frames

@@ -10,12 +10,12 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 
-from hear_aesthetics import conformer
+from hear_aesthetics.backbones import conformer
+from hear_aesthetics.backbones.conformer import ConformerConfig, ConformerLayer
+from hear_aesthetics.backbones.log_mel import LogMel
+from hear_aesthetics.backbones.subsampling import Conv2dSubsampling
 from hear_aesthetics.compute import kernels
-from hear_aesthetics.conformer import ConformerConfig, ConformerLayer
-from hear_aesthetics.frontend import LogMel
 from hear_aesthetics.spec import MEL_PER_FRAME, N_MELS
-from hear_aesthetics.subsampling import Conv2dSubsampling
 
 __all__ = ["Stages", "best_of", "product_peak", "subsampling_flops"]
 

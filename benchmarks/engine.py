@@ -27,7 +27,7 @@ from benchmarks._harness import (
 from benchmarks._stages import Stages, best_of, product_peak, subsampling_flops
 from benchmarks.published import golden_difference, published_features
 from heads import AestheticHead
-from hear_aesthetics.conformer import ConformerConfig
+from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.spec import FRAME_RATE
 
 __all__ = ["measure"]

@@ -20,7 +20,7 @@ from benchmarks._harness import Report, Timing, alternate, difference, main
 from benchmarks.published import PublishedEncoder, encoder_tensors, golden_difference
 from heads import DualBranchHead
 from hear_aesthetics.backbones import MelStatistics
-from hear_aesthetics.conformer import ConformerConfig
+from hear_aesthetics.backbones.conformer import ConformerConfig
 from musiceval_task.inference import Example, collate
 from musiceval_task.members import MEMBERS, head_config
 from musiceval_task.objective import loss

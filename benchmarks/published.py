@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from benchmarks._harness import difference
 from hear_aesthetics.backbones import Backbone, MelStatistics
-from hear_aesthetics.conformer import ConformerConfig
-from hear_aesthetics.frontend import mel_filterbank
+from hear_aesthetics.backbones.conformer import ConformerConfig
+from hear_aesthetics.backbones.log_mel import mel_filterbank
 
 __all__ = [
     "PublishedEncoder",

@@ -30,8 +30,8 @@ from benchmarks.published import (
     seeded_encoder,
 )
 from hear_aesthetics.backbones import MelStatistics
+from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.compute.precision import auto_precision
-from hear_aesthetics.conformer import ConformerConfig
 from hear_aesthetics.engine import run
 from hear_aesthetics.fusion import FusedFeatures
 from hear_aesthetics.inputs import Input

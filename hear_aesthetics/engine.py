@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hear_aesthetics.audio import MAX_MINUTES, load_audio
+from hear_aesthetics.audio.loading import MAX_MINUTES, load_audio
 from hear_aesthetics.cores import usable_cores
 from hear_aesthetics.errors import HearAestheticsError
 from hear_aesthetics.grouping import Job, Window, forget_frames

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from hear_aesthetics.backbones import Backbone
+from hear_aesthetics.backbones.subsampling import HALO_AFTER, HALO_BEFORE, RECEPTIVE_MEL
 from hear_aesthetics.compute.precision import exactly
 from hear_aesthetics.spec import (
     FRAME_HOP,
@@ -32,7 +33,6 @@ from hear_aesthetics.spec import (
     SEGMENT_SECONDS,
     frame_count,
 )
-from hear_aesthetics.subsampling import HALO_AFTER, HALO_BEFORE, RECEPTIVE_MEL
 
 __all__ = ["SCALES", "SOURCES", "TRACK_LIMIT_SECONDS", "Features", "FusedFeatures"]
 

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hear_aesthetics.audio.halve_rate import HalveRate
 from hear_aesthetics.backbones import Backbone, MuQ, MusicFM
 from hear_aesthetics.centring import Centring
 from hear_aesthetics.checkpoints import ModelFiles, locate_model
@@ -25,7 +26,6 @@ from hear_aesthetics.compute.precision import auto_precision, exactly, usable_de
 from hear_aesthetics.errors import CheckpointError, InputError
 from hear_aesthetics.fusion import SCALES, SOURCES, TRACK_LIMIT_SECONDS, Features, FusedFeatures
 from hear_aesthetics.pooling import POOLINGS, pool_frames
-from hear_aesthetics.resampling import HalveRate
 from hear_aesthetics.spec import (
     API_SAMPLE_RATE,
     FRAME_HOP,

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from hear_aesthetics.frontend import LogMel
+from hear_aesthetics.backbones.log_mel import LogMel
 from hear_aesthetics.plotting.style import COLOURS, DIVERGING, INK, new_figure, place, save
 from hear_aesthetics.spec import N_MELS, SAMPLE_RATE
 

@@ -16,7 +16,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from hear_aesthetics.audio import load_audio
+from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.metrics import lcc
 from hear_aesthetics.spec import SAMPLE_RATE
 from songeval_task.dimensions import DIMENSIONS

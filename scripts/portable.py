@@ -43,11 +43,11 @@ KERNELS = [
     "tests/hear_aesthetics/compute",
     "tests/hear_aesthetics/evaluation",
     "tests/hear_aesthetics/test_centring.py",
-    "tests/hear_aesthetics/test_conformer.py",
-    "tests/hear_aesthetics/test_frontend.py",
+    "tests/hear_aesthetics/backbones/test_conformer.py",
+    "tests/hear_aesthetics/backbones/test_log_mel.py",
     "tests/hear_aesthetics/test_fusion.py",
     "tests/hear_aesthetics/test_model.py",
-    "tests/hear_aesthetics/test_subsampling.py",
+    "tests/hear_aesthetics/backbones/test_subsampling.py",
 ]
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hear_aesthetics.audio import load_audio
+from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.engine import Result, run
 from hear_aesthetics.errors import HearAestheticsError, InputError
 from hear_aesthetics.fingerprint import check

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from hear_aesthetics.atomic import remove_leftovers, write_text
-from hear_aesthetics.audio import load_audio
+from hear_aesthetics.audio.loading import load_audio
+from hear_aesthetics.audio.saving import write_audio
 from hear_aesthetics.cores import usable_cores
 from hear_aesthetics.errors import AudioError, InputError
 from hear_aesthetics.evaluation.schema import read_json
 from hear_aesthetics.fingerprint import check, start_over
 from hear_aesthetics.spec import API_SAMPLE_RATE
-from hear_aesthetics.writing import write_audio
 from songeval_task.dimensions import Track
 from songeval_task.prepared import Prepared, PreparedSong
 

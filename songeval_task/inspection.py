@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from hear_aesthetics.audio import audio_info
+from hear_aesthetics.audio.loading import audio_info
 from hear_aesthetics.cores import usable_cores
 from hear_aesthetics.errors import AudioError
 

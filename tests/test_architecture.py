@@ -33,13 +33,13 @@ ROOMS = {
 # The layers of hear_aesthetics, lowest first.
 LAYERS = (
     {"spec", "errors", "files", "text_files", "fingerprint", "version"}
-    | {"rows", "inputs", "decoding", "streams", "resampling", "pooling", "bootstrap", "atomic"}
-    | {"writing", "cores", "quiet", "lazy"},
+    | {"pooling", "bootstrap", "atomic"}
+    | {"cores", "lazy"},
     {"audio", "compute", "metrics", "checkpoints"},
-    {"backbones", "synthesis", "frontend", "subsampling", "conformer"},
+    {"backbones", "synthesis"},
     {"features", "fusion", "centring"},
     {"model", "scorers", "plotting"},
-    {"engine", "grouping", "read_ahead", "embeddings", "plots"},
+    {"inputs", "rows", "engine", "grouping", "read_ahead", "embeddings", "plots"},
     {"evaluation", "pretraining"},
     {"console", "commands", "cli", "__main__"},
 )

@@ -21,7 +21,7 @@ import pytest
 import soundfile
 import torch
 
-from hear_aesthetics.writing import write_audio
+from hear_aesthetics.audio.saving import write_audio
 from musiceval_task.tiny_text import write_tiny_roberta
 from songeval_task.dimensions import DIMENSIONS
 

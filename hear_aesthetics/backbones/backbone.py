@@ -10,13 +10,13 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from hear_aesthetics.backbones.conformer import ConformerConfig, ConformerEncoder
 from hear_aesthetics.backbones.files import published_tensors
+from hear_aesthetics.backbones.log_mel import LogMel, mel_filterbank
 from hear_aesthetics.backbones.published import config_from_tensors, from_published, to_published
 from hear_aesthetics.checkpoints import weight_hash
 from hear_aesthetics.compute.precision import exactly
-from hear_aesthetics.conformer import ConformerConfig, ConformerEncoder
 from hear_aesthetics.errors import CheckpointError, InputError
-from hear_aesthetics.frontend import LogMel, mel_filterbank
 
 __all__ = ["Backbone", "MelStatistics"]
 

@@ -11,7 +11,7 @@ import re
 import torch
 from torch import Tensor
 
-from hear_aesthetics.conformer import ConformerConfig
+from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.errors import CheckpointError
 
 __all__ = ["config_from_tensors", "from_published", "to_published"]

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hear_aesthetics.atomic import remove_leftovers
-from hear_aesthetics.audio import load_audio
+from hear_aesthetics.audio.loading import load_audio
+from hear_aesthetics.audio.saving import write_audio
 from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.task import Task
-from hear_aesthetics.writing import write_audio
 
 __all__ = ["ensure_rate"]
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from hear_aesthetics.conformer import ConformerConfig
+from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.spec import FRAME_HOP, FRAME_RATE, SAMPLE_RATE
 

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from hear_aesthetics.atomic import atomic_file, write_text
-from hear_aesthetics.audio import load_audio
+from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.errors import AudioError, InputError
 from hear_aesthetics.fingerprint import check
 from hear_aesthetics.inputs import collect_inputs

@@ -83,7 +83,7 @@ def _score(song: Path, scorer: "AestheticScorer") -> None:
 def _draw(
     picture: Path, song: Path, score: "Score", embedding: "Embedding", model: "HearModel"
 ) -> None:
-    from hear_aesthetics.audio import load_audio
+    from hear_aesthetics.audio.loading import load_audio
     from hear_aesthetics.plots import draw_song
 
     frames, dim = embedding.embedding.shape

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from hear_aesthetics import load_model
-from hear_aesthetics.audio import load_audio, resample
+from hear_aesthetics.audio.loading import load_audio, resample
+from hear_aesthetics.audio.loudness import LoudnessMeter, gain_to
 from hear_aesthetics.checkpoints import CHECKPOINTS, whereabouts
 from hear_aesthetics.engine import Result, run
 from hear_aesthetics.errors import HearAestheticsError, WeightsUnavailableError
@@ -23,7 +24,6 @@ from hear_aesthetics.scorers import FUSED, Scorer
 from hear_aesthetics.spec import SAMPLE_RATE
 from songeval_task.scoring import details
 from songeval_task.scoring.head_scorers import UNFIT, load_head
-from songeval_task.scoring.loudness import LoudnessMeter, gain_to
 from songeval_task.scoring.panel import Panel
 from songeval_task.scoring.rows import AnyClip, Clip, Scores
 

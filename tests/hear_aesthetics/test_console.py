@@ -132,8 +132,8 @@ def test_warnings_of_libraries_are_lines_on_stderr(capsys):
     log_to_stderr()
     log_to_stderr()
     try:
-        logging.getLogger("hear_aesthetics.audio").warning("%s: cut\noff", "a.mp3")
-        logging.getLogger("hear_aesthetics.audio").info("quiet")
+        logging.getLogger("hear_aesthetics.audio.loading").warning("%s: cut\noff", "a.mp3")
+        logging.getLogger("hear_aesthetics.audio.loading").info("quiet")
     finally:
         root.handlers[:] = before
     assert capsys.readouterr().err == "warning: a.mp3: cut off\n"

@@ -10,7 +10,7 @@ import soundfile
 import torch
 
 import hear_aesthetics
-from hear_aesthetics.audio import load_audio
+from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.embeddings import (
     KINDS,
     embed,

@@ -21,7 +21,7 @@ from torch import Tensor
 
 import hear_aesthetics.model
 from hear_aesthetics import engine
-from hear_aesthetics.audio import load_audio
+from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.engine import WINDOW_BATCHES, run
 from hear_aesthetics.errors import AudioError, InputError
 

@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file
 
 from hear_aesthetics.backbones import Backbone, MelStatistics, MuQ, MusicFM
-from hear_aesthetics.conformer import ConformerConfig
+from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.fusion import CROP_SAMPLES, FusedFeatures
 from hear_aesthetics.spec import MIN_SAMPLES, SAMPLE_RATE
 

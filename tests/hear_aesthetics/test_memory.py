@@ -16,7 +16,7 @@ import gc, sys
 from pathlib import Path
 import torch
 from hear_aesthetics.backbones import Backbone
-from hear_aesthetics.conformer import ConformerConfig
+from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.fusion import FusedFeatures
 
 def status(key):

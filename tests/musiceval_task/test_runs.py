@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from hear_aesthetics.audio import load_audio
+from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.errors import CheckpointError, InputError
 from musiceval_task.dataset import read_clips
 from musiceval_task.members import MEMBERS

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from hear_aesthetics.audio import load_audio
+from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.errors import AudioError
 from musiceval_task.dataset import read_clips
 from musiceval_task.states import AudioEncoder, StateStore, clip_states, prompt_states

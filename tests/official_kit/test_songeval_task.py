@@ -10,7 +10,7 @@ import soundfile as sf
 import torch
 
 import hear_aesthetics
-from hear_aesthetics.writing import write_audio
+from hear_aesthetics.audio.saving import write_audio
 from songeval_task.dataset import read_songeval
 from songeval_task.dimensions import DIMENSIONS, TRACKS
 from songeval_task.hear_task import task_folder, write_task

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from hear_aesthetics import load_model
 from hear_aesthetics.backbones import Backbone
-from hear_aesthetics.conformer import ConformerConfig
+from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.pretraining.export import write_encoder, write_model_json
 
 ROOT = Path(__file__).parents[2]

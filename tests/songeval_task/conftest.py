@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from hear_aesthetics.audio.saving import write_audio
 from hear_aesthetics.cli import main
-from hear_aesthetics.writing import write_audio
 from songeval_task import AestheticScorer
 from songeval_task.dataset import read_songeval
 from songeval_task.dimensions import DIMENSIONS

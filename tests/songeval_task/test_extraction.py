@@ -3,7 +3,7 @@ import pytest
 import torch
 
 import hear_aesthetics
-from hear_aesthetics.audio import load_audio
+from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.errors import InputError
 from songeval_task.augmentation import load_version
 from songeval_task.copies import make_copies, plan_copies

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from hear_aesthetics.audio import load_audio
+from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.evaluation.task import load_task
 from songeval_task.dimensions import TRACKS

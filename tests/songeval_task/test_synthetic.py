@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hear_aesthetics.audio import audio_info
+from hear_aesthetics.audio.loading import audio_info
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.synthesis.folder import begin_set
 from songeval_task.dataset import read_songeval

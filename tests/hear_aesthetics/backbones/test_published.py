@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import save_file
 
 from hear_aesthetics.backbones import Backbone, MuQ, MusicFM
+from hear_aesthetics.backbones.conformer import ConformerConfig, ConformerEncoder
 from hear_aesthetics.backbones.published import config_from_tensors, from_published, to_published
-from hear_aesthetics.conformer import ConformerConfig, ConformerEncoder
 from hear_aesthetics.errors import CheckpointError
 
 LISTINGS = {

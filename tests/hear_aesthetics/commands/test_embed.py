@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import hear_aesthetics
-from hear_aesthetics.audio import load_audio
+from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.cli import main
 from hear_aesthetics.commands.embed import Kind
 from hear_aesthetics.embeddings import KINDS, read_embedding, read_meta

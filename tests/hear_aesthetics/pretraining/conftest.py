@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from hear_aesthetics.conformer import ConformerConfig
+from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.pretraining.config import PretrainConfig, TargetConfig
 from hear_aesthetics.pretraining.pool import Pool, open_pool
 

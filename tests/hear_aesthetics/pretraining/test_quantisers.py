@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hear_aesthetics.frontend import LogMel
+from hear_aesthetics.backbones.log_mel import LogMel
 from hear_aesthetics.pretraining.config import TargetConfig
 from hear_aesthetics.pretraining.mel_rvq import MelRVQ, train_rvq
 from hear_aesthetics.pretraining.mixing import draw_batch, generator

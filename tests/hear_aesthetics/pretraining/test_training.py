@@ -23,7 +23,7 @@ RUN = """
 import json, os, signal, sys
 from pathlib import Path
 import torch
-from hear_aesthetics.conformer import ConformerConfig
+from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.pretraining.config import PretrainConfig, TargetConfig
 from hear_aesthetics.pretraining.pool import open_pool
 from hear_aesthetics.pretraining.training import pretrain

@@ -283,7 +283,7 @@ def test_twenty_songs_load_the_model_once(command, tmp_path, write_clip, monkeyp
 @pytest.fixture
 def scored(monkeypatch) -> list[str]:
     """The names of the files that are read to be scored, as they are read."""
-    from hear_aesthetics.audio import load_audio
+    from hear_aesthetics.audio.loading import load_audio
 
     names: list[str] = []
 

@@ -9,13 +9,13 @@ import soundfile
 import torch
 from safetensors.torch import load_file
 
-from hear_aesthetics import decoding, load_model
-from hear_aesthetics.audio import load_audio
+from hear_aesthetics import load_model
+from hear_aesthetics.audio.loading import decoding, load_audio
+from hear_aesthetics.audio.loudness import LoudnessMeter
 from hear_aesthetics.errors import AudioError, WeightsUnavailableError
 from hear_aesthetics.scorers import Scorer
 from songeval_task import AestheticScorer
 from songeval_task.scoring.head_scorers import load_demo, load_head
-from songeval_task.scoring.loudness import LoudnessMeter
 from songeval_task.scoring.panel import Panel
 from songeval_task.scoring.scorer import Clip
 
@@ -31,7 +31,7 @@ def scorer(tiny_model_directory, published_heads) -> AestheticScorer:
 @pytest.fixture
 def encoded(monkeypatch):
     """How often each encoder is run, over all scorers, as the test goes on."""
-    from hear_aesthetics.conformer import ConformerEncoder
+    from hear_aesthetics.backbones.conformer import ConformerEncoder
 
     counts: Counter = Counter()
     forward = ConformerEncoder.forward

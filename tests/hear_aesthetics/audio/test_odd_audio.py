@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from hear_aesthetics import streams
-from hear_aesthetics.audio import audio_info, load_audio
+from hear_aesthetics.audio import streams
+from hear_aesthetics.audio.loading import audio_info, load_audio
+from hear_aesthetics.audio.quiet import quiet_libraries
 from hear_aesthetics.errors import AudioError
-from hear_aesthetics.quiet import quiet_libraries
 
 RATE = 24_000
 

@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from hear_aesthetics.decoding import AUDIO_EXTENSIONS, AudioInfo, Block, Decoder, open_decoder
+from hear_aesthetics.audio.decoding import AudioInfo, Block, Decoder, open_decoder
 from hear_aesthetics.errors import AudioError
 from hear_aesthetics.spec import MIN_SAMPLES, SAMPLE_RATE
 
-__all__ = ["AUDIO_EXTENSIONS", "AudioInfo", "audio_info", "load_audio", "resample"]
+__all__ = ["audio_info", "load_audio", "resample"]
 
 QUALITY = "HQ"
 MISSING_SECONDS = 0.5  # a header may promise this much more than is there before we speak of a cut

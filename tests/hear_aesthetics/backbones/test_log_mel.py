@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from hear_aesthetics.frontend import FRAMES_PER_CHUNK, LogMel, mel_filterbank
+from hear_aesthetics.backbones.log_mel import FRAMES_PER_CHUNK, LogMel, mel_filterbank
 from hear_aesthetics.spec import HOP_LENGTH, MIN_SAMPLES, N_FFT, SAMPLE_RATE
 
 

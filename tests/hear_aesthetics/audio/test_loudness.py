@@ -6,8 +6,8 @@ import pytest
 import soundfile
 from scipy.signal import sosfreqz
 
-from hear_aesthetics.audio import load_audio
-from songeval_task.scoring.loudness import LoudnessMeter, gain_to, k_weighting
+from hear_aesthetics.audio.loading import load_audio
+from hear_aesthetics.audio.loudness import LoudnessMeter, gain_to, k_weighting
 
 
 def loudness(samples: np.ndarray, sample_rate: int) -> float | None:

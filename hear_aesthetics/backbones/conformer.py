@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from hear_aesthetics.backbones.subsampling import Conv2dSubsampling
 from hear_aesthetics.compute.kernels import Conv2d, Linear, attention
-from hear_aesthetics.subsampling import Conv2dSubsampling
 
 __all__ = ["ConformerConfig", "ConformerEncoder", "ConformerLayer"]
 

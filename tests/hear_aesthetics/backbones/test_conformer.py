@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from hear_aesthetics import conformer
-from hear_aesthetics.conformer import (
+from hear_aesthetics.backbones import conformer
+from hear_aesthetics.backbones.conformer import (
     ConformerConfig,
     ConformerEncoder,
     rotary_tables,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from hear_aesthetics.writing import write_audio
+from hear_aesthetics.audio.saving import write_audio
 
 RATE = 24_000
 

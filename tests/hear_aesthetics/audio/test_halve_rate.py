@@ -5,7 +5,7 @@ import pytest
 import soxr
 import torch
 
-from hear_aesthetics.resampling import PASSBAND_HZ, HalveRate
+from hear_aesthetics.audio.halve_rate import PASSBAND_HZ, HalveRate
 
 RATE = 48_000
 

@@ -22,9 +22,9 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 import numpy as np
 import soundfile
 
+from hear_aesthetics.audio.quiet import quiet_libraries
+from hear_aesthetics.audio.streams import is_plain, mend_wav, mpeg_parts, ogg_links
 from hear_aesthetics.errors import AudioError
-from hear_aesthetics.quiet import quiet_libraries
-from hear_aesthetics.streams import is_plain, mend_wav, mpeg_parts, ogg_links
 
 __all__ = ["AUDIO_EXTENSIONS", "AudioInfo", "Block", "Decoder", "open_decoder"]
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from hear_aesthetics.subsampling import FRAMES_PER_CHUNK, Conv2dSubsampling, FoldedBlock
+from hear_aesthetics.backbones.subsampling import FRAMES_PER_CHUNK, Conv2dSubsampling, FoldedBlock
 
 
 @pytest.fixture
