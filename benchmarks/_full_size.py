@@ -13,7 +13,7 @@ from benchmarks.published import (
     seeded_encoder,
 )
 from hear_aesthetics.backbones import MelStatistics
-from hear_aesthetics.fusion import FusedFeatures
+from hear_aesthetics.features.fusion import FusedFeatures
 from hear_aesthetics.spec import SAMPLE_RATE
 
 __all__ = ["PRECISIONS", "ours", "prepare_ours", "prepare_published", "published", "song"]

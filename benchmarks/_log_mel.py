@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from hear_aesthetics.audio.halve_rate import HalveRate
 from hear_aesthetics.backbones.log_mel import LogMel
-from hear_aesthetics.pooling import pool_frames
+from hear_aesthetics.features.pooling import pool_frames
 from hear_aesthetics.spec import HOP_LENGTH, MIN_SAMPLES, N_MELS, SAMPLE_RATE
 
 __all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]

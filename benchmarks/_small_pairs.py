@@ -14,9 +14,9 @@ from benchmarks._representation import SPLITS, TaskData, accuracy, real_tasks, r
 from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.backbones.log_mel import LogMel
-from hear_aesthetics.fusion import SOURCES
+from hear_aesthetics.features.fusion import SOURCES
+from hear_aesthetics.features.pooling import POOLINGS, pool_frames
 from hear_aesthetics.model import ENCODERS
-from hear_aesthetics.pooling import POOLINGS, pool_frames
 from hear_aesthetics.pretraining.calibration import calibrate
 from hear_aesthetics.pretraining.config import MINI
 from hear_aesthetics.pretraining.export import write_encoder, write_model_json

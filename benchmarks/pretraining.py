@@ -27,7 +27,7 @@ from benchmarks._small_pairs import (
     scores,
     untrained_pair,
 )
-from hear_aesthetics.fusion import SOURCES
+from hear_aesthetics.features.fusion import SOURCES
 
 UNTRAINED = 3  # initialisations
 FUSED, MEL, RANDOM = "trained fused", "log-mel", "untrained fused"

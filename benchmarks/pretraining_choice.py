@@ -16,7 +16,7 @@ from benchmarks._small_pairs import (
     options,
     untrained_pair,
 )
-from hear_aesthetics.fusion import SOURCES
+from hear_aesthetics.features.fusion import SOURCES
 
 SETS = {"fused": SOURCES, **{source: (source,) for source in SOURCES}}
 

@@ -24,7 +24,7 @@ from benchmarks._small_pairs import (
     untrained_pair,
 )
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.fusion import SOURCES
+from hear_aesthetics.features.fusion import SOURCES
 
 
 def measure(quick: bool, model: Path, tasks: Path | None, splits: int) -> Report:

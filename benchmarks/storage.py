@@ -18,7 +18,7 @@ from heads import (
     SongEvalBaselineHead,
 )
 from hear_aesthetics import load_model
-from hear_aesthetics.fusion import FusedFeatures
+from hear_aesthetics.features.fusion import FusedFeatures
 from hear_aesthetics.synthesis import compose, make_generators, render, sample_qualities
 from hear_aesthetics.synthesis.qualities import stream
 from songeval_task.store import DTYPES

@@ -20,12 +20,18 @@ from torch import Tensor, nn
 
 from hear_aesthetics.audio.halve_rate import HalveRate
 from hear_aesthetics.backbones import Backbone, MuQ, MusicFM
-from hear_aesthetics.centring import Centring
 from hear_aesthetics.checkpoints import ModelFiles, locate_model
 from hear_aesthetics.compute.precision import auto_precision, exactly, usable_device
 from hear_aesthetics.errors import CheckpointError, InputError
-from hear_aesthetics.fusion import SCALES, SOURCES, TRACK_LIMIT_SECONDS, Features, FusedFeatures
-from hear_aesthetics.pooling import POOLINGS, pool_frames
+from hear_aesthetics.features.fusion import (
+    SCALES,
+    SOURCES,
+    TRACK_LIMIT_SECONDS,
+    Features,
+    FusedFeatures,
+)
+from hear_aesthetics.features.pooling import POOLINGS, pool_frames
+from hear_aesthetics.features.standardize import Centring
 from hear_aesthetics.spec import (
     API_SAMPLE_RATE,
     FRAME_HOP,
@@ -57,7 +63,7 @@ class ModelConfig:
         status: Such as ``"untrained"``; shown wherever the model is.
         provenance: How the weights were made.
         centring: File beside it with the constants that centre the embeddings of ``layer``
-            (:mod:`hear_aesthetics.centring`); without one they stay as they are.
+            (:mod:`hear_aesthetics.features.standardize`); without one they stay as they are.
         delay_ms: By how much the HEAR functions delay the audio. An encoder that learned to predict
             what follows a frame's time then answers most to what happens at that time.
     """

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.fusion import SOURCES, Features
+from hear_aesthetics.features.fusion import SOURCES, Features
 
 __all__ = [
     "FUSED",

@@ -13,7 +13,7 @@ import torch
 
 from heads import DualBranchHead
 from hear_aesthetics.errors import CheckpointError, InputError
-from hear_aesthetics.fusion import Features
+from hear_aesthetics.features.fusion import Features
 from hear_aesthetics.spec import FRAME_RATE
 from musiceval_task.dataset import CLIP_SECONDS
 from musiceval_task.inference import Example, apply_head

@@ -33,11 +33,11 @@ ROOMS = {
 # The layers of hear_aesthetics, lowest first.
 LAYERS = (
     {"spec", "errors", "files", "text_files", "fingerprint", "version"}
-    | {"pooling", "bootstrap", "atomic"}
+    | {"bootstrap", "atomic"}
     | {"cores", "lazy"},
     {"audio", "compute", "metrics", "checkpoints"},
     {"backbones", "synthesis"},
-    {"features", "fusion", "centring"},
+    {"features"},
     {"model", "scorers", "plotting"},
     {"inputs", "rows", "engine", "grouping", "read_ahead", "embeddings", "plots"},
     {"evaluation", "pretraining"},

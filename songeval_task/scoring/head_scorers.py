@@ -17,7 +17,7 @@ from heads.auto import head_name
 from heads.checkpoint import WEIGHTS_FILE
 from hear_aesthetics.checkpoints import by_name, locate, weight_hash
 from hear_aesthetics.errors import CheckpointError, InputError
-from hear_aesthetics.fusion import Features
+from hear_aesthetics.features.fusion import Features
 from hear_aesthetics.scorers import FUSED, Scorer, load_saved, load_scorer, scorer_names
 
 __all__ = ["HEADS", "HeadScorer", "load_demo", "load_head"]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from hear_aesthetics.errors import AudioError, HearAestheticsError, InputError
-from hear_aesthetics.fusion import Features
+from hear_aesthetics.features.fusion import Features
 from hear_aesthetics.model import HearModel
 from hear_aesthetics.scorers import FUSED, Scorer, hidden_states, reads_of
 from hear_aesthetics.spec import HOP_LENGTH, MEL_PER_FRAME, MIN_SAMPLES

@@ -8,7 +8,7 @@ from benchmarks._representation import Split, TaskData
 from benchmarks._small_pairs import choices, choose, embed, inputs, log_mel_statistics, scores
 from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.backbones.conformer import ConformerConfig
-from hear_aesthetics.fusion import SOURCES
+from hear_aesthetics.features.fusion import SOURCES
 
 TINY = ConformerConfig(dim=32, depth=2, heads=2, ffn_dim=64, conv_channels=8)
 

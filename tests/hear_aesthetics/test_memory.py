@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.backbones.conformer import ConformerConfig
-from hear_aesthetics.fusion import FusedFeatures
+from hear_aesthetics.features.fusion import FusedFeatures
 
 def status(key):
     text = Path("/proc/self/status").read_text()

@@ -8,7 +8,7 @@ import torch
 
 from hear_aesthetics.cli import main
 from hear_aesthetics.errors import CheckpointError, InputError
-from hear_aesthetics.fusion import Features
+from hear_aesthetics.features.fusion import Features
 from hear_aesthetics.scorers import hidden_states, load_scorer, reads_of, scorer_names
 from musiceval_task.dataset import read_clips
 from musiceval_task.members import MEMBERS

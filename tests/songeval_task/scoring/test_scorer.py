@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from hear_aesthetics import load_model
-from hear_aesthetics.audio.loading import decoding, load_audio
+from hear_aesthetics.audio import decoding
+from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.audio.loudness import LoudnessMeter
 from hear_aesthetics.errors import AudioError, WeightsUnavailableError
 from hear_aesthetics.scorers import Scorer

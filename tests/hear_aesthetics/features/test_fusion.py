@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 
 from hear_aesthetics.backbones import Backbone, MelStatistics, MuQ, MusicFM
 from hear_aesthetics.backbones.conformer import ConformerConfig
-from hear_aesthetics.fusion import CROP_SAMPLES, FusedFeatures
+from hear_aesthetics.features.fusion import CROP_SAMPLES, FusedFeatures
 from hear_aesthetics.spec import MIN_SAMPLES, SAMPLE_RATE
 
 SEGMENT = 2 * SAMPLE_RATE  # short segments keep these tests quick

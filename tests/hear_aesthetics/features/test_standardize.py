@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from hear_aesthetics import get_scene_embeddings, get_timestamp_embeddings, load_model
-from hear_aesthetics.centring import Centring, measure_constants
 from hear_aesthetics.errors import CheckpointError
+from hear_aesthetics.features.standardize import Centring, measure_constants
 from hear_aesthetics.model import HearModel
 
 RATE = 48_000

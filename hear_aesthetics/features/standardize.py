@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from hear_aesthetics.errors import CheckpointError
-from hear_aesthetics.fusion import SCALES, SOURCES
-from hear_aesthetics.pooling import pool_frames
+from hear_aesthetics.features.fusion import SCALES, SOURCES
+from hear_aesthetics.features.pooling import pool_frames
 
 __all__ = ["Centring", "measure_constants"]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from hear_aesthetics.pooling import POOLINGS, pool_frames
+from hear_aesthetics.features.pooling import POOLINGS, pool_frames
 
 
 def test_moments_are_those_of_numpy() -> None:
