@@ -32,9 +32,9 @@ from benchmarks.published import (
 from hear_aesthetics.backbones import MelStatistics
 from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.compute.precision import auto_precision
-from hear_aesthetics.engine import run
+from hear_aesthetics.engine.inference import run
+from hear_aesthetics.engine.inputs import Input
 from hear_aesthetics.features.fusion import FusedFeatures
-from hear_aesthetics.inputs import Input
 from hear_aesthetics.spec import SAMPLE_RATE
 from hear_aesthetics.synthesis import compose, render
 

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from hear_aesthetics.audio.loading import load_audio
-from hear_aesthetics.engine import Result, run
+from hear_aesthetics.engine.inference import Result, run
+from hear_aesthetics.engine.workers import worker_pool
 from hear_aesthetics.errors import HearAestheticsError, InputError
 from hear_aesthetics.fingerprint import check
 from hear_aesthetics.model import HearModel
@@ -28,7 +29,6 @@ from songeval_task.augmentation import ORIGINAL, augmentation_ids, load_version
 from songeval_task.copies import find_copy, read_copies
 from songeval_task.prepared import Prepared, PreparedSong
 from songeval_task.store import DTYPES, Entry, FeatureStore
-from songeval_task.workers import worker_pool
 
 __all__ = [
     "Job",

@@ -17,7 +17,7 @@ from typing import Any
 from hear_aesthetics.atomic import remove_leftovers, write_text
 from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.audio.saving import write_audio
-from hear_aesthetics.cores import usable_cores
+from hear_aesthetics.engine.workers import usable_cores
 from hear_aesthetics.errors import AudioError, InputError
 from hear_aesthetics.evaluation.schema import read_json
 from hear_aesthetics.fingerprint import check, start_over

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hear_aesthetics.audio.loading import audio_info
-from hear_aesthetics.cores import usable_cores
+from hear_aesthetics.engine.workers import usable_cores
 from hear_aesthetics.errors import AudioError
 
 __all__ = ["AudioFacts", "inspect_audio", "same_audio"]

@@ -19,6 +19,7 @@ import numpy as np
 
 from hear_aesthetics.atomic import write_text
 from hear_aesthetics.audio.saving import write_audio
+from hear_aesthetics.engine.workers import in_processes
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.spec import API_SAMPLE_RATE
 from hear_aesthetics.synthesis import (
@@ -32,7 +33,6 @@ from hear_aesthetics.synthesis import (
 )
 from hear_aesthetics.synthesis.composer import MIN_SECONDS
 from hear_aesthetics.synthesis.qualities import stream
-from songeval_task.workers import in_processes
 
 __all__ = [
     "Recipe",

@@ -34,12 +34,12 @@ ROOMS = {
 LAYERS = (
     {"spec", "errors", "files", "text_files", "fingerprint", "version"}
     | {"bootstrap", "atomic"}
-    | {"cores", "lazy"},
+    | {"lazy"},
     {"audio", "compute", "metrics", "checkpoints"},
     {"backbones", "synthesis"},
     {"features"},
     {"model", "scorers", "plotting"},
-    {"inputs", "rows", "engine", "grouping", "read_ahead", "embeddings", "plots"},
+    {"engine", "plots"},
     {"evaluation", "pretraining"},
     {"console", "commands", "cli", "__main__"},
 )

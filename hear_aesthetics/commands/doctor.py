@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from hear_aesthetics.checkpoints import CHECKPOINTS, cache_home, home, hub, whereabouts
-from hear_aesthetics.cores import usable_cores
+from hear_aesthetics.engine.workers import usable_cores
 from hear_aesthetics.version import __version__
 
 __all__ = ["diagnose", "doctor"]

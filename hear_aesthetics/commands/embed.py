@@ -13,8 +13,8 @@ from hear_aesthetics.console import Report, warning_line, write_json
 from hear_aesthetics.errors import AudioError, InputError
 
 if TYPE_CHECKING:
-    from hear_aesthetics.engine import Result
-    from hear_aesthetics.inputs import Input
+    from hear_aesthetics.engine.inference import Result
+    from hear_aesthetics.engine.inputs import Input
     from hear_aesthetics.model import HearModel
 
 __all__ = ["embed", "warn_if_untrained"]
@@ -64,8 +64,8 @@ def embed(
     as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")] = False,
 ) -> None:
     """Write the embeddings of audio files, each to an .npz under its own path and extension."""
-    from hear_aesthetics.embeddings import is_done, origin
-    from hear_aesthetics.inputs import collect_inputs
+    from hear_aesthetics.engine.embedding_files import is_done, origin
+    from hear_aesthetics.engine.inputs import collect_inputs
     from hear_aesthetics.model import load_model
 
     found = collect_inputs(inputs)
@@ -120,7 +120,7 @@ def _embed(
     report: Report,
 ) -> float:
     """Write what can be made; the seconds of audio in it."""
-    from hear_aesthetics.embeddings import embed as embed_files
+    from hear_aesthetics.engine.embedding_files import embed as embed_files
 
     seconds = 0.0
     for result in embed_files(todo, model, kind):
@@ -135,7 +135,7 @@ def _embed(
 
 def _save(path: Path, result: "Result[Input]", made: dict[str, Any]) -> str | None:
     """Write an embedding file, or say why it cannot be written."""
-    from hear_aesthetics.embeddings import save
+    from hear_aesthetics.engine.embedding_files import save
 
     try:
         save(path, result, made)

@@ -20,6 +20,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from hear_aesthetics.atomic import atomic_file, write_text
+from hear_aesthetics.engine.prefetch import ReadAhead
 from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.embedding_folder import begin_folder
 from hear_aesthetics.evaluation.module import HearModule
@@ -27,7 +28,6 @@ from hear_aesthetics.evaluation.rates import ensure_rate
 from hear_aesthetics.evaluation.schema import read_json
 from hear_aesthetics.evaluation.store import DONE_FILE, write_rows
 from hear_aesthetics.evaluation.task import Task, load_task
-from hear_aesthetics.read_ahead import ReadAhead
 
 __all__ = ["embed_task"]
 

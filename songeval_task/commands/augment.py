@@ -32,9 +32,9 @@ def augment(
     1 nothing worked, 2 wrong usage, 3 some songs failed.
     """
     from hear_aesthetics.atomic import one_line_when_full
+    from hear_aesthetics.engine.workers import default_workers
     from songeval_task.copies import make_copies, plan_copies
     from songeval_task.prepared import read_prepared
-    from songeval_task.workers import default_workers
 
     jobs = plan_copies(read_prepared(prepared), copies, protocol, seed)
     warn_of_protocol(protocol)

@@ -17,7 +17,7 @@ from songeval_task.commands.score import (
 )
 
 if TYPE_CHECKING:
-    from hear_aesthetics.inputs import Inputs
+    from hear_aesthetics.engine.inputs import Inputs
     from songeval_task.scoring.comparison import Comparison, Difference
     from songeval_task.scoring.scorer import AestheticScorer
 
@@ -43,7 +43,7 @@ def compare(
 
     Exit codes: 0 all good, 1 nothing to compare, 2 wrong usage, 3 some inputs failed.
     """
-    from hear_aesthetics.inputs import collect_inputs
+    from hear_aesthetics.engine.inputs import collect_inputs
 
     found = [collect_inputs([argument]) for argument in (a, b)]
     scorer = load_scorer(head, model, precision=precision, device=device)

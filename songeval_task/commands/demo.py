@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from hear_aesthetics.embeddings import Embedding
+    from hear_aesthetics.engine.embedding_files import Embedding
     from hear_aesthetics.model import HearModel
     from hear_aesthetics.synthesis import Score
     from songeval_task.scoring.scorer import AestheticScorer
@@ -52,8 +52,8 @@ def _compose(song: Path) -> "Score":
 
 def _embed(song: Path, model: "HearModel") -> "Embedding":
     """Write the timestamp embeddings beside the song, as ``hear-aesthetics embed`` does."""
-    from hear_aesthetics.embeddings import embed, origin, read_embedding, save
-    from hear_aesthetics.inputs import collect_inputs
+    from hear_aesthetics.engine.embedding_files import embed, origin, read_embedding, save
+    from hear_aesthetics.engine.inputs import collect_inputs
     from hear_aesthetics.spec import FRAME_MS
 
     (result,) = embed(collect_inputs([str(song)]).inputs, model, "timestamps")
@@ -70,7 +70,7 @@ def _embed(song: Path, model: "HearModel") -> "Embedding":
 def _score(song: Path, scorer: "AestheticScorer") -> None:
     """Write the row of ``hear-aesthetics score`` beside the song."""
     from hear_aesthetics.atomic import json_text, write_text
-    from hear_aesthetics.inputs import collect_inputs
+    from hear_aesthetics.engine.inputs import collect_inputs
     from songeval_task.scoring.run import Options, score_inputs
 
     rows = list(score_inputs(scorer, collect_inputs([str(song)]), Options()))

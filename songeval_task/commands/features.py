@@ -76,12 +76,12 @@ def features(
     2 wrong usage, 3 some songs failed.
     """
     from hear_aesthetics.atomic import one_line_when_full, remove_leftovers
+    from hear_aesthetics.engine.workers import default_workers
     from songeval_task.augmentation import COPIES
     from songeval_task.disk import check_free
     from songeval_task.extraction import bytes_needed, fingerprint, plan, todo
     from songeval_task.prepared import read_prepared
     from songeval_task.store import FeatureStore
-    from songeval_task.workers import default_workers
 
     if copies is None:
         copies = COPIES if augmented or protocol is Protocol.published else 0

@@ -11,7 +11,7 @@ from hear_aesthetics.errors import InputError
 from songeval_task.commands.listing import Listing, ranked
 
 if TYPE_CHECKING:
-    from hear_aesthetics.inputs import Inputs
+    from hear_aesthetics.engine.inputs import Inputs
     from songeval_task.scoring.journal import Journal
     from songeval_task.scoring.run import Options
     from songeval_task.scoring.scorer import AestheticScorer
@@ -120,7 +120,7 @@ def score(
 
     Exit codes: 0 all good, 1 nothing worked, 2 wrong usage, 3 some inputs failed.
     """
-    from hear_aesthetics.inputs import collect_inputs
+    from hear_aesthetics.engine.inputs import collect_inputs
     from songeval_task.scoring.run import Options
 
     found = collect_inputs(inputs, prompt=prompt)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from os import PathLike, fspath
 from typing import Any
 
-from hear_aesthetics.inputs import Input
+from hear_aesthetics.engine.inputs import Input
 from songeval_task.scoring.details import Detail
 from songeval_task.scoring.panel import Panel
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from hear_aesthetics.inputs import Inputs
+from hear_aesthetics.engine.inputs import Inputs
 from songeval_task.scoring.journal import Journal, clip_key
 from songeval_task.scoring.rows import Clip, Row, error_row, row_columns, score_row
 from songeval_task.scoring.scorer import AestheticScorer

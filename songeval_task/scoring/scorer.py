@@ -17,7 +17,7 @@ from hear_aesthetics import load_model
 from hear_aesthetics.audio.loading import load_audio, resample
 from hear_aesthetics.audio.loudness import LoudnessMeter, gain_to
 from hear_aesthetics.checkpoints import CHECKPOINTS, whereabouts
-from hear_aesthetics.engine import Result, run
+from hear_aesthetics.engine.inference import Result, run
 from hear_aesthetics.errors import HearAestheticsError, WeightsUnavailableError
 from hear_aesthetics.model import HearModel
 from hear_aesthetics.scorers import FUSED, Scorer

@@ -13,7 +13,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from hear_aesthetics.read_ahead import ReadAhead
+from hear_aesthetics.engine.prefetch import ReadAhead
 from songeval_task.training.data import Data, Row
 
 __all__ = ["Stack", "epoch_batches", "group_by_length", "read_ahead", "stack_rows"]

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from hear_aesthetics.atomic import atomic_file, json_text, remove_leftovers, write_text
-from hear_aesthetics.cores import usable_cores
+from hear_aesthetics.engine.workers import usable_cores
 from hear_aesthetics.errors import StorageError
 
 

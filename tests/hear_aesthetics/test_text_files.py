@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from hear_aesthetics.engine.inputs import collect_inputs
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.inputs import collect_inputs
 from hear_aesthetics.text_files import read_json, read_text
 
 

@@ -18,7 +18,7 @@ import hear_aesthetics
 from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.cli import main
 from hear_aesthetics.commands.embed import Kind
-from hear_aesthetics.embeddings import KINDS, read_embedding, read_meta
+from hear_aesthetics.engine.embedding_files import KINDS, read_embedding, read_meta
 
 
 class Outcome(NamedTuple):
@@ -317,7 +317,7 @@ def test_a_folder_that_takes_no_files_is_refused_before_the_first_song(
     (tmp_path / "file").touch()
     if not (tmp_path / out).exists() and out.startswith("/"):
         pytest.skip("no folder that even an administrator cannot write to")
-    monkeypatch.setattr("hear_aesthetics.embeddings.run", None)  # encoding would fail
+    monkeypatch.setattr("hear_aesthetics.engine.embedding_files.run", None)  # encoding would fail
     outcome = embed(songs, "--out", tmp_path / out)
     assert outcome.code == 2
     assert len(outcome.errors) == 1

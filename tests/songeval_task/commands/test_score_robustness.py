@@ -86,7 +86,7 @@ def test_a_run_killed_again_and_again_ends_as_if_it_had_not_been(
 MEMORY = """
 import sys
 from pathlib import Path
-from hear_aesthetics.inputs import collect_inputs
+from hear_aesthetics.engine.inputs import collect_inputs
 from songeval_task import AestheticScorer
 from songeval_task.scoring.run import Options, score_inputs
 

@@ -3,8 +3,8 @@ import signal
 
 import pytest
 
+from hear_aesthetics.engine.workers import in_processes
 from hear_aesthetics.errors import HearAestheticsError, InputError
-from songeval_task.workers import in_processes
 
 pytestmark = pytest.mark.slow  # a process takes a second to start
 

@@ -22,10 +22,10 @@ import torch
 from torch import Tensor
 
 from hear_aesthetics.audio.loading import MAX_MINUTES, load_audio
-from hear_aesthetics.cores import usable_cores
+from hear_aesthetics.engine.batching import Job, Window, forget_frames
+from hear_aesthetics.engine.prefetch import ReadAhead
+from hear_aesthetics.engine.workers import usable_cores
 from hear_aesthetics.errors import HearAestheticsError
-from hear_aesthetics.grouping import Job, Window, forget_frames
-from hear_aesthetics.read_ahead import ReadAhead
 from hear_aesthetics.spec import SAMPLE_RATE
 
 __all__ = ["Output", "Result", "run"]

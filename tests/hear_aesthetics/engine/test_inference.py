@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 
 import hear_aesthetics.model
-from hear_aesthetics import engine
 from hear_aesthetics.audio.loading import load_audio
-from hear_aesthetics.engine import WINDOW_BATCHES, run
+from hear_aesthetics.engine import inference as engine
+from hear_aesthetics.engine.inference import WINDOW_BATCHES, run
 from hear_aesthetics.errors import AudioError, InputError
 
 MODEL = SimpleNamespace(device=torch.device("cpu"))

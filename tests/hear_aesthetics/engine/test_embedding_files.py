@@ -11,7 +11,7 @@ import torch
 
 import hear_aesthetics
 from hear_aesthetics.audio.loading import load_audio
-from hear_aesthetics.embeddings import (
+from hear_aesthetics.engine.embedding_files import (
     KINDS,
     embed,
     read_embedding,
@@ -20,7 +20,7 @@ from hear_aesthetics.embeddings import (
     save,
     write_embedding,
 )
-from hear_aesthetics.engine import Result
+from hear_aesthetics.engine.inference import Result
 from hear_aesthetics.errors import AudioError, InputError
 from hear_aesthetics.model import HearModel
 

@@ -15,14 +15,20 @@ from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import TypeVar
 
-from hear_aesthetics.cores import usable_cores
 from hear_aesthetics.errors import HearAestheticsError
 
-__all__ = ["default_workers", "in_processes", "worker_pool"]
+__all__ = ["default_workers", "in_processes", "usable_cores", "worker_pool"]
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 MAX_WORKERS = 8
+
+
+def usable_cores() -> int:
+    """Return the number of cores; a container or ``taskset`` may leave fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def default_workers() -> int:

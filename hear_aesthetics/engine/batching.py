@@ -12,8 +12,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 
+from hear_aesthetics.engine.prefetch import Loaded, ReadAhead
 from hear_aesthetics.errors import AudioError, HearAestheticsError
-from hear_aesthetics.read_ahead import Loaded, ReadAhead
 
 __all__ = ["Job", "Window", "forget_frames"]
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from hear_aesthetics.atomic import atomic_file
-from hear_aesthetics.engine import Result, run
+from hear_aesthetics.engine.inference import Result, run
 from hear_aesthetics.errors import AudioError, InputError
 from hear_aesthetics.fingerprint import FINGERPRINT, check, file_stamp
 from hear_aesthetics.model import HearModel, get_scene_embeddings, get_timestamp_embeddings
@@ -93,7 +93,7 @@ def embed(
     """Embeddings of all items in their order; each output has ``embedding`` and ``timestamps_ms``.
 
     Args:
-        items: Files or spans of files, as :func:`hear_aesthetics.engine.run` takes them.
+        items: Files or spans of files, as :func:`hear_aesthetics.engine.inference.run` takes them.
         model: From ``load_model``.
         kind: ``"scene"`` and ``"timestamps"`` are HEAR's embeddings of the audio at 48 kHz,
             ``"features"`` the encoders' fused feature of the audio at 24 kHz.

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from hear_aesthetics.inputs import collect_inputs
+from hear_aesthetics.engine.inputs import collect_inputs
 
 BAD_ROWS = {
     "{": "not JSON",

@@ -33,8 +33,8 @@ from pathlib import Path
 from typing import Any
 
 from hear_aesthetics.audio.decoding import AUDIO_EXTENSIONS
+from hear_aesthetics.engine.manifest import Row, parse_object
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.rows import Row, parse_object
 from hear_aesthetics.text_files import read_text
 
 __all__ = ["BadInput", "Input", "Inputs", "collect_inputs"]
