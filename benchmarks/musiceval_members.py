@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks._harness import Report, main
 from heads import DualBranchHead
-from hear_aesthetics.metrics import lcc
+from hear_aesthetics.metrics.correlation import lcc
 from musiceval_task.commands.options import make_encoders
 from musiceval_task.commands.synthesize import synthesize
 from musiceval_task.commands.train import train

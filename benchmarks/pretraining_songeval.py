@@ -15,8 +15,8 @@ from benchmarks._harness import Report, main
 from benchmarks._small_pairs import write_untrained
 from benchmarks.songeval import trained
 from hear_aesthetics import load_model
-from hear_aesthetics.bootstrap import Interval, paired_bootstrap
-from hear_aesthetics.metrics import lcc
+from hear_aesthetics.metrics.bootstrap import Interval, paired_bootstrap
+from hear_aesthetics.metrics.correlation import lcc
 from songeval_task.dimensions import DIMENSIONS
 from songeval_task.evaluation import Predictions, mean_over
 from songeval_task.sources import read_predictions

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.metrics import Metric, bootstrap_interval, ktau, lcc, mse, srcc, system_means
+from hear_aesthetics.metrics.bootstrap import Metric, bootstrap_interval
+from hear_aesthetics.metrics.correlation import ktau, lcc, mse, srcc, system_means
 from musiceval_task.predictions import Predictions
 from musiceval_task.scale import TARGETS
 

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hear_aesthetics.metrics import system_means
+from hear_aesthetics.metrics.correlation import system_means
 from hear_aesthetics.plotting.style import (
     ACCENT,
     FAINT,

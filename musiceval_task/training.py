@@ -19,7 +19,7 @@ from torch import Tensor
 
 from heads import DualBranchHead
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.metrics import mse, srcc, system_means
+from hear_aesthetics.metrics.correlation import mse, srcc, system_means
 from musiceval_task.dataset import Clip
 from musiceval_task.inference import Example, apply_head, collate
 from musiceval_task.members import Member, Protocol, head_config

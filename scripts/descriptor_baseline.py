@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from hear_aesthetics.audio.loading import load_audio
-from hear_aesthetics.metrics import lcc
+from hear_aesthetics.metrics.correlation import lcc
 from hear_aesthetics.spec import SAMPLE_RATE
 from songeval_task.dimensions import DIMENSIONS
 from songeval_task.prepared import read_prepared

@@ -13,9 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hear_aesthetics.bootstrap import Array, Interval, Metric, bootstrap_interval, paired_bootstrap
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.metrics import ktau, lcc, srcc, system_means, top_tier_f1
+from hear_aesthetics.metrics.bootstrap import (
+    Array,
+    Interval,
+    Metric,
+    bootstrap_interval,
+    paired_bootstrap,
+)
+from hear_aesthetics.metrics.correlation import ktau, lcc, srcc, system_means, top_tier_f1
 from songeval_task.dimensions import Track
 
 if TYPE_CHECKING:

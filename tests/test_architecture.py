@@ -32,9 +32,7 @@ ROOMS = {
 
 # The layers of hear_aesthetics, lowest first.
 LAYERS = (
-    {"spec", "errors", "files", "text_files", "fingerprint", "version"}
-    | {"bootstrap", "atomic"}
-    | {"lazy"},
+    {"spec", "errors", "files", "text_files", "fingerprint", "version"} | {"atomic"} | {"lazy"},
     {"audio", "compute", "metrics", "checkpoints"},
     {"backbones", "synthesis"},
     {"features"},

@@ -8,59 +8,18 @@ one cumulative sum over all files replaces the filter. Times are in milliseconds
 """
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Events", "Postprocessing", "Timeline", "postprocessing_grid"]
+from hear_aesthetics.metrics.events import Events
+
+__all__ = ["Postprocessing", "Timeline", "postprocessing_grid"]
 
 Postprocessing = tuple[tuple[str, float], ...]
 _THRESHOLD = 0.5
-
-
-@dataclass(frozen=True)
-class Events:
-    """Events of several files, ordered by file, start and label.
-
-    Shape:
-        - file, label: ``(events,)`` indices; start, end: ``(events,)`` ms
-    """
-
-    file: NDArray[np.int64]
-    label: NDArray[np.int64]
-    start: NDArray[np.float64]
-    end: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, rows: Iterable[tuple[int, int, float, float]]) -> "Events":
-        """Events from ``(file, label, start, end)`` rows, sorted."""
-        columns = list(zip(*rows, strict=True)) or [(), (), (), ()]
-        return cls(
-            np.array(columns[0], dtype=np.int64),
-            np.array(columns[1], dtype=np.int64),
-            np.array(columns[2], dtype=np.float64),
-            np.array(columns[3], dtype=np.float64),
-        ).take()
-
-    def take(self, keep: NDArray[np.bool_] | None = None) -> "Events":
-        """The events where ``keep`` is True (default all), sorted by file, start and label."""
-        order = np.lexsort((self.label, self.start, self.file))
-        if keep is not None:
-            order = order[keep[order]]
-        return Events(self.file[order], self.label[order], self.start[order], self.end[order])
-
-    def as_dicts(
-        self, files: Sequence[str], labels: Sequence[str]
-    ) -> dict[str, list[dict[str, Any]]]:
-        """The layout of a split file: ``{file: [{"label", "start", "end"}, ...]}``, every file."""
-        events: dict[str, list[dict[str, Any]]] = {name: [] for name in files}
-        columns = (self.file.tolist(), self.label.tolist(), self.start.tolist(), self.end.tolist())
-        for file, label, start, end in zip(*columns, strict=True):
-            events[files[file]].append({"label": labels[label], "start": start, "end": end})
-        return events
 
 
 def postprocessing_grid(grid: Mapping[str, Sequence[float]]) -> list[Postprocessing]:

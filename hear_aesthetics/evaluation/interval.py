@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from hear_aesthetics.bootstrap import Array, Interval, percentile_interval, resample_counts
 from hear_aesthetics.evaluation.outcome import Outcome, decoded
 from hear_aesthetics.evaluation.task import Task
+from hear_aesthetics.metrics.bootstrap import Array, Interval, percentile_interval, resample_counts
 
 __all__ = ["robust_statement", "score_interval"]
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hear_aesthetics.evaluation.events import Events, Postprocessing
+from hear_aesthetics.evaluation.events import Postprocessing
 from hear_aesthetics.evaluation.grid import GridPoint
 from hear_aesthetics.evaluation.scores import named_values
 from hear_aesthetics.evaluation.store import SplitRows
 from hear_aesthetics.evaluation.task import Task
+from hear_aesthetics.metrics.events import Events
 
 __all__ = ["Outcome", "Selection", "decoded", "logged_values"]
 

@@ -23,12 +23,12 @@ import torch
 
 from hear_aesthetics.atomic import atomic_file, write_text
 from hear_aesthetics.errors import TaskError
-from hear_aesthetics.evaluation.events import Events
 from hear_aesthetics.evaluation.grid import GridPoint
 from hear_aesthetics.evaluation.outcome import Outcome, decoded
 from hear_aesthetics.evaluation.schema import read_json
 from hear_aesthetics.evaluation.task import METADATA_FILE, VOCABULARY_FILE, Task
 from hear_aesthetics.fingerprint import digest, file_stamp
+from hear_aesthetics.metrics.events import Events
 
 __all__ = [
     "DONE_FILE",

@@ -18,9 +18,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hear_aesthetics.bootstrap import Array
-from hear_aesthetics.evaluation.event_scores import OnsetFMeasure, SegmentErrorRate
-from hear_aesthetics.evaluation.ranking import average_precision, roc_auc
+from hear_aesthetics.metrics.bootstrap import Array
+from hear_aesthetics.metrics.classification import average_precision, roc_auc
+from hear_aesthetics.metrics.events import OnsetFMeasure, SegmentErrorRate
 
 __all__ = ["SCORES", "Score", "ScoreInfo", "make_scores", "named_values"]
 
@@ -138,7 +138,9 @@ def _defined_mean(values: Array) -> Array:
 
 def _regression(name: str) -> Callable[..., Array]:
     def kernel(predictions: Any, targets: Any, weights: Array | None = None) -> Array:
-        from hear_aesthetics import metrics  # imports scipy.stats, which other tasks do without
+        from hear_aesthetics.metrics import (
+            correlation as metrics,  # imports scipy.stats, which other tasks do without
+        )
 
         metric: Callable[..., Array] = getattr(metrics, name)
         return metric(predictions, targets, weights=weights)
@@ -149,7 +151,7 @@ def _regression(name: str) -> Callable[..., Array]:
 def _top_tier_f1(
     predictions: Any, targets: Any, weights: Array | None = None, *, thresholds: Sequence[float]
 ) -> Array:
-    from hear_aesthetics.metrics import top_tier_f1
+    from hear_aesthetics.metrics.correlation import top_tier_f1
 
     return top_tier_f1(predictions, targets, thresholds, weights=weights)
 

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from hear_aesthetics.atomic import atomic_file, write_text
 from hear_aesthetics.errors import TaskError
-from hear_aesthetics.evaluation.events import Events, Timeline
+from hear_aesthetics.evaluation.events import Timeline
 from hear_aesthetics.evaluation.schema import check_regular, read_json
 from hear_aesthetics.evaluation.task import Task
+from hear_aesthetics.metrics.events import Events
 
 __all__ = ["DONE_FILE", "SplitRows", "embedding_size", "read_rows", "write_rows"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hear_aesthetics.bootstrap import Array, Interval, bootstrap_interval
+from hear_aesthetics.metrics.bootstrap import Array, Interval, bootstrap_interval
 
 __all__ = ["Comparison", "Difference", "compare_takes"]
 

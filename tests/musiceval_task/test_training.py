@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.metrics import lcc
+from hear_aesthetics.metrics.correlation import lcc
 from musiceval_task.dataset import Clip
 from musiceval_task.inference import Example, apply_head
 from musiceval_task.members import MEMBERS, Member

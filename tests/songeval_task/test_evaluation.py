@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.metrics import ktau, lcc, srcc, top_tier_f1
+from hear_aesthetics.metrics.correlation import ktau, lcc, srcc, top_tier_f1
 from songeval_task.dimensions import TRACKS
 from songeval_task.evaluation import (
     METRICS,

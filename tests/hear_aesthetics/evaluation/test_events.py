@@ -9,7 +9,8 @@ import pytest
 from safetensors.numpy import load_file
 from scipy.ndimage import median_filter
 
-from hear_aesthetics.evaluation.events import Events, Timeline, postprocessing_grid
+from hear_aesthetics.evaluation.events import Timeline, postprocessing_grid
+from hear_aesthetics.metrics.events import Events
 
 
 def plain_decode(predictions, times, median_filter_ms, min_duration):

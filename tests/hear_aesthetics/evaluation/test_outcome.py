@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from hear_aesthetics.evaluation.events import Events, Timeline
+from hear_aesthetics.evaluation.events import Timeline
 from hear_aesthetics.evaluation.grid import GridPoint
 from hear_aesthetics.evaluation.outcome import Outcome, Selection, decoded, logged_values
 from hear_aesthetics.evaluation.store import SplitRows
 from hear_aesthetics.evaluation.task import load_task
+from hear_aesthetics.metrics.events import Events
 
 EYE = np.eye(2, dtype=np.float32)
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from hear_aesthetics import metrics
 from hear_aesthetics.evaluation.scores import SCORES, make_scores, named_values
+from hear_aesthetics.metrics import correlation as metrics
 
 
 def test_ties_go_to_the_first_class_and_chroma_ignores_the_octave():

@@ -7,19 +7,61 @@ Polyphonic Sound Event Detection" (2016), as sed_eval computes them; collars and
 seconds.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hear_aesthetics.bootstrap import Array
-from hear_aesthetics.evaluation.events import Events
+from hear_aesthetics.metrics.bootstrap import Array
 
-__all__ = ["OnsetFMeasure", "SegmentErrorRate"]
+__all__ = ["Events", "OnsetFMeasure", "SegmentErrorRate"]
 
 _MS = 1000.0
 _CELL_BITS = 20  # labels per segment and segments per file fit in this many bits
+
+
+@dataclass(frozen=True)
+class Events:
+    """Events of several files, ordered by file, start and label.
+
+    Shape:
+        - file, label: ``(events,)`` indices; start, end: ``(events,)`` ms
+    """
+
+    file: NDArray[np.int64]
+    label: NDArray[np.int64]
+    start: NDArray[np.float64]
+    end: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[int, int, float, float]]) -> "Events":
+        """Events from ``(file, label, start, end)`` rows, sorted."""
+        columns = list(zip(*rows, strict=True)) or [(), (), (), ()]
+        return cls(
+            np.array(columns[0], dtype=np.int64),
+            np.array(columns[1], dtype=np.int64),
+            np.array(columns[2], dtype=np.float64),
+            np.array(columns[3], dtype=np.float64),
+        ).take()
+
+    def take(self, keep: NDArray[np.bool_] | None = None) -> "Events":
+        """The events where ``keep`` is True (default all), sorted by file, start and label."""
+        order = np.lexsort((self.label, self.start, self.file))
+        if keep is not None:
+            order = order[keep[order]]
+        return Events(self.file[order], self.label[order], self.start[order], self.end[order])
+
+    def as_dicts(
+        self, files: Sequence[str], labels: Sequence[str]
+    ) -> dict[str, list[dict[str, Any]]]:
+        """The layout of a split file: ``{file: [{"label", "start", "end"}, ...]}``, every file."""
+        events: dict[str, list[dict[str, Any]]] = {name: [] for name in files}
+        columns = (self.file.tolist(), self.label.tolist(), self.start.tolist(), self.end.tolist())
+        for file, label, start, end in zip(*columns, strict=True):
+            events[files[file]].append({"label": labels[label], "start": start, "end": end})
+        return events
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from hear_aesthetics.evaluation.event_scores import OnsetFMeasure, SegmentErrorRate
-from hear_aesthetics.evaluation.events import Events, Timeline
+from hear_aesthetics.evaluation.events import Timeline
 from hear_aesthetics.evaluation.scores import make_scores
+from hear_aesthetics.metrics.events import Events, OnsetFMeasure, SegmentErrorRate
 
 EMPTY = Events.of([])
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from hear_aesthetics.evaluation.ranking import average_precision, roc_auc
+from hear_aesthetics.metrics.classification import average_precision, roc_auc
 
 
 @pytest.fixture
