@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from hear_aesthetics.evaluation.store import read_rows, write_rows
-from hear_aesthetics.evaluation.task import load_task
+from hear_aesthetics.evaluation.embeddings.rows import read_rows, write_rows
+from hear_aesthetics.evaluation.tasks.task import load_task
 
 __all__ = ["SOURCE", "TASKS", "Shape", "make_folder", "with_fixed_work"]
 

@@ -22,7 +22,7 @@ from sklearn.linear_model import RidgeClassifierCV
 from sklearn.preprocessing import StandardScaler
 
 from hear_aesthetics.audio.loading import load_audio
-from hear_aesthetics.evaluation.task import load_task
+from hear_aesthetics.evaluation.tasks.task import load_task
 from hear_aesthetics.spec import SAMPLE_RATE
 from hear_aesthetics.synthesis import INSTRUMENTS, render_note
 from hear_aesthetics.synthesis.timbres import vary

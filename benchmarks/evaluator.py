@@ -22,10 +22,10 @@ import numpy as np
 
 from benchmarks._embeddings import SOURCE, make_folder, with_fixed_work
 from benchmarks._harness import Report, Timing, main
-from hear_aesthetics.evaluation.events import Timeline, postprocessing_grid
-from hear_aesthetics.evaluation.scores import named_values
-from hear_aesthetics.evaluation.store import read_rows
-from hear_aesthetics.evaluation.task import load_task
+from hear_aesthetics.evaluation.embeddings.rows import read_rows
+from hear_aesthetics.evaluation.tasks.event_postprocessing import Timeline, postprocessing_grid
+from hear_aesthetics.evaluation.tasks.scores import named_values
+from hear_aesthetics.evaluation.tasks.task import load_task
 
 __all__ = ["CASES", "QUICK_CASES", "Case", "Cost", "event_stage", "measure"]
 

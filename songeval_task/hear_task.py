@@ -19,7 +19,7 @@ from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.audio.saving import write_audio
 from hear_aesthetics.engine.workers import usable_cores
 from hear_aesthetics.errors import AudioError, InputError
-from hear_aesthetics.evaluation.schema import read_json
+from hear_aesthetics.evaluation.tasks.schema import read_json
 from hear_aesthetics.fingerprint import check, start_over
 from hear_aesthetics.spec import API_SAMPLE_RATE
 from songeval_task.dimensions import Track

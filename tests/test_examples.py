@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hear_aesthetics.evaluation.module import HearModule
+from hear_aesthetics.evaluation.embeddings.module import HearModule
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 FILES = ("low", "high", "half")

@@ -27,7 +27,7 @@ from hear_aesthetics.console import warning_line, write_json
 from hear_aesthetics.errors import InputError, TaskError
 
 if TYPE_CHECKING:
-    from hear_aesthetics.evaluation.task import Task
+    from hear_aesthetics.evaluation.tasks.task import Task
 
 __all__ = ["evaluate"]
 
@@ -82,9 +82,9 @@ def evaluate(
         return
     if tasks_dir is None or out is None:
         raise typer.BadParameter("TASKS_DIR and --out are needed (or --list)")
-    from hear_aesthetics.evaluation.embedding import embed_task
-    from hear_aesthetics.evaluation.module import HearModule, parse_options
-    from hear_aesthetics.evaluation.task import find_tasks
+    from hear_aesthetics.evaluation.embeddings.module import HearModule, parse_options
+    from hear_aesthetics.evaluation.embeddings.runner import embed_task
+    from hear_aesthetics.evaluation.tasks.task import find_tasks
 
     arguments = parse_options(model_options)
     inside = out.resolve()
@@ -130,8 +130,8 @@ def _chosen(folders: Sequence[Path], names: Sequence[str]) -> list[Path]:
 
 def _names(folder: Path) -> set[str]:
     """What a task may be called; a broken one has its folder's name only."""
-    from hear_aesthetics.evaluation.catalogue import published
-    from hear_aesthetics.evaluation.task import load_task
+    from hear_aesthetics.evaluation.tasks.catalogue import published
+    from hear_aesthetics.evaluation.tasks.task import load_task
 
     try:
         task = load_task(folder)
@@ -143,7 +143,7 @@ def _names(folder: Path) -> set[str]:
 
 def _load_all(tasks_dir: Path) -> list["Task"]:
     """The tasks in a folder, those that can be read."""
-    from hear_aesthetics.evaluation.task import find_tasks, load_task
+    from hear_aesthetics.evaluation.tasks.task import find_tasks, load_task
 
     found = []
     try:
@@ -164,7 +164,7 @@ def _load_all(tasks_dir: Path) -> list["Task"]:
 
 def _list(tasks: Sequence["Task"], as_json: bool) -> None:
     """The 19 tasks of the benchmark and where they are, then other tasks of the folder."""
-    from hear_aesthetics.evaluation.catalogue import CATALOGUE, PUBLISHED_RATE, published
+    from hear_aesthetics.evaluation.tasks.catalogue import CATALOGUE, PUBLISHED_RATE, published
 
     rows: list[dict[str, Any]] = []
     for entry in CATALOGUE:

@@ -45,7 +45,7 @@ def evaluate_embeddings(
     Scores go into the folder, as heareval writes them; results of the same options are kept. Exit
     codes: 0 all good, 1 nothing worked, 2 wrong usage, 3 some tasks failed.
     """
-    from hear_aesthetics.evaluation.task import find_tasks
+    from hear_aesthetics.evaluation.tasks.task import find_tasks
 
     found: dict[Path, None] = {}
     failed = 0

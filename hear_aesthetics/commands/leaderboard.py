@@ -35,10 +35,10 @@ def leaderboard(
     Exit codes: 0 all good, 1 nothing worked, 2 wrong usage, 3 some folders have no result.
     """
     from hear_aesthetics.atomic import write_text
-    from hear_aesthetics.evaluation import leaderboard_text as text
-    from hear_aesthetics.evaluation.leaderboard import collect_results, make_leaderboard
-    from hear_aesthetics.evaluation.leaderboard_plot import draw_leaderboard
-    from hear_aesthetics.evaluation.submissions import read_official
+    from hear_aesthetics.evaluation.results import leaderboard_text as text
+    from hear_aesthetics.evaluation.results.leaderboard import collect_results, make_leaderboard
+    from hear_aesthetics.evaluation.results.leaderboard_plot import draw_leaderboard
+    from hear_aesthetics.evaluation.results.submissions import read_official
 
     submissions = read_official(official) if official else None
     failures: list[TaskError] = []

@@ -20,7 +20,7 @@ from hear_aesthetics.console import (
 from hear_aesthetics.errors import HearAestheticsError
 
 if TYPE_CHECKING:
-    from hear_aesthetics.evaluation.leaderboard import Result
+    from hear_aesthetics.evaluation.results.leaderboard import Result
 
 __all__ = [
     "AsJson",
@@ -160,8 +160,8 @@ def evaluate_each(
     Returns:
         The exit to raise.
     """
-    from hear_aesthetics.evaluation.leaderboard import read_result
     from hear_aesthetics.evaluation.pipeline import evaluate_embeddings
+    from hear_aesthetics.evaluation.results.leaderboard import read_result
 
     results: list[Result] = []
     for folder in folders:

@@ -1,8 +1,9 @@
 """The HEAR benchmark: task folders, embeddings, probes and scores.
 
-Stages, each usable alone: a task folder (:mod:`task`) and a module give an embedding folder
-(:mod:`embedding`), an embedding folder gives scores (:mod:`pipeline`), scores give a leaderboard
-(:mod:`leaderboard`). Folders are laid out as heareval's, so that either kit's next stage can go on.
+Stages, each usable alone: a task folder (``tasks``) and a module give an embedding folder
+(``embeddings``), an embedding folder gives scores (``probes``, in one call: ``pipeline``), scores
+give a leaderboard (``results``). Folders are laid out as heareval's, so that either kit's next
+stage can go on.
 """
 
 from typing import TYPE_CHECKING

@@ -10,13 +10,13 @@ import torch
 from hear_aesthetics.atomic import remove_leftovers
 from hear_aesthetics.compute.precision import auto_precision, usable_device
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.evaluation import grid as grids
-from hear_aesthetics.evaluation.interval import robust_statement
-from hear_aesthetics.evaluation.official import evaluate_officially
-from hear_aesthetics.evaluation.results import finished, read_scores, write_results
-from hear_aesthetics.evaluation.robust import evaluate_robustly
-from hear_aesthetics.evaluation.store import embedding_size
-from hear_aesthetics.evaluation.task import load_task
+from hear_aesthetics.evaluation.embeddings.rows import embedding_size
+from hear_aesthetics.evaluation.probes import grid as grids
+from hear_aesthetics.evaluation.probes.official import evaluate_officially
+from hear_aesthetics.evaluation.probes.robust import evaluate_robustly
+from hear_aesthetics.evaluation.results.files import finished, read_scores, write_results
+from hear_aesthetics.evaluation.results.interval import robust_statement
+from hear_aesthetics.evaluation.tasks.task import load_task
 
 __all__ = ["PRECISIONS", "PROTOCOLS", "evaluate_embeddings"]
 

@@ -10,9 +10,9 @@ import pytest
 from benchmarks import evaluator
 from benchmarks._embeddings import TASKS, Shape, make_folder, with_fixed_work
 from benchmarks.evaluator import CASES, Case, Cost, main, measure
-from hear_aesthetics.evaluation.grid import grid_points
-from hear_aesthetics.evaluation.store import read_rows
-from hear_aesthetics.evaluation.task import load_task
+from hear_aesthetics.evaluation.embeddings.rows import read_rows
+from hear_aesthetics.evaluation.probes.grid import grid_points
+from hear_aesthetics.evaluation.tasks.task import load_task
 
 SMALL = "spoken_digit-1.0.9-small"
 EVENTS = "digit_command_events-1.0.0-full"

@@ -16,8 +16,8 @@ from scipy import stats
 from sklearn.metrics import f1_score
 
 from hear_aesthetics.evaluation import evaluate_embeddings
-from hear_aesthetics.evaluation.embedding import embed_task
-from hear_aesthetics.evaluation.module import HearModule
+from hear_aesthetics.evaluation.embeddings.module import HearModule
+from hear_aesthetics.evaluation.embeddings.runner import embed_task
 
 pytestmark = [pytest.mark.official_kit, pytest.mark.slow]
 

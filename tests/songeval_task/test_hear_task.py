@@ -7,7 +7,7 @@ import soundfile
 
 from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.evaluation.task import load_task
+from hear_aesthetics.evaluation.tasks.task import load_task
 from songeval_task.dimensions import TRACKS
 from songeval_task.hear_task import task_folder, write_task
 from songeval_task.prepared import read_prepared

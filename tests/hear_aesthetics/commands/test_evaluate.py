@@ -20,8 +20,8 @@ import soundfile
 import hear_aesthetics
 from hear_aesthetics.cli import main
 from hear_aesthetics.commands import probing
-from hear_aesthetics.evaluation.grid import GRIDS
 from hear_aesthetics.evaluation.pipeline import PRECISIONS, PROTOCOLS
+from hear_aesthetics.evaluation.probes.grid import GRIDS
 
 QUICK = ["--grid", "faster", "--grid-points", "2", "--seeds", "2", "--precision", "float32"]
 RATE = 16_000

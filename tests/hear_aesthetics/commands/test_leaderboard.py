@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hear_aesthetics.cli import main
-from hear_aesthetics.evaluation.store import DONE_FILE, write_rows
+from hear_aesthetics.evaluation.embeddings.rows import DONE_FILE, write_rows
 
 QUICK = ["--grid", "faster", "--grid-points", "1", "--seeds", "1", "--precision", "float32"]
 MODELS = ("first", "second=layer-6")

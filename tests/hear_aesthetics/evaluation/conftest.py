@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from hear_aesthetics.evaluation.store import DONE_FILE, write_rows
+from hear_aesthetics.evaluation.embeddings.rows import DONE_FILE, write_rows
 
 METADATA = {
     "task_name": "tones",

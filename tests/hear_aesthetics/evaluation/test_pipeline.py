@@ -12,8 +12,8 @@ from sklearn.metrics import f1_score
 
 from hear_aesthetics.errors import InputError, TaskError
 from hear_aesthetics.evaluation import evaluate_embeddings
-from hear_aesthetics.evaluation.embedding import embed_task
-from hear_aesthetics.evaluation.module import HearModule
+from hear_aesthetics.evaluation.embeddings.module import HearModule
+from hear_aesthetics.evaluation.embeddings.runner import embed_task
 
 QUICK = {"grid": "faster", "grid_points": 2, "seeds": 2, "precision": "float32", "device": "cpu"}
 PROBE = {"lr": [0.01], "max_epochs": [60], "patience": [60], "hidden_dim": [16]}

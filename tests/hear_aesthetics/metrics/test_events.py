@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from hear_aesthetics.evaluation.events import Timeline
-from hear_aesthetics.evaluation.scores import make_scores
+from hear_aesthetics.evaluation.tasks.event_postprocessing import Timeline
+from hear_aesthetics.evaluation.tasks.scores import make_scores
 from hear_aesthetics.metrics.events import Events, OnsetFMeasure, SegmentErrorRate
 
 EMPTY = Events.of([])

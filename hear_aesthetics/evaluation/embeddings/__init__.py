@@ -1,0 +1,1 @@
+"""Any HEAR module to an embedding folder in heareval's layout."""

@@ -1,0 +1,207 @@
+"""Embedding folders in heareval's layout, read and written.
+
+Per split: ``<split>.embedding-dimensions.json`` (``[rows, dim]``), ``<split>.embeddings.npy``
+(despite its name a raw float32 dump), ``<split>.target-labels.pkl`` (a list with one label list per
+row) and, for event tasks, ``<split>.filename-timestamps.json`` (``[path, ms]`` per row); beside
+them the task's metadata, vocabulary and split files. Either kit's next stage can go on from the
+other's.
+"""
+
+import json
+import pickle
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hear_aesthetics.atomic import atomic_file, write_text
+from hear_aesthetics.errors import TaskError
+from hear_aesthetics.evaluation.tasks.event_postprocessing import Timeline
+from hear_aesthetics.evaluation.tasks.schema import check_regular, read_json
+from hear_aesthetics.evaluation.tasks.task import Task
+from hear_aesthetics.metrics.events import Events
+
+__all__ = ["DONE_FILE", "SplitRows", "embedding_size", "read_rows", "write_rows"]
+
+DONE_FILE = ".done.embeddings"
+
+
+@dataclass(frozen=True)
+class SplitRows:
+    """The rows of one or several splits.
+
+    Shape:
+        - embeddings: ``(rows, dim)`` float32; targets: ``(rows, labels)`` float32, one-hot,
+          multi-hot or regression values
+        - timeline, events: file and time of each row and the true events; None for scene tasks
+    """
+
+    embeddings: NDArray[np.float32]
+    targets: NDArray[np.float32]
+    timeline: Timeline | None = None
+    events: Events | None = None
+
+
+def embedding_size(task: Task) -> int:
+    """Values per embedding, the same in every split.
+
+    Raises:
+        TaskError: If a split is missing or the sizes differ.
+    """
+    sizes = {split: _dimensions(task, split)[1] for split in task.splits}
+    if len(set(sizes.values())) != 1:
+        raise TaskError(f"{task.folder}: embedding sizes differ between splits: {sizes}")
+    return next(iter(sizes.values()))
+
+
+def read_rows(task: Task, splits: Sequence[str], *, with_times: bool = False) -> SplitRows:
+    """Rows of the splits one after the other, in stored order.
+
+    Args:
+        task: Read from the embedding folder.
+        splits: Names of splits.
+        with_times: Also read the timeline and the true events (event tasks).
+
+    Raises:
+        TaskError: If files are missing, disagree, or hold values that are not finite.
+    """
+    embeddings = np.concatenate([_read_embeddings(task, split) for split in splits])
+    targets = np.concatenate([_read_targets(task, split) for split in splits])
+    if not (with_times and task.is_event):
+        return SplitRows(embeddings, targets)
+    rows = [row for split in splits for row in _read_times(task, split)]
+    timeline = Timeline([name for name, _ in rows], [time for _, time in rows])
+    labels = {k: v for split in splits for k, v in task.split_labels(split).items()}
+    return SplitRows(embeddings, targets, timeline, timeline.targets(labels, task.label_index))
+
+
+def write_rows(
+    folder: Path,
+    split: str,
+    embeddings: Iterable[NDArray[np.float32]],
+    labels: list[Any],
+    times: Sequence[tuple[str, float]] | None = None,
+) -> None:
+    """Write one split's merged files, each complete or not at all.
+
+    Args:
+        folder: The task's embedding folder.
+        split: Name of the split.
+        embeddings: Blocks ``(some rows, dim)``; written as they come.
+        labels: One label list per row.
+        times: Path and time (ms) of each row, for event tasks.
+    """
+    dim = 0
+    with atomic_file(folder / f"{split}.embeddings.npy") as file:
+        for block in embeddings:
+            dim = block.shape[1]
+            file.write(np.ascontiguousarray(block, dtype=np.float32).tobytes())
+    with atomic_file(folder / f"{split}.target-labels.pkl") as file:
+        pickle.dump(labels, file)
+    if times is not None:
+        write_text(folder / f"{split}.filename-timestamps.json", json.dumps(times, indent=4))
+    write_text(folder / f"{split}.embedding-dimensions.json", json.dumps([len(labels), dim]))
+
+
+def _dimensions(task: Task, split: str) -> tuple[int, int]:
+    path = task.folder / f"{split}.embedding-dimensions.json"
+    match read_json(path):
+        case [int(rows), int(dim)]:
+            return rows, dim
+        case other:
+            raise TaskError(f"{path}: holds {other!r}; expected [rows, dimensions]")
+
+
+def _read_embeddings(task: Task, split: str) -> NDArray[np.float32]:
+    rows, dim = _dimensions(task, split)
+    path = task.folder / f"{split}.embeddings.npy"
+    check_regular(path)
+    try:
+        values = np.fromfile(path, dtype=np.float32)
+    except FileNotFoundError as e:
+        raise TaskError(f"{path}: missing; compute the embeddings again") from e
+    if values.size != rows * dim:
+        raise TaskError(
+            f"{path}: {values.size} values, but {rows} x {dim} in {split}.embedding-dimensions.json"
+        )
+    if not np.isfinite(values).all():
+        row = int(np.nonzero(~np.isfinite(values))[0][0]) // dim
+        raise TaskError(f"{path}: row {row} holds NaN or infinity; mend the embedding module")
+    return values.reshape(rows, dim)
+
+
+class _LabelUnpickler(pickle.Unpickler):
+    """Labels are lists of texts and numbers: a pickle that names any class is not one of ours."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        raise pickle.UnpicklingError(f"{module}.{name} is not a label")
+
+
+def _read_targets(task: Task, split: str) -> NDArray[np.float32]:
+    path = task.folder / f"{split}.target-labels.pkl"
+    check_regular(path)
+    try:
+        with path.open("rb") as file:
+            labels = _LabelUnpickler(file).load()
+    except FileNotFoundError as e:
+        raise TaskError(f"{path}: missing; compute the embeddings again") from e
+    except Exception as e:  # a hostile pickle raises nearly anything, also MemoryError
+        raise TaskError(f"{path}: not a list of labels ({e}); compute the embeddings again") from e
+    if not (isinstance(labels, list) and all(map(_is_labels, labels))):
+        raise TaskError(f"{path}: not a list of labels per row; compute the embeddings again")
+    rows, _ = _dimensions(task, split)
+    if len(labels) != rows:
+        raise TaskError(f"{path}: {len(labels)} label lists for {rows} embeddings")
+    if task.prediction_type == "regression":
+        try:
+            return np.array(labels, dtype=np.float32).reshape(rows, len(task.labels))
+        except (TypeError, ValueError) as e:
+            raise TaskError(f"{path}: not {len(task.labels)} numbers a row ({e})") from e
+    return _multi_hot(task, labels, path)
+
+
+def _is_labels(row: Any) -> bool:
+    return isinstance(row, list | tuple) and all(isinstance(x, str | int | float) for x in row)
+
+
+def _multi_hot(task: Task, labels: list[list[Any]], path: Path) -> NDArray[np.float32]:
+    targets = np.zeros((len(labels), len(task.labels)), dtype=np.float32)
+    index: dict[Any, int] = {}
+    for row, row_labels in enumerate(labels):
+        for label in row_labels:
+            if label not in index:
+                try:
+                    index[label] = task.label_index(label)
+                except KeyError as e:
+                    raise TaskError(f"{path}: row {row}: label {label!r} is not known") from e
+            targets[row, index[label]] = 1
+    if task.prediction_type == "multiclass" and not (targets.sum(1) == 1).all():
+        row = int(np.nonzero(targets.sum(1) != 1)[0][0])
+        raise TaskError(f"{path}: row {row} has {len(labels[row])} labels; expected exactly one")
+    return targets
+
+
+def _read_times(task: Task, split: str) -> list[tuple[str, float]]:
+    path = task.folder / f"{split}.filename-timestamps.json"
+    times = read_json(path)
+    rows, _ = _dimensions(task, split)
+    if not isinstance(times, list) or len(times) != rows:
+        raise TaskError(f"{path}: expected a list of {rows} pairs of file and time")
+    try:
+        rows_of = [(str(name), float(time)) for name, time in times]
+    except (TypeError, ValueError) as e:
+        raise TaskError(f"{path}: expected pairs of file and time ({e})") from e
+    known = {name: name for name in task.split_labels(split)}
+    known |= {name.rsplit("/", 1)[-1]: name for name in known if name.count("/")}
+    names = {path: _key(path, known) for path in {path for path, _ in rows_of}}
+    return [(names[path], time) for path, time in rows_of]
+
+
+def _key(path: str, known: Mapping[str, str]) -> str:
+    """Return the name in the split file that a stored path ends with."""
+    parts = path.split("/")
+    ends = ("/".join(parts[start:]) for start in range(len(parts)))
+    return next((known[end] for end in ends if end in known), parts[-1])

@@ -1,0 +1,1 @@
+"""Probes: shallow networks trained on frozen embeddings."""

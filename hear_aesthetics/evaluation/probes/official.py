@@ -1,0 +1,183 @@
+"""``--protocol official``: heareval's training and selection, random draw for random draw.
+
+On a CPU, grid point, epochs and scores are the official ones, with all that this entails: training
+rows are never shuffled, a validation that is NaN or infinite ends a fit at once, the best event
+post-processing is the one with the *largest* score, and the grid is searched on the first fold
+only. What is left out is Lightning, and fetching rows one by one.
+
+torch's global generator, seeded once per task, is used up in this order: per fit the initial
+weights and a 64-row input (the summary that heareval prints), per pass over data one integer, and
+the dropout masks.
+"""
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hear_aesthetics.errors import TaskError
+from hear_aesthetics.evaluation.embeddings.rows import SplitRows, read_rows
+from hear_aesthetics.evaluation.probes.grid import SEED, GridPoint
+from hear_aesthetics.evaluation.probes.outcome import Outcome, Selection, decoded, logged_values
+from hear_aesthetics.evaluation.probes.probe import build_probe, logit_loss, probabilities
+from hear_aesthetics.evaluation.tasks.event_postprocessing import (
+    Postprocessing,
+    postprocessing_grid,
+)
+from hear_aesthetics.evaluation.tasks.task import Run, Task
+
+__all__ = ["evaluate_officially"]
+
+_SUMMARY_ROWS = 64
+
+
+@dataclass(frozen=True)
+class _Fit:
+    selection: Selection
+    probe: nn.Sequential  # at its best validation
+
+
+def evaluate_officially(
+    task: Task, points: Sequence[GridPoint], progress: Callable[[int, int], None]
+) -> list[Outcome]:
+    """Search the grid on the first run, train the best point on the others, then test all.
+
+    Args:
+        task: Read from an embedding folder.
+        points: Grid points in the order they are tried.
+        progress: Called with the fits done and the fits in all.
+
+    Raises:
+        TaskError: If the stored rows are faulty, or a fit cannot be trained or is never validated.
+    """
+    if task.prediction_type == "regression":
+        raise TaskError(
+            f"{task.folder}: heareval has no regression tasks; evaluate it with the robust protocol"
+        )
+    first, *others = task.runs
+    count, total = itertools.count(1), len(points) + len(others)
+
+    def fitted() -> None:
+        progress(next(count), total)
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        fits = [_search(task, first, points, fitted)]
+        fits += [_search(task, run, [fits[0].selection.point], fitted) for run in others]
+    return [_test(task, run, fit) for run, fit in zip(task.runs, fits, strict=True)]
+
+
+def _search(task: Task, run: Run, points: Sequence[GridPoint], fitted: Callable[[], None]) -> _Fit:
+    """Fit every point; the first of the best validation scores wins."""
+    train = read_rows(task, run.train)
+    valid = read_rows(task, (run.valid,), with_times=True)
+    sign = 1 if _maximised(task) else -1
+    best: _Fit | None = None
+    for point in points:
+        fit = _fit(task, point, train, valid)
+        if best is None or sign * fit.selection.score > sign * best.selection.score:
+            best = fit
+        fitted()
+    assert best is not None, "a grid has points"
+    return best
+
+
+def _maximised(task: Task) -> bool:
+    return task.use_scoring_for_early_stopping and task.scores[0].maximise
+
+
+def _fit(task: Task, point: GridPoint, train: SplitRows, valid: SplitRows) -> _Fit:
+    start = time.perf_counter()
+    features = train.embeddings.shape[1]
+    probe = build_probe(features, train.targets.shape[1], point)
+    torch.rand(_SUMMARY_ROWS, features)
+    optimiser = torch.optim.Adam(probe.parameters(), lr=point.lr)
+    _check_batches(task, train, point)
+    tensors = [torch.from_numpy(array) for array in (train.embeddings, train.targets)]
+    valid_tensors = torch.from_numpy(valid.embeddings), torch.from_numpy(valid.targets)
+    sign = 1 if _maximised(task) else -1
+    best: Selection | None = None
+    weights: dict[str, Tensor] = {}
+    waited = 0
+    for epoch in range(point.max_epochs):
+        _draw_loader_seed()
+        probe.train()
+        for embeddings, targets in zip(*(_batches(t, point) for t in tensors), strict=True):
+            optimiser.zero_grad()
+            logit_loss(probe(embeddings), targets, task.prediction_type).backward()
+            optimiser.step()
+        if (epoch + 1) % point.check_val_every_n_epoch:
+            continue
+        _draw_loader_seed()
+        logits = _forward(probe, valid_tensors[0], point)
+        score, postprocessing = _validate(task, valid, valid_tensors[1], logits)
+        waited += 1
+        if best is None or sign * score > sign * best.score:
+            waited = 0 if math.isfinite(score) else waited
+            kept = -sign * math.inf if math.isnan(score) else score
+            best = Selection(point, kept, epoch, postprocessing)
+            weights = {name: value.clone() for name, value in probe.state_dict().items()}
+        if not math.isfinite(score) or waited >= point.patience:
+            break
+    assert best is not None, "every grid point has a validation"
+    probe.load_state_dict(weights)
+    return _Fit(replace(best, seconds=time.perf_counter() - start), probe)
+
+
+def _check_batches(task: Task, rows: SplitRows, point: GridPoint) -> None:
+    count = len(rows.embeddings)
+    if point.hidden_layers and count % point.batch_size == 1:
+        raise TaskError(
+            f"{task.folder}: {count} training rows leave one in the last batch of "
+            f"{point.batch_size}, which BatchNorm refuses (heareval stops here too); "
+            "use the robust protocol"
+        )
+
+
+def _batches(rows: Tensor, point: GridPoint) -> Iterator[Tensor]:
+    """Yield heareval's batches, each in its own memory: alignment may change the last bit."""
+    return (batch.clone() for batch in rows.split(point.batch_size))
+
+
+def _draw_loader_seed() -> None:
+    """Every pass over a torch DataLoader draws one integer from the global generator."""
+    torch.empty((), dtype=torch.int64).random_()
+
+
+@torch.no_grad()
+def _forward(probe: nn.Sequential, embeddings: Tensor, point: GridPoint) -> Tensor:
+    """Logits in evaluation mode; the batches are heareval's, since their size changes rounding."""
+    probe.eval()
+    return torch.cat([probe(batch) for batch in _batches(embeddings, point)])
+
+
+def _validate(
+    task: Task, rows: SplitRows, targets: Tensor, logits: Tensor
+) -> tuple[float, Postprocessing]:
+    """The monitored value, in float32, and the best post-processing (events)."""
+    grid = postprocessing_grid(task.postprocessing_grid) if task.is_event else [()]
+    if not task.use_scoring_for_early_stopping:
+        return float(logit_loss(logits, targets, task.prediction_type)), grid[0]
+    predictions = probabilities(logits, task.prediction_type).numpy()
+    scored = []
+    for postprocessing in grid:
+        values = task.scores[0].values(*decoded(rows, predictions, postprocessing))
+        score = next(iter(values.values()))
+        scored.append((0.0 if math.isnan(score) else score, postprocessing, score))
+    _, postprocessing, score = max(scored, key=lambda entry: entry[:2])
+    return float(np.float32(score)), postprocessing
+
+
+def _test(task: Task, run: Run, fit: _Fit) -> Outcome:
+    rows = read_rows(task, (run.test,), with_times=True)
+    selection = fit.selection
+    logits = _forward(fit.probe, torch.from_numpy(rows.embeddings), selection.point)
+    predictions = probabilities(logits, task.prediction_type).numpy()
+    loss = float(logit_loss(logits, torch.from_numpy(rows.targets), task.prediction_type))
+    values = logged_values(task, rows, predictions, selection.postprocessing, loss)
+    return Outcome(run.test, selection, values, rows, logits.numpy(), predictions)

@@ -1,0 +1,1 @@
+"""Many probes of one shape trained at once."""

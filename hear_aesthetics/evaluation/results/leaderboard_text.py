@@ -1,0 +1,185 @@
+"""A leaderboard as Markdown, as CSV in the official layout, and as the section of a model card."""
+
+import csv
+import io
+import json
+import math
+import re
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from hear_aesthetics.evaluation.results.leaderboard import Leaderboard, Result
+from hear_aesthetics.evaluation.results.submissions import ABOUT_COLUMNS
+
+__all__ = ["as_csv", "as_markdown", "card"]
+
+NORMALISED = {
+    True: "0 is the lowest and 1 the highest official submission to the task, where there are any",
+    False: "the score itself, 1 is perfect; an error rate counts as one minus the rate",
+}
+
+
+def as_markdown(board: Leaderboard) -> str:
+    """Tasks down, our models across; the best of several in bold, places among the submissions."""
+    header = ["task", "score", *board.models]
+    if board.official:
+        header.append("best official submission")
+    rows = [_markdown_row(board, task) for task in board.tasks]
+    mean = ["mean normalised", "", *(_mean(board, model) for model in board.models)]
+    if board.official:
+        mean.append("")
+    note = f"Normalised: {NORMALISED[board.official is not None]}."
+    if any(result.interval for result in board.results.values()):
+        note = "In brackets: 95 % bootstrap interval over the test clips. " + note
+    return _table(header, [*rows, mean]) + f"\n{note}\n"
+
+
+def _markdown_row(board: Leaderboard, task: str) -> list[str]:
+    found = {m: board.results[task, m] for m in board.models if (task, m) in board.results}
+    any_result = next(iter(found.values()))
+    defined = [r.score for r in found.values() if not math.isnan(r.score)]
+    best = (max if any_result.maximised else min)(defined, default=math.nan)
+    cells = []
+    for model in board.models:
+        cell = "-"
+        if result := found.get(model):
+            cell = result.describe()
+            if len(found) > 1 and result.score == best:
+                cell = f"**{cell}**"
+            if place := board.rank(task, result.score):
+                cell += " ({} of {})".format(*place)
+        cells.append(cell)
+    if board.official:
+        submission = board.best_official(task)
+        cells.append(f"{submission[1]:.3f} {submission[0]}" if submission else "-")
+    return [task, any_result.score_name, *cells]
+
+
+def _mean(board: Leaderboard, model: str) -> str:
+    value, tasks = board.mean(model)
+    if not tasks:
+        return "-"
+    return f"{value:.3f} ({tasks} task{'' if tasks == 1 else 's'})"
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(_escaped(cell) for cell in line)} |\n" for line in lines)
+
+
+def _escaped(cell: str) -> str:
+    """Text that Markdown shows as it is: no tags, links or code, nothing that turns the line."""
+    return re.sub(r"\\|`|\||<|(?<=\])\(", r"\\\g<0>", _printable(cell))
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _harmless(cell: str) -> str:
+    """A cell of a CSV file that no spreadsheet takes for a formula."""
+    cell = _printable(cell)
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}" if cell.startswith(tuple("=+-@")) else cell
+    return cell
+
+
+def as_csv(board: Leaderboard) -> str:
+    """One row per model in the layout of the official leaderboard, whose rows follow ours."""
+    official = board.official
+    columns = list(official.columns if official else ABOUT_COLUMNS)
+    place = {task: (official.column(task) if official else None) or task for task in board.tasks}
+    columns += [column for column in place.values() if column not in columns]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    rows: list[Mapping[str, str]] = [dict(zip(columns, columns, strict=True))]
+    for model in board.models:
+        row = {"Model": model}
+        for task in board.tasks:
+            result = board.results.get((task, model))
+            if result and not math.isnan(result.score):
+                row[place[task]] = f"{result.score:.6g}"
+        rows.append(row)
+    rows += official.rows if official else ()
+    writer.writerows([_harmless(row.get(c) or "") for c in columns] for row in rows)
+    return text.getvalue()
+
+
+def card(board: Leaderboard, model: str) -> str:
+    """A section for the model card of one of our models: scores, how they came about, how to check.
+
+    Raises:
+        KeyError: If the leaderboard has no such model.
+    """
+    found = {task: r for (task, name), r in board.results.items() if name == model}
+    if not found:
+        raise KeyError(model)
+    rows = []
+    for task in board.tasks:
+        if result := found.get(task):
+            interval = (
+                "-" if result.interval is None else "{:.3f} to {:.3f}".format(*result.interval)
+            )
+            rows.append([task, result.score_name, f"{result.score:.3f}", interval])
+    first = next(iter(found.values()))
+    lines = [
+        "## HEAR benchmark",
+        "",
+        _table(["task", "score", "value", "95 % interval"], rows),
+        *(f"- {name}: {_escaped(str(value))}" for name, value in _facts(first).items()),
+        f"- Reproduce: {_code(_command(first))}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _code(text: str) -> str:
+    """A span of code, whose marks are longer than any within."""
+    ticks = max(map(len, re.findall("`+", text)), default=0)
+    mark, space = "`" * (ticks + 1), " " if ticks else ""
+    return f"{mark}{space}{_printable(text)}{space}{mark}"
+
+
+def _facts(result: Result) -> dict[str, Any]:
+    origin, settings = result.origin, dict(result.settings)
+    facts = {"Module": result.model}
+    if origin:
+        version = origin.get("version")
+        facts["Module"] = f"{origin['module']} {version}" if version else origin["module"]
+        facts["Sample rate"] = f"{origin['sample_rate']} Hz"
+        facts["Embedding sizes"] = _pairs(origin["sizes"])
+        if origin.get("provenance"):
+            facts["Provenance"] = _pairs(origin["provenance"])
+    facts["Evaluation"] = _pairs(settings) or "the official heareval"
+    return facts
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    given = {name: value for name, value in values.items() if value not in (None, "", {}, [])}
+    return ", ".join(f"{name} {_plain(value)}" for name, value in given.items())
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"({_pairs(value)})"
+    return " + ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _command(result: Result) -> str:
+    """What evaluates the model again."""
+    origin, settings = result.origin, result.settings
+    if not settings:
+        return f"python -m heareval.predictions.runner embeddings/{result.model}/*"
+    words = ["hear-aesthetics", "evaluate", "TASKS", "--out", "embeddings"]
+    if not origin:
+        words = ["hear-aesthetics", "evaluate-embeddings", f"embeddings/{result.model}"]
+    else:
+        words += ["--module", origin["module"]]
+        words += ["--model", origin["model"]] if origin["model"] else []
+        words += ["--model-options", json.dumps(origin["options"])] if origin["options"] else []
+    for name in ("protocol", "grid", "grid_points", "seeds", "precision"):
+        if name in settings:
+            words += [f"--{name.replace('_', '-')}", str(settings[name])]
+    return shlex.join(words)

@@ -1,0 +1,1 @@
+"""HEAR tasks: what one is, and how its predictions are scored."""

@@ -1,0 +1,248 @@
+"""HEAR task folders: metadata, vocabulary and labels, validated when they are read.
+
+A folder holds ``task_metadata.json``, ``labelvocabulary.csv`` and one ``<split>.json`` per split;
+task folders add audio in ``<sample rate>/<split>/``, embedding folders the files of
+:mod:`hear_aesthetics.evaluation.embeddings.rows`. Times are in milliseconds. Every violation is one
+:class:`~hear_aesthetics.errors.TaskError` that names the file and the key.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from hear_aesthetics.errors import TaskError
+from hear_aesthetics.evaluation.tasks.schema import (
+    MetadataReader,
+    is_number,
+    is_plain,
+    read_grid,
+    read_json,
+    read_vocabulary,
+)
+from hear_aesthetics.evaluation.tasks.scores import SCORES, Score, make_scores
+
+__all__ = ["METADATA_FILE", "VOCABULARY_FILE", "Run", "Task", "find_tasks", "load_task"]
+
+METADATA_FILE = "task_metadata.json"
+VOCABULARY_FILE = "labelvocabulary.csv"
+
+PREDICTION_TYPES = {
+    "scene": ("multiclass", "multilabel", "regression"),
+    "event": ("multilabel",),
+}
+K_FOLD_MODES = ("new_split_kfold", "presplit_kfold")
+TVT_SPLITS = ("train", "valid", "test")
+POSTPROCESSING_GRID: Mapping[str, tuple[float, ...]] = {
+    "median_filter_ms": (250,),
+    "min_duration": (125, 250),
+}
+_SEARCH_DEPTH = 3  # the published archives unpack to hear-2021.0.6/tasks/<task>
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: its splits, test being the one that names the run."""
+
+    train: tuple[str, ...]
+    valid: str
+    test: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """A validated task: what is read of ``task_metadata.json``, and the vocabulary."""
+
+    folder: Path
+    task_name: str
+    embedding_type: str
+    prediction_type: str
+    split_mode: str
+    splits: tuple[str, ...]
+    sample_duration: float | None
+    evaluation: tuple[str, ...]
+    labels: tuple[str, ...]
+    mode: str = ""  # such as full, 5h or small: which part of the data set
+    use_scoring_for_early_stopping: bool = True
+    postprocessing_grid: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    param_grid: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    top_tier_thresholds: tuple[float, ...] = ()
+    skip_undefined: bool = False  # scores leave out labels for which they are undefined
+
+    @property
+    def is_event(self) -> bool:
+        """Whether rows are timestamps of an event task, not whole files."""
+        return self.embedding_type == "event"
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """Train, valid and test of every training: one, or one per fold in sorted order."""
+        if self.split_mode not in K_FOLD_MODES:
+            return (Run(("train",), "valid", "test"),)
+        folds = sorted(self.splits)
+        runs = []
+        for i, test in enumerate(folds):
+            valid = folds[(i + 1) % len(folds)]
+            runs.append(Run(tuple(f for f in folds if f not in (test, valid)), valid, test))
+        return tuple(runs)
+
+    def label_index(self, label: Any) -> int:
+        """Row of a label in the vocabulary; ``60``, ``"60"`` and ``"060"`` are the same label.
+
+        Raises:
+            KeyError: If the vocabulary has no such label.
+        """
+        text = str(label)
+        index = self._label_index
+        return index[text] if text in index else index[_as_number(text)]
+
+    @cached_property
+    def scores(self) -> tuple[Score, ...]:
+        """The scores of ``evaluation``; the first drives selection."""
+        return make_scores(
+            self.evaluation,
+            self.labels,
+            self.top_tier_thresholds,
+            skip_undefined=self.skip_undefined,
+        )
+
+    @cached_property
+    def _label_index(self) -> dict[Any, int]:
+        """Rows by text and, where all labels are numbers, by value."""
+        index: dict[Any, int] = {label: i for i, label in enumerate(self.labels)}
+        numbers = {_as_number(label): i for i, label in enumerate(self.labels)}
+        if len(numbers) == len(index) and all(isinstance(key, float) for key in numbers):
+            index |= numbers
+        return index
+
+    def split_labels(self, split: str) -> dict[str, list[Any]]:
+        """Labels of a split's files in the order of ``<split>.json``, checked against the task.
+
+        Raises:
+            TaskError: If the file is missing or a label does not fit.
+        """
+        path = self.folder / f"{split}.json"
+        content = read_json(path)
+        if not isinstance(content, dict) or not content:
+            raise TaskError(f"{path}: expected an object with file names as keys, at least one")
+        check = _check_events if self.is_event else _check_scene
+        for name, labels in content.items():
+            if not is_plain(name):
+                raise TaskError(f"{path}: key {name!r} cannot be a file below the folder")
+            check(self, labels, f"{path}: key {name!r}")
+        return content
+
+
+def find_tasks(folder: Path) -> list[Path]:
+    """Task folders at or below ``folder``, sorted by name.
+
+    Raises:
+        TaskError: If there is none.
+    """
+    patterns = ["*/" * depth + METADATA_FILE for depth in range(_SEARCH_DEPTH + 1)]
+    found = sorted({p.parent for pattern in patterns for p in folder.glob(pattern)})
+    if not found:
+        raise TaskError(f"{folder}: no task in it; a task folder holds {METADATA_FILE}")
+    return sorted(found, key=lambda path: path.name)
+
+
+def load_task(folder: Path) -> Task:
+    """Read and validate a folder's metadata and vocabulary.
+
+    Raises:
+        TaskError: If a file is missing or a key has a value that the evaluator cannot use.
+    """
+    path = folder / METADATA_FILE
+    data = read_json(path)
+    if not isinstance(data, dict):
+        raise TaskError(f"{path}: expected an object, got {type(data).__name__}")
+    checked = MetadataReader(data, path)
+    embedding_type = checked.choice("embedding_type", tuple(PREDICTION_TYPES))
+    params = checked.mapping("evaluation_params")
+    task = Task(
+        folder=folder,
+        task_name=checked.text("task_name"),
+        embedding_type=embedding_type,
+        prediction_type=checked.choice("prediction_type", PREDICTION_TYPES[embedding_type]),
+        split_mode=checked.choice("split_mode", ("trainvaltest", *K_FOLD_MODES)),
+        splits=checked.names("splits"),
+        sample_duration=checked.duration("sample_duration"),
+        evaluation=checked.texts("evaluation"),
+        labels=read_vocabulary(folder / VOCABULARY_FILE),
+        mode=str(data.get("mode", "")),
+        use_scoring_for_early_stopping=bool(data.get("use_scoring_for_early_stopping", True)),
+        postprocessing_grid=read_grid(
+            params.get("event_postprocessing_grid", POSTPROCESSING_GRID),
+            f"{path}: key 'evaluation_params.event_postprocessing_grid'",
+        ),
+        param_grid=read_grid(
+            params.get("task_specific_param_grid", {}),
+            f"{path}: key 'evaluation_params.task_specific_param_grid'",
+        ),
+        top_tier_thresholds=checked.numbers("top_tier_thresholds", params),
+    )
+    _check_consistent(task, path)
+    return task
+
+
+def _as_number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _check_consistent(task: Task, path: Path) -> None:
+    """Check what concerns several keys at once."""
+    kind = "event" if task.is_event else task.prediction_type
+    for name in task.evaluation:
+        if name not in SCORES:
+            raise TaskError(
+                f"{path}: key 'evaluation' names the unknown score {name!r}; "
+                f"known: {', '.join(SCORES)}"
+            )
+        if kind not in SCORES[name].kinds:
+            raise TaskError(f"{path}: key 'evaluation': {name!r} does not score {kind} tasks")
+    if task.split_mode == "trainvaltest" and set(TVT_SPLITS) - set(task.splits):
+        raise TaskError(f"{path}: key 'splits' must hold train, valid and test")
+    if task.split_mode in K_FOLD_MODES and len(set(task.splits)) < max(3, len(task.splits)):
+        raise TaskError(f"{path}: key 'splits' must hold at least three different folds")
+    needs_thresholds = "tta" in task.evaluation
+    if needs_thresholds and len(task.top_tier_thresholds) != len(task.labels):
+        raise TaskError(
+            f"{path}: key 'evaluation_params.top_tier_thresholds' has "
+            f"{len(task.top_tier_thresholds)} values for {len(task.labels)} targets"
+        )
+
+
+def _check_scene(task: Task, labels: Any, where: str) -> None:
+    if not isinstance(labels, list):
+        raise TaskError(f"{where} is {labels!r}; expected a list of labels")
+    if task.prediction_type == "regression":
+        if len(labels) != len(task.labels) or not all(is_number(v) for v in labels):
+            raise TaskError(f"{where} is {labels!r}; expected {len(task.labels)} numbers")
+        return
+    if task.prediction_type == "multiclass" and len(labels) != 1:
+        raise TaskError(f"{where} has {len(labels)} labels; a multiclass task needs exactly one")
+    for label in labels:
+        _check_label(task, label, where)
+
+
+def _check_events(task: Task, events: Any, where: str) -> None:
+    if not isinstance(events, list):
+        raise TaskError(f"{where} is {events!r}; expected a list of events")
+    for event in events:
+        if not isinstance(event, dict) or {"label", "start", "end"} - set(event):
+            raise TaskError(f"{where}: event {event!r} needs the keys label, start and end")
+        times = event["start"], event["end"]
+        if not all(is_number(t) for t in times) or times[0] > times[1]:
+            raise TaskError(f"{where}: event {event!r} needs start <= end in milliseconds")
+        _check_label(task, event["label"], where)
+
+
+def _check_label(task: Task, label: Any, where: str) -> None:
+    try:
+        task.label_index(label)
+    except (KeyError, TypeError) as e:
+        raise TaskError(f"{where}: label {label!r} is not in {VOCABULARY_FILE}") from e
