@@ -2,7 +2,7 @@
 
 A command ends by returning, by ``typer.Exit(code)``, or by an error. What is raised on purpose
 (``HearAestheticsError``) and what the system refuses at a path becomes one line on stderr and an
-exit code (``hear_aesthetics.console.ExitCode``). Anything else is a fault of this program, and the
+exit code (``commands.console.ExitCode``). Anything else is a fault of this program, and the
 line says so. With ``--debug``, or ``HEAR_AESTHETICS_DEBUG=1``, errors are shown with tracebacks.
 """
 
@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from hear_aesthetics.console import (
+from hear_aesthetics.commands.console import (
     ExitCode,
     describe_error,
     error_line,

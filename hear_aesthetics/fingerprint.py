@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hear_aesthetics.atomic import write_text
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.files import write_text
 
 __all__ = [
     "check",

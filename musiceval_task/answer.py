@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hear_aesthetics.atomic import write_text
+from hear_aesthetics.files import write_text
 from musiceval_task.dataset import clip_id
 from musiceval_task.predictions import Predictions
 

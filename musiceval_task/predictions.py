@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hear_aesthetics.atomic import atomic_file
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.files import atomic_file
 from musiceval_task.dataset import Clip, system_of
 from musiceval_task.scale import BINS, TARGETS
 

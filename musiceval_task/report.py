@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from hear_aesthetics.atomic import json_text, write_text
+from hear_aesthetics.files import json_text, write_text
 from hear_aesthetics.version import __version__
 from musiceval_task.evaluation import LEVELS, METRICS, Measure, as_table, evaluate
 from musiceval_task.objective import centers

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from heads import DualBranchHead
 from heads.checkpoint import WEIGHTS_FILE
-from hear_aesthetics.atomic import json_text, remove_leftovers, write_text
 from hear_aesthetics.errors import CheckpointError, InputError
+from hear_aesthetics.files import json_text, remove_leftovers, write_text
 from hear_aesthetics.fingerprint import is_finished, start_over
 from musiceval_task.dataset import Clip, list_hash
 from musiceval_task.evaluation import as_table, evaluate

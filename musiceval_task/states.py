@@ -18,9 +18,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from hear_aesthetics import load_model
-from hear_aesthetics.atomic import atomic_file
 from hear_aesthetics.engine.inference import run
 from hear_aesthetics.errors import AudioError
+from hear_aesthetics.files import atomic_file
 from hear_aesthetics.fingerprint import digest, file_stamp
 from hear_aesthetics.model import HearModel
 from musiceval_task.dataset import Clip

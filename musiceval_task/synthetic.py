@@ -22,9 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hear_aesthetics.atomic import write_text
 from hear_aesthetics.audio.saving import write_audio
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.files import write_text
 from hear_aesthetics.spec import SAMPLE_RATE
 from hear_aesthetics.synthesis import Description, Qualities, Score, compose, describe, render
 from hear_aesthetics.synthesis.qualities import stream

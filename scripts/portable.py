@@ -42,12 +42,8 @@ KERNELS = [
     "tests/hear_aesthetics/backbones",
     "tests/hear_aesthetics/compute",
     "tests/hear_aesthetics/evaluation",
-    "tests/hear_aesthetics/features/test_standardize.py",
-    "tests/hear_aesthetics/backbones/test_conformer.py",
-    "tests/hear_aesthetics/backbones/test_log_mel.py",
-    "tests/hear_aesthetics/features/test_fusion.py",
+    "tests/hear_aesthetics/features",
     "tests/hear_aesthetics/test_model.py",
-    "tests/hear_aesthetics/backbones/test_subsampling.py",
 ]
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from hear_aesthetics.atomic import json_text, write_text
+from hear_aesthetics.files import json_text, write_text
 from hear_aesthetics.metrics.bootstrap import Interval, bootstrap_interval, paired_bootstrap
 from hear_aesthetics.scorers import FUSED
 from songeval_task.ablation_plot import draw_ablation

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hear_aesthetics.atomic import remove_leftovers, write_text
 from hear_aesthetics.audio.saving import write_audio
 from hear_aesthetics.engine.workers import in_processes
 from hear_aesthetics.errors import AudioError, InputError
+from hear_aesthetics.files import remove_leftovers, write_text
 from hear_aesthetics.fingerprint import check, start_over
 from hear_aesthetics.spec import SAMPLE_RATE
 from songeval_task.augmentation import ORIGINAL, augmentation_ids, load_version

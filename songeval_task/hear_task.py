@@ -14,12 +14,12 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from hear_aesthetics.atomic import remove_leftovers, write_text
 from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.audio.saving import write_audio
 from hear_aesthetics.engine.workers import usable_cores
 from hear_aesthetics.errors import AudioError, InputError
 from hear_aesthetics.evaluation.tasks.schema import read_json
+from hear_aesthetics.files import remove_leftovers, write_text
 from hear_aesthetics.fingerprint import check, start_over
 from hear_aesthetics.spec import API_SAMPLE_RATE
 from songeval_task.dimensions import Track

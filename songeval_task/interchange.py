@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from hear_aesthetics.atomic import atomic_file
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.files import atomic_file
 from songeval_task.augmentation import COPY, ORIGINAL
 from songeval_task.dimensions import DIMENSIONS
 from songeval_task.prepared import Prepared, PreparedSong

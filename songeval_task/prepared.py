@@ -16,8 +16,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from hear_aesthetics.atomic import write_text
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.files import write_text
 from hear_aesthetics.fingerprint import check
 from hear_aesthetics.text_files import read_json
 from hear_aesthetics.version import __version__

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hear_aesthetics.atomic import json_text, write_text
+from hear_aesthetics.files import json_text, write_text
 from songeval_task.evaluation import METRICS, compare, evaluate, write_scp
 from songeval_task.report_plots import (
     draw_bars,

@@ -19,8 +19,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from hear_aesthetics.atomic import atomic_file
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.files import atomic_file
 from hear_aesthetics.fingerprint import FINGERPRINT, claim, read_record, start_over
 
 if TYPE_CHECKING:

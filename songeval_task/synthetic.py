@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from hear_aesthetics.atomic import write_text
 from hear_aesthetics.audio.saving import write_audio
 from hear_aesthetics.engine.workers import in_processes
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.files import write_text
 from hear_aesthetics.spec import API_SAMPLE_RATE
 from hear_aesthetics.synthesis import (
     QUALITIES,

@@ -37,9 +37,9 @@ LAYERS = (
     {"backbones", "synthesis"},
     {"features"},
     {"model", "scorers", "plotting"},
-    {"engine", "plots"},
+    {"engine"},
     {"evaluation", "pretraining"},
-    {"console", "commands", "cli", "__main__"},
+    {"commands", "cli", "__main__"},
 )
 
 COMMAND_LINE = {"cli", "commands", "__main__"}  # imported by each other and by nothing else

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from hear_aesthetics.atomic import atomic_file
+from hear_aesthetics.files import atomic_file
 
 __all__ = ["write_audio"]
 

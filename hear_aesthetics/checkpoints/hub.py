@@ -18,11 +18,11 @@ from huggingface_hub import constants
 from hear_aesthetics.checkpoints.hashes import weight_hash
 from hear_aesthetics.checkpoints.registry import Checkpoint, RemoteFile
 from hear_aesthetics.errors import CheckpointError, WeightsUnavailableError
+from hear_aesthetics.files import describe_size
 
 __all__ = [
     "cache_folder",
     "cached",
-    "describe_size",
     "endpoint",
     "failures",
     "fetch",
@@ -139,16 +139,6 @@ def unavailable(records: Sequence[Checkpoint], wanted: str, reason: str) -> Weig
         f"{wanted} is not on this machine ({missing}) and {reason}; {download}, "
         f"or put {places} and set HEAR_AESTHETICS_HOME={root}"
     )
-
-
-def describe_size(size: int | None) -> str:
-    """Bytes as people say them: ``1.33 GB``, ``2.3 kB``; unknown for None."""
-    if size is None:
-        return "size unknown"
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= scale:
-            return f"{size / scale:.3g} {unit}"
-    return f"{size} B"
 
 
 def _fetch_files(record: Checkpoint) -> Path:

@@ -13,6 +13,7 @@ import typer
 
 from hear_aesthetics.checkpoints import CHECKPOINTS, cache_home, home, hub, whereabouts
 from hear_aesthetics.engine.workers import usable_cores
+from hear_aesthetics.files import describe_size
 from hear_aesthetics.version import __version__
 
 __all__ = ["diagnose", "doctor"]
@@ -102,7 +103,7 @@ def _devices() -> dict[str, Any]:
     }
     for index in range(torch.cuda.device_count()):
         card = torch.cuda.get_device_properties(index)
-        devices[f"cuda:{index}"] = f"{card.name}, {hub.describe_size(card.total_memory)}"
+        devices[f"cuda:{index}"] = f"{card.name}, {describe_size(card.total_memory)}"
     if not torch.cuda.is_available():
         devices["cuda"] = None
     return devices

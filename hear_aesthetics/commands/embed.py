@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hear_aesthetics.console import Report, warning_line, write_json
+from hear_aesthetics.commands.console import Report, warning_line, write_json
 from hear_aesthetics.errors import AudioError, InputError
 
 if TYPE_CHECKING:

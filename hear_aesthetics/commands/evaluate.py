@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hear_aesthetics.commands.console import warning_line, write_json
 from hear_aesthetics.commands.probing import (
     AsJson,
     Bar,
@@ -23,7 +24,6 @@ from hear_aesthetics.commands.probing import (
     Seeds,
     evaluate_each,
 )
-from hear_aesthetics.console import warning_line, write_json
 from hear_aesthetics.errors import InputError, TaskError
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from hear_aesthetics.commands.console import error_line
 from hear_aesthetics.commands.probing import (
     AsJson,
     Device,
@@ -20,7 +21,6 @@ from hear_aesthetics.commands.probing import (
     Seeds,
     evaluate_each,
 )
-from hear_aesthetics.console import error_line
 from hear_aesthetics.errors import TaskError
 
 __all__ = ["evaluate_embeddings"]

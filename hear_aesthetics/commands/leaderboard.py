@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hear_aesthetics.console import error_line, exit_code, write_json
+from hear_aesthetics.commands.console import error_line, exit_code, write_json
 
 if TYPE_CHECKING:
     from hear_aesthetics.errors import TaskError
@@ -34,11 +34,11 @@ def leaderboard(
     Whatever either kit evaluated counts; results of another protocol than the robust one say so.
     Exit codes: 0 all good, 1 nothing worked, 2 wrong usage, 3 some folders have no result.
     """
-    from hear_aesthetics.atomic import write_text
     from hear_aesthetics.evaluation.results import leaderboard_text as text
     from hear_aesthetics.evaluation.results.leaderboard import collect_results, make_leaderboard
     from hear_aesthetics.evaluation.results.leaderboard_plot import draw_leaderboard
     from hear_aesthetics.evaluation.results.submissions import read_official
+    from hear_aesthetics.files import write_text
 
     submissions = read_official(official) if official else None
     failures: list[TaskError] = []

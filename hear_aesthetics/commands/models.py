@@ -18,7 +18,7 @@ from hear_aesthetics.checkpoints import (
     locate_model,
     whereabouts,
 )
-from hear_aesthetics.checkpoints.hub import describe_size
+from hear_aesthetics.files import describe_size
 
 __all__ = ["app", "download", "info", "list_models"]
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from hear_aesthetics.commands.console import write_json
 from hear_aesthetics.commands.probing import Bar
-from hear_aesthetics.console import write_json
 
 __all__ = ["pretrain"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
-from hear_aesthetics.console import (
+from hear_aesthetics.commands.console import (
     describe_error,
     error_line,
     exit_code,

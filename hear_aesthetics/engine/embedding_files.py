@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hear_aesthetics.atomic import atomic_file
 from hear_aesthetics.engine.inference import Result, run
 from hear_aesthetics.errors import AudioError, InputError
+from hear_aesthetics.files import atomic_file
 from hear_aesthetics.fingerprint import FINGERPRINT, check, file_stamp
 from hear_aesthetics.model import HearModel, get_scene_embeddings, get_timestamp_embeddings
 from hear_aesthetics.spec import API_SAMPLE_RATE, FRAME_MS, SAMPLE_RATE

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from hear_aesthetics.atomic import remove_leftovers
 from hear_aesthetics.compute.precision import auto_precision, usable_device
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.evaluation.embeddings.rows import embedding_size
@@ -17,6 +16,7 @@ from hear_aesthetics.evaluation.probes.robust import evaluate_robustly
 from hear_aesthetics.evaluation.results.files import finished, read_scores, write_results
 from hear_aesthetics.evaluation.results.interval import robust_statement
 from hear_aesthetics.evaluation.tasks.task import load_task
+from hear_aesthetics.files import remove_leftovers
 
 __all__ = ["PRECISIONS", "PROTOCOLS", "evaluate_embeddings"]
 

@@ -1,1 +1,1 @@
-"""Pictures: the one look that all of them have."""
+"""Pictures: the look that all have in common, and the picture of a song."""

@@ -8,9 +8,9 @@ from tempfile import TemporaryDirectory
 from safetensors.torch import save_file
 from torch import Tensor
 
-from hear_aesthetics.atomic import write_text
 from hear_aesthetics.features.fusion import SCALES, SOURCES
 from hear_aesthetics.features.standardize import measure_constants
+from hear_aesthetics.files import write_text
 from hear_aesthetics.model import HearModel, load_model
 from hear_aesthetics.pretraining.export import MODEL_JSON
 from hear_aesthetics.pretraining.mixing import draw_batch, generator

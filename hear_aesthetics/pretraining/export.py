@@ -7,8 +7,8 @@ from typing import Any
 
 from safetensors.torch import save
 
-from hear_aesthetics.atomic import atomic_file, write_text
 from hear_aesthetics.backbones import Backbone
+from hear_aesthetics.files import atomic_file, write_text
 from hear_aesthetics.spec import FRAME_RATE, HOP_LENGTH, N_MELS
 
 __all__ = ["MODEL_JSON", "write_encoder", "write_model_json"]

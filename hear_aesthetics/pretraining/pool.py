@@ -14,10 +14,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from hear_aesthetics.atomic import atomic_file, write_text
 from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.engine.inputs import collect_inputs
 from hear_aesthetics.errors import AudioError, InputError
+from hear_aesthetics.files import atomic_file, write_text
 from hear_aesthetics.fingerprint import check
 from hear_aesthetics.pretraining.config import CLIP_SECONDS
 from hear_aesthetics.pretraining.material import render_clip

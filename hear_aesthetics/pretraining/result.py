@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hear_aesthetics.atomic import json_text, write_text
 from hear_aesthetics.backbones import Backbone
+from hear_aesthetics.files import json_text, write_text
 from hear_aesthetics.pretraining.export import MODEL_JSON, write_encoder, write_model_json
 from hear_aesthetics.spec import FRAME_MS
 from hear_aesthetics.version import __version__

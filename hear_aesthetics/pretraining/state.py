@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from hear_aesthetics.atomic import atomic_file, remove_leftovers, write_text
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.files import atomic_file, remove_leftovers, write_text
 from hear_aesthetics.fingerprint import check
 
 __all__ = ["load_checkpoint", "save_checkpoint", "write_log"]

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hear_aesthetics.atomic import write_text
 from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.compute.precision import auto_precision
+from hear_aesthetics.files import write_text
 from hear_aesthetics.pretraining.calibration import calibrate
 from hear_aesthetics.pretraining.config import PretrainConfig
 from hear_aesthetics.pretraining.masking import draw_mask, mask_waveform

@@ -4,8 +4,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hear_aesthetics.atomic import remove_leftovers
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.files import remove_leftovers
 from hear_aesthetics.fingerprint import claim, start_over
 
 __all__ = ["begin_set"]

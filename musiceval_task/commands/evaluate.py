@@ -30,7 +30,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """MSE, LCC, SRCC and KTAU of clips and of systems, with 95 % bootstrap intervals."""
-    from hear_aesthetics.console import write_json
+    from hear_aesthetics.commands.console import write_json
     from musiceval_task.evaluation import as_table
     from musiceval_task.report import write_report
 

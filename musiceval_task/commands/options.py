@@ -42,7 +42,7 @@ def make_encoders(
     model: str, text: str, states: Path, *, precision: str, device: str | None
 ) -> "Encoders":
     """Both frozen encoders and the store of their states."""
-    from hear_aesthetics.atomic import remove_leftovers
+    from hear_aesthetics.files import remove_leftovers
     from musiceval_task.runs import Encoders
     from musiceval_task.states import AudioEncoder, StateStore
     from musiceval_task.text import TextEncoder
@@ -54,7 +54,7 @@ def make_encoders(
 
 def encode_all(clips: "list[Clip]", encoders: "Encoders") -> "list[Example]":
     """The states of all clips; a line on stderr says how many had to be computed."""
-    from hear_aesthetics.console import Report
+    from hear_aesthetics.commands.console import Report
     from musiceval_task.runs import encode
 
     with Report(None, "encoded", "clip") as report:

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from hear_aesthetics.commands.console import Report
 from hear_aesthetics.commands.probing import Overwrite
-from hear_aesthetics.console import Report
 
 __all__ = ["synthesize"]
 

@@ -62,7 +62,7 @@ def train(
     inner split, dev and test. The best epoch is chosen on the inner split, a share of the train
     list; dev and test are never trained, chosen or fitted on. A finished member is kept.
     """
-    from hear_aesthetics.atomic import one_line_when_full
+    from hear_aesthetics.files import one_line_when_full
     from musiceval_task.dataset import read_clips
     from musiceval_task.members import MEMBERS, member_named
     from musiceval_task.runs import train_run
@@ -106,7 +106,7 @@ class _Progress:
     """A bar of epochs on a terminal, and the best one at the end."""
 
     def __init__(self, name: str, epochs: int) -> None:
-        from hear_aesthetics.console import Report
+        from hear_aesthetics.commands.console import Report
 
         self._report = Report(epochs, f"of {name} trained", "epoch")
         self._best: Epoch | None = None

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from hear_aesthetics.commands.console import Report
 from hear_aesthetics.commands.probing import Overwrite
-from hear_aesthetics.console import Report
 from songeval_task.commands.features import Protocol, warn_of_protocol
 
 __all__ = ["augment"]
@@ -31,8 +31,8 @@ def augment(
     and keeps no audio. The same command goes on after an interruption. Exit codes: 0 all good,
     1 nothing worked, 2 wrong usage, 3 some songs failed.
     """
-    from hear_aesthetics.atomic import one_line_when_full
     from hear_aesthetics.engine.workers import default_workers
+    from hear_aesthetics.files import one_line_when_full
     from songeval_task.copies import make_copies, plan_copies
     from songeval_task.prepared import read_prepared
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hear_aesthetics.console import ExitCode, Report, write_json
+from hear_aesthetics.commands.console import ExitCode, Report, write_json
 from songeval_task.commands.listing import print_table
 from songeval_task.commands.score import (
     DeviceOption,

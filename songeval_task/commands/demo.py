@@ -69,8 +69,8 @@ def _embed(song: Path, model: "HearModel") -> "Embedding":
 
 def _score(song: Path, scorer: "AestheticScorer") -> None:
     """Write the row of ``hear-aesthetics score`` beside the song."""
-    from hear_aesthetics.atomic import json_text, write_text
     from hear_aesthetics.engine.inputs import collect_inputs
+    from hear_aesthetics.files import json_text, write_text
     from songeval_task.scoring.run import Options, score_inputs
 
     rows = list(score_inputs(scorer, collect_inputs([str(song)]), Options()))
@@ -84,7 +84,7 @@ def _draw(
     picture: Path, song: Path, score: "Score", embedding: "Embedding", model: "HearModel"
 ) -> None:
     from hear_aesthetics.audio.loading import load_audio
-    from hear_aesthetics.plots import draw_song
+    from hear_aesthetics.plotting.song import draw_song
 
     frames, dim = embedding.embedding.shape
     draw_song(

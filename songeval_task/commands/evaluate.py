@@ -35,7 +35,7 @@ def evaluate(
     Writes predictions.csv, an answer file (.scp) per level, metrics.json and report.md with its
     pictures.
     """
-    from hear_aesthetics.console import write_json
+    from hear_aesthetics.commands.console import write_json
     from songeval_task.report import write_report
     from songeval_task.sources import read_predictions
 

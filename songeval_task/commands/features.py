@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hear_aesthetics.commands.console import Report, warning_line
 from hear_aesthetics.commands.probing import Overwrite
-from hear_aesthetics.console import Report, warning_line
 
 if TYPE_CHECKING:
     from hear_aesthetics.model import HearModel
@@ -75,10 +75,9 @@ def features(
     The same command goes on after an interruption. Exit codes: 0 all good, 1 nothing worked,
     2 wrong usage, 3 some songs failed.
     """
-    from hear_aesthetics.atomic import one_line_when_full, remove_leftovers
     from hear_aesthetics.engine.workers import default_workers
+    from hear_aesthetics.files import check_free, one_line_when_full, remove_leftovers
     from songeval_task.augmentation import COPIES
-    from songeval_task.disk import check_free
     from songeval_task.extraction import bytes_needed, fingerprint, plan, todo
     from songeval_task.prepared import read_prepared
     from songeval_task.store import FeatureStore

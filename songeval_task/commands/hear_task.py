@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from hear_aesthetics.commands.console import Report
 from hear_aesthetics.commands.probing import Overwrite
-from hear_aesthetics.console import Report
 
 __all__ = ["hear_task"]
 
@@ -33,7 +33,7 @@ def hear_task(
     after an interruption. Exit codes: 0 all good, 1 nothing worked, 2 wrong usage, 3 some songs
     failed.
     """
-    from hear_aesthetics.atomic import one_line_when_full
+    from hear_aesthetics.files import one_line_when_full
     from songeval_task.dimensions import TRACKS
     from songeval_task.hear_task import task_folder, write_task
     from songeval_task.prepared import read_prepared

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hear_aesthetics.console import write_json
+from hear_aesthetics.commands.console import write_json
 
 __all__ = ["Listing", "print_table", "ranked"]
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hear_aesthetics.console import ExitCode, Report, warning_line, write_json
+from hear_aesthetics.commands.console import ExitCode, Report, warning_line, write_json
 
 if TYPE_CHECKING:
     from songeval_task.dataset import Problem
@@ -67,7 +67,7 @@ def prepare(
     go to OUT/features. Exit codes: 0 all good, 1 nothing usable, 2 wrong usage, 3 something besides
     unrated songs was left out.
     """
-    from hear_aesthetics.atomic import one_line_when_full
+    from hear_aesthetics.files import one_line_when_full
     from songeval_task.preparation import Choices, read_systems
 
     choices = Choices(
@@ -120,7 +120,7 @@ def _from_lists(source: str, out: Path, choices: "Choices") -> tuple["Prepared",
 
 
 def _export(prepared: "Prepared", features: Path, out: Path) -> None:
-    from songeval_task.disk import check_free
+    from hear_aesthetics.files import check_free
     from songeval_task.interchange import export_bytes, export_interchange
     from songeval_task.store import FeatureStore
 

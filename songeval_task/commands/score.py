@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hear_aesthetics.console import ExitCode, Report, error_line, warning_line
+from hear_aesthetics.commands.console import ExitCode, Report, error_line, warning_line
 from hear_aesthetics.errors import InputError
 from songeval_task.commands.listing import Listing, ranked
 

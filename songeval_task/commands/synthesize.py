@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from hear_aesthetics.commands.console import Report
 from hear_aesthetics.commands.probing import Overwrite
-from hear_aesthetics.console import Report
 from hear_aesthetics.errors import InputError
 
 __all__ = ["synthesize"]
@@ -27,7 +27,7 @@ def synthesize(
 
     The layout is SongEval's. The same command goes on after an interruption.
     """
-    from hear_aesthetics.atomic import one_line_when_full
+    from hear_aesthetics.files import one_line_when_full
     from hear_aesthetics.synthesis.folder import begin_set
     from songeval_task.synthetic import Recipe, finish_set, plan, render_songs
 

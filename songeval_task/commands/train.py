@@ -60,7 +60,7 @@ def train(
     goes on after an interruption, exactly. OUT is complete where it holds metrics.json. On several
     GPUs: torchrun --nproc-per-node 4 -m songeval_task train ...
     """
-    from hear_aesthetics.atomic import one_line_when_full
+    from hear_aesthetics.files import one_line_when_full
     from songeval_task.training.config import read_config
     from songeval_task.training.run import train_run
 

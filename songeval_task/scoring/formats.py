@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hear_aesthetics.atomic import atomic_file, json_text
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.files import atomic_file, json_text
 from songeval_task.scoring.rows import OK, Row
 
 __all__ = [

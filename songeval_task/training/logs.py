@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from hear_aesthetics.atomic import write_text
+from hear_aesthetics.files import write_text
 
 __all__ = ["Logs", "ProgressLine", "write_log"]
 

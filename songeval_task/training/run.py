@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from hear_aesthetics.atomic import json_text, remove_leftovers, write_text
+from hear_aesthetics.files import json_text, remove_leftovers, write_text
 from hear_aesthetics.fingerprint import is_finished
 from hear_aesthetics.version import __version__
 from songeval_task.evaluation import Predictions, evaluate

@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from hear_aesthetics.atomic import atomic_file, remove_leftovers
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.files import atomic_file, remove_leftovers
 
 __all__ = ["Progress", "RunState"]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import typer
 
-import hear_aesthetics.console
+import hear_aesthetics.commands.console
 from hear_aesthetics.errors import AudioError, InputError
 
 ERRORS = {
@@ -27,7 +27,7 @@ ERRORS = {
     "foreign": ModuleNotFoundError("No module named 'avalanche'"),
     "bug": KeyError("a bug"),
     "keyboard": KeyboardInterrupt(),
-    "partial": typer.Exit(hear_aesthetics.console.ExitCode.PARTIAL),
+    "partial": typer.Exit(hear_aesthetics.commands.console.ExitCode.PARTIAL),
 }
 
 

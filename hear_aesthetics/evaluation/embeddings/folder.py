@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hear_aesthetics.atomic import atomic_file, remove_leftovers
 from hear_aesthetics.errors import InputError, TaskError
 from hear_aesthetics.evaluation.embeddings.rows import DONE_FILE
 from hear_aesthetics.evaluation.tasks.task import METADATA_FILE, VOCABULARY_FILE, Task
+from hear_aesthetics.files import atomic_file, remove_leftovers
 from hear_aesthetics.fingerprint import FINGERPRINT, check, claim, digest, file_stamp, read_record
 
 __all__ = ["ORIGIN_FILE", "begin_folder"]

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hear_aesthetics.atomic import atomic_file, write_text
 from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.tasks.event_postprocessing import Timeline
 from hear_aesthetics.evaluation.tasks.schema import check_regular, read_json
 from hear_aesthetics.evaluation.tasks.task import Task
+from hear_aesthetics.files import atomic_file, write_text
 from hear_aesthetics.metrics.events import Events
 
 __all__ = ["DONE_FILE", "SplitRows", "embedding_size", "read_rows", "write_rows"]

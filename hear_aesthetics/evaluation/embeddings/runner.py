@@ -19,7 +19,6 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from hear_aesthetics.atomic import atomic_file, write_text
 from hear_aesthetics.engine.prefetch import ReadAhead
 from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.embeddings.folder import begin_folder
@@ -28,6 +27,7 @@ from hear_aesthetics.evaluation.embeddings.rows import DONE_FILE, write_rows
 from hear_aesthetics.evaluation.tasks.resampled_audio import ensure_rate
 from hear_aesthetics.evaluation.tasks.schema import read_json
 from hear_aesthetics.evaluation.tasks.task import Task, load_task
+from hear_aesthetics.files import atomic_file, write_text
 
 __all__ = ["embed_task"]
 

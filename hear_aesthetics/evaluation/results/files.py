@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from hear_aesthetics.atomic import atomic_file, write_text
 from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.probes.grid import GridPoint
 from hear_aesthetics.evaluation.probes.outcome import Outcome, decoded
 from hear_aesthetics.evaluation.tasks.schema import read_json
 from hear_aesthetics.evaluation.tasks.task import METADATA_FILE, VOCABULARY_FILE, Task
+from hear_aesthetics.files import atomic_file, write_text
 from hear_aesthetics.fingerprint import digest, file_stamp
 from hear_aesthetics.metrics.events import Events
 

@@ -4,11 +4,11 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from hear_aesthetics.atomic import remove_leftovers
 from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.audio.saving import write_audio
 from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.tasks.task import Task
+from hear_aesthetics.files import remove_leftovers
 
 __all__ = ["ensure_rate"]
 

@@ -186,11 +186,3 @@ def test_the_cache_is_where_huggingface_hub_keeps_it(environment, monkeypatch, o
         check=True,
     )
     assert str(hub.cache_folder()) == theirs.stdout.strip()
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(None, "size unknown"), (17, "17 B"), (2_277, "2.28 kB"), (1_333_825_096, "1.33 GB")],
-)
-def test_sizes_read_as_people_say_them(size, text):
-    assert hub.describe_size(size) == text

@@ -12,7 +12,7 @@ from matplotlib import image
 from hear_aesthetics import load_model
 from hear_aesthetics.cli import main
 from hear_aesthetics.engine.embedding_files import read_embedding
-from hear_aesthetics.plots import self_similarity
+from hear_aesthetics.plotting.song import self_similarity
 from hear_aesthetics.synthesis import Score, compose
 from songeval_task.commands.demo import FORM, SECONDS, SEED, STYLE
 

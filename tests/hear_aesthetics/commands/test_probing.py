@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from hear_aesthetics.commands.console import show_tracebacks
 from hear_aesthetics.commands.probing import Bar, ProbeOptions, evaluate_each
-from hear_aesthetics.console import show_tracebacks
 
 OPTIONS = ProbeOptions("robust", "faster", 1, 1, "float32", "cpu", overwrite=False)
 

@@ -90,7 +90,7 @@ def test_killed_and_run_again_gives_the_same_store(prepared, whole, tmp_path):
 def test_a_disk_that_fills_up_is_one_line_and_the_run_goes_on(
     command, prepared, whole, small_disk, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr("songeval_task.disk.check_free", lambda *_: None)
+    monkeypatch.setattr("hear_aesthetics.files.check_free", lambda *_: None)
     out = small_disk(150) / "store"
     words = ("songeval", "features", prepared, "--out", out, "--model", "mini")
     outcome = command(*words)

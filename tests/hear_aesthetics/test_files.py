@@ -1,3 +1,5 @@
+"""Files are whole or absent, leftovers are recognised, sizes read well."""
+
 import errno
 import json
 import math
@@ -7,9 +9,15 @@ import sys
 
 import pytest
 
-from hear_aesthetics.atomic import atomic_file, json_text, remove_leftovers, write_text
 from hear_aesthetics.engine.workers import usable_cores
 from hear_aesthetics.errors import StorageError
+from hear_aesthetics.files import (
+    atomic_file,
+    describe_size,
+    json_text,
+    remove_leftovers,
+    write_text,
+)
 
 
 def write_half(path):
@@ -61,7 +69,7 @@ def test_two_long_names_that_begin_alike_are_two_files(tmp_path):
 WRITER = """
 import sys
 from pathlib import Path
-from hear_aesthetics.atomic import atomic_file
+from hear_aesthetics.files import atomic_file
 with atomic_file(Path(sys.argv[1])) as file:
     print("begun", flush=True)
     sys.stdin.readline()
@@ -123,3 +131,11 @@ def test_cores_are_those_that_this_process_may_use(monkeypatch):
 def test_numbers_that_json_does_not_know_become_null() -> None:
     text = json_text({"a": [math.nan, 1.5, (-math.inf,)], "b": math.inf})
     assert json.loads(text) == {"a": [None, 1.5, [None]], "b": None}
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(None, "size unknown"), (17, "17 B"), (2_277, "2.28 kB"), (1_333_825_096, "1.33 GB")],
+)
+def test_sizes_read_as_people_say_them(size, text):
+    assert describe_size(size) == text

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from hear_aesthetics.console import (
+from hear_aesthetics.commands.console import (
     ExitCode,
     Report,
     error_line,
@@ -19,7 +19,7 @@ from hear_aesthetics.console import (
 
 RUN = """
 import sys, time
-from hear_aesthetics.console import Report
+from hear_aesthetics.commands.console import Report
 with Report(3, "scored") as report:
     report.done()
     report.fail("[bold]b[/bold].mp3: an empty file; remove it")

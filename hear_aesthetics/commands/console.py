@@ -14,8 +14,8 @@ from enum import IntEnum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from hear_aesthetics.atomic import json_text
 from hear_aesthetics.errors import HearAestheticsError
+from hear_aesthetics.files import json_text
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib import image
 
-from hear_aesthetics.plots import CELLS, draw_song, self_similarity
+from hear_aesthetics.plotting.song import CELLS, draw_song, self_similarity
 
 
 @dataclass(frozen=True)

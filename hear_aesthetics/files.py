@@ -1,10 +1,11 @@
-"""Files that are complete or absent: written beside their place, then renamed into it."""
+"""Files that are complete or absent (written beside their place, then renamed), sizes, room."""
 
 import errno
 import fcntl
 import json
 import math
 import os
+import shutil
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +14,15 @@ from typing import Any, BinaryIO
 
 from hear_aesthetics.errors import StorageError
 
-__all__ = ["atomic_file", "json_text", "one_line_when_full", "remove_leftovers", "write_text"]
+__all__ = [
+    "atomic_file",
+    "check_free",
+    "describe_size",
+    "json_text",
+    "one_line_when_full",
+    "remove_leftovers",
+    "write_text",
+]
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 MAX_NAME_BYTES = 255  # of one name in the usual file systems
@@ -89,6 +98,34 @@ def remove_leftovers(folder: Path) -> None:
     for path in folder.rglob(f".*{SUFFIX}"):
         if path.name.endswith(own) or not _is_locked(path):
             path.unlink(missing_ok=True)
+
+
+def describe_size(size: int | None) -> str:
+    """Bytes as people say them: ``1.33 GB``, ``2.3 kB``; unknown for None."""
+    if size is None:
+        return "size unknown"
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= scale:
+            return f"{size / scale:.3g} {unit}"
+    return f"{size} B"
+
+
+def check_free(folder: Path, needed: int) -> None:
+    """Compare what is to be written with what there is room for.
+
+    Args:
+        folder: Which exists.
+        needed: Bytes.
+
+    Raises:
+        StorageError: If there is not room.
+    """
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise StorageError(
+            f"{folder}: needs {describe_size(needed)}, {describe_size(free)} are free; make room "
+            "or choose another disk"
+        )
 
 
 def _is_locked(path: Path) -> bool:
