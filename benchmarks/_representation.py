@@ -25,7 +25,7 @@ from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.evaluation.tasks.task import load_task
 from hear_aesthetics.spec import SAMPLE_RATE
 from hear_aesthetics.synthesis import INSTRUMENTS, render_note
-from hear_aesthetics.synthesis.timbres import vary
+from hear_aesthetics.synthesis.sound.timbres import vary
 
 __all__ = ["SPLITS", "Split", "TaskData", "accuracy", "difference", "real_tasks", "rendered_tasks"]
 

@@ -20,8 +20,8 @@ from benchmarks._harness import Report, main
 from benchmarks._representation import COMMANDS, DIGITS
 from benchmarks._small_pairs import write_untrained
 from hear_aesthetics import load_model
-from hear_aesthetics.pretraining.centring import centre_model
 from hear_aesthetics.pretraining.export import MODEL_JSON
+from hear_aesthetics.pretraining.standardization import centre_model
 
 PLAIN, CENTRED, UNTRAINED, LOG_MEL = "trained", "trained, centred", "untrained", "log-mel"
 PROTOCOLS = ("robust", "official")

@@ -20,7 +20,7 @@ from heads import (
 from hear_aesthetics import load_model
 from hear_aesthetics.features.fusion import FusedFeatures
 from hear_aesthetics.synthesis import compose, make_generators, render, sample_qualities
-from hear_aesthetics.synthesis.qualities import stream
+from hear_aesthetics.synthesis.composition.qualities import stream
 from songeval_task.store import DTYPES
 
 __all__ = ["measure"]

@@ -27,7 +27,7 @@ from hear_aesthetics.errors import InputError
 from hear_aesthetics.files import write_text
 from hear_aesthetics.spec import SAMPLE_RATE
 from hear_aesthetics.synthesis import Description, Qualities, Score, compose, describe, render
-from hear_aesthetics.synthesis.qualities import stream
+from hear_aesthetics.synthesis.composition.qualities import stream
 from musiceval_task.dataset import DEMO_SYSTEMS, PREFIX, SPLITS
 from musiceval_task.scale import HIGH, LOW
 

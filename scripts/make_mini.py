@@ -15,10 +15,10 @@ import json
 import shutil
 from pathlib import Path
 
-from hear_aesthetics.pretraining.centring import centre_model
 from hear_aesthetics.pretraining.config import SOURCES
 from hear_aesthetics.pretraining.export import MODEL_JSON, write_model_json
 from hear_aesthetics.pretraining.result import DELAY_MS
+from hear_aesthetics.pretraining.standardization import centre_model
 
 BUNDLED = Path(__file__).parents[1] / "hear_aesthetics" / "weights" / "mini"
 KEPT = ("README.md", "log.csv")  # of the folder of a run: model card and learning curve

@@ -31,8 +31,8 @@ from hear_aesthetics.synthesis import (
     render,
     sample_qualities,
 )
-from hear_aesthetics.synthesis.composer import MIN_SECONDS
-from hear_aesthetics.synthesis.qualities import stream
+from hear_aesthetics.synthesis.composition.composer import MIN_SECONDS
+from hear_aesthetics.synthesis.composition.qualities import stream
 
 __all__ = [
     "Recipe",

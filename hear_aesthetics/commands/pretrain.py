@@ -70,7 +70,7 @@ def pretrain(
     """
     from hear_aesthetics.compute.precision import usable_device
     from hear_aesthetics.pretraining.config import PretrainConfig
-    from hear_aesthetics.pretraining.pool import open_pool
+    from hear_aesthetics.pretraining.data.pool import open_pool
     from hear_aesthetics.pretraining.sizes import encoder_sizes, target_sizes
     from hear_aesthetics.pretraining.training import pretrain as run
 

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.pretraining.config import PretrainConfig
-from hear_aesthetics.pretraining.mel_rvq import MelRVQ
-from hear_aesthetics.pretraining.quantisers import RandomProjection
-from hear_aesthetics.pretraining.targets import TargetFeatures
+from hear_aesthetics.pretraining.targets.mel_rvq import MelRVQ
+from hear_aesthetics.pretraining.targets.normalized_mel import TargetFeatures
+from hear_aesthetics.pretraining.targets.random_projection import RandomProjection
 
 __all__ = ["MaskedPrediction", "Prediction", "Tally"]
 

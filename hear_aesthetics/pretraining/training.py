@@ -19,15 +19,15 @@ from torch import Tensor
 from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.compute.precision import auto_precision
 from hear_aesthetics.files import write_text
-from hear_aesthetics.pretraining.calibration import calibrate
+from hear_aesthetics.pretraining.batch_norm_statistics import calibrate
 from hear_aesthetics.pretraining.config import PretrainConfig
+from hear_aesthetics.pretraining.data.augmentation import draw_batch, generator
+from hear_aesthetics.pretraining.data.pool import Pool
 from hear_aesthetics.pretraining.masking import draw_mask, mask_waveform
-from hear_aesthetics.pretraining.mel_rvq import MelRVQ, train_rvq
-from hear_aesthetics.pretraining.mixing import draw_batch, generator
 from hear_aesthetics.pretraining.objective import MaskedPrediction, Prediction, Tally
-from hear_aesthetics.pretraining.pool import Pool
 from hear_aesthetics.pretraining.result import write_result
 from hear_aesthetics.pretraining.state import load_checkpoint, save_checkpoint, write_log
+from hear_aesthetics.pretraining.targets.mel_rvq import MelRVQ, train_rvq
 
 __all__ = ["Pretraining", "pretrain"]
 

@@ -5,26 +5,26 @@
 (192000,)
 """
 
-from hear_aesthetics.synthesis.composer import compose
-from hear_aesthetics.synthesis.demo import demo_song
-from hear_aesthetics.synthesis.description import Description, describe
-from hear_aesthetics.synthesis.drums import DRUMS, render_drum
-from hear_aesthetics.synthesis.effects import reverb, tilt
-from hear_aesthetics.synthesis.formants import LEADS
-from hear_aesthetics.synthesis.instruments import render_note
-from hear_aesthetics.synthesis.noise import band_noise, coloured_noise
-from hear_aesthetics.synthesis.qualities import (
+from hear_aesthetics.synthesis.composition.composer import compose
+from hear_aesthetics.synthesis.composition.description import Description, describe
+from hear_aesthetics.synthesis.composition.qualities import (
     QUALITIES,
     Generator,
     Qualities,
     make_generators,
     sample_qualities,
 )
-from hear_aesthetics.synthesis.renderer import render, render_layers
-from hear_aesthetics.synthesis.score import Note, Score
-from hear_aesthetics.synthesis.speech import speech_like
-from hear_aesthetics.synthesis.styles import STYLES
-from hear_aesthetics.synthesis.timbres import INSTRUMENTS
+from hear_aesthetics.synthesis.composition.score import Note, Score
+from hear_aesthetics.synthesis.composition.styles import STYLES
+from hear_aesthetics.synthesis.demo import demo_song
+from hear_aesthetics.synthesis.sound.drums import DRUMS, render_drum
+from hear_aesthetics.synthesis.sound.effects import reverb, tilt
+from hear_aesthetics.synthesis.sound.formants import LEADS
+from hear_aesthetics.synthesis.sound.instruments import render_note
+from hear_aesthetics.synthesis.sound.noise import band_noise, coloured_noise
+from hear_aesthetics.synthesis.sound.renderer import render, render_layers
+from hear_aesthetics.synthesis.sound.speech import speech_like
+from hear_aesthetics.synthesis.sound.timbres import INSTRUMENTS
 
 __all__ = [
     "DRUMS",

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from hear_aesthetics.synthesis.composer import compose
-from hear_aesthetics.synthesis.renderer import render
+from hear_aesthetics.synthesis.composition.composer import compose
+from hear_aesthetics.synthesis.sound.renderer import render
 
 __all__ = ["demo_song"]
 

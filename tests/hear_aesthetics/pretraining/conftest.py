@@ -6,7 +6,7 @@ import pytest
 
 from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.pretraining.config import PretrainConfig, TargetConfig
-from hear_aesthetics.pretraining.pool import Pool, open_pool
+from hear_aesthetics.pretraining.data.pool import Pool, open_pool
 
 TINY_ENCODER = ConformerConfig(dim=16, depth=1, heads=2, ffn_dim=16, conv_channels=4)
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.pretraining.calibration import calibrate
+from hear_aesthetics.pretraining.batch_norm_statistics import calibrate
 from hear_aesthetics.pretraining.config import MINI
+from hear_aesthetics.pretraining.data.augmentation import draw_batch, generator
 from hear_aesthetics.pretraining.masking import mask_waveform
-from hear_aesthetics.pretraining.mixing import draw_batch, generator
 from hear_aesthetics.pretraining.objective import MaskedPrediction, Prediction, Tally
 from hear_aesthetics.pretraining.sizes import encoder_sizes, target_sizes
 from hear_aesthetics.spec import FRAME_HOP

@@ -16,7 +16,7 @@ import torch
 from hear_aesthetics import load_model
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.pretraining.config import PretrainConfig
-from hear_aesthetics.pretraining.pool import Pool
+from hear_aesthetics.pretraining.data.pool import Pool
 from hear_aesthetics.pretraining.training import learning_rate, pretrain
 
 RUN = """
@@ -25,7 +25,7 @@ from pathlib import Path
 import torch
 from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.pretraining.config import PretrainConfig, TargetConfig
-from hear_aesthetics.pretraining.pool import open_pool
+from hear_aesthetics.pretraining.data.pool import open_pool
 from hear_aesthetics.pretraining.training import pretrain
 
 pool, out, values, kill_at = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3]), 5

@@ -1,0 +1,1 @@
+"""Training audio: rendered or decoded once, then cropped and augmented from disk."""

@@ -1,0 +1,90 @@
+"""Batches from the pool: crops at another speed, mixed, filtered, at any level, in any noise.
+
+Recordings differ from rendered sound in level, noise floor and bandwidth more than in anything
+else; all three are drawn anew for every clip.
+"""
+
+import numpy as np
+from scipy import fft
+from torch import Tensor, from_numpy
+
+from hear_aesthetics.pretraining.data.pool import Pool
+from hear_aesthetics.spec import SAMPLE_RATE
+
+__all__ = ["draw_batch", "generator"]
+
+SPEED = 0.2  # natural logarithm of the fastest
+MIX_SHARE, MIX_DB = 0.3, (-20.0, -3.0)
+PAUSE_SHARE = 0.3
+LOW_PASS_SHARE, LOW_PASS_HZ = 0.5, (3400.0, 11_500.0)
+LEVEL_DB, FLOOR_DB = (-40.0, -10.0), (-85.0, -40.0)
+QUIETEST = 1e-5  # RMS below which a crop is silence and is not raised to a level
+
+
+def generator(seed: int, purpose: str, step: int) -> np.random.Generator:
+    """A generator of its own for each purpose and step, so that a run can go on anywhere."""
+    return np.random.default_rng((seed, step, *purpose.encode()))
+
+
+def draw_batch(
+    pool: Pool, rng: np.random.Generator, batch: int, samples: int, *, held_out: bool = False
+) -> Tensor:
+    """Training clips.
+
+    Args:
+        pool: Where they come from.
+        rng: Decides everything.
+        batch: How many.
+        samples: Length, at 24 kHz.
+        held_out: From the clips that are kept from training.
+
+    Shape:
+        - output: ``(batch, samples)`` float32 in [-1, 1]
+    """
+    last = len(pool.clips) - pool.held_out
+    clips = range(last, len(pool.clips)) if held_out else range(last)
+    rows = [_example(pool, clips, rng, samples) for _ in range(batch)]
+    return from_numpy(np.stack(rows))
+
+
+def _example(pool: Pool, clips: range, rng: np.random.Generator, samples: int) -> np.ndarray:
+    wave = _crop(pool, clips, rng, samples)
+    if rng.random() < MIX_SHARE:
+        other = _crop(pool, clips, rng, samples)
+        wave = wave + other * np.float32(_amplitude(MIX_DB, rng) * _rms(wave) / _rms(other))
+    if rng.random() < PAUSE_SHARE:
+        first, last = np.sort(rng.integers(0, samples, 2))
+        wave[:first] = 0.0
+        wave[last + samples // 4 :] = 0.0
+    wave = wave * np.float32(_amplitude(LEVEL_DB, rng) / _rms(wave))
+    hiss = rng.standard_normal(samples, np.float32)
+    wave = wave + np.float32(_amplitude(FLOOR_DB, rng)) * hiss
+    if rng.random() < LOW_PASS_SHARE:
+        wave = _low_pass(wave, float(np.exp(rng.uniform(*np.log(LOW_PASS_HZ)))))
+    return np.clip(wave, -1.0, 1.0, dtype=np.float32)
+
+
+def _crop(pool: Pool, clips: range, rng: np.random.Generator, samples: int) -> np.ndarray:
+    """Part of a random clip, played faster or slower."""
+    length = pool.clips.shape[1]
+    speed = min(float(np.exp(rng.uniform(-SPEED, SPEED))), (length - 1) / samples)
+    needed = int(samples * speed) + 1
+    first = int(rng.integers(0, length - needed + 1))
+    source = pool.crop(clips[int(rng.integers(len(clips)))], first, needed)
+    at = np.arange(samples) * speed
+    return np.interp(at, np.arange(needed), source).astype(np.float32)
+
+
+def _low_pass(wave: np.ndarray, hertz: float) -> np.ndarray:
+    """Without anything above ``hertz``, as audio that was once sampled at a lower rate."""
+    spectrum = fft.rfft(wave)
+    spectrum[round(hertz * len(wave) / SAMPLE_RATE) :] = 0.0
+    return fft.irfft(spectrum, len(wave))
+
+
+def _amplitude(decibels: tuple[float, float], rng: np.random.Generator) -> float:
+    return float(10 ** (rng.uniform(*decibels) / 20))
+
+
+def _rms(wave: np.ndarray) -> float:
+    return max(float(np.sqrt(np.mean(np.square(wave)))), QUIETEST)

@@ -1,0 +1,157 @@
+"""The pool: training audio rendered or decoded once, then read clip by clip from disk.
+
+``pool.npy`` holds the clips, 16 bit at 24 kHz, memory-mapped when read; ``pool.json``, written
+last, says what made them. The last clips are held out: no encoder trains on them.
+"""
+
+import itertools
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from hear_aesthetics.audio.loading import load_audio
+from hear_aesthetics.engine.inputs import collect_inputs
+from hear_aesthetics.errors import AudioError, InputError
+from hear_aesthetics.files import atomic_file, write_text
+from hear_aesthetics.fingerprint import check
+from hear_aesthetics.pretraining.config import CLIP_SECONDS
+from hear_aesthetics.pretraining.data.synthetic_clips import render_clip
+from hear_aesthetics.spec import SAMPLE_RATE
+
+__all__ = ["Pool", "open_pool"]
+
+CLIPS, ABOUT = "pool.npy", "pool.json"
+FORMAT = 1  # raised when the same settings begin to give other audio
+HELD_OUT_SHARE = 0.05
+FULL_SCALE = 32767
+SHORTEST_SHARE = 0.25  # of a clip: a shorter rest of a file is left out
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Clips of equal length.
+
+    Attributes:
+        clips: ``(clips, samples)`` int16 at 24 kHz.
+        about: What made them.
+    """
+
+    clips: np.ndarray
+    about: dict[str, Any]
+
+    @property
+    def held_out(self) -> int:
+        """How many clips, the last ones, are kept from training; at least one."""
+        return max(1, round(HELD_OUT_SHARE * len(self.clips)))
+
+    def crop(self, clip: int, first: int, samples: int) -> np.ndarray:
+        """Part of a clip, ``(samples,)`` float32 in [-1, 1]."""
+        return self.clips[clip, first : first + samples].astype(np.float32) / FULL_SCALE
+
+
+def open_pool(
+    folder: Path,
+    audio: Path | None,
+    seed: int,
+    clips: int,
+    progress: Progress | None = None,
+    *,
+    overwrite: bool = False,
+) -> Pool:
+    """Open the pool of a folder; it is made if it is not there, or damaged.
+
+    Recordings are taken in random order and cut into clips of 8 s. Held-out clips are the last
+    ones, so they come from other files but for one that may be cut through. A file that cannot be
+    read is left out, with a warning.
+
+    Args:
+        folder: Holds the two files.
+        audio: Folder of recordings, searched through; None renders audio.
+        seed: Of the rendered audio, or of the order of the recordings.
+        clips: Most clips of 8 s, at least 2.
+        progress: Called with the clips done and the most there may be.
+        overwrite: Replace a pool of other audio, or made with other settings.
+
+    Raises:
+        InputError: If there are fewer than two clips, or a pool made otherwise.
+    """
+    if clips < 2:
+        raise InputError(f"a pool of {clips} clips; ask for at least 2: one is held out")
+    paths = [item.path for item in collect_inputs([str(audio)]).inputs] if audio else []
+    names = [f"{path} {path.stat().st_size}" for path in paths] if audio else "synthetic"
+    about = {"format": FORMAT, "audio": names, "seed": seed, "clips": clips}
+    found = _open(folder, about, overwrite=overwrite)
+    if found:
+        return found
+    made = _recorded(paths, seed) if audio else _rendered(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_file(folder / CLIPS) as file:
+        _write_header(file, 0)
+        count = 0
+        for count, clip in enumerate(itertools.islice(made, clips), 1):
+            file.write(_stored(clip).tobytes())
+            if progress:
+                progress(count, clips)
+        if count < 2:
+            raise InputError(f"{audio}: {count} clips of audio; give at least two files of 2 s")
+        file.seek(0)
+        _write_header(file, count)
+        (folder / ABOUT).unlink(missing_ok=True)
+    write_text(folder / ABOUT, json.dumps(about, indent=1) + "\n")
+    return Pool(np.load(folder / CLIPS, mmap_mode="r"), about)
+
+
+def _rendered(seed: int) -> Iterator[np.ndarray]:
+    return (render_clip(seed, index, CLIP_SECONDS) for index in itertools.count())
+
+
+def _recorded(paths: Sequence[Path], seed: int) -> Iterator[np.ndarray]:
+    for index in np.random.default_rng(seed).permutation(len(paths)):
+        yield from _decoded(paths[index])
+
+
+def _decoded(path: Path) -> Iterator[np.ndarray]:
+    """A file in clips of the pool's length, the last one padded."""
+    samples = round(CLIP_SECONDS * SAMPLE_RATE)
+    try:
+        waveform = load_audio(path)
+    except AudioError as error:
+        logger.warning("%s; left out", error)
+        return
+    for first in range(0, len(waveform), samples):
+        clip = waveform[first : first + samples]
+        if len(clip) >= SHORTEST_SHARE * samples:
+            yield np.pad(clip, (0, samples - len(clip)))
+
+
+def _stored(clip: np.ndarray) -> np.ndarray:
+    return np.rint(np.clip(clip, -1.0, 1.0) * FULL_SCALE).astype(np.int16)
+
+
+def _open(folder: Path, about: dict[str, Any], *, overwrite: bool = False) -> Pool | None:
+    """Return the pool that is there; None if there is none, or it is damaged."""
+    try:
+        known = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        clips = np.load(folder / CLIPS, mmap_mode="r")
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(known, dict) or (overwrite and known != about):
+        return None
+    check(folder, known, about)
+    return Pool(clips, about)
+
+
+def _write_header(file: BinaryIO, clips: int) -> None:
+    """Both headers have one length: numpy leaves room for an axis that grows."""
+    shape = clips, round(CLIP_SECONDS * SAMPLE_RATE)
+    header = {"descr": "<i2", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)

@@ -1,0 +1,151 @@
+"""The audio that encoders are trained on when nobody brings any: rendered, so that it is free.
+
+A clip is one of several kinds of sound in a room of its own. Level, background and bandwidth are
+drawn later, whenever a clip is used (:mod:`hear_aesthetics.pretraining.data.augmentation`).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from hear_aesthetics.spec import SAMPLE_RATE
+from hear_aesthetics.synthesis import (
+    DRUMS,
+    INSTRUMENTS,
+    band_noise,
+    coloured_noise,
+    compose,
+    render,
+    render_drum,
+    render_note,
+    reverb,
+    speech_like,
+    tilt,
+)
+from hear_aesthetics.synthesis.sound.timbres import Timbre, vary
+
+__all__ = ["KINDS", "render_clip"]
+
+LOWEST, HIGHEST = 24.0, 103.0  # MIDI pitches of notes: 33 Hz to 3.1 kHz
+CHORDS = ((0, 4, 7), (0, 3, 7), (0, 3, 6), (0, 4, 8), (0, 5, 7), (0, 4, 7, 10), (0, 3, 7, 10))
+ROOM_SHARE, TILT_SHARE, TILT_DB = 0.5, 0.5, 4.0
+WAVE_LIMIT = 0.95  # peak of a clip: what is stored is 16 bit
+SHORTEST_SONG = 4.0  # seconds that the composer needs
+
+
+def _pick_timbre(rng: np.random.Generator) -> Timbre:
+    names = sorted(INSTRUMENTS)
+    return vary(INSTRUMENTS[names[int(rng.integers(len(names)))]], rng)
+
+
+def _log_uniform(low: float, high: float, rng: np.random.Generator) -> float:
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def _add(wave: np.ndarray, sound: np.ndarray, onset: float) -> None:
+    first = round(onset * SAMPLE_RATE)
+    wave[first : first + len(sound)] += sound[: max(0, len(wave) - first)]
+
+
+def _empty(seconds: float) -> np.ndarray:
+    return np.zeros(round(seconds * SAMPLE_RATE), np.float32)
+
+
+def _speech(seconds: float, rng: np.random.Generator) -> np.ndarray:
+    return speech_like(seconds, rng, SAMPLE_RATE)
+
+
+def _notes(seconds: float, rng: np.random.Generator) -> np.ndarray:
+    """One instrument, single notes: a walk now and then interrupted by a leap anywhere."""
+    wave, timbre, now = _empty(seconds), _pick_timbre(rng), float(rng.uniform(0.0, 0.2))
+    pitch = rng.uniform(LOWEST, HIGHEST)
+    while now < seconds:
+        leap = rng.random() < 0.3
+        pitch = rng.uniform(LOWEST, HIGHEST) if leap else pitch + rng.integers(-7, 8)
+        pitch = float(np.clip(pitch, LOWEST, HIGHEST))
+        length = _log_uniform(0.08, 2.0, rng)
+        velocity = float(rng.uniform(0.4, 1.0))
+        _add(wave, render_note(timbre, pitch, length, velocity, SAMPLE_RATE, rng), now)
+        now += length * float(rng.uniform(0.7, 1.5))
+    return wave
+
+
+def _chords(seconds: float, rng: np.random.Generator) -> np.ndarray:
+    """One instrument, chords of three or four notes, struck together or one after the other."""
+    wave, timbre, now = _empty(seconds), _pick_timbre(rng), float(rng.uniform(0.0, 0.2))
+    while now < seconds:
+        intervals = CHORDS[int(rng.integers(len(CHORDS)))]
+        root, length = float(rng.uniform(36, 76)), _log_uniform(0.3, 2.5, rng)
+        spread = float(rng.choice([0.0, 0.02, 0.12]))
+        for index, interval in enumerate(intervals):
+            note = render_note(timbre, root + interval, length, 0.7, SAMPLE_RATE, rng)
+            _add(wave, note, now + spread * index)
+        now += length * float(rng.uniform(0.8, 1.3))
+    return wave
+
+
+def _drums(seconds: float, rng: np.random.Generator) -> np.ndarray:
+    """Hits of a few drums on an even grid, each drum with its own density."""
+    wave, step = _empty(seconds), _log_uniform(0.09, 0.4, rng)
+    names = rng.permutation(sorted(DRUMS))[: int(rng.integers(1, 5))]
+    for name in names:
+        density = rng.uniform(0.1, 0.7)
+        for onset in np.arange(0.0, seconds, step):
+            if rng.random() < density:
+                hit = render_drum(str(name), float(rng.uniform(0.4, 1.0)), SAMPLE_RATE, rng)
+                _add(wave, hit, float(onset))
+    return wave
+
+
+def _noise(seconds: float, rng: np.random.Generator) -> np.ndarray:
+    """Bursts of band noise over a bed of coloured noise."""
+    bed = coloured_noise(round(seconds * SAMPLE_RATE), rng.uniform(0.0, 2.0), SAMPLE_RATE, rng)
+    wave, now = np.float32(rng.uniform(0.02, 0.5)) * bed, float(rng.uniform(0.0, 0.5))
+    while now < seconds:
+        length, low = _log_uniform(0.05, 1.5, rng), _log_uniform(80.0, 5000.0, rng)
+        samples = round(length * SAMPLE_RATE)
+        burst = band_noise(samples, low, low * rng.uniform(1.3, 4.0), SAMPLE_RATE, rng)
+        _add(wave, burst * np.hanning(samples).astype(np.float32), now)
+        now += length + _log_uniform(0.05, 1.0, rng)
+    return wave
+
+
+def _song(seconds: float, rng: np.random.Generator) -> np.ndarray:
+    score = compose(int(rng.integers(2**31)), max(seconds, SHORTEST_SONG))
+    return render(score, SAMPLE_RATE)[: round(seconds * SAMPLE_RATE)]
+
+
+# How to make each kind, and its share of the clips
+KINDS: dict[str, tuple[Callable[[float, np.random.Generator], np.ndarray], float]] = {
+    "speech": (_speech, 0.38),
+    "notes": (_notes, 0.2),
+    "chords": (_chords, 0.12),
+    "drums": (_drums, 0.08),
+    "noise": (_noise, 0.07),
+    "song": (_song, 0.15),
+}
+
+
+def render_clip(seed: int, index: int, seconds: float) -> np.ndarray:
+    """Renders a clip of a random kind in a random room.
+
+    Args:
+        seed: Of the pool.
+        index: Of the clip: the same two numbers give the same samples.
+        seconds: Duration.
+
+    Shape:
+        - output: ``(round(seconds * 24_000),)`` float32 in [-1, 1]
+    """
+    rng = np.random.default_rng((seed, index))
+    shares = np.array([share for _, share in KINDS.values()])
+    kind = tuple(KINDS)[int(rng.choice(len(KINDS), p=shares / shares.sum()))]
+    wave = KINDS[kind][0](seconds, rng)
+    if kind != "song":  # songs bring a room and a tone of their own
+        if rng.random() < TILT_SHARE:
+            wave = tilt(wave, float(rng.uniform(-TILT_DB, TILT_DB)), SAMPLE_RATE)
+        if rng.random() < ROOM_SHARE:
+            room = _log_uniform(0.1, 1.5, rng)
+            wave = reverb(wave, room, float(rng.uniform(0.05, 0.4)), SAMPLE_RATE, rng)
+    peak = float(np.abs(wave).max())
+    return (wave * np.float32(WAVE_LIMIT / max(peak, 1e-6))).astype(np.float32)

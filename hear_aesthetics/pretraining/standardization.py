@@ -1,0 +1,44 @@
+"""Constants that centre a pair's embeddings, measured on rendered audio: of no task, for all."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from hear_aesthetics.features.fusion import SCALES, SOURCES
+from hear_aesthetics.features.standardize import measure_constants
+from hear_aesthetics.files import write_text
+from hear_aesthetics.model import HearModel, load_model
+from hear_aesthetics.pretraining.data.augmentation import draw_batch, generator
+from hear_aesthetics.pretraining.data.pool import open_pool
+from hear_aesthetics.pretraining.export import MODEL_JSON
+from hear_aesthetics.spec import SAMPLE_RATE
+
+__all__ = ["centre_model"]
+
+CONSTANTS = "centring.safetensors"
+CLIPS, BATCHES, ROWS, SECONDS = 256, 128, 4, 2
+
+
+def centre_model(directory: Path) -> None:
+    """Measure the constants of a model directory, write them into it, and let it name them."""
+    path = directory / MODEL_JSON
+    about = json.loads(path.read_text(encoding="utf-8"))
+    about.pop("centring", None)
+    write_text(path, json.dumps(about, indent=2) + "\n")
+    model = load_model(str(directory))
+    dim = model.fused.dim // (len(SOURCES) * len(SCALES))
+    save_file(measure_constants(_rendered_features(model), dim), directory / CONSTANTS)
+    write_text(path, json.dumps({**about, "centring": CONSTANTS}, indent=2) + "\n")
+
+
+def _rendered_features(model: HearModel) -> Iterator[Tensor]:
+    """Features of rendered clips, with their levels and backgrounds."""
+    with TemporaryDirectory() as folder:
+        pool = open_pool(Path(folder), None, 0, CLIPS)
+        for step in range(BATCHES):
+            rng = generator(0, "centring", step)
+            yield model.features(draw_batch(pool, rng, ROWS, SECONDS * SAMPLE_RATE))

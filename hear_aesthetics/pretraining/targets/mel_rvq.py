@@ -1,0 +1,136 @@
+"""MuQ's Mel-RVQ: a residual vector quantiser trained on the mel, whose codes are the targets."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hear_aesthetics.pretraining.config import TargetConfig
+from hear_aesthetics.pretraining.targets.normalized_mel import TARGET_DIM
+from hear_aesthetics.pretraining.targets.random_projection import nearest_code
+
+__all__ = ["MelRVQ", "train_rvq"]
+
+LEARNING_RATE = 2e-3
+COMMITMENT = 0.25  # weight of what draws the vectors to their codes
+STALE_UPDATES = 100  # after so many without a single frame, an entry moves to where frames are
+
+
+class Stage(nn.Module):
+    """One quantiser: into a small space, to the entry of closest direction, and back.
+
+    Attributes:
+        unused: Updates since a frame last took each entry.
+    """
+
+    unused: Tensor
+
+    def __init__(self, config: TargetConfig) -> None:
+        super().__init__()
+        self.project_in = nn.Linear(TARGET_DIM, config.code_dim)
+        self.project_out = nn.Linear(config.code_dim, TARGET_DIM)
+        self.codebook = nn.Parameter(torch.randn(config.codes, config.code_dim))
+        self.register_buffer("unused", torch.zeros(config.codes, dtype=torch.int64))
+
+    def forward(self, residual: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The part of the residual that the code explains, the code, and the codebook's loss.
+
+        Shape:
+            - residual and first output: ``(..., 512)``; code: ``(...)``; loss: scalar
+        """
+        directions = F.normalize(self.project_in(residual), dim=-1)
+        code = nearest_code(directions, self.codebook)
+        entries = F.normalize(self.codebook, dim=-1)[code]
+        loss = F.mse_loss(entries, directions.detach())
+        loss = loss + COMMITMENT * F.mse_loss(directions, entries.detach())
+        passed = directions + (entries - directions).detach()  # gradients pass straight through
+        return self.project_out(passed), code, loss
+
+    @torch.no_grad()
+    def replace_stale(self, residual: Tensor, code: Tensor, generator: torch.Generator) -> None:
+        """Move entries that nobody takes onto random frames."""
+        self.unused += 1
+        self.unused[code.flatten()] = 0
+        stale = (self.unused >= STALE_UPDATES).nonzero().squeeze(1)
+        rows = torch.randint(len(residual), (len(stale),), generator=generator)
+        self.codebook[stale] = F.normalize(self.project_in(residual[rows]), dim=-1)
+        self.unused[stale] = 0
+
+
+class MelRVQ(nn.Module):
+    """Residual quantiser: each stage quantises what those before it left.
+
+    Shape:
+        - input: ``(B, T, 512)``; output: ``(B, T, codebooks)`` int64
+    """
+
+    def __init__(self, config: TargetConfig) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(Stage(config) for _ in range(config.codebooks))
+
+    @torch.no_grad()
+    def forward(self, features: Tensor) -> Tensor:
+        """The codes of all stages."""
+        residual, codes = features, []
+        for stage in self.stages:
+            explained, code, _ = stage(residual)
+            residual = residual - explained
+            codes.append(code)
+        return torch.stack(codes, dim=-1)
+
+    @torch.no_grad()
+    def reconstruction_error(self, features: Tensor) -> float:
+        """Share of the features' variance that all stages together leave."""
+        residual = features
+        for stage in self.stages:
+            residual = residual - stage(residual)[0]
+        return float(residual.square().mean() / features.var())
+
+
+def train_rvq(
+    rvq: MelRVQ,
+    features: Tensor,
+    config: TargetConfig,
+    seed: int,
+    progress: Callable[[int, int], None],
+) -> float:
+    """Train a residual quantiser on frames.
+
+    Args:
+        rvq: Trained in place.
+        features: From :class:`~hear_aesthetics.pretraining.targets.normalized_mel.TargetFeatures`.
+        config: How long.
+        seed: Of the order.
+        progress: Called with the updates done and the updates in all.
+
+    Returns:
+        Share of the variance that the codes leave unexplained.
+
+    Shape:
+        - features: ``(frames, 512)``
+    """
+    stages = [stage for stage in rvq.stages if isinstance(stage, Stage)]
+    generator = torch.Generator().manual_seed(seed)
+    place = features.device
+    first = torch.randint(len(features), (config.codes,), generator=generator)
+    with torch.no_grad():  # entries begin where frames are
+        for stage in stages:
+            stage.codebook.copy_(stage.project_in(features[first.to(place)]))
+    optimiser = torch.optim.Adam(rvq.parameters(), lr=LEARNING_RATE)
+    for update in range(config.rvq_steps):
+        rows = torch.randint(len(features), (config.rvq_frames,), generator=generator)
+        residual = batch = features[rows.to(place)]
+        loss, seen = batch.new_zeros(()), []
+        for stage in stages:
+            explained, code, code_loss = stage(residual)
+            seen.append((residual.detach(), code))
+            residual = residual - explained
+            loss = loss + code_loss + residual.square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        for stage, (left, code) in zip(stages, seen, strict=True):
+            stage.replace_stale(left, code, generator)
+        progress(update + 1, config.rvq_steps)
+    return rvq.reconstruction_error(features[: 8 * config.rvq_frames])

@@ -1,0 +1,1 @@
+"""Notes: a seeded composition with known properties."""

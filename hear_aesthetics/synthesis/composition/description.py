@@ -1,0 +1,44 @@
+"""What was composed, in words: for prompts and captions."""
+
+from dataclasses import dataclass
+
+from hear_aesthetics.synthesis.composition.score import Score
+from hear_aesthetics.synthesis.sound.formants import LEADS
+from hear_aesthetics.synthesis.sound.timbres import INSTRUMENTS
+
+__all__ = ["Description", "describe"]
+
+TEMPO_WORDS = ((76, "slow"), (108, "moderate"), (132, "fast"), (float("inf"), "very fast"))
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a prompt could say of a song; ``key`` and ``tempo_bpm`` are those it has at home."""
+
+    style: str
+    tempo_bpm: int
+    tempo_word: str
+    key: str
+    beats_per_bar: int
+    instruments: tuple[str, ...]
+
+
+def describe(score: Score) -> Description:
+    """Returns genre, tempo, key and instruments of a song, for prompts."""
+    total: dict[str, float] = {}
+    for span in score.keys:
+        total[span.key.name] = total.get(span.key.name, 0.0) + span.end - span.start
+    bars = len(score.chords)
+    sounding = score.chords[-1].end - score.chords[0].start
+    bpm = 60.0 * bars * score.beats_per_bar / sounding
+    names = {key: timbre.name for key, timbre in INSTRUMENTS.items()}
+    names |= {key: timbre.name for key, timbre in LEADS.items()}
+    played = dict.fromkeys(names.get(note.instrument, "drums") for note in score.notes)
+    return Description(
+        style=score.style,
+        tempo_bpm=round(bpm),
+        tempo_word=next(word for limit, word in TEMPO_WORDS if bpm < limit),
+        key=max(total, key=lambda name: total[name]),
+        beats_per_bar=score.beats_per_bar,
+        instruments=tuple(played),
+    )

@@ -1,0 +1,112 @@
+"""How the lead is performed; naturalness acts here.
+
+At full naturalness phrases arch and breathe, onsets float a little around the beat, the pitch
+glides and trembles. There are two ways to be unnatural, and a seed always fails in the same one:
+*robotic* (on the grid, one loudness, no vibrato, no breath, a static buzz) or *erratic* (timing,
+loudness and pitch jump without reason, again without breath). Both sound made by a machine: a
+metallic ring, and clicks where one note is joined to the next.
+"""
+
+import numpy as np
+
+from hear_aesthetics.synthesis.composition.form import BARS_PER_UNIT, Bar, beat_time
+from hear_aesthetics.synthesis.composition.melody import LeadNote
+from hear_aesthetics.synthesis.composition.qualities import even_draws, stream
+from hear_aesthetics.synthesis.composition.score import Note, Performance
+
+__all__ = ["perform", "performance_of"]
+
+FLOAT_SECONDS = 0.012  # standard deviation of a musician's onsets around the beat
+ERRATIC_SECONDS, ERRATIC_SEMITONES, ERRATIC_VELOCITY = 0.07, 0.45, 0.2
+VELOCITY, ARCH, MEAN_ARCH = 0.78, 0.2, 0.6  # mean, depth of the phrase's arch, mean of that
+VELOCITY_RANGE = (0.35, 1.0)
+SHORTEST = 0.06  # seconds
+FLOAT_MEMORY = 0.8  # a musician who is late stays late for a while
+GAP = 0.93  # share of a note's length that sounds when sung
+
+
+def is_erratic(seed: int) -> bool:
+    """Tells how an unnatural performance with this seed fails: erratic or robotic."""
+    return bool(stream(seed, "failure").random() < 0.5)
+
+
+def performance_of(seed: int, naturalness: float) -> Performance:
+    """Returns how the tone of the lead moves."""
+    stiff = 1.0 - naturalness
+    return Performance(
+        vibrato_cents=38.0 * naturalness,
+        glide_seconds=0.004 + 0.07 * naturalness,
+        breath=naturalness,
+        dynamics=0.7 * naturalness,
+        drift_cents=7.0 * naturalness + (45.0 * stiff if is_erratic(seed) else 0.0),
+        buzz=stiff,
+        metal=stiff,
+        clicks=stiff,
+    )
+
+
+def _floating(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Onset deviations of a musician in seconds: a slow random walk around the beat."""
+    steps = rng.normal(0.0, FLOAT_SECONDS * np.sqrt(1.0 - FLOAT_MEMORY**2), count)
+    deviation = np.zeros(count)
+    for index in range(1, count):
+        deviation[index] = FLOAT_MEMORY * deviation[index - 1] + steps[index]
+    return deviation
+
+
+def _phrase_arch(notes: tuple[LeadNote, ...], beats: int) -> np.ndarray:
+    place = np.array([note.beat for note in notes]) / (BARS_PER_UNIT * beats)
+    return np.sin(np.pi * np.clip(place + 0.15, 0.0, 1.0))
+
+
+def _onsets(grid: np.ndarray, floating: np.ndarray, jumps: np.ndarray) -> np.ndarray:
+    """Returns when notes begin: in order, whatever the deviations from the grid."""
+    return np.maximum.accumulate(np.maximum(grid + floating + ERRATIC_SECONDS * jumps, 0.0))
+
+
+def _ends(
+    notes: tuple[LeadNote, ...],
+    bars: tuple[Bar, ...],
+    grid: np.ndarray,
+    breathes: np.ndarray,
+    beats: int,
+) -> np.ndarray:
+    """Returns when notes end on the grid; a phrase without breath is held into the next one."""
+    written = [beat_time(bars, note.unit, note.beat + note.length, beats) for note in notes]
+    following = np.append(grid[1:], bars[-1].start + bars[-1].seconds)
+    held = np.array([note.ends_phrase for note in notes]) & ~breathes
+    return np.where(held, following, written)
+
+
+def perform(
+    seed: int,
+    notes: tuple[LeadNote, ...],
+    bars: tuple[Bar, ...],
+    naturalness: float,
+    beats: int,
+    swing: float,
+) -> tuple[Note, ...]:
+    """Returns the notes of the lead in seconds, with phrasing."""
+    stiff, count = 1.0 - naturalness, len(notes)
+    rng = stream(seed, "performance")
+    floating = naturalness * _floating(rng, count)
+    jumps = rng.normal(0.0, stiff if is_erratic(seed) else 0.0, (3, count))
+    breathes = even_draws(rng, count) < naturalness
+    velocity = VELOCITY + naturalness * ARCH * (_phrase_arch(notes, beats) - MEAN_ARCH)
+    velocity = np.clip(velocity + ERRATIC_VELOCITY * jumps[1], *VELOCITY_RANGE)
+    grid = np.array([beat_time(bars, note.unit, note.beat, beats, swing) for note in notes])
+    onsets = _onsets(grid, floating, jumps[0])
+    seconds = _ends(notes, bars, grid, breathes, beats) - grid
+    seconds = np.maximum(SHORTEST, seconds * (1.0 - (1.0 - GAP) * naturalness))
+    return tuple(
+        Note(
+            onset=float(onsets[index]),
+            seconds=float(seconds[index]),
+            pitch=float(note.pitch + ERRATIC_SEMITONES * jumps[2, index]),
+            velocity=float(velocity[index]),
+            instrument=bars[note.unit * BARS_PER_UNIT].band.lead,
+            layer="lead",
+            syllable=note.syllable,
+        )
+        for index, note in enumerate(notes)
+    )

@@ -1,0 +1,87 @@
+"""Chords bar by bar; musicality acts here.
+
+Each section has a loop of four chords, so a section that returns brings its harmony back. At full
+musicality the loop follows harmonic function, the voices move as little as they can and the song
+ends on the tonic. At low musicality chords are drawn at random, foreign notes a semitone beside
+their own join them, they jump in parallel, and the ending is left open. The flaws belong to the
+loop: they return with it, so that bad harmony is not heard as missing repetition.
+"""
+
+import numpy as np
+
+from hear_aesthetics.synthesis.composition.form import Bar
+from hear_aesthetics.synthesis.composition.qualities import even_draws, stream
+from hear_aesthetics.synthesis.composition.theory import (
+    OCTAVE,
+    Chord,
+    diatonic_chord,
+    progression,
+    random_chord,
+    voice_lead,
+)
+
+__all__ = ["harmonise", "voice_chords"]
+
+LOOP = 4  # chords, one per bar
+RANDOM_CHORD, FOREIGN_NOTES, PARALLEL_LEAP = 0.85, 0.9, 0.8  # shares at the lowest musicality
+REGISTER_SPAN = 17  # semitones between the lowest and the highest voice
+
+
+def _transpose(chord: Chord, semitones: int) -> Chord:
+    return Chord(
+        (chord.root + semitones) % OCTAVE,
+        tuple((cls + semitones) % OCTAVE for cls in chord.pitch_classes),
+    )
+
+
+def harmonise(
+    seed: int, bars: tuple[Bar, ...], musicality: float, chord_size: int = 3
+) -> tuple[Chord, ...]:
+    """Returns the chord of each bar."""
+    flaw = 1.0 - musicality
+    degrees, strangers, random, foreign = {}, {}, {}, {}
+    for letter in sorted({bar.section for bar in bars}):
+        rng = stream(seed, f"harmony {letter}")
+        degrees[letter] = progression(rng, LOOP)
+        random[letter], foreign[letter] = even_draws(rng, LOOP), even_draws(rng, LOOP)
+        strangers[letter] = [random_chord(rng) for _ in range(LOOP)]
+
+    chords = []
+    for bar in bars:
+        place = bar.position % LOOP
+        ending = bar.last and musicality > stream(seed, "ending").random()
+        chord = diatonic_chord(bar.key, 0 if ending else degrees[bar.section][place], chord_size)
+        if not ending and random[bar.section][place] < RANDOM_CHORD * flaw:
+            chord = _transpose(strangers[bar.section][place], bar.key.tonic)
+        if not ending and foreign[bar.section][place] < FOREIGN_NOTES * flaw:
+            clashes = {(chord.root + 1) % OCTAVE, (chord.pitch_classes[1] + 1) % OCTAVE}
+            clashes -= set(chord.pitch_classes)
+            chord = Chord(chord.root, (*chord.pitch_classes, *sorted(clashes)))
+        chords.append(chord)
+    return tuple(chords)
+
+
+def voice_chords(
+    seed: int, chords: tuple[Chord, ...], musicality: float, low: int
+) -> tuple[tuple[int, ...], ...]:
+    """Returns the pitches of each chord, ascending.
+
+    Args:
+        seed: Seed of the song.
+        chords: One per bar.
+        musicality: In [0, 1].
+        low: Lowest pitch of the register.
+    """
+    rng = stream(seed, "voicing")
+    leaps = even_draws(rng, len(chords)) < PARALLEL_LEAP * (1.0 - musicality)
+    shifts = rng.choice([-9, -7, 7, 9], len(chords))
+    high = low + REGISTER_SPAN
+    voicings: list[tuple[int, ...]] = []
+    for chord, leap, shift in zip(chords, leaps, shifts, strict=True):
+        previous: tuple[int, ...] = voicings[-1] if voicings else ()
+        if leap and previous:
+            # aim every voice at the same leap: parallel motion instead of the shortest way
+            bounded = np.clip(np.array(previous) + shift, low, high)
+            previous = tuple(int(pitch) for pitch in bounded)
+        voicings.append(voice_lead(chord, previous, low, high))
+    return tuple(voicings)

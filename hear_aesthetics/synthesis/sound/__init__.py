@@ -1,0 +1,1 @@
+"""Samples: instruments, voices, drums, effects, and the mix of a composition."""

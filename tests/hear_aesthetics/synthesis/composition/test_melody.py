@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+
+from hear_aesthetics.synthesis.composition.form import Bar, plan_bars
+from hear_aesthetics.synthesis.composition.harmony import harmonise
+from hear_aesthetics.synthesis.composition.melody import LeadNote, compose_lead, hook, wander
+from hear_aesthetics.synthesis.composition.styles import STYLES
+from hear_aesthetics.synthesis.composition.theory import Chord
+
+SEEDS = range(6)
+
+
+def _song(seed: int) -> tuple[tuple[Bar, ...], tuple[Chord, ...]]:
+    bars = plan_bars(seed, 90.0, STYLES["pop"], 110.0, 1.0)
+    return bars, harmonise(seed, bars, 1.0)
+
+
+def _repeated_units(notes: tuple[LeadNote, ...]) -> float:
+    """Share of the units whose rhythm another unit has too."""
+    rhythms: dict[int, tuple[float, ...]] = {}
+    for note in notes:
+        rhythms[note.unit] = (*rhythms.get(note.unit, ()), note.beat, note.length)
+    rows = list(rhythms.values())
+    return float(np.mean([rows.count(row) > 1 for row in rows]))
+
+
+@pytest.mark.parametrize("beats", [3, 4])
+@pytest.mark.parametrize("make", [hook, wander])
+def test_a_motif_fills_its_two_bars_within_range(make, beats: int) -> None:
+    for seed in range(30):
+        motif = make(np.random.default_rng(seed), beats)
+        assert motif.beats[0] == 0.0
+        assert motif.beats[1:] == pytest.approx(np.cumsum(motif.lengths)[:-1])
+        assert motif.beats[-1] < 2 * beats
+        assert motif.beats[-1] + motif.lengths[-1] <= 2 * beats + 1e-9
+        assert motif.degrees.min() >= -3
+        assert motif.degrees.max() <= 9
+
+
+def test_a_hook_repeats_its_rhythm_from_bar_to_bar() -> None:
+    motif = hook(np.random.default_rng(1), 4)
+    first = [beat for beat in motif.beats if beat < 2]
+    assert [beat - 4 for beat in motif.beats if 4 <= beat < 6] == first
+
+
+def test_memorability_decides_how_much_returns() -> None:
+    shares = {}
+    for memorability in (0.0, 0.5, 1.0):
+        songs = [compose_lead(seed, *_song(seed), memorability, 1.0, 4) for seed in SEEDS]
+        shares[memorability] = np.mean([_repeated_units(notes) for notes in songs])
+    assert shares[0.0] < 0.1
+    assert shares[0.0] + 0.2 < shares[0.5] < shares[1.0] - 0.2
+    assert shares[1.0] == 1.0
+
+
+def test_musicality_decides_how_many_notes_belong_to_the_key() -> None:
+    shares = {}
+    for musicality in (0.0, 0.5, 1.0):
+        fits = []
+        for seed in SEEDS:
+            bars, chords = _song(seed)
+            notes = compose_lead(seed, bars, chords, 1.0, musicality, 4)
+            fits += [note.pitch % 12 in bars[0].key.pitch_classes for note in notes]
+        shares[musicality] = np.mean(fits)
+    assert shares[0.0] + 0.1 < shares[0.5] < shares[1.0] - 0.1
+    assert shares[1.0] == 1.0
+
+
+def test_wrong_notes_return_with_their_motif() -> None:
+    bars, chords = _song(0)
+    flawed = compose_lead(0, bars, chords, 1.0, 0.0, 4)
+    assert _repeated_units(flawed) == 1.0
+
+
+def test_every_phrase_leaves_room_to_breathe() -> None:
+    bars, chords = _song(0)
+    for memorability in (0.0, 1.0):
+        notes = compose_lead(0, bars, chords, memorability, 1.0, 4)
+        assert max(note.beat + note.length for note in notes) <= 8 - 0.75
+        assert sum(note.ends_phrase for note in notes) == len(bars) // 2
