@@ -18,8 +18,8 @@ from hear_aesthetics import load_model
 from hear_aesthetics.metrics.bootstrap import Interval, paired_bootstrap
 from hear_aesthetics.metrics.correlation import lcc
 from songeval_task.dimensions import DIMENSIONS
-from songeval_task.evaluation import Predictions, mean_over
-from songeval_task.sources import read_predictions
+from songeval_task.protocol import Predictions, mean_over
+from songeval_task.reports.read_predictions import read_predictions
 
 PAIRS = {"trained": "features", "untrained": "features-untrained"}
 Runs = Mapping[str, Sequence[Predictions]]

@@ -21,7 +21,7 @@ from hear_aesthetics import load_model
 from hear_aesthetics.features.fusion import FusedFeatures
 from hear_aesthetics.synthesis import compose, make_generators, render, sample_qualities
 from hear_aesthetics.synthesis.composition.qualities import stream
-from songeval_task.store import DTYPES
+from songeval_task.features.store import DTYPES
 
 __all__ = ["measure"]
 

@@ -19,9 +19,9 @@ from sklearn.preprocessing import StandardScaler
 from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.metrics.correlation import lcc
 from hear_aesthetics.spec import SAMPLE_RATE
+from songeval_task.data.prepared import read_prepared
 from songeval_task.dimensions import DIMENSIONS
-from songeval_task.prepared import read_prepared
-from songeval_task.sources import read_predictions
+from songeval_task.reports.read_predictions import read_predictions
 
 WINDOW, HOP = 1024, 512
 BPM = (60.0, 180.0)

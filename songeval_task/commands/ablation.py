@@ -29,7 +29,7 @@ def ablation(
 
     The same command goes on after an interruption; runs that are finished are kept.
     """
-    from songeval_task.ablation import run_ablation
+    from songeval_task.reports.ablation import run_ablation
     from songeval_task.training.config import read_config
 
     run_ablation(

@@ -33,8 +33,8 @@ def augment(
     """
     from hear_aesthetics.engine.workers import default_workers
     from hear_aesthetics.files import one_line_when_full
-    from songeval_task.copies import make_copies, plan_copies
-    from songeval_task.prepared import read_prepared
+    from songeval_task.data.prepared import read_prepared
+    from songeval_task.features.augmented_files import make_copies, plan_copies
 
     jobs = plan_copies(read_prepared(prepared), copies, protocol, seed)
     warn_of_protocol(protocol)

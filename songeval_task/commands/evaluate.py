@@ -36,8 +36,8 @@ def evaluate(
     pictures.
     """
     from hear_aesthetics.commands.console import write_json
-    from songeval_task.report import write_report
-    from songeval_task.sources import read_predictions
+    from songeval_task.reports.read_predictions import read_predictions
+    from songeval_task.reports.report import write_report
 
     if out is None and not predictions.is_dir():
         raise InputError(f"{predictions}: name a folder for the report with --out")

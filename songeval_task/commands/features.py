@@ -12,8 +12,8 @@ from hear_aesthetics.commands.probing import Overwrite
 
 if TYPE_CHECKING:
     from hear_aesthetics.model import HearModel
-    from songeval_task.extraction import Job
-    from songeval_task.store import FeatureStore
+    from songeval_task.features.extraction import Job
+    from songeval_task.features.store import FeatureStore
 
 __all__ = ["Protocol", "features", "warn_of_protocol"]
 
@@ -77,10 +77,10 @@ def features(
     """
     from hear_aesthetics.engine.workers import default_workers
     from hear_aesthetics.files import check_free, one_line_when_full, remove_leftovers
-    from songeval_task.augmentation import COPIES
-    from songeval_task.extraction import bytes_needed, fingerprint, plan, todo
-    from songeval_task.prepared import read_prepared
-    from songeval_task.store import FeatureStore
+    from songeval_task.data.prepared import read_prepared
+    from songeval_task.features.augmentation import COPIES
+    from songeval_task.features.extraction import bytes_needed, fingerprint, plan, todo
+    from songeval_task.features.store import FeatureStore
 
     if copies is None:
         copies = COPIES if augmented or protocol is Protocol.published else 0
@@ -115,7 +115,7 @@ def _load(
     from hear_aesthetics.commands.embed import warn_if_untrained
     from hear_aesthetics.model import load_model
     from hear_aesthetics.scorers import hidden_states
-    from songeval_task.extraction import check_states, middle_state
+    from songeval_task.features.extraction import check_states, middle_state
 
     names = [] if states in (None, "none") else [name for name in str(states).split(",") if name]
     network = load_model(model, precision=precision, device=device, states=hidden_states(names))
@@ -132,7 +132,7 @@ def _extract(
     options: dict[str, Any],
 ) -> Report:
     """Make what is missing, then the index of what was asked for."""
-    from songeval_task.extraction import done, extract
+    from songeval_task.features.extraction import done, extract
 
     started, seconds = time.monotonic(), 0.0
     with Report(len(jobs), "stored") as report:

@@ -34,9 +34,9 @@ def hear_task(
     failed.
     """
     from hear_aesthetics.files import one_line_when_full
+    from songeval_task.data.hear_task import task_folder, write_task
+    from songeval_task.data.prepared import read_prepared
     from songeval_task.dimensions import TRACKS
-    from songeval_task.hear_task import task_folder, write_task
-    from songeval_task.prepared import read_prepared
 
     songs, chosen = read_prepared(prepared), TRACKS[f"track{track}"]
     with one_line_when_full(out), Report(len(songs.songs), "written", "song") as report:

@@ -8,9 +8,9 @@ import typer
 from hear_aesthetics.commands.console import ExitCode, Report, warning_line, write_json
 
 if TYPE_CHECKING:
-    from songeval_task.dataset import Problem
-    from songeval_task.preparation import Choices
-    from songeval_task.prepared import Prepared
+    from songeval_task.data.dataset import Problem
+    from songeval_task.data.preparation import Choices
+    from songeval_task.data.prepared import Prepared
 
 __all__ = ["prepare"]
 
@@ -68,7 +68,7 @@ def prepare(
     unrated songs was left out.
     """
     from hear_aesthetics.files import one_line_when_full
-    from songeval_task.preparation import Choices, read_systems
+    from songeval_task.data.preparation import Choices, read_systems
 
     choices = Choices(
         validation_ids=validation_ids,
@@ -91,10 +91,10 @@ def prepare(
 
 
 def _from_songs(source: str, out: Path, choices: "Choices") -> tuple["Prepared", list["Problem"]]:
-    from songeval_task.dataset import read_songeval
-    from songeval_task.download import obtain
-    from songeval_task.inspection import inspect_audio
-    from songeval_task.preparation import prepare as write_splits
+    from songeval_task.data.dataset import read_songeval
+    from songeval_task.data.download import obtain
+    from songeval_task.data.inspection import inspect_audio
+    from songeval_task.data.preparation import prepare as write_splits
 
     found = obtain(source)
     data = read_songeval(found.folder)
@@ -107,7 +107,7 @@ def _from_songs(source: str, out: Path, choices: "Choices") -> tuple["Prepared",
 
 
 def _from_lists(source: str, out: Path, choices: "Choices") -> tuple["Prepared", list["Problem"]]:
-    from songeval_task.importing import import_arrays, read_lists, write_table
+    from songeval_task.features.import_lists import import_arrays, read_lists, write_table
 
     ids = choices.validation_ids
     lists = read_lists(Path(source), Path(ids) if ids and ids.endswith(LIST) else None)
@@ -121,8 +121,8 @@ def _from_lists(source: str, out: Path, choices: "Choices") -> tuple["Prepared",
 
 def _export(prepared: "Prepared", features: Path, out: Path) -> None:
     from hear_aesthetics.files import check_free
-    from songeval_task.interchange import export_bytes, export_interchange
-    from songeval_task.store import FeatureStore
+    from songeval_task.features.released_lists import export_bytes, export_interchange
+    from songeval_task.features.store import FeatureStore
 
     store = FeatureStore(features)
     out.mkdir(parents=True, exist_ok=True)

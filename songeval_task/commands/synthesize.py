@@ -29,7 +29,7 @@ def synthesize(
     """
     from hear_aesthetics.files import one_line_when_full
     from hear_aesthetics.synthesis.folder import begin_set
-    from songeval_task.synthetic import Recipe, finish_set, plan, render_songs
+    from songeval_task.data.synthetic import Recipe, finish_set, plan, render_songs
 
     recipe = Recipe(songs, seed, *_span(seconds), systems)
     planned = plan(recipe)

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.fingerprint import digest
+from songeval_task.data.prepared import read_prepared
+from songeval_task.data.splits import SPLITS
 from songeval_task.dimensions import Track
-from songeval_task.prepared import read_prepared
-from songeval_task.splits import SPLITS
-from songeval_task.store import FeatureStore
+from songeval_task.features.store import FeatureStore
 from songeval_task.training.scale import Scale, measure_scale
 
 if TYPE_CHECKING:

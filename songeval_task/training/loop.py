@@ -20,7 +20,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from heads import CMixupSampler
 from hear_aesthetics.compute.precision import auto_precision, usable_device
 from hear_aesthetics.errors import InputError
-from songeval_task.evaluation import metrics_of, selection_score
+from songeval_task.protocol import metrics_of, selection_score
 from songeval_task.training.batches import Stack, epoch_batches, read_ahead
 from songeval_task.training.config import TrainableHead, TrainingConfig
 from songeval_task.training.data import Data

@@ -6,7 +6,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from songeval_task.evaluation import Predictions
+from songeval_task.protocol import Predictions
 from songeval_task.training.batches import read_ahead
 from songeval_task.training.config import TrainableHead
 from songeval_task.training.data import Data

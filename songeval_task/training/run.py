@@ -16,7 +16,7 @@ import torch
 from hear_aesthetics.files import json_text, remove_leftovers, write_text
 from hear_aesthetics.fingerprint import is_finished
 from hear_aesthetics.version import __version__
-from songeval_task.evaluation import Predictions, evaluate
+from songeval_task.protocol import Predictions, evaluate
 from songeval_task.training.config import TrainableHead, TrainingConfig, build_head
 from songeval_task.training.data import Data, load_data
 from songeval_task.training.logs import Logs, ProgressLine

@@ -13,7 +13,7 @@ from benchmarks.pretraining import BOTH, FUSED, MEL, RANDOM, REAL
 from benchmarks.pretraining_songeval import paired
 from hear_aesthetics.errors import InputError
 from songeval_task.dimensions import TRACKS
-from songeval_task.evaluation import Predictions
+from songeval_task.protocol import Predictions
 
 
 def differences(over: list[float], mel: list[float], added: list[float]) -> dict:

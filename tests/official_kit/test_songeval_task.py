@@ -11,11 +11,11 @@ import torch
 
 import hear_aesthetics
 from hear_aesthetics.audio.saving import write_audio
-from songeval_task.dataset import read_songeval
+from songeval_task.data.dataset import read_songeval
+from songeval_task.data.hear_task import task_folder, write_task
+from songeval_task.data.inspection import inspect_audio
+from songeval_task.data.preparation import Choices, prepare
 from songeval_task.dimensions import DIMENSIONS, TRACKS
-from songeval_task.hear_task import task_folder, write_task
-from songeval_task.inspection import inspect_audio
-from songeval_task.preparation import Choices, prepare
 
 pytestmark = [pytest.mark.official_kit, pytest.mark.slow]
 

@@ -13,10 +13,10 @@ import soundfile
 from hear_aesthetics.audio.saving import write_audio
 from hear_aesthetics.cli import main
 from songeval_task import AestheticScorer
-from songeval_task.dataset import read_songeval
+from songeval_task.data.dataset import read_songeval
+from songeval_task.data.inspection import inspect_audio
+from songeval_task.data.preparation import Choices, prepare
 from songeval_task.dimensions import DIMENSIONS
-from songeval_task.inspection import inspect_audio
-from songeval_task.preparation import Choices, prepare
 
 WriteClip = Callable[..., Path]
 

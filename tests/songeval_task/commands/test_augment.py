@@ -2,7 +2,7 @@ import subprocess
 
 import pytest
 
-from songeval_task.copies import read_copies
+from songeval_task.features.augmented_files import read_copies
 
 pytestmark = pytest.mark.slow  # processes start
 

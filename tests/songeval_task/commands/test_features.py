@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import hear_aesthetics
-from songeval_task.store import FeatureStore
+from songeval_task.features.store import FeatureStore
 
 MINI = Path(hear_aesthetics.__file__).parent / "weights/mini"
 KILLED_IN_THE_MIDDLE = """

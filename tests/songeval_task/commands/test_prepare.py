@@ -4,9 +4,9 @@ import shutil
 import pytest
 import torch
 
-from songeval_task.prepared import read_prepared
-from songeval_task.splits import SPLITS
-from songeval_task.store import FeatureStore
+from songeval_task.data.prepared import read_prepared
+from songeval_task.data.splits import SPLITS
+from songeval_task.features.store import FeatureStore
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
+from songeval_task.data.prepared import PreparedSong, write_prepared
 from songeval_task.dimensions import DIMENSIONS, TRACKS
-from songeval_task.prepared import PreparedSong, write_prepared
-from songeval_task.store import Entry, FeatureStore
+from songeval_task.features.store import Entry, FeatureStore
 from songeval_task.training.config import TrainableHead, TrainingConfig, build_head
 from songeval_task.training.data import Data, load_data
 

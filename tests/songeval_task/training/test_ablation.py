@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from songeval_task.ablation import ROWS, published_figures, run_ablation, summarise
 from songeval_task.dimensions import TRACKS
-from songeval_task.evaluation import METRICS, Predictions
+from songeval_task.protocol import METRICS, Predictions
+from songeval_task.reports.ablation import ROWS, published_figures, run_ablation, summarise
 from songeval_task.training.config import TrainingConfig
 
 

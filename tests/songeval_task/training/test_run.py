@@ -17,9 +17,9 @@ from safetensors.torch import load_file, save_file
 
 from heads import load_head
 from hear_aesthetics.errors import InputError
+from songeval_task.data.prepared import read_prepared, write_prepared
 from songeval_task.dimensions import TRACKS
-from songeval_task.prepared import read_prepared, write_prepared
-from songeval_task.store import FeatureStore
+from songeval_task.features.store import FeatureStore
 from songeval_task.training.data import _chosen, load_data
 from songeval_task.training.loop import Trainer, make_accelerator
 from songeval_task.training.predict import predict

@@ -1,0 +1,1 @@
+"""SongEval on disk: ratings, splits, prepared songs, downloads, synthetic sets."""

@@ -1,0 +1,206 @@
+"""A prepared data set: the table of songs and splits that every later command reads.
+
+``PREPARED/songs.csv`` has one row per song: name, mean rating per dimension, number of raters,
+system, split, sha256 and length of its audio. ``problems.csv`` names what was left out and why.
+``dataset.json`` says where the audio is, how the splits were made, and the hash of the table; it is
+written last, so that a folder that has it is complete.
+"""
+
+import csv
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from hear_aesthetics.errors import InputError
+from hear_aesthetics.files import write_text
+from hear_aesthetics.fingerprint import check
+from hear_aesthetics.text_files import read_json
+from hear_aesthetics.version import __version__
+from songeval_task.data.dataset import Problem, Song
+from songeval_task.data.splits import SPLITS
+from songeval_task.dimensions import DIMENSIONS, Track
+
+__all__ = ["Prepared", "PreparedSong", "read_prepared", "write_prepared"]
+
+TABLE, PROBLEMS, ABOUT = "songs.csv", "problems.csv", "dataset.json"
+LABELS = tuple(dimension.name for dimension in DIMENSIONS)
+COLUMNS = ("name", *LABELS, "raters", "system", "split", "sha256", "seconds")
+
+
+@dataclass(frozen=True)
+class PreparedSong(Song):
+    """A rated song with its place in the splits.
+
+    Attributes:
+        split: One of ``SPLITS``.
+        sha256: Of its audio file.
+        seconds: Length of its audio.
+    """
+
+    split: str = ""
+    sha256: str = ""
+    seconds: float = 0.0
+
+    def labels_of(self, track: Track) -> tuple[float, ...]:
+        """Return the mean ratings of a track's dimensions, in its order."""
+        rated = dict(zip(LABELS, self.labels, strict=True))
+        return tuple(rated[name] for name in track.names)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A prepared data set.
+
+    Attributes:
+        folder: Where its table is.
+        root: Where its audio is.
+        songs: In the order of the metadata.
+        about: How it was made: counts, seed, origin, hash of the table.
+    """
+
+    folder: Path
+    root: Path
+    songs: tuple[PreparedSong, ...]
+    about: Mapping[str, Any]
+
+    def path(self, song: Song) -> Path:
+        """The song's audio file."""
+        return self.root / song.name
+
+    def split(self, name: str) -> list[PreparedSong]:
+        """The songs of a split."""
+        return [song for song in self.songs if song.split == name]
+
+
+def write_prepared(
+    folder: Path,
+    root: Path,
+    songs: Sequence[PreparedSong],
+    problems: Iterable[Problem],
+    choices: Mapping[str, Any],
+    *,
+    overwrite: bool = False,
+) -> Prepared:
+    """Write the three files, each whole, ``dataset.json`` last.
+
+    Args:
+        folder: Where to; made if need be.
+        root: Where the audio is.
+        songs: What can be used.
+        problems: What cannot.
+        choices: How the splits were made and where the data came from.
+        overwrite: Replace another table.
+
+    Raises:
+        InputError: If the folder holds another table.
+    """
+    problems = list(problems)
+    table = _csv(COLUMNS, ([*_row(song).values()] for song in songs))
+    splits = Counter(song.split for song in songs)
+    about = {
+        "root": str(root.resolve()),
+        "songs": {split: splits[split] for split in SPLITS},
+        "hours": round(sum(song.seconds for song in songs) / 3600, 3),
+        "systems": len({song.system for song in songs if song.system}),
+        "problems": dict(Counter(problem.kind for problem in problems)),
+        **choices,
+        "table_sha256": hashlib.sha256(table.encode()).hexdigest(),
+        "version": __version__,
+    }
+    if (folder / ABOUT).is_file() and not overwrite:
+        made = {**choices, "table_sha256": about["table_sha256"]}
+        known = read_json(folder / ABOUT)
+        if known.get("table_sha256") != made["table_sha256"]:
+            check(folder, {key: known.get(key) for key in made}, made)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ABOUT).unlink(missing_ok=True)
+    write_text(folder / TABLE, table)
+    write_text(
+        folder / PROBLEMS, _csv(("kind", "message"), ((p.kind, p.message) for p in problems))
+    )
+    write_text(folder / ABOUT, json.dumps(about, indent=1))
+    return Prepared(folder, root, tuple(songs), about)
+
+
+def read_prepared(folder: str | Path, *, need_audio: bool = True) -> Prepared:
+    """Read what ``songeval prepare`` wrote.
+
+    Args:
+        folder: Of the prepared data set.
+        need_audio: False where the features alone are used, which may be on another machine.
+
+    Raises:
+        InputError: If it is incomplete or was changed since, or the audio has moved.
+    """
+    folder = Path(folder)
+    about, table = _read_about(folder)
+    root = Path(about["root"])
+    if need_audio and not root.is_dir():
+        raise InputError(f"{root}: the audio is no longer there; run `songeval prepare` again")
+    try:
+        songs = tuple(_song(row) for row in csv.DictReader(StringIO(table)))
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
+        raise InputError(
+            f"{folder / TABLE}: damaged ({type(error).__name__}: {error}); run `songeval prepare`"
+        ) from error
+    return Prepared(folder, root, songs, about)
+
+
+def _read_about(folder: Path) -> tuple[dict[str, Any], str]:
+    """Return ``dataset.json`` and the text of the table that it describes.
+
+    Raises:
+        InputError: If either is incomplete, or the table was changed since.
+    """
+    path = folder / ABOUT
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        table = (folder / TABLE).read_text(encoding="utf-8")
+        _, expected = Path(about["root"]), about["table_sha256"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(
+            f"{path}: not a prepared data set ({error}); run `songeval prepare`"
+        ) from error
+    if hashlib.sha256(table.encode()).hexdigest() != expected:
+        raise InputError(f"{folder / TABLE}: changed since it was made; run `songeval prepare`")
+    return about, table
+
+
+def _row(song: PreparedSong) -> dict[str, Any]:
+    labels = dict(zip(LABELS, map(repr, song.labels), strict=True))
+    return {
+        "name": song.name,
+        **labels,
+        "raters": song.raters,
+        "system": song.system,
+        "split": song.split,
+        "sha256": song.sha256,
+        "seconds": repr(round(song.seconds, 3)),
+    }
+
+
+def _song(row: Mapping[str, str]) -> PreparedSong:
+    if Path(row["name"]).is_absolute() or ".." in Path(row["name"]).parts:
+        raise ValueError(f"{row['name']} leads out of the folder")
+    return PreparedSong(
+        name=row["name"],
+        labels=tuple(float(row[label]) for label in LABELS),
+        raters=int(row["raters"]),
+        system=row["system"],
+        split=row["split"],
+        sha256=row["sha256"],
+        seconds=float(row["seconds"]),
+    )
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,1 @@
+"""Features of songs on disk, of originals and augmented versions."""

@@ -1,0 +1,1 @@
+"""Reports: scores with intervals, tables and pictures of one or several runs."""

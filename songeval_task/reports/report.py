@@ -1,0 +1,119 @@
+"""The report of an evaluation: figures, answer files, a page of Markdown and its pictures."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hear_aesthetics.files import json_text, write_text
+from songeval_task.protocol import METRICS, compare, evaluate, write_scp
+from songeval_task.reports.read_predictions import Source
+from songeval_task.reports.report_plots import (
+    draw_bars,
+    draw_confusion,
+    draw_residuals,
+    draw_scatter,
+)
+
+__all__ = ["interval_text", "markdown_table", "write_report"]
+
+PICTURES = {
+    "scatter.png": "Predicted against rated scores",
+    "residuals.png": "Residuals (predicted minus rated)",
+    "confusion.png": "Top tier: predicted against rated",
+    "bars.png": "Figures per dimension with 95 % intervals",
+}
+LEVELS = {"utterance": "songs", "system": "systems"}
+OPTIMISTIC = (
+    "**Protocol `published`:** the head was chosen on the very songs reported here, after every "
+    "update, as the released code did. These figures are optimistic; compare them only with "
+    "published ones."
+)
+
+
+def write_report(
+    folder: Path, source: Source, other: Source | None = None, *, resamples: int = 1000
+) -> dict[str, Any]:
+    """Write everything about some predictions into a folder.
+
+    Args:
+        folder: Made if missing.
+        source: The predictions.
+        other: Others of the same songs, to compare with.
+        resamples: Of the bootstrap.
+
+    Returns:
+        The figures, as in ``metrics.json``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    found = source.predictions
+    figures: dict[str, Any] = {
+        "predictions": source.name,
+        "track": found.track.name,
+        "split": source.split,
+        **evaluate(found, resamples=resamples),
+    }
+    if other is not None:
+        figures["against"] = other.name
+        figures["difference"] = compare(found, other.predictions, resamples=resamples)
+    write_text(folder / "predictions.csv", found.table().to_csv(index=False))
+    write_scp(folder / f"{found.track.name}_pred.scp", found)
+    draw_scatter(folder / "scatter.png", found, figures["utterance"])
+    draw_residuals(folder / "residuals.png", found)
+    draw_confusion(folder / "confusion.png", found, figures["utterance"])
+    draw_bars(folder / "bars.png", figures)
+    write_text(folder / "report.md", _page(source, figures))
+    write_text(folder / "metrics.json", json_text(figures))
+    return figures
+
+
+def interval_text(values: Sequence[float], *, signed: bool = False) -> str:
+    """A value with its interval.
+
+    >>> interval_text([0.9123, 0.88, 0.93])
+    '0.912 [0.880, 0.930]'
+    """
+    value, low, high = (f"{number:{'+' if signed else ''}.3f}" for number in values)
+    return f"{value} [{low}, {high}]"
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown; the first column is text."""
+    lines = [list(header), ["---", *["---:"] * (len(header) - 1)], *map(list, rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _page(source: Source, figures: Mapping[str, Any]) -> str:
+    track = source.predictions.track
+    parts = [f"# {source.name}: {track.name}, {source.split} songs"]
+    if source.details.get("protocol") == "published":
+        parts.append(OPTIMISTIC)
+    for level, noun in LEVELS.items():
+        if level in figures:
+            count = figures[level]["count"]
+            parts += [f"## {level.capitalize()} level, {count} {noun}", _figures(figures[level])]
+    if "difference" in figures:
+        parts += [
+            f"## Difference to {figures['against']}",
+            "Positive: better than the other; paired over the same resampled songs.",
+            _figures(figures["difference"], signed=True),
+        ]
+    parts.append(
+        "Brackets are 95 % bootstrap intervals. TTA is the F1 of "
+        + ", ".join(f"{d.name} >= {d.top_tier:g}" for d in track.dimensions)
+        + ". A system is the generator of a song."
+    )
+    parts += [f"## {title}\n\n![{title}]({name})" for name, title in PICTURES.items()]
+    if source.details:
+        chosen = {key: value for key, value in source.details.items() if key not in LEVELS}
+        rows = [[key, str(value)] for key, value in chosen.items() if not isinstance(value, dict)]
+        parts += ["## The run", markdown_table(["key", "value"], rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _figures(figures: Mapping[str, Any], *, signed: bool = False) -> str:
+    rows = [
+        [name, *(interval_text(values[metric], signed=signed) for metric in METRICS)]
+        for name, values in figures.items()
+        if name != "count"
+    ]
+    return markdown_table(["dimension", *(metric.upper() for metric in METRICS)], rows)

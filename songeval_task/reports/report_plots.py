@@ -1,0 +1,162 @@
+"""Pictures of an evaluation."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from hear_aesthetics.plotting.style import (
+    ACCENT,
+    BLUE,
+    COLOURS,
+    FAINT,
+    INK,
+    QUIET,
+    new_figure,
+    place,
+    save,
+)
+from songeval_task.protocol import METRICS, Predictions
+
+__all__ = ["draw_bars", "draw_confusion", "draw_residuals", "draw_scatter"]
+
+CELL = 2.75  # inches, of a panel and its margins
+LEFT, RIGHT, BOTTOM, HEADER = 0.75, 0.25, 0.65, 1.05
+SCORES = (1.0, 5.0)
+LIMITS = (0.85, 5.15)  # of axes: marks at the ends of the scale stay whole
+
+
+def draw_scatter(path: Path, found: Predictions, figures: Mapping[str, Any]) -> None:
+    """Predicted against rated scores, a panel per dimension, with the top-tier thresholds."""
+    figure, panels = _panels("Predicted against rated", _subject(found), len(found.track.names))
+    for index, (axes, dimension) in enumerate(zip(panels, found.track.dimensions, strict=True)):
+        axes.plot(SCORES, SCORES, color=QUIET, lw=0.8, ls=(0, (4, 3)))
+        axes.axvline(dimension.top_tier, color=ACCENT, lw=0.8, alpha=0.7)
+        axes.axhline(dimension.top_tier, color=ACCENT, lw=0.8, alpha=0.7)
+        points = found.target[:, index], found.preds[:, index]
+        axes.scatter(*points, s=13, color=BLUE, alpha=0.55, lw=0)
+        axes.set(xlim=LIMITS, ylim=LIMITS, xticks=range(1, 6), yticks=range(1, 6), aspect="equal")
+        lcc, srcc = (figures[dimension.name][name][0] for name in ("lcc", "srcc"))
+        _caption(axes, dimension.name, f"LCC {lcc:.2f}  SRCC {srcc:.2f}")
+        axes.set_xlabel("rated", size=9.5, color=INK)
+    panels[0].set_ylabel("predicted", size=9.5, color=INK)
+    save(figure, path)
+
+
+def draw_residuals(path: Path, found: Predictions) -> None:
+    """Predicted minus rated over rated scores: a slope is shrinkage towards the mean."""
+    residuals = found.preds - found.target
+    reach = max(1.0, float(np.abs(residuals).max()) * 1.08)
+    title, note = "Residuals: predicted minus rated", "line: least squares; below 0: rated higher"
+    figure, panels = _panels(title, f"{_subject(found)}; {note}", len(found.track.names))
+    for index, (axes, name) in enumerate(zip(panels, found.track.names, strict=True)):
+        rated, residual = found.target[:, index], residuals[:, index]
+        axes.axhline(0, color=QUIET, lw=0.8, ls=(0, (4, 3)))
+        axes.scatter(rated, residual, s=13, color=BLUE, alpha=0.55, lw=0)
+        if np.ptp(rated) > 0:
+            ends = np.array([rated.min(), rated.max()])
+            axes.plot(ends, np.polyval(np.polyfit(rated, residual, 1), ends), color=ACCENT, lw=1.6)
+        axes.set(xlim=LIMITS, ylim=(-reach, reach), xticks=range(1, 6))
+        error = np.sqrt(np.mean(residual**2))
+        _caption(axes, name, f"mean {residual.mean():+.2f}  RMS {error:.2f}")
+        axes.set_xlabel("rated", size=9.5, color=INK)
+    panels[0].set_ylabel("predicted - rated", size=9.5, color=INK)
+    save(figure, path)
+
+
+def draw_confusion(path: Path, found: Predictions, figures: Mapping[str, Any]) -> None:
+    """Counts of songs in and below the top tier, by rating and by prediction."""
+    title = "Top tier, rated and predicted"
+    figure, panels = _panels(title, _subject(found), len(found.track.names))
+    for index, (axes, dimension) in enumerate(zip(panels, found.track.dimensions, strict=True)):
+        rated = found.target[:, index] >= dimension.top_tier
+        predicted = found.preds[:, index] >= dimension.top_tier
+        counts = np.array(
+            [
+                [np.sum((rated == row) & (predicted == column)) for column in (True, False)]
+                for row in (True, False)
+            ]
+        )
+        axes.imshow(counts / max(1, counts.sum()), cmap="Blues", vmin=0, vmax=1.1)
+        for (row, column), count in np.ndenumerate(counts):
+            share = count / max(1, counts.sum())
+            colour = "white" if share > 0.55 else INK
+            axes.text(column, row, str(count), ha="center", va="center", size=13, color=colour)
+        axes.set_xticks([0, 1], ["top", "below"])
+        axes.set_yticks([0, 1], ["top", "below"], rotation=90, va="center")
+        axes.set_xlabel("predicted", size=9.5, color=INK)
+        tta = figures[dimension.name]["tta"][0]
+        _caption(axes, dimension.name, f"top from {dimension.top_tier:g}  F1 {tta:.2f}")
+    panels[0].set_ylabel("rated", size=9.5, color=INK)
+    save(figure, path)
+
+
+def draw_bars(path: Path, figures: Mapping[str, Any]) -> None:
+    """The four metrics per dimension with their intervals; a row per level."""
+    levels = [level for level in ("utterance", "system") if level in figures]
+    names = [name for name in figures["utterance"] if name != "count"]
+    width, height = 10.0, 2.6
+    figure = new_figure(
+        width,
+        HEADER + len(levels) * (height + 0.55) + 0.1,
+        "Figures with 95 % intervals",
+        f"{figures['predictions']}, {figures['track']}, {figures['split']} songs",
+    )
+    for row, level in enumerate(levels):
+        top = HEADER + row * (height + 0.55)
+        axes = place(figure, 0.75, top, width - 0.75 - 0.25, height)
+        _bars(axes, figures[level], names)
+        noun = "songs" if level == "utterance" else "systems"
+        label = f"{level} level, {figures[level]['count']} {noun}"
+        axes.set_title(label, size=10.5, color=INK, loc="left", weight="bold")
+        if row == 0:
+            axes.legend(
+                ncols=4,
+                fontsize=9,
+                frameon=False,
+                loc="lower right",
+                bbox_to_anchor=(1, 1),
+                borderaxespad=0.1,
+            )
+    save(figure, path)
+
+
+def _bars(axes: Axes, figures: Mapping[str, Any], names: Sequence[str]) -> None:
+    lowest = min(0.0, *(figures[name][metric][1] for name in names for metric in METRICS))
+    for place_, metric in enumerate(METRICS):
+        values, lows, highs = np.array([figures[name][metric] for name in names]).T
+        x = np.arange(len(names)) + (place_ - 1.5) * 0.2
+        axes.bar(x, values, width=0.18, color=COLOURS[place_], label=metric.upper())
+        reach = np.maximum([values - lows, highs - values], 0)
+        axes.errorbar(x, values, yerr=reach, fmt="none", ecolor=INK, elinewidth=0.9, capsize=2)
+        for at, value, high in zip(x, values, highs, strict=True):
+            axes.text(at, max(high, value) + 0.02, f"{value:.2f}", ha="center", size=7.5, color=INK)
+    axes.set_xticks(range(len(names)), names, size=10)
+    axes.set(ylim=(lowest, 1.15), xlim=(-0.55, len(names) - 0.45), yticks=np.arange(0, 1.01, 0.25))
+    axes.grid(axis="y", color=FAINT, lw=0.8)
+    axes.axhline(0, color=QUIET, lw=0.8)
+    axes.set_axisbelow(True)
+    for side in ("top", "right", "left", "bottom"):
+        axes.spines[side].set_visible(False)
+    axes.tick_params(axis="x", length=0)
+
+
+def _panels(title: str, subtitle: str, count: int) -> tuple[Figure, list[Axes]]:
+    """A row of square panels."""
+    side = CELL - 0.45
+    width = max(LEFT + count * CELL - 0.45 + RIGHT, 4.4)
+    figure = new_figure(width, HEADER + side + BOTTOM + 0.25, title, subtitle)
+    panels = [place(figure, LEFT + i * CELL, HEADER + 0.25, side, side) for i in range(count)]
+    return figure, panels
+
+
+def _caption(axes: Axes, name: str, figures: str) -> None:
+    axes.text(0, 1.11, name, transform=axes.transAxes, size=11, weight="bold", color=INK)
+    axes.text(0, 1.03, figures, transform=axes.transAxes, size=8.5, color=QUIET)
+
+
+def _subject(found: Predictions) -> str:
+    return f"{len(found.songs)} songs, {found.track.name}"

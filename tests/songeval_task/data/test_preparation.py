@@ -1,0 +1,142 @@
+import pytest
+
+from hear_aesthetics.errors import InputError
+from songeval_task.data.dataset import Song, SongEval
+from songeval_task.data.inspection import AudioFacts
+from songeval_task.data.preparation import Choices, prepare, read_systems
+from songeval_task.data.prepared import read_prepared
+
+
+@pytest.fixture
+def data(tmp_path):
+    songs = tuple(Song(f"mp3/{i}.mp3", (1 + i % 5,) * 5, 4, system=f"S{i % 2}") for i in range(40))
+    return SongEval(tmp_path, songs, ())
+
+
+def facts(data, same=(), **errors):
+    """Facts of all songs; those named in ``same`` share one hash."""
+    return [
+        AudioFacts(
+            song.name,
+            "same" if index in same else song.name,
+            10.0,
+            errors.get(f"song{index}"),
+        )
+        for index, song in enumerate(data.songs)
+    ]
+
+
+def run(data, found, **choices):
+    prepared, problems = prepare(data, found, data.root / "out", Choices(**choices, overwrite=True))
+    assert read_prepared(data.root / "out").songs == prepared.songs
+    splits = {song.name: song.split for song in prepared.songs}
+    return splits, [(problem.kind, problem.message.split(":")[0]) for problem in problems]
+
+
+def ids(tmp_path, *numbers):
+    path = tmp_path / "ids.txt"
+    path.write_text("".join(f"mp3/{number}.mp3\n" for number in numbers))
+    return str(path)
+
+
+def test_the_list_decides_what_is_reported(data, tmp_path):
+    splits, _ = run(data, facts(data), validation_ids=ids(tmp_path, *range(10)))
+    assert {name for name, split in splits.items() if split == "test"} == {
+        f"mp3/{i}.mp3" for i in range(10)
+    }
+    assert list(splits.values()).count("inner") == 3
+
+
+def test_without_a_list_a_seeded_quarter_is_reported(data):
+    splits, _ = run(data, facts(data), seed=1)
+    assert [*splits.values()].count("test") == 10
+    assert splits == run(data, facts(data), seed=1)[0]
+    assert splits != run(data, facts(data), seed=2)[0]
+    assert [*run(data, facts(data), test_songs=7)[0].values()].count("test") == 7
+
+
+def test_a_song_that_cannot_be_read_is_left_out(data):
+    splits, problems = run(data, facts(data, song3="mp3/3.mp3: an empty file"))
+    assert "mp3/3.mp3" not in splits
+    assert problems == [("unreadable audio", "mp3/3.mp3")]
+
+
+def test_the_audio_of_a_test_song_never_trains(data, tmp_path):
+    splits, problems = run(
+        data, facts(data, same=(2, 5, 30)), validation_ids=ids(tmp_path, 5, 6, 7)
+    )
+    assert splits["mp3/5.mp3"] == "test"
+    assert not {"mp3/2.mp3", "mp3/30.mp3"} & set(splits)
+    assert problems == [("audio of a test song", f"mp3/{i}.mp3") for i in (2, 30)]
+
+
+def test_equal_songs_train_together(data, tmp_path):
+    everything = range(3, 40)
+    splits, problems = run(
+        data, facts(data, same=everything), validation_ids=ids(tmp_path, 0), inner_fraction=0.5
+    )
+    assert {splits[f"mp3/{i}.mp3"] for i in everything} == {"train"}
+    assert len(problems) == len(everything) - 1
+
+
+def test_systems_come_from_the_table_over_the_metadata(data, tmp_path):
+    path = tmp_path / "systems.csv"
+    path.write_text("file_name,system,other\nmp3/0.mp3,Udio,x\n")
+    prepared, _ = prepare(data, facts(data), tmp_path / "out", Choices(systems=read_systems(path)))
+    assert [song.system for song in prepared.songs[:3]] == ["Udio", "S1", "S0"]
+
+
+@pytest.mark.parametrize("text", ["", "name\nx\n", "song,system\nx,y\n"])
+def test_a_table_of_systems_without_its_columns_is_refused(tmp_path, text):
+    path = tmp_path / "systems.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match="needs the columns name and system"):
+        read_systems(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "file_name,system\n./mp3/0.mp3,Süno\n",
+        "name;system\r\nmp3/0.mp3;Süno\r\n",
+        "system\tname\nSüno\tmp3/0.mp3\n",
+    ],
+)
+def test_tables_of_systems_come_in_many_spellings(tmp_path, text, encoding):
+    path = tmp_path / "systems.csv"
+    path.write_bytes(text.encode(encoding))
+    assert read_systems(path) == {"mp3/0.mp3": "Süno"}
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_table_of_another_encoding_is_named(tmp_path, encoding):
+    path = tmp_path / "systems.csv"
+    path.write_bytes("name,system\nmp3/0.mp3,Süno\n".encode(encoding))
+    with pytest.raises(InputError, match=r"systems\.csv: is not UTF-8"):
+        read_systems(path)
+
+
+def test_a_song_of_two_systems_is_refused(tmp_path):
+    path = tmp_path / "systems.csv"
+    path.write_text("name,system\nmp3/0.mp3,A\n./mp3/0.mp3,B\n")
+    with pytest.raises(InputError, match=r"mp3/0\.mp3 has two systems"):
+        read_systems(path)
+
+
+def test_other_splits_are_not_replaced_in_silence(data, tmp_path):
+    out = tmp_path / "out"
+    first, _ = prepare(data, facts(data), out, Choices(seed=1))
+    again, _ = prepare(data, facts(data), out, Choices(seed=1))
+    assert again.about == first.about
+    with pytest.raises(InputError, match=r"out: .*seed was 1, now 2.*--overwrite"):
+        prepare(data, facts(data), out, Choices(seed=2))
+    assert read_prepared(out).songs == first.songs
+    prepare(data, facts(data), out, Choices(seed=2, overwrite=True))
+    assert read_prepared(out).songs != first.songs
+
+
+def test_too_few_songs_for_the_splits_are_refused(data):
+    with pytest.raises(InputError, match="40 of 40 songs cannot be held out"):
+        run(data, facts(data), test_songs=40)
+    assert not (data.root / "out").exists()
