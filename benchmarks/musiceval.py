@@ -21,10 +21,10 @@ from benchmarks.published import PublishedEncoder, encoder_tensors, golden_diffe
 from heads import DualBranchHead
 from hear_aesthetics.backbones import MelStatistics
 from hear_aesthetics.backbones.conformer import ConformerConfig
-from musiceval_task.inference import Example, collate
-from musiceval_task.members import MEMBERS, head_config
-from musiceval_task.objective import loss
-from musiceval_task.states import AUDIO_DTYPE, StateStore
+from musiceval_task.features.states import AUDIO_DTYPE, StateStore
+from musiceval_task.training.inference import Example, collate
+from musiceval_task.training.members import MEMBERS, head_config
+from musiceval_task.training.objective import loss
 
 __all__ = ["SIZES", "Size", "measure"]
 

@@ -22,13 +22,13 @@ from hear_aesthetics.metrics.correlation import lcc
 from musiceval_task.commands.options import make_encoders
 from musiceval_task.commands.synthesize import synthesize
 from musiceval_task.commands.train import train
-from musiceval_task.dataset import Clip, read_clips
-from musiceval_task.ensemble import combine
-from musiceval_task.evaluation import evaluate, value_of
-from musiceval_task.inference import Example
-from musiceval_task.members import MEMBERS
+from musiceval_task.data.dataset import Clip, read_clips
 from musiceval_task.predictions import FILE_NAME, Predictions, read_predictions
-from musiceval_task.runs import encode, load_run, predict_clips
+from musiceval_task.protocol import evaluate, value_of
+from musiceval_task.reports.ensemble import combine
+from musiceval_task.training.inference import Example
+from musiceval_task.training.members import MEMBERS
+from musiceval_task.training.runs import encode, load_run, predict_clips
 
 __all__ = ["QUICK", "SIZE", "HeldOut", "Size", "make_runs", "measure", "targets"]
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.files import atomic_file
-from musiceval_task.dataset import Clip, system_of
+from musiceval_task.data.dataset import Clip, system_of
 from musiceval_task.scale import BINS, TARGETS
 
 __all__ = ["FILE_NAME", "Predictions", "read_predictions", "write_predictions"]

@@ -15,11 +15,11 @@ from heads import DualBranchHead
 from hear_aesthetics.errors import CheckpointError, InputError
 from hear_aesthetics.features.fusion import Features
 from hear_aesthetics.spec import FRAME_RATE
-from musiceval_task.dataset import CLIP_SECONDS
-from musiceval_task.inference import Example, apply_head
-from musiceval_task.runs import load_run
+from musiceval_task.data.dataset import CLIP_SECONDS
+from musiceval_task.features.text import TextEncoder
 from musiceval_task.scale import COLUMNS
-from musiceval_task.text import TextEncoder
+from musiceval_task.training.inference import Example, apply_head
+from musiceval_task.training.runs import load_run
 
 __all__ = ["VARIABLE", "MusicEvalScorer", "load_default", "load_scorer"]
 
@@ -31,7 +31,7 @@ class MusicEvalScorer:
     """A trained dual-branch head with its text encoder.
 
     Args:
-        head: From :func:`musiceval_task.runs.load_run`.
+        head: From :func:`musiceval_task.training.runs.load_run`.
         text: The text encoder that it was trained with.
 
     Attributes:

@@ -22,7 +22,7 @@ import soundfile
 import torch
 
 from hear_aesthetics.audio.saving import write_audio
-from musiceval_task.tiny_text import write_tiny_roberta
+from musiceval_task.features.tiny_text import write_tiny_roberta
 from songeval_task.dimensions import DIMENSIONS
 
 KILLS, SEED = int(os.environ.get("KILLS", "2")), int(os.environ.get("SEED", "0"))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from musiceval_task.tiny_text import write_tiny_roberta
+from musiceval_task.features.tiny_text import write_tiny_roberta
 
 README = Path(__file__).parents[1] / "README.md"
 RUN = r"^(hear-aesthetics (?:embed|score|compare|doctor|models list)\b.*)$"

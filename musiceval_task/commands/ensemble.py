@@ -30,10 +30,10 @@ def ensemble(
     ] = None,
 ) -> None:
     """Combine runs, and write the answer file. Anything fitted is fitted on the inner split."""
-    from musiceval_task.answer import write_answer
-    from musiceval_task.ensemble import combine
     from musiceval_task.predictions import FILE_NAME, read_predictions, write_predictions
-    from musiceval_task.runs import write_metrics
+    from musiceval_task.reports.answer import write_answer
+    from musiceval_task.reports.ensemble import combine
+    from musiceval_task.training.runs import write_metrics
 
     combined = combine([read_predictions(run) for run in runs], method)  # type: ignore[arg-type]
     answered = combined.of_split(split)

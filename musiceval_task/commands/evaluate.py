@@ -9,8 +9,8 @@ from hear_aesthetics.errors import InputError
 from musiceval_task.commands.options import run_name
 
 if TYPE_CHECKING:
-    from musiceval_task.evaluation import Measure
     from musiceval_task.predictions import Predictions
+    from musiceval_task.protocol import Measure
 
 __all__ = ["evaluate"]
 
@@ -31,8 +31,8 @@ def evaluate(
 ) -> None:
     """MSE, LCC, SRCC and KTAU of clips and of systems, with 95 % bootstrap intervals."""
     from hear_aesthetics.commands.console import write_json
-    from musiceval_task.evaluation import as_table
-    from musiceval_task.report import write_report
+    from musiceval_task.protocol import as_table
+    from musiceval_task.reports.report import write_report
 
     found = {run_name(run): _read(run, split, truth) for run in runs}
     if len(found) < len(runs):
@@ -49,7 +49,7 @@ def evaluate(
 
 
 def _read(run: Path, split: str, truth: Path | None) -> "Predictions":
-    from musiceval_task.dataset import read_clips
+    from musiceval_task.data.dataset import read_clips
     from musiceval_task.predictions import read_predictions
 
     found = read_predictions(run)

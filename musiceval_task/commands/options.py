@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from musiceval_task.dataset import Clip
-    from musiceval_task.inference import Example
-    from musiceval_task.runs import Encoders
+    from musiceval_task.data.dataset import Clip
+    from musiceval_task.training.inference import Example
+    from musiceval_task.training.runs import Encoders
 
 __all__ = [
     "DataArgument",
@@ -43,9 +43,9 @@ def make_encoders(
 ) -> "Encoders":
     """Both frozen encoders and the store of their states."""
     from hear_aesthetics.files import remove_leftovers
-    from musiceval_task.runs import Encoders
-    from musiceval_task.states import AudioEncoder, StateStore
-    from musiceval_task.text import TextEncoder
+    from musiceval_task.features.states import AudioEncoder, StateStore
+    from musiceval_task.features.text import TextEncoder
+    from musiceval_task.training.runs import Encoders
 
     audio = AudioEncoder(model, precision=precision, device=device)
     remove_leftovers(states)
@@ -55,7 +55,7 @@ def make_encoders(
 def encode_all(clips: "list[Clip]", encoders: "Encoders") -> "list[Example]":
     """The states of all clips; a line on stderr says how many had to be computed."""
     from hear_aesthetics.commands.console import Report
-    from musiceval_task.runs import encode
+    from musiceval_task.training.runs import encode
 
     with Report(None, "encoded", "clip") as report:
         return encode(clips, encoders, report.done)

@@ -42,10 +42,10 @@ def predict(
     device: DeviceOption = None,
 ) -> None:
     """Predict scores and distributions of clips with prompts."""
-    from musiceval_task.answer import write_answer
-    from musiceval_task.dataset import read_clips
+    from musiceval_task.data.dataset import read_clips
     from musiceval_task.predictions import write_predictions
-    from musiceval_task.runs import check_encoders, load_run, predict_clips
+    from musiceval_task.reports.answer import write_answer
+    from musiceval_task.training.runs import check_encoders, load_run, predict_clips
 
     if out.suffix not in (".parquet", ".pt"):
         raise InputError(f"{out}: predictions are written as .parquet or .pt")

@@ -26,8 +26,8 @@ def synthesize(
     on after an interruption.
     """
     from hear_aesthetics.synthesis.folder import begin_set
-    from musiceval_task.synthetic import Recipe, plan, render_clips, write_lists
-    from musiceval_task.tiny_text import write_tiny_roberta
+    from musiceval_task.data.synthetic import Recipe, plan, render_clips, write_lists
+    from musiceval_task.features.tiny_text import write_tiny_roberta
 
     recipe = Recipe(prompts, seconds, seed)
     begin_set(out, recipe, overwrite=overwrite)

@@ -17,7 +17,7 @@ from musiceval_task.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from musiceval_task.training import Epoch
+    from musiceval_task.training.loop import Epoch
 
 __all__ = ["train"]
 
@@ -63,10 +63,10 @@ def train(
     list; dev and test are never trained, chosen or fitted on. A finished member is kept.
     """
     from hear_aesthetics.files import one_line_when_full
-    from musiceval_task.dataset import read_clips
-    from musiceval_task.members import MEMBERS, member_named
-    from musiceval_task.runs import train_run
-    from musiceval_task.training import TrainingConfig
+    from musiceval_task.data.dataset import read_clips
+    from musiceval_task.training.loop import TrainingConfig
+    from musiceval_task.training.members import MEMBERS, member_named
+    from musiceval_task.training.runs import train_run
 
     if every and member:
         raise InputError("--all trains every member; leave --member out")

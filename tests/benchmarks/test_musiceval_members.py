@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.musiceval_members import ENSEMBLE, HeldOut, main, make_runs, measure, targets
 from benchmarks.musiceval_members import QUICK as SIZE
-from musiceval_task.members import MEMBERS
+from musiceval_task.training.members import MEMBERS
 
 MEMBER = {"impression LCC": 0.8, "alignment LCC": 0.6, "impression system SRCC": 0.9}
 

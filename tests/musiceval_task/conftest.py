@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from musiceval_task.dataset import PREFIX
-from musiceval_task.tiny_text import write_tiny_roberta
+from musiceval_task.data.dataset import PREFIX
+from musiceval_task.features.tiny_text import write_tiny_roberta
 
 PROMPTS = {"P001": "a slow waltz with harp", "P002": "fast rock with drums", "P003": "solo flute"}
 SYSTEMS = ("S001", "S002", "S003")  # S001 is known by its demos alone

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from hear_aesthetics.errors import InputError
-from musiceval_task.dataset import PREFIX, Clip
+from musiceval_task.data.dataset import PREFIX, Clip
 from musiceval_task.predictions import Predictions, read_predictions, write_predictions
 
 NAN = float("nan")

@@ -10,15 +10,15 @@ from hear_aesthetics.cli import main
 from hear_aesthetics.errors import CheckpointError, InputError
 from hear_aesthetics.features.fusion import Features
 from hear_aesthetics.scorers import hidden_states, load_scorer, reads_of, scorer_names
-from musiceval_task.dataset import read_clips
-from musiceval_task.members import MEMBERS
+from musiceval_task.data.dataset import read_clips
+from musiceval_task.features.states import AudioEncoder, StateStore
+from musiceval_task.features.text import TextEncoder
 from musiceval_task.predictions import read_predictions
-from musiceval_task.runs import Encoders, encode, train_run
 from musiceval_task.scorer import VARIABLE, MusicEvalScorer, load_default
 from musiceval_task.scorer import load_scorer as load_run_scorer
-from musiceval_task.states import AudioEncoder, StateStore
-from musiceval_task.text import TextEncoder
-from musiceval_task.training import TrainingConfig
+from musiceval_task.training.loop import TrainingConfig
+from musiceval_task.training.members import MEMBERS
+from musiceval_task.training.runs import Encoders, encode, train_run
 
 COLUMNS = ["MusicImpression", "TextAlignment"]
 
@@ -112,8 +112,8 @@ def test_states_of_another_model_are_refused(run: Path) -> None:
 
 
 def test_another_text_encoder_is_refused(run: Path, tmp_path: Path) -> None:
-    from musiceval_task.runs import load_run
-    from musiceval_task.tiny_text import write_tiny_roberta
+    from musiceval_task.features.tiny_text import write_tiny_roberta
+    from musiceval_task.training.runs import load_run
 
     other = TextEncoder(write_tiny_roberta(tmp_path, ["a"], dim=16, layers=1, seed=7))
     with pytest.raises(CheckpointError, match="not the text encoder that this head was trained"):

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from hear_aesthetics.cli import main
-from musiceval_task.dataset import PREFIX, clip_id, read_clips
-from musiceval_task.members import MEMBERS
+from musiceval_task.data.dataset import PREFIX, clip_id, read_clips
 from musiceval_task.predictions import read_predictions
+from musiceval_task.training.members import MEMBERS
 
 QUICK = ("--model", "mini", "--epochs", "1", "--batch-size", "4")
 
@@ -67,7 +67,7 @@ def test_a_full_disk_is_one_line(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("musiceval_task.runs.write_predictions", full)
+    monkeypatch.setattr("musiceval_task.training.runs.write_predictions", full)
     assert musiceval("train", small_set, "--text", roberta, "--out", tmp_path, *QUICK) == 1
     said = capsys.readouterr().err.splitlines()
     assert said[-1].startswith(f"error: {tmp_path}: cannot take more (No space left on device)")

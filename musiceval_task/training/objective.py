@@ -12,8 +12,8 @@ from heads import (
     kl_loss,
     one_hot_target,
 )
-from musiceval_task.members import Protocol, Target
 from musiceval_task.scale import BINS, HIGH, LOW
+from musiceval_task.training.members import Protocol, Target
 
 __all__ = ["SCALAR_SIGMA", "as_distribution", "centers", "loss"]
 

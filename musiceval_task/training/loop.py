@@ -20,10 +20,10 @@ from torch import Tensor
 from heads import DualBranchHead
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.metrics.correlation import mse, srcc, system_means
-from musiceval_task.dataset import Clip
-from musiceval_task.inference import Example, apply_head, collate
-from musiceval_task.members import Member, Protocol, head_config
-from musiceval_task.objective import loss
+from musiceval_task.data.dataset import Clip
+from musiceval_task.training.inference import Example, apply_head, collate
+from musiceval_task.training.members import Member, Protocol, head_config
+from musiceval_task.training.objective import loss
 
 __all__ = ["INNER", "Epoch", "Fit", "TrainingConfig", "fit", "inner_split", "selection_score"]
 
@@ -44,7 +44,7 @@ class TrainingConfig:
         batch_size: Clips.
         learning_rate: Of AdamW; None is 5e-5 at the published width, more below it.
         inner_share: Of each system's clips, held back from training.
-        protocol: "corrected" or "published": :func:`musiceval_task.members.head_config`.
+        protocol: "corrected" or "published": :func:`musiceval_task.training.members.head_config`.
 
     Raises:
         InputError: If the protocol is neither, or there are no epochs.

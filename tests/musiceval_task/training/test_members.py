@@ -3,7 +3,7 @@
 import pytest
 
 from hear_aesthetics.errors import InputError
-from musiceval_task.members import MEMBERS, head_config, member_named
+from musiceval_task.training.members import MEMBERS, head_config, member_named
 
 
 def test_the_recipe_is_the_published_ensemble() -> None:

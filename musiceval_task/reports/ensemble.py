@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from hear_aesthetics.errors import InputError
-from musiceval_task.objective import as_distribution, centers
 from musiceval_task.predictions import Predictions
 from musiceval_task.scale import HIGH, LOW
-from musiceval_task.training import INNER
+from musiceval_task.training.loop import INNER
+from musiceval_task.training.objective import as_distribution, centers
 
 __all__ = ["METHODS", "Method", "combine", "distributions_of", "ridge_stacking"]
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from musiceval_task.answer import write_answer
 from musiceval_task.predictions import Predictions
+from musiceval_task.reports.answer import write_answer
 
 
 def test_lines_are_sorted_without_extension_and_with_eight_decimals(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The eight members of the published ensemble, as data.
 
 A member is a variant of the dual-branch head, a kind of target, and a seed. All train alike: see
-:mod:`musiceval_task.training`.
+:mod:`musiceval_task.training.loop`.
 """
 
 from dataclasses import dataclass, field

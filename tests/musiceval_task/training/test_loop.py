@@ -9,10 +9,9 @@ import torch
 
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.metrics.correlation import lcc
-from musiceval_task.dataset import Clip
-from musiceval_task.inference import Example, apply_head
-from musiceval_task.members import MEMBERS, Member
-from musiceval_task.training import (
+from musiceval_task.data.dataset import Clip
+from musiceval_task.training.inference import Example, apply_head
+from musiceval_task.training.loop import (
     INNER,
     Epoch,
     TrainingConfig,
@@ -20,6 +19,7 @@ from musiceval_task.training import (
     inner_split,
     selection_score,
 )
+from musiceval_task.training.members import MEMBERS, Member
 
 QUICK = TrainingConfig(epochs=6, batch_size=16, learning_rate=3e-3)
 SYSTEMS = ("A", "B", "C", "D")

@@ -17,8 +17,8 @@ from hear_aesthetics.plotting.style import (
     place,
     save,
 )
-from musiceval_task.evaluation import Measure, value_of
 from musiceval_task.predictions import Predictions
+from musiceval_task.protocol import Measure, value_of
 from musiceval_task.scale import HIGH, LOW, TARGETS
 
 __all__ = ["draw_runs", "draw_scatter"]
@@ -40,7 +40,7 @@ def draw_scatter(
     Args:
         path: The file.
         predictions: With their truth known.
-        measures: Of :func:`musiceval_task.evaluation.evaluate`.
+        measures: Of :func:`musiceval_task.protocol.evaluate`.
         title: Large, above the picture.
         subtitle: Small, below the title.
     """

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from musiceval_task.text import quiet_transformers
+from musiceval_task.features.text import quiet_transformers
 
 __all__ = ["write_tiny_roberta"]
 

@@ -8,9 +8,9 @@ import pytest
 from safetensors.numpy import load_file
 
 from hear_aesthetics.errors import InputError
-from musiceval_task.dataset import system_of
-from musiceval_task.evaluation import evaluate, value_of
+from musiceval_task.data.dataset import system_of
 from musiceval_task.predictions import Predictions
+from musiceval_task.protocol import evaluate, value_of
 from musiceval_task.scale import TARGETS
 
 

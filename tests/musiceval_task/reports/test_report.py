@@ -8,9 +8,9 @@ import pytest
 import torch
 from matplotlib import image
 
-from musiceval_task.objective import as_distribution
 from musiceval_task.predictions import Predictions
-from musiceval_task.report import write_report
+from musiceval_task.reports.report import write_report
+from musiceval_task.training.objective import as_distribution
 
 
 def run(seed: int, noise: float, distributions: bool = True) -> Predictions:

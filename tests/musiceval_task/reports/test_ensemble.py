@@ -9,12 +9,12 @@ import torch
 from safetensors.numpy import load_file
 
 from hear_aesthetics.errors import InputError
-from musiceval_task.answer import answer_text
-from musiceval_task.ensemble import combine, distributions_of, ridge_stacking
-from musiceval_task.objective import as_distribution, centers
 from musiceval_task.predictions import Predictions
+from musiceval_task.reports.answer import answer_text
+from musiceval_task.reports.ensemble import combine, distributions_of, ridge_stacking
 from musiceval_task.scale import TARGETS
-from musiceval_task.training import INNER
+from musiceval_task.training.loop import INNER
+from musiceval_task.training.objective import as_distribution, centers
 
 CENTERS = centers().double().numpy()
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from hear_aesthetics.files import json_text, write_text
 from hear_aesthetics.version import __version__
-from musiceval_task.evaluation import LEVELS, METRICS, Measure, as_table, evaluate
-from musiceval_task.objective import centers
-from musiceval_task.plots import TITLES, draw_runs, draw_scatter
 from musiceval_task.predictions import Predictions
+from musiceval_task.protocol import LEVELS, METRICS, Measure, as_table, evaluate
+from musiceval_task.reports.plots import TITLES, draw_runs, draw_scatter
 from musiceval_task.scale import TARGETS
+from musiceval_task.training.objective import centers
 
 __all__ = ["write_report"]
 

@@ -11,10 +11,14 @@ import torch
 
 from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.errors import CheckpointError, InputError
-from musiceval_task.dataset import read_clips
-from musiceval_task.members import MEMBERS
+from musiceval_task.data.dataset import read_clips
+from musiceval_task.features.states import AudioEncoder, StateStore
+from musiceval_task.features.text import TextEncoder
+from musiceval_task.features.tiny_text import write_tiny_roberta
 from musiceval_task.predictions import read_predictions
-from musiceval_task.runs import (
+from musiceval_task.training.loop import INNER, TrainingConfig
+from musiceval_task.training.members import MEMBERS
+from musiceval_task.training.runs import (
     Encoders,
     check_encoders,
     encode,
@@ -22,10 +26,6 @@ from musiceval_task.runs import (
     predict_clips,
     train_run,
 )
-from musiceval_task.states import AudioEncoder, StateStore
-from musiceval_task.text import TextEncoder
-from musiceval_task.tiny_text import write_tiny_roberta
-from musiceval_task.training import INNER, TrainingConfig
 
 CONFIG = TrainingConfig(epochs=2, batch_size=4, inner_share=0.5)
 

@@ -7,9 +7,9 @@ import torch
 
 from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.errors import AudioError
-from musiceval_task.dataset import read_clips
-from musiceval_task.states import AudioEncoder, StateStore, clip_states, prompt_states
-from musiceval_task.text import TextEncoder
+from musiceval_task.data.dataset import read_clips
+from musiceval_task.features.states import AudioEncoder, StateStore, clip_states, prompt_states
+from musiceval_task.features.text import TextEncoder
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_only_thirty_seconds_are_heard(encoder: AudioEncoder, tmp_path: Path) ->
     import numpy as np
     import soundfile
 
-    from musiceval_task.dataset import Clip
+    from musiceval_task.data.dataset import Clip
 
     samples = 0.1 * np.random.default_rng(0).standard_normal(33 * 24_000)
     soundfile.write(tmp_path / "long.wav", samples, 24_000)

@@ -23,8 +23,8 @@ from hear_aesthetics.errors import AudioError
 from hear_aesthetics.files import atomic_file
 from hear_aesthetics.fingerprint import digest, file_stamp
 from hear_aesthetics.model import HearModel
-from musiceval_task.dataset import Clip
-from musiceval_task.text import TextEncoder
+from musiceval_task.data.dataset import Clip
+from musiceval_task.features.text import TextEncoder
 
 __all__ = ["AudioEncoder", "StateStore", "audio_hash", "clip_states", "prompt_states"]
 

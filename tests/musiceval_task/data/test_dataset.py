@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hear_aesthetics.errors import InputError
-from musiceval_task.dataset import DEMO_SYSTEMS, PREFIX, clip_id, read_clips, system_of
+from musiceval_task.data.dataset import DEMO_SYSTEMS, PREFIX, clip_id, read_clips, system_of
 
 FIRST = f"{PREFIX}S002_P001.wav"
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from hear_aesthetics.files import write_text
-from musiceval_task.dataset import clip_id
+from musiceval_task.data.dataset import clip_id
 from musiceval_task.predictions import Predictions
 
 __all__ = ["answer_text", "write_answer"]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from heads import bin_centers, coral_loss, expected_score, gaussian_target, kl_loss, one_hot_target
-from musiceval_task.objective import as_distribution, loss
+from musiceval_task.training.objective import as_distribution, loss
 
 SCORES = torch.tensor([1.0, 2.37, 4.9])
 PROBABILITIES = torch.full((3, 20), 0.05)

@@ -28,7 +28,7 @@ from hear_aesthetics.files import write_text
 from hear_aesthetics.spec import SAMPLE_RATE
 from hear_aesthetics.synthesis import Description, Qualities, Score, compose, describe, render
 from hear_aesthetics.synthesis.composition.qualities import stream
-from musiceval_task.dataset import DEMO_SYSTEMS, PREFIX, SPLITS
+from musiceval_task.data.dataset import DEMO_SYSTEMS, PREFIX, SPLITS
 from musiceval_task.scale import HIGH, LOW
 
 __all__ = ["SYSTEMS", "Recipe", "SyntheticClip", "plan", "render_clips", "write_lists"]

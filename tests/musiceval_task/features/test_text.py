@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from hear_aesthetics.errors import CheckpointError, InputError
-from musiceval_task.text import MAX_TOKENS, TextEncoder
-from musiceval_task.tiny_text import write_tiny_roberta
+from musiceval_task.features.text import MAX_TOKENS, TextEncoder
+from musiceval_task.features.tiny_text import write_tiny_roberta
 
 PROMPTS = ["solo flute", "a slow waltz with harp", "fast rock with drums"]
 

@@ -10,8 +10,8 @@ import soundfile
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.synthesis import describe
 from hear_aesthetics.synthesis.folder import begin_set
-from musiceval_task.dataset import DEMO_SYSTEMS, read_clips, system_of
-from musiceval_task.synthetic import (
+from musiceval_task.data.dataset import DEMO_SYSTEMS, read_clips, system_of
+from musiceval_task.data.synthetic import (
     SYSTEMS,
     Recipe,
     SyntheticClip,

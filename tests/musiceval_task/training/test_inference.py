@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from heads import DualBranchHead
-from musiceval_task.inference import BATCH, Example, apply_head, collate
-from musiceval_task.members import MEMBERS, Member, head_config
+from musiceval_task.training.inference import BATCH, Example, apply_head, collate
+from musiceval_task.training.members import MEMBERS, Member, head_config
 
 AUDIO_DIM, TEXT_DIM = 32, 12
 

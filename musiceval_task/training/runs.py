@@ -18,14 +18,20 @@ from heads.checkpoint import WEIGHTS_FILE
 from hear_aesthetics.errors import CheckpointError, InputError
 from hear_aesthetics.files import json_text, remove_leftovers, write_text
 from hear_aesthetics.fingerprint import is_finished, start_over
-from musiceval_task.dataset import Clip, list_hash
-from musiceval_task.evaluation import as_table, evaluate
-from musiceval_task.inference import Example, apply_head
-from musiceval_task.members import Member
+from musiceval_task.data.dataset import Clip, list_hash
+from musiceval_task.features.states import (
+    AudioEncoder,
+    StateStore,
+    audio_hash,
+    clip_states,
+    prompt_states,
+)
+from musiceval_task.features.text import TextEncoder
 from musiceval_task.predictions import FILE_NAME, Predictions, read_predictions, write_predictions
-from musiceval_task.states import AudioEncoder, StateStore, audio_hash, clip_states, prompt_states
-from musiceval_task.text import TextEncoder
-from musiceval_task.training import INNER, Epoch, TrainingConfig, fit, inner_split
+from musiceval_task.protocol import as_table, evaluate
+from musiceval_task.training.inference import Example, apply_head
+from musiceval_task.training.loop import INNER, Epoch, TrainingConfig, fit, inner_split
+from musiceval_task.training.members import Member
 
 __all__ = ["Encoders", "check_encoders", "encode", "load_run", "predict_clips", "train_run"]
 
@@ -88,7 +94,7 @@ def train_run(
         examples: Their states, from :func:`encode`.
         encoders: What made the states.
         overwrite: Start over where the folder holds a run, this one or another.
-        device: See :func:`musiceval_task.training.fit`.
+        device: See :func:`musiceval_task.training.loop.fit`.
         on_epoch: Called after each epoch.
 
     Raises:

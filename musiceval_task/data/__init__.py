@@ -1,0 +1,1 @@
+"""MusicEval on disk: clips, prompts, opinion scores, synthetic sets."""

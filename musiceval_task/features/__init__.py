@@ -1,0 +1,1 @@
+"""Frozen states of clips and prompts."""

@@ -1,0 +1,1 @@
+"""Reports, ensembles, answer files and pictures of predictions."""

@@ -1,0 +1,1 @@
+"""Heads trained on frozen states: members of the ensemble and their run folders."""
