@@ -53,7 +53,7 @@ def measure(quick: bool) -> Report:
         max_difference=float(estimate),
         notes=[
             f"trained - untrained, mean of dimensions and seeds: {estimate:+.3f} "
-            f"[{low:+.3f}, {high:+.3f}], 95 % interval over the same resampled songs",
+            f"[{low:+.3f}, {high:+.3f}], 95 % interval over the same songs",
             f"layer {layer} of both; the batch norms of the untrained pair are calibrated",
             "ratio: of the mean LCCs; difference: of the mean LCCs",
             "a test and demo set: songs and ratings are simulated",

@@ -1,8 +1,8 @@
 """Agreement with the listeners: MSE, LCC, SRCC and KTAU over clips and over systems.
 
 A system's score is the mean over its clips, in float64 and rounded to 1e-6, so that equal means
-tie. Intervals are percentile bootstraps: over clips at utterance level, over systems at system
-level.
+tie. Intervals are over clips at utterance level, over systems at system level; ends that cannot be
+estimated are NaN.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,8 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.metrics.bootstrap import Metric, bootstrap_interval
-from hear_aesthetics.metrics.correlation import ktau, lcc, mse, srcc, system_means
+from hear_aesthetics.metrics import (
+    SCALES,
+    Metric,
+    bootstrap_interval,
+    ktau,
+    lcc,
+    mse,
+    srcc,
+    system_means,
+)
 from musiceval_task.predictions import Predictions
 from musiceval_task.scale import TARGETS
 
@@ -38,6 +46,7 @@ class Measure:
         low: Lower end of the 95 % interval.
         high: Upper end.
         count: Clips or systems.
+        method: Of the interval.
     """
 
     target: str
@@ -47,9 +56,10 @@ class Measure:
     low: float
     high: float
     count: int
+    method: str
 
 
-def evaluate(predictions: Predictions, *, resamples: int = 1000) -> list[Measure]:
+def evaluate(predictions: Predictions) -> list[Measure]:
     """All figures of predictions whose truth is known; system level where there are two or more.
 
     Raises:
@@ -60,7 +70,7 @@ def evaluate(predictions: Predictions, *, resamples: int = 1000) -> list[Measure
         raise InputError(
             f"the true scores of {len(known)} clips are known; two or more can be compared"
         )
-    return [measure for level in _levels(known) for measure in _measures(*level, resamples)]
+    return [measure for level in _levels(known) for measure in _measures(*level)]
 
 
 def value_of(measures: Sequence[Measure], target: str, level: str, metric: str) -> float:
@@ -88,11 +98,11 @@ def _levels(known: Predictions) -> Iterator[tuple[str, Array, Array]]:
         yield "system", scores, truth
 
 
-def _measures(level: str, scores: Array, truth: Array, resamples: int) -> Iterator[Measure]:
+def _measures(level: str, scores: Array, truth: Array) -> Iterator[Measure]:
     for name, metric in METRICS.items():
-        interval = bootstrap_interval(metric, scores, truth, resamples=resamples)
+        interval = bootstrap_interval(metric, scores, truth, scale=SCALES[name.lower()])
         for column, target in enumerate(TARGETS):
             value, low, high = (
                 float(part[column]) for part in (interval.estimate, interval.low, interval.high)
             )
-            yield Measure(target, level, name, value, low, high, len(scores))
+            yield Measure(target, level, name, value, low, high, len(scores), interval.method)

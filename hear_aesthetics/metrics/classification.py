@@ -1,8 +1,8 @@
-"""Average precision and ROC AUC per label, ties counted once, also for bootstrap resamples.
+"""Average precision and ROC AUC per label, ties counted once, also of parts of the rows.
 
 Both follow scikit-learn's definitions: average precision is the sum over distinct thresholds of the
 recall gained times the precision there, AUC counts a tied pair one half. Given ``weights``
-``(resamples, rows)`` they return ``(resamples, labels)``: one sort serves all resamples.
+``(replicates, rows)`` they return ``(replicates, labels)``: one sort serves all replicates.
 """
 
 from collections.abc import Iterator
@@ -22,8 +22,8 @@ def average_precision(
     """Average precision per label; NaN for a label without positives.
 
     Shape:
-        - predictions, targets: ``(rows, labels)``; weights: ``(resamples, rows)`` counts
-        - output: ``(labels,)`` or ``(resamples, labels)`` in [0, 1]
+        - predictions, targets: ``(rows, labels)``; weights: ``(replicates, rows)`` counts
+        - output: ``(labels,)`` or ``(replicates, labels)`` in [0, 1]
     """
 
     def score(ranked: _Ranked) -> Array:
@@ -62,7 +62,7 @@ class _Ranked:
     """One label's rows in rising order, and where each row's group of tied scores lies.
 
     Shape:
-        - weights, positives: ``(resamples, rows)``; group_start, group_end: ``(rows,)``
+        - weights, positives: ``(replicates, rows)``; group_start, group_end: ``(rows,)``
     """
 
     weights: Array
@@ -72,7 +72,7 @@ class _Ranked:
 
     @staticmethod
     def cumulated(weights: Array) -> Array:
-        """``(resamples, rows + 1)``: total weight before each position."""
+        """``(replicates, rows + 1)``: total weight before each position."""
         total = np.zeros((len(weights), weights.shape[1] + 1))
         np.cumsum(weights, axis=1, out=total[:, 1:])
         return total

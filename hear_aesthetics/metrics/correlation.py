@@ -5,8 +5,9 @@ dimension), numpy arrays or tensors, computes in float64 and returns one value p
 column without spread on either side, or with a value that is not finite, has no correlation: it
 counts 0, the challenge's rule.
 
-With ``weights`` ``(resamples, songs)``, how often each song is drawn in each bootstrap resample, a
-metric returns ``(resamples, dimensions)``: see :mod:`hear_aesthetics.metrics.bootstrap`.
+With ``weights`` ``(replicates, songs)``, how often each song counts in each replicate, a metric
+returns ``(replicates, dimensions)``: see :mod:`hear_aesthetics.bootstrap`, whose functions are
+offered here too.
 
 Metrics: :func:`lcc`, :func:`srcc`, :func:`ktau`, :func:`mse`, :func:`top_tier_f1`. Source: the
 rules of AudioMOS 2025 and of the SongEval challenge.
@@ -18,9 +19,30 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from hear_aesthetics.metrics.bootstrap import Array
+from hear_aesthetics.bootstrap import (
+    SCALES,
+    Array,
+    Interval,
+    Metric,
+    bootstrap_interval,
+    by_resampling,
+    paired_bootstrap,
+)
 
-__all__ = ["ktau", "lcc", "mse", "srcc", "system_means", "top_tier_f1"]
+__all__ = [
+    "SCALES",
+    "Interval",
+    "Metric",
+    "bootstrap_interval",
+    "by_resampling",
+    "ktau",
+    "lcc",
+    "mse",
+    "paired_bootstrap",
+    "srcc",
+    "system_means",
+    "top_tier_f1",
+]
 
 _NO_SPREAD = 1e-13  # relative deviation that rounding alone leaves in equal values
 _SYSTEM_DECIMALS = 6  # equal system means must tie in a ranking, whatever the order of summation
@@ -30,8 +52,8 @@ def lcc(preds: Any, target: Any, *, weights: Array | None = None) -> Array:
     """Linear (Pearson) correlation per dimension.
 
     Shape:
-        - preds, target: ``(songs, dimensions)``, songs >= 2; weights: ``(resamples, songs)`` counts
-        - output: ``(dimensions,)`` or ``(resamples, dimensions)`` in [-1, 1]
+        - preds, target: ``(songs, dimensions)``, songs >= 2; weights: ``(replicates, songs)``
+        - output: ``(dimensions,)`` or ``(replicates, dimensions)`` in [-1, 1]
 
     Raises:
         ValueError: If the shapes differ or there are fewer than two songs.
@@ -94,7 +116,7 @@ def top_tier_f1(
         preds: Predicted scores, in the units of the thresholds.
         target: Mean listener scores.
         thresholds: One inclusive threshold per dimension, or one for all.
-        weights: Bootstrap counts, see the module.
+        weights: How often each song counts, see the module.
 
     Shape:
         - as :func:`lcc`; output in [0, 1]
@@ -192,7 +214,7 @@ def _centre(x: Array, counts: Array) -> tuple[Array, Array]:
 
 
 def _ranks(column: Array, counts: Array) -> Array:
-    """Average ranks ``(resamples, songs)`` where song i occurs ``counts[:, i]`` times."""
+    """Average ranks ``(replicates, songs)`` where song i occurs ``counts[:, i]`` times."""
     if not np.isfinite(column).all():
         return np.full((1, len(column)), np.nan)
     values, index = np.unique(column, return_inverse=True)
@@ -210,7 +232,7 @@ def _tau(preds: Array, target: Array) -> float:
 
 
 def _weighted_tau(preds: Array, target: Array, counts: Array) -> Array:
-    """Tau-b of every resample: a quadratic form of its counts in the signs of all pairs."""
+    """Tau-b of every replicate: a quadratic form of its counts in the signs of all pairs."""
     if not (np.isfinite(preds).all() and np.isfinite(target).all()):
         return np.zeros(len(counts))
     x = np.sign(preds[:, None] - preds)

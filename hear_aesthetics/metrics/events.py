@@ -2,7 +2,7 @@
 
 Onset F-measures match events of one label one to one, as many as possible; the segment error rate
 compares the labels present in each second. Counts per file, ``(files, 3)`` or ``(files, 2)``, make
-a bootstrap over files one matrix product. Definitions: Mesaros, Heittola & Virtanen, "Metrics for
+leaving files out one matrix product. Definitions: Mesaros, Heittola & Virtanen, "Metrics for
 Polyphonic Sound Event Detection" (2016), as sed_eval computes them; collars and segments in
 seconds.
 """

@@ -1,10 +1,15 @@
 """A report on one run or several: tables with intervals in Markdown, pictures, and JSON."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from hear_aesthetics.files import json_text, write_text
-from hear_aesthetics.version import __version__
+from hear_aesthetics import __version__
+from hear_aesthetics.atomic import json_text, write_text
+from hear_aesthetics.bootstrap import METHOD
+from musiceval_task.evaluation import LEVELS, METRICS, Measure, as_table, evaluate
+from musiceval_task.objective import centers
+from musiceval_task.plots import TITLES, draw_runs, draw_scatter
 from musiceval_task.predictions import Predictions
 from musiceval_task.protocol import LEVELS, METRICS, Measure, as_table, evaluate
 from musiceval_task.reports.plots import TITLES, draw_runs, draw_scatter
@@ -33,7 +38,7 @@ def write_report(
     figures = {name: evaluate(run) for name, run in runs.items()}
     clips = next(iter(figures.values()))[0].count
     lines = [f"# MusicEval: {data}".rstrip(": "), ""]
-    lines += [f"{clips} clips. After each figure: its 95 % bootstrap interval.", ""]
+    lines += [f"{clips} clips. After each figure: its 95 % interval ({METHOD}).", ""]
     for target in TARGETS:
         lines += _section(target, figures)
     lines += ["## Predicted uncertainty", "", *_uncertainty(runs), "", "## Pictures", ""]
@@ -42,7 +47,7 @@ def write_report(
             out / "runs.png",
             figures,
             title="All runs",
-            subtitle=f"{_what(data, clips)}; lines: 95 % bootstrap intervals",
+            subtitle=f"{_what(data, clips)}; lines: 95 % intervals",
         )
         lines += ["![all runs](runs.png)", ""]
     for name, run in runs.items():
@@ -79,6 +84,8 @@ def _section(target: str, figures: Mapping[str, list[Measure]]) -> list[str]:
 
 
 def _cell(measure: Measure) -> str:
+    if math.isnan(measure.low):
+        return f"{measure.value:.3f} (interval not estimable)"
     return f"{measure.value:.3f} ({measure.low:.3f} to {measure.high:.3f})"
 
 

@@ -39,7 +39,7 @@ def compare(
     """Compare the scores of two songs or of two folders of takes: B minus A, per dimension.
 
     Folders that hold the same names, extensions aside, are compared pair by pair, others by their
-    means. The intervals are 95 % bootstrap intervals over songs; a single take has none.
+    means. The intervals are 95 % intervals of Student's t over songs; a single take has none.
 
     Exit codes: 0 all good, 1 nothing to compare, 2 wrong usage, 3 some inputs failed.
     """

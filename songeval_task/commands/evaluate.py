@@ -27,10 +27,9 @@ def evaluate(
     systems: Annotated[
         Path | None, typer.Option(help="CSV of name,system: which generator made a song.")
     ] = None,
-    resamples: Annotated[int, typer.Option(min=1, help="Of the bootstrap.")] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Measure predictions by the protocol: LCC, SRCC, KTAU and TTA with bootstrap intervals.
+    """Measure predictions by the protocol: LCC, SRCC, KTAU and TTA with intervals.
 
     Writes predictions.csv, an answer file (.scp) per level, metrics.json and report.md with its
     pictures.
@@ -44,7 +43,7 @@ def evaluate(
     folder = out or predictions / "evaluation"
     found = read_predictions(predictions, data, split=split, systems=systems)
     other = read_predictions(against, data, split=split, systems=systems) if against else None
-    figures = write_report(folder, found, other, resamples=resamples)
+    figures = write_report(folder, found, other)
     if as_json:
         write_json(figures)
     else:

@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from hear_aesthetics.files import json_text, write_text
-from hear_aesthetics.metrics.bootstrap import Interval, bootstrap_interval, paired_bootstrap
+from hear_aesthetics.atomic import json_text, write_text
+from hear_aesthetics.bootstrap import METHOD, SCALES, Interval, bootstrap_interval, paired_bootstrap
 from hear_aesthetics.scorers import FUSED
 from songeval_task.protocol import METRICS, Predictions, mean_over, metrics_of
 from songeval_task.reports.ablation_plot import draw_ablation
@@ -154,7 +154,7 @@ def _over_songs(
     for name, metric in metrics_of(track, thresholds).items():
         mean = mean_over(metric)
         if other is None:
-            interval = bootstrap_interval(mean, preds, target)
+            interval = bootstrap_interval(mean, preds, target, scale=SCALES[name])
         else:
             interval = paired_bootstrap(mean, preds, other, target)
         values[name] = _triple(interval)
@@ -178,8 +178,8 @@ def _write(
     write_text(out / "ablation.csv", _csv(figures))
     write_text(out / "ablation.md", _page(base, state, seeds, figures))
     draw_ablation(out / "ablation.png", figures, {t: published_figures(t) for t in figures})
-    shared = {"training": asdict(base), "state": state, "seeds": seeds, "tracks": figures}
-    write_text(out / "ablation.json", json_text(shared))
+    shared = {"training": asdict(base), "state": state, "seeds": seeds, "method": METHOD}
+    write_text(out / "ablation.json", json_text({**shared, "tracks": figures}))
 
 
 def _csv(figures: Mapping[str, Any]) -> str:
@@ -196,8 +196,8 @@ def _csv(figures: Mapping[str, Any]) -> str:
 def _page(base: TrainingConfig, state: str, seeds: int, figures: Mapping[str, Any]) -> str:
     parts = [
         "# Ablation",
-        f"Mean over {seeds} seed{'s' * (seeds > 1)}; brackets are 95 % bootstrap intervals over "
-        "the test songs, the same resamples for all rows. Published figures are the paper's, on "
+        f"Mean over {seeds} seed{'s' * (seeds > 1)}; brackets are 95 % intervals over the "
+        f"test songs ({METHOD}). Published figures are the paper's, on "
         "SongEval's 200 validation songs with the published encoders: other songs and other "
         "features than these, unless that is what was trained on.",
         f"MMR: fused feature and aesthetic head; without it, `{state}` and the SongEval baseline "

@@ -1,13 +1,14 @@
 """The report of an evaluation: figures, answer files, a page of Markdown and its pictures."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hear_aesthetics.files import json_text, write_text
-from songeval_task.protocol import METRICS, compare, evaluate, write_scp
-from songeval_task.reports.read_predictions import Source
-from songeval_task.reports.report_plots import (
+from hear_aesthetics.atomic import json_text, write_text
+from hear_aesthetics.bootstrap import METHOD
+from songeval_task.evaluation import METRICS, compare, evaluate, write_scp
+from songeval_task.report_plots import (
     draw_bars,
     draw_confusion,
     draw_residuals,
@@ -30,16 +31,13 @@ OPTIMISTIC = (
 )
 
 
-def write_report(
-    folder: Path, source: Source, other: Source | None = None, *, resamples: int = 1000
-) -> dict[str, Any]:
+def write_report(folder: Path, source: Source, other: Source | None = None) -> dict[str, Any]:
     """Write everything about some predictions into a folder.
 
     Args:
         folder: Made if missing.
         source: The predictions.
         other: Others of the same songs, to compare with.
-        resamples: Of the bootstrap.
 
     Returns:
         The figures, as in ``metrics.json``.
@@ -50,11 +48,12 @@ def write_report(
         "predictions": source.name,
         "track": found.track.name,
         "split": source.split,
-        **evaluate(found, resamples=resamples),
+        "method": METHOD,
+        **evaluate(found),
     }
     if other is not None:
         figures["against"] = other.name
-        figures["difference"] = compare(found, other.predictions, resamples=resamples)
+        figures["difference"] = compare(found, other.predictions)
     write_text(folder / "predictions.csv", found.table().to_csv(index=False))
     write_scp(folder / f"{found.track.name}_pred.scp", found)
     draw_scatter(folder / "scatter.png", found, figures["utterance"])
@@ -71,9 +70,11 @@ def interval_text(values: Sequence[float], *, signed: bool = False) -> str:
 
     >>> interval_text([0.9123, 0.88, 0.93])
     '0.912 [0.880, 0.930]'
+    >>> interval_text([0.0, math.nan, math.nan], signed=True)
+    '+0.000 [not estimable]'
     """
     value, low, high = (f"{number:{'+' if signed else ''}.3f}" for number in values)
-    return f"{value} [{low}, {high}]"
+    return f"{value} [{'not estimable' if math.isnan(values[1]) else f'{low}, {high}'}]"
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -94,11 +95,12 @@ def _page(source: Source, figures: Mapping[str, Any]) -> str:
     if "difference" in figures:
         parts += [
             f"## Difference to {figures['against']}",
-            "Positive: better than the other; paired over the same resampled songs.",
+            "Positive: better than the other; paired over the same songs.",
             _figures(figures["difference"], signed=True),
         ]
     parts.append(
-        "Brackets are 95 % bootstrap intervals. TTA is the F1 of "
+        f"Brackets are 95 % intervals ({METHOD}); not estimable: there are too few songs, or the "
+        "figure is the same without any of them. TTA is the F1 of "
         + ", ".join(f"{d.name} >= {d.top_tier:g}" for d in track.dimensions)
         + ". A system is the generator of a song."
     )

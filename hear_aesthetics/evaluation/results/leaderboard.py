@@ -44,7 +44,7 @@ class Result:
         score_name: The task's first score.
         maximised: Whether more is better.
         score: Mean over folds and repetitions; NaN if it is undefined.
-        interval: Of the score, 95 %, if the protocol states one.
+        interval: Of the score, 95 %, if the protocol states one and it can be estimated.
         protocol: ``"robust"``, ``"official"``, or ``"heareval"`` where the official kit ran.
         parts: Folders of the task that this counts.
         origin: What made the embeddings, as far as it was recorded.
@@ -64,8 +64,14 @@ class Result:
 
     def describe(self) -> str:
         """Score and interval in a few words."""
-        text = f"{self.score:.3f}"
-        return text if self.interval is None else text + " [{:.3f}, {:.3f}]".format(*self.interval)
+        return f"{self.score:.3f}" + (f" [{self.width}]" if self.width else "")
+
+    @property
+    def width(self) -> str:
+        """The interval in a few words; empty under a protocol that has none."""
+        if self.interval is None:
+            return "not estimable" if self.protocol == "robust" else ""
+        return "{:.3f}, {:.3f}".format(*self.interval)
 
 
 @dataclass(frozen=True)
@@ -143,8 +149,9 @@ def _score(task: Task, scores: Mapping[str, Any]) -> tuple[float, tuple[float, f
     """The mean over all runs, or the only one, and its interval if there is one."""
     try:
         if "robust" in scores:
-            low, high = map(float, scores["robust"]["interval"])
-            return float(scores["robust"]["mean"]), (low, high)
+            robust = scores["robust"]
+            low, high = map(float, robust["interval"] or (math.nan, math.nan))
+            return float(robust["mean"]), None if math.isnan(low) else (low, high)
         if "aggregated_scores" in scores:
             return float(scores["aggregated_scores"]["test_score_mean"]), None
         return float(scores[task.runs[0].test]["test_score"]), None

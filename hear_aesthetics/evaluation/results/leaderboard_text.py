@@ -30,8 +30,8 @@ def as_markdown(board: Leaderboard) -> str:
     if board.official:
         mean.append("")
     note = f"Normalised: {NORMALISED[board.official is not None]}."
-    if any(result.interval for result in board.results.values()):
-        note = "In brackets: 95 % bootstrap interval over the test clips. " + note
+    if any(result.width for result in board.results.values()):
+        note = "In brackets: 95 % interval over the test clips, where it is estimable. " + note
     return _table(header, [*rows, mean]) + f"\n{note}\n"
 
 
@@ -120,9 +120,7 @@ def card(board: Leaderboard, model: str) -> str:
     rows = []
     for task in board.tasks:
         if result := found.get(task):
-            interval = (
-                "-" if result.interval is None else "{:.3f} to {:.3f}".format(*result.interval)
-            )
+            interval = result.width.replace(",", " to") or "-"
             rows.append([task, result.score_name, f"{result.score:.3f}", interval])
     first = next(iter(found.values()))
     lines = [

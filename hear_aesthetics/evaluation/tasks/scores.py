@@ -40,7 +40,7 @@ class Score(Protocol):
         """Named values, the first of which is the score."""
 
     def resampled(self, predictions: Any, targets: Any, weights: Array) -> Array:
-        """The score of every resample, ``(resamples,)``; ``weights``: ``(resamples, units)``."""
+        """The score of every replicate, ``(replicates,)``; ``weights``: ``(replicates, units)``."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class SceneScore:
         return {"": float(np.mean(np.where(np.isnan(parts), self.undefined, parts)))}
 
     def resampled(self, predictions: Any, targets: Any, weights: Array) -> Array:
-        # a label without a positive in a resample has no AUC there: the others decide
+        # a label without a positive in a replicate has no AUC there: the others decide
         return _defined_mean(self.kernel(predictions, targets, weights))
 
 

@@ -118,7 +118,7 @@ def test_events_are_found_and_files_are_drawn(make_audio_task, make_module, tmp_
     scores = evaluate_embeddings(folder, **QUICK)
     assert scores["test"]["test_event_onset_200ms_fms"] > 0.9
     assert scores["test"]["test_score"] == scores["test"]["test_event_onset_200ms_fms_f_measure"]
-    assert scores["robust"]["bootstrap"]["drawn"] == "files"
+    assert scores["robust"]["left_out"] == "files"
     assert scores["postprocessing"][0] == ["median_filter_ms", 0]
     found = pickle.loads((folder / "test.predictions.pkl").read_bytes())
     assert set(found["predicted_events"]) == set(found["target_events"]) == set(events["test"])

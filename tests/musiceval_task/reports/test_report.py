@@ -36,7 +36,9 @@ def test_the_tables_hold_every_run_with_its_intervals(report: Path) -> None:
     text = (report / "report.md").read_text()
     rows = [line for line in text.splitlines() if line.startswith("| good |")]
     assert len(rows) == 5  # two scores at two levels, and the intervals
-    assert all(row.count(" to ") == 4 for row in rows[:4])
+    missing = [row.count(" (interval not estimable)") for row in rows[:4]]
+    assert [row.count(" to ") + none for row, none in zip(rows, missing, strict=False)] == [4] * 4
+    assert sum(missing) < 4  # at most rank correlations of 1
     assert "System level (6):" in text
     assert "Utterance level (60):" in text
 

@@ -72,6 +72,14 @@ def test_a_robust_result_is_read_with_its_interval(scored):
     assert found.describe() == "0.400 [0.300, 0.500]"
 
 
+def test_an_interval_that_is_not_estimable_is_said_to_be(scored):
+    robust = {"mean": 0.4, "interval": None}
+    found = read_result(scored(robust=robust, settings={"protocol": "robust"}))
+    assert found.interval is None
+    assert found.describe() == "0.400 [not estimable]"
+    assert "| 0.400 | not estimable |" in text.card(make_leaderboard([found]), found.model)
+
+
 def test_folds_are_averaged_as_heareval_does(scored):
     folder = scored()
     scores = {"aggregated_scores": {"test_score_mean": 0.7, "test_score_std": 0.1}}
@@ -195,7 +203,7 @@ def test_markdown_shows_intervals_places_and_the_best(official):
     )
     assert lines[3] == r"| own\|task | top1_acc | - | 0.300 [0.200, 0.400] | - |"
     assert lines[4].startswith("| mean normalised |  | 0.833 (1 task) | 0.667 (1 task) |")
-    assert "95 % bootstrap interval" in lines[-1]
+    assert "95 % interval" in lines[-1]
     assert "lowest and 1 the highest official submission" in lines[-1]
 
 
