@@ -4,7 +4,8 @@ Songs fall into at most 200 random groups, and the score is taken without one gr
 :class:`Metric` takes such ``weights`` ``(replicates, songs)``, how often each song counts, so all
 replicates are a few matrix products; :func:`by_resampling` gives any other score the same
 interface. Spread and bias of the replicates are the standard error, Student's t makes it an
-interval, on the scale that suits the score (:data:`SCALES`):
+interval, on the scale that suits the score (:data:`SCALES`). Nothing is resampled: the public names
+``bootstrap_interval`` and ``paired_bootstrap`` are older than the method. The scales:
 
 - ``plain``: as it is, for differences and d-prime.
 - ``fisher``: Fisher's z, for correlations.
