@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 
 from benchmarks._harness import Report, main
-from hear_aesthetics.bootstrap import (
+from hear_aesthetics.evaluation.tasks.event_postprocessing import Events
+from hear_aesthetics.evaluation.tasks.scores import make_scores
+from hear_aesthetics.metrics import lcc
+from hear_aesthetics.metrics.intervals import (
     SCALES,
     Array,
     Interval,
     interval_of,
     jackknife,
-    paired_bootstrap,
+    paired_interval,
 )
-from hear_aesthetics.evaluation.events import Events
-from hear_aesthetics.evaluation.scores import make_scores
-from hear_aesthetics.metrics import lcc
 
 Draw = Callable[[np.random.Generator, int], tuple[Any, Any]]
 
@@ -78,7 +78,7 @@ class Difference(Case):
 
     def interval(self, preds: Any, target: Any) -> Interval:
         """Ours."""
-        return paired_bootstrap(lcc, *np.split(preds, 2, axis=1), target)
+        return paired_interval(lcc, *np.split(preds, 2, axis=1), target)
 
 
 def classes(rng: np.random.Generator, songs: int, right: float) -> tuple[Array, Array]:

@@ -15,8 +15,8 @@ from benchmarks._harness import Report, main
 from benchmarks._small_pairs import write_untrained
 from benchmarks.songeval import trained
 from hear_aesthetics import load_model
-from hear_aesthetics.metrics.bootstrap import Interval, paired_bootstrap
 from hear_aesthetics.metrics.correlation import lcc
+from hear_aesthetics.metrics.intervals import Interval, paired_interval
 from songeval_task.dimensions import DIMENSIONS
 from songeval_task.protocol import Predictions, mean_over
 from songeval_task.reports.read_predictions import read_predictions
@@ -68,7 +68,7 @@ def paired(runs: Runs) -> Interval:
         raise ValueError("the runs were tested on different songs")
     preds = {p: np.concatenate([run.preds for run in runs[p]], axis=1) for p in PAIRS}
     target = np.concatenate([run.target for run in runs["trained"]], axis=1)
-    return paired_bootstrap(mean_over(lcc), preds["trained"], preds["untrained"], target)
+    return paired_interval(mean_over(lcc), preds["trained"], preds["untrained"], target)
 
 
 def _run(size: Size, pair: str, seed: int) -> Predictions:

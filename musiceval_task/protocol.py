@@ -16,7 +16,7 @@ from hear_aesthetics.errors import InputError
 from hear_aesthetics.metrics import (
     SCALES,
     Metric,
-    bootstrap_interval,
+    confidence_interval,
     ktau,
     lcc,
     mse,
@@ -100,7 +100,7 @@ def _levels(known: Predictions) -> Iterator[tuple[str, Array, Array]]:
 
 def _measures(level: str, scores: Array, truth: Array) -> Iterator[Measure]:
     for name, metric in METRICS.items():
-        interval = bootstrap_interval(metric, scores, truth, scale=SCALES[name.lower()])
+        interval = confidence_interval(metric, scores, truth, scale=SCALES[name.lower()])
         for column, target in enumerate(TARGETS):
             value, low, high = (
                 float(part[column]) for part in (interval.estimate, interval.low, interval.high)

@@ -13,23 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hear_aesthetics.bootstrap import (
+from hear_aesthetics.errors import InputError
+from hear_aesthetics.metrics.correlation import ktau, lcc, srcc, system_means, top_tier_f1
+from hear_aesthetics.metrics.intervals import (
     SCALES,
     Array,
     Interval,
     Metric,
-    bootstrap_interval,
-    paired_bootstrap,
+    confidence_interval,
+    paired_interval,
 )
-from hear_aesthetics.errors import InputError
-from hear_aesthetics.metrics.bootstrap import (
-    Array,
-    Interval,
-    Metric,
-    bootstrap_interval,
-    paired_bootstrap,
-)
-from hear_aesthetics.metrics.correlation import ktau, lcc, srcc, system_means, top_tier_f1
 from songeval_task.dimensions import Track
 
 if TYPE_CHECKING:
@@ -184,7 +177,7 @@ def compare(first: Predictions, second: Predictions) -> dict[str, dict[str, list
     order = [second.songs.index(song) for song in first.songs]
 
     def interval(metric: Metric, _: str) -> Interval:
-        return paired_bootstrap(metric, first.preds, second.preds[order], first.target)
+        return paired_interval(metric, first.preds, second.preds[order], first.target)
 
     return _by_dimension(first.track, interval)
 
@@ -206,7 +199,7 @@ def write_scp(path: Path, predictions: Predictions) -> None:
 
 def _figures(part: Predictions) -> dict[str, Any]:
     def interval(metric: Metric, name: str) -> Interval:
-        return bootstrap_interval(metric, part.preds, part.target, scale=SCALES[name])
+        return confidence_interval(metric, part.preds, part.target, scale=SCALES[name])
 
     return {"count": len(part.songs), **_by_dimension(part.track, interval)}
 

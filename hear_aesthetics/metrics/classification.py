@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hear_aesthetics.metrics.bootstrap import Array
+from hear_aesthetics.metrics.intervals import Array
 
 __all__ = ["average_precision", "roc_auc"]
 

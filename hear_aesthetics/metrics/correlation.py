@@ -6,8 +6,7 @@ column without spread on either side, or with a value that is not finite, has no
 counts 0, the challenge's rule.
 
 With ``weights`` ``(replicates, songs)``, how often each song counts in each replicate, a metric
-returns ``(replicates, dimensions)``: see :mod:`hear_aesthetics.bootstrap`, whose functions are
-offered here too.
+returns ``(replicates, dimensions)``: see :mod:`hear_aesthetics.metrics.intervals`.
 
 Metrics: :func:`lcc`, :func:`srcc`, :func:`ktau`, :func:`mse`, :func:`top_tier_f1`. Source: the
 rules of AudioMOS 2025 and of the SongEval challenge.
@@ -19,30 +18,9 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from hear_aesthetics.bootstrap import (
-    SCALES,
-    Array,
-    Interval,
-    Metric,
-    bootstrap_interval,
-    by_resampling,
-    paired_bootstrap,
-)
+from hear_aesthetics.metrics.intervals import Array
 
-__all__ = [
-    "SCALES",
-    "Interval",
-    "Metric",
-    "bootstrap_interval",
-    "by_resampling",
-    "ktau",
-    "lcc",
-    "mse",
-    "paired_bootstrap",
-    "srcc",
-    "system_means",
-    "top_tier_f1",
-]
+__all__ = ["ktau", "lcc", "mse", "srcc", "system_means", "top_tier_f1"]
 
 _NO_SPREAD = 1e-13  # relative deviation that rounding alone leaves in equal values
 _SYSTEM_DECIMALS = 6  # equal system means must tie in a ranking, whatever the order of summation

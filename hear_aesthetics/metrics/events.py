@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hear_aesthetics.metrics.bootstrap import Array
+from hear_aesthetics.metrics.intervals import Array
 
 __all__ = ["Events", "OnsetFMeasure", "SegmentErrorRate"]
 

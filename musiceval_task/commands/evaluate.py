@@ -30,9 +30,9 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """MSE, LCC, SRCC and KTAU of clips and of systems, with 95 % intervals."""
-    from hear_aesthetics.console import write_json
-    from musiceval_task.evaluation import as_table
-    from musiceval_task.report import write_report
+    from hear_aesthetics.commands.console import write_json
+    from musiceval_task.protocol import as_table
+    from musiceval_task.reports.report import write_report
 
     found = {run_name(run): _read(run, split, truth) for run in runs}
     if len(found) < len(runs):

@@ -4,12 +4,9 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from hear_aesthetics import __version__
-from hear_aesthetics.atomic import json_text, write_text
-from hear_aesthetics.bootstrap import METHOD
-from musiceval_task.evaluation import LEVELS, METRICS, Measure, as_table, evaluate
-from musiceval_task.objective import centers
-from musiceval_task.plots import TITLES, draw_runs, draw_scatter
+from hear_aesthetics.files import json_text, write_text
+from hear_aesthetics.metrics.intervals import METHOD
+from hear_aesthetics.version import __version__
 from musiceval_task.predictions import Predictions
 from musiceval_task.protocol import LEVELS, METRICS, Measure, as_table, evaluate
 from musiceval_task.reports.plots import TITLES, draw_runs, draw_scatter

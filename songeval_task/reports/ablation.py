@@ -14,8 +14,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from hear_aesthetics.atomic import json_text, write_text
-from hear_aesthetics.bootstrap import METHOD, SCALES, Interval, bootstrap_interval, paired_bootstrap
+from hear_aesthetics.files import json_text, write_text
+from hear_aesthetics.metrics.intervals import (
+    METHOD,
+    SCALES,
+    Interval,
+    confidence_interval,
+    paired_interval,
+)
 from hear_aesthetics.scorers import FUSED
 from songeval_task.protocol import METRICS, Predictions, mean_over, metrics_of
 from songeval_task.reports.ablation_plot import draw_ablation
@@ -154,9 +160,9 @@ def _over_songs(
     for name, metric in metrics_of(track, thresholds).items():
         mean = mean_over(metric)
         if other is None:
-            interval = bootstrap_interval(mean, preds, target, scale=SCALES[name])
+            interval = confidence_interval(mean, preds, target, scale=SCALES[name])
         else:
-            interval = paired_bootstrap(mean, preds, other, target)
+            interval = paired_interval(mean, preds, other, target)
         values[name] = _triple(interval)
     return values
 

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hear_aesthetics.atomic import json_text, write_text
-from hear_aesthetics.bootstrap import METHOD
-from songeval_task.evaluation import METRICS, compare, evaluate, write_scp
-from songeval_task.report_plots import (
+from hear_aesthetics.files import json_text, write_text
+from hear_aesthetics.metrics.intervals import METHOD
+from songeval_task.protocol import METRICS, compare, evaluate, write_scp
+from songeval_task.reports.read_predictions import Source
+from songeval_task.reports.report_plots import (
     draw_bars,
     draw_confusion,
     draw_residuals,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hear_aesthetics.bootstrap import Array
+from hear_aesthetics.metrics.intervals import Array
 
 __all__ = ["Comparison", "Difference", "compare_takes"]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.coverage import Case, cases, classes, main, measure, row
-from hear_aesthetics.bootstrap import SCALES
+from hear_aesthetics.metrics.intervals import SCALES
 
 
 def test_accuracy_of_twelve_songs_is_covered_by_ours_alone():

@@ -5,9 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from hear_aesthetics.bootstrap import GROUPS, SCALES, Array, Interval, interval_of, jackknife
-from hear_aesthetics.evaluation.outcome import Outcome, decoded
-from hear_aesthetics.evaluation.task import Task
+from hear_aesthetics.evaluation.probes.outcome import Outcome, decoded
+from hear_aesthetics.evaluation.tasks.task import Task
+from hear_aesthetics.metrics.intervals import (
+    GROUPS,
+    SCALES,
+    Array,
+    Interval,
+    interval_of,
+    jackknife,
+)
 
 __all__ = ["robust_statement", "score_interval"]
 

@@ -18,9 +18,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hear_aesthetics.metrics.bootstrap import Array
 from hear_aesthetics.metrics.classification import average_precision, roc_auc
 from hear_aesthetics.metrics.events import OnsetFMeasure, SegmentErrorRate
+from hear_aesthetics.metrics.intervals import Array
 
 __all__ = ["SCORES", "Score", "ScoreInfo", "make_scores", "named_values"]
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from hear_aesthetics.atomic import json_text
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.files import json_text
 from songeval_task.data.prepared import PreparedSong, write_prepared
 from songeval_task.dimensions import DIMENSIONS, TRACKS
 from songeval_task.protocol import Predictions

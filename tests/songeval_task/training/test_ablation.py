@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hear_aesthetics.atomic import json_text
-from songeval_task.ablation import ROWS, published_figures, run_ablation, summarise
+from hear_aesthetics.files import json_text
 from songeval_task.dimensions import TRACKS
 from songeval_task.protocol import METRICS, Predictions
 from songeval_task.reports.ablation import ROWS, published_figures, run_ablation, summarise

@@ -5,7 +5,7 @@ Songs fall into at most 200 random groups, and the score is taken without one gr
 replicates are a few matrix products; :func:`by_resampling` gives any other score the same
 interface. Spread and bias of the replicates are the standard error, Student's t makes it an
 interval, on the scale that suits the score (:data:`SCALES`). Nothing is resampled: the public names
-``bootstrap_interval`` and ``paired_bootstrap`` are older than the method. The scales:
+``confidence_interval`` and ``paired_interval`` are older than the method. The scales:
 
 - ``plain``: as it is, for differences and d-prime.
 - ``fisher``: Fisher's z, for correlations.
@@ -38,11 +38,11 @@ __all__ = [
     "Interval",
     "Metric",
     "Scale",
-    "bootstrap_interval",
     "by_resampling",
+    "confidence_interval",
     "interval_of",
     "jackknife",
-    "paired_bootstrap",
+    "paired_interval",
 ]
 
 Array = NDArray[np.float64]
@@ -109,7 +109,7 @@ def by_resampling(score: Callable[[Any, Any], Any]) -> Metric:
     return metric
 
 
-def bootstrap_interval(
+def confidence_interval(
     metric: Metric, preds: Any, target: Any, *, scale: Scale = "plain", confidence: float = 0.95
 ) -> Interval:
     """Interval of a metric over songs.
@@ -129,13 +129,13 @@ def bootstrap_interval(
     return interval_of(metric(preds, target), replicates, cases, scale, confidence)
 
 
-def paired_bootstrap(
+def paired_interval(
     metric: Metric, preds: Any, baseline: Any, target: Any, *, confidence: float = 0.95
 ) -> Interval:
     """Interval of ``metric(preds) - metric(baseline)``, both without the same songs each time.
 
     Pairing removes the luck of the songs, which is common to both and much larger than the
-    difference of two good models. Arguments and errors as :func:`bootstrap_interval`.
+    difference of two good models. Arguments and errors as :func:`confidence_interval`.
     """
     estimate = metric(preds, target) - metric(baseline, target)
     ours, cases = jackknife(metric, preds, target, len(target))
