@@ -32,7 +32,7 @@ ROOMS = {
 
 # The layers of hear_aesthetics, lowest first.
 LAYERS = (
-    {"spec", "errors", "files", "text_files", "fingerprint", "version"} | {"atomic"} | {"lazy"},
+    {"spec", "errors", "files", "text_files", "fingerprint", "version"} | {"lazy", "progress"},
     {"audio", "compute", "metrics", "checkpoints"},
     {"backbones", "synthesis"},
     {"features"},

@@ -1,7 +1,7 @@
 """What the commands share on a terminal: error lines, a progress bar, a summary, exit codes, JSON.
 
-Results go to stdout; everything meant for eyes goes to stderr. The bar is drawn only where stderr
-is a terminal, and colours stay away where it is none or ``NO_COLOR`` is set.
+Results go to stdout; everything meant for eyes goes to stderr, without colours where that is no
+terminal or ``NO_COLOR`` is set.
 """
 
 import errno
@@ -19,7 +19,6 @@ from hear_aesthetics.files import json_text
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
 
 __all__ = [
     "ExitCode",
@@ -71,7 +70,7 @@ def exit_code(done: int, failed: int) -> ExitCode:
 
 def error_line(message: object) -> None:
     """Writes ``error: message`` to stderr, as one line."""
-    _write_line(_stderr(), "error", "red", message)
+    _write_line("error", "red", message)
 
 
 def describe_error(error: Exception) -> str:
@@ -112,7 +111,7 @@ def tracebacks_shown() -> bool:
 
 def warning_line(message: object) -> None:
     """Writes ``warning: message`` to stderr, as one line."""
-    _write_line(_stderr(), "warning", "yellow", message)
+    _write_line("warning", "yellow", message)
 
 
 def write_json(value: Any) -> None:
@@ -148,16 +147,15 @@ class Report:
     """
 
     def __init__(self, total: int | None, verb: str, noun: str = "file") -> None:
+        from hear_aesthetics.progress import ProgressBar
+
         self.worked = 0
         self.errors: list[str] = []
-        self._total, self._verb, self._noun = total, verb, noun
-        self._console = _stderr()
-        self._progress = _progress(self._console) if sys.stderr.isatty() else None
+        self._verb, self._noun = verb, noun
+        self._bar = ProgressBar(verb, total)
 
     def __enter__(self) -> Self:
-        if self._progress:
-            self._progress.start()
-            self._progress.add_task(self._verb, total=self._total)
+        self._bar.start()
         return self
 
     def __exit__(
@@ -166,21 +164,20 @@ class Report:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._progress:
-            self._progress.stop()
+        self._bar.stop()
         if kind is None:
-            self._console.print(self.summary)
+            self._bar.console.print(self.summary)
 
     def done(self, count: int = 1) -> None:
         """Counts inputs that worked."""
         self.worked += count
-        self._advance(count)
+        self._bar.count(count)
 
     def fail(self, message: object) -> None:
         """Counts an input that failed, and says why: the message names it."""
         self.errors.append(str(message))
-        _write_line(self._console, "error", "red", message)
-        self._advance(1)
+        _write_line("error", "red", message, self._bar.console)
+        self._bar.count()
 
     @property
     def failed(self) -> int:
@@ -199,52 +196,24 @@ class Report:
         failed = f", {self.failed} failed" if self.failed else ""
         return f"{self.worked} {self._noun}{plural} {self._verb}{failed}"
 
-    def _advance(self, count: int) -> None:
-        if self._progress:
-            self._progress.advance(self._progress.task_ids[0], count)
-
 
 class _LineHandler(logging.Handler):
     """Log records as ``warning: message`` on whatever stderr is at the time."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        _write_line(_stderr(), record.levelname.lower(), "yellow", record.getMessage())
+        _write_line(record.levelname.lower(), "yellow", record.getMessage())
 
 
-def _stderr() -> "Console":
-    from rich.console import Console
-
-    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
-
-
-def _write_line(console: "Console", label: str, style: str, message: object) -> None:
+def _write_line(label: str, style: str, message: object, console: "Console | None" = None) -> None:
     from rich.text import Text
 
+    from hear_aesthetics.progress import stderr_console
+
     line = "".join(map(_visible, " ".join(str(message).splitlines())))
-    console.print(Text.assemble((f"{label}: ", style), line))
+    (console or stderr_console()).print(Text.assemble((f"{label}: ", style), line))
 
 
 def _visible(character: str) -> str:
     """The character, escaped if it could steer the terminal or turn the text (bidi marks)."""
     is_odd = unicodedata.category(character) in ("Cc", "Cf")
     return character.encode("unicode_escape").decode() if is_odd else character
-
-
-def _progress(console: "Console") -> "Progress":
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    class Rate(ProgressColumn):
-        """Inputs per second, lately."""
-
-        def render(self, task: Any) -> Any:
-            return console.render_str(f"{task.speed:.3g}/s" if task.speed else "")
-
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate()
-    return Progress(*columns, TimeRemainingColumn(), console=console, transient=True)

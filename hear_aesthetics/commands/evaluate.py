@@ -10,7 +10,6 @@ import typer
 from hear_aesthetics.commands.console import warning_line, write_json
 from hear_aesthetics.commands.probing import (
     AsJson,
-    Bar,
     Device,
     Grid,
     GridName,
@@ -28,6 +27,7 @@ from hear_aesthetics.errors import InputError, TaskError
 
 if TYPE_CHECKING:
     from hear_aesthetics.evaluation.tasks.task import Task
+    from hear_aesthetics.progress import ProgressBar
 
 __all__ = ["evaluate"]
 
@@ -95,7 +95,7 @@ def evaluate(
     loaded = HearModule(module, model, arguments, device=device)
     _warn_if_untrained(loaded.provenance["provenance"])
 
-    def embed(folder: Path, bar: Bar) -> Path:
+    def embed(folder: Path, bar: "ProgressBar") -> Path:
         draw = bar.stage("resampling")
 
         def resampling(done: int, total: int) -> None:

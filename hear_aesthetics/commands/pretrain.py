@@ -1,14 +1,12 @@
 """``hear-aesthetics pretrain``: an encoder of any size, from rendered audio or one's own."""
 
 from enum import StrEnum
-from functools import cache
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hear_aesthetics.commands.console import write_json
-from hear_aesthetics.commands.probing import Bar
 
 __all__ = ["pretrain"]
 
@@ -73,6 +71,7 @@ def pretrain(
     from hear_aesthetics.pretraining.data.pool import open_pool
     from hear_aesthetics.pretraining.sizes import encoder_sizes, target_sizes
     from hear_aesthetics.pretraining.training import pretrain as run
+    from hear_aesthetics.progress import ProgressBar
 
     config = PretrainConfig(
         source=source.value,
@@ -91,16 +90,15 @@ def pretrain(
     )
     place = str(usable_device(device))
     folder, most = pool or out / "pool", round(pool_hours * CLIPS_PER_HOUR)
-    with Bar(source) as bar:
-        stage = cache(bar.stage)
-        clips = open_pool(folder, audio, seed, most, stage("audio"), overwrite=not resume)
+    with ProgressBar(source) as bar:
+        clips = open_pool(folder, audio, seed, most, bar.stage("audio"), overwrite=not resume)
         metrics = run(
             config,
             clips,
             out,
             device=place,
             resume=resume,
-            progress=lambda name, done, total: stage(name)(done, total),
+            progress=lambda name, done, total: bar.stage(name)(done, total),
         )
     if as_json:
         write_json(metrics)

@@ -104,21 +104,6 @@ def test_a_module_beside_the_tasks_is_evaluated_on_all_of_them(evaluate, tasks, 
     assert (stated["name"], stated["seeds"], stated["grid_points"]) == ("robust", 2, 2)
 
 
-def test_progress_is_drawn_on_a_terminal_only(capsys, monkeypatch):
-    with probing.Bar("esc50") as bar:
-        bar.stage("embedding")(1, 2)
-    assert capsys.readouterr().err == ""
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    with probing.Bar("esc50") as bar:
-        bar.stage("embedding")(1, 2)
-        bar.stage("training probes")(3, 4)
-    drawn = capsys.readouterr().err
-    assert "esc50: training probes" in drawn
-    assert "3/4" in drawn
-
-
 @pytest.mark.parametrize("name", ["esc50", "ESC-50", "esc50-2.0.0-full"])
 def test_a_task_is_chosen_by_any_of_its_names(evaluate, tasks, name):
     words = ["--out", "out", "--module", "levels_of_evaluate", "--task", name]
