@@ -11,6 +11,7 @@ from typing import Any
 
 from hear_aesthetics.evaluation.results.leaderboard import Leaderboard, Result
 from hear_aesthetics.evaluation.results.submissions import ABOUT_COLUMNS
+from hear_aesthetics.markdown import markdown_table
 
 __all__ = ["as_csv", "as_markdown", "card"]
 
@@ -64,8 +65,7 @@ def _mean(board: Leaderboard, model: str) -> str:
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join(f"| {' | '.join(_escaped(cell) for cell in line)} |\n" for line in lines)
+    return markdown_table(list(map(_escaped, header)), (map(_escaped, row) for row in rows)) + "\n"
 
 
 def _escaped(cell: str) -> str:
