@@ -33,7 +33,7 @@ ROOMS = {
 # The layers of hear_aesthetics, lowest first.
 LAYERS = (
     {"spec", "errors", "files", "text_files", "fingerprint", "version"}
-    | {"lazy", "progress", "markdown"},
+    | {"lazy", "markdown", "pickles", "progress"},
     {"audio", "compute", "metrics", "checkpoints"},
     {"backbones", "synthesis"},
     {"features"},
