@@ -7,11 +7,12 @@ import json
 import platform
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from hear_aesthetics.checkpoints import CHECKPOINTS, cache_home, home, hub, whereabouts
+from hear_aesthetics.commands.options import JsonOption
 from hear_aesthetics.engine.workers import usable_cores
 from hear_aesthetics.files import describe_size
 from hear_aesthetics.version import __version__
@@ -40,7 +41,7 @@ USE = {True: "allowed", False: "not_allowed", None: "not_stated"}
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show versions, devices, the precision `auto` picks, weights, caches and licences."""
     report = diagnose()

@@ -2,14 +2,21 @@
 
 import errno
 from collections.abc import Iterable
-from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from hear_aesthetics.commands.console import Report, warning_line, write_json
+from hear_aesthetics.commands.options import (
+    DeviceOption,
+    InputsArgument,
+    JsonOption,
+    ModelOption,
+    OverwriteOption,
+    PrecisionOption,
+)
 from hear_aesthetics.errors import AudioError, InputError
 
 if TYPE_CHECKING:
@@ -19,31 +26,22 @@ if TYPE_CHECKING:
 
 __all__ = ["embed", "warn_if_untrained"]
 
+Kind = Literal["scene", "timestamps", "features"]
+
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # what no later file would survive
 
 
-class Kind(StrEnum):
-    """What is written for each file."""
-
-    scene = "scene"
-    timestamps = "timestamps"
-    features = "features"
-
-
 def embed(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(help="Files, folders, globs, .txt or .jsonl lists, - for standard input."),
-    ],
+    inputs: InputsArgument,
     out: Annotated[Path, typer.Option(help="Folder for the .npz files.")],
-    model: Annotated[str, typer.Option(help="mini, large, or a model directory.")] = "mini",
+    model: ModelOption = "mini",
     kind: Annotated[
         Kind,
         typer.Option(
-            metavar="KIND",
-            help="scene: one embedding per file; timestamps: one per 40 ms; features: the fused.",
+            help="scene: one embedding per file; timestamps: one per 40 ms; features: the fused "
+            "encoder features, one per 40 ms."
         ),
-    ] = Kind.scene,
+    ] = "scene",
     layer: Annotated[
         int | None, typer.Option(help="Hidden state.", show_default="the model's own")
     ] = None,
@@ -53,15 +51,10 @@ def embed(
     ] = None,
     sources: Annotated[str, typer.Option(help="Encoders, in this order.")] = "musicfm,muq",
     scales: Annotated[str, typer.Option(help="Views, in this order.")] = "segment,track",
-    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
-    device: Annotated[
-        str | None, typer.Option(help="Such as cpu or cuda:0.", show_default="a GPU if any")
-    ] = None,
-    overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite/--resume", help="Make again, or keep, what is there already."),
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")] = False,
+    precision: PrecisionOption = "auto",
+    device: DeviceOption = None,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write the embeddings of audio files, each to an .npz under its own path and extension."""
     from hear_aesthetics.engine.embedding_files import is_done, origin

@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hear_aesthetics.commands.console import warning_line, write_json
+from hear_aesthetics.commands.options import (
+    DeviceOption,
+    JsonOption,
+    OverwriteOption,
+    PrecisionOption,
+)
 from hear_aesthetics.commands.probing import (
-    AsJson,
-    Device,
-    Grid,
-    GridName,
-    GridPoints,
-    Overwrite,
-    Precision,
-    PrecisionName,
+    GridOption,
+    GridPointsOption,
     ProbeOptions,
-    Protocol,
-    ProtocolName,
-    Seeds,
+    ProtocolOption,
+    SeedsOption,
     evaluate_each,
 )
 from hear_aesthetics.errors import InputError, TaskError
@@ -61,14 +60,14 @@ def evaluate(
     model_options: Annotated[
         str, typer.Option(help="Further arguments of load_model, a JSON object.")
     ] = "{}",
-    protocol: Protocol = ProtocolName.robust,
-    grid: Grid = GridName.default,
-    grid_points: GridPoints = 8,
-    seeds: Seeds = 3,
-    precision: Precision = PrecisionName.auto,
-    device: Device = None,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
+    protocol: ProtocolOption = "robust",
+    grid: GridOption = "default",
+    grid_points: GridPointsOption = 8,
+    seeds: SeedsOption = 3,
+    precision: PrecisionOption = "auto",
+    device: DeviceOption = None,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Evaluate a HEAR module: embeddings, probes, scores.
 

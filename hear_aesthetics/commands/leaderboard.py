@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hear_aesthetics.commands.console import error_line, exit_code, write_json
+from hear_aesthetics.commands.options import JsonOption
 
 if TYPE_CHECKING:
     from hear_aesthetics.errors import TaskError
@@ -27,7 +28,7 @@ def leaderboard(
     out: Annotated[
         Path, typer.Option(help="Folder for the tables, the picture and the cards.")
     ] = Path("leaderboard"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Compare models over HEAR tasks: leaderboard.md, .csv (official layout) and .png.
 

@@ -18,6 +18,7 @@ from hear_aesthetics.checkpoints import (
     locate_model,
     whereabouts,
 )
+from hear_aesthetics.commands.options import JsonOption
 from hear_aesthetics.files import describe_size
 
 __all__ = ["app", "download", "info", "list_models"]
@@ -27,7 +28,6 @@ PIPE_WIDTH = 200  # columns; what is piped is read by programs such as grep, so 
 
 app = typer.Typer(help="Published weights: licences, sizes, what is here; download.")
 Name = Annotated[str, typer.Argument(help="A name that `models list` shows.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -38,7 +38,7 @@ def models(context: typer.Context) -> None:
 
 
 @app.command("list")
-def list_models(as_json: AsJson = False) -> None:
+def list_models(as_json: JsonOption = False) -> None:
     """List all weights: size, licence, commercial use, and where they are on this machine."""
     rows = [_summary(record) for record in CHECKPOINTS.values()]
     if as_json:
@@ -63,7 +63,7 @@ def list_models(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def info(name: Name, as_json: AsJson = False) -> None:
+def info(name: Name, as_json: JsonOption = False) -> None:
     """Show all that is known of one: files and hashes, licences, provenance, fair evaluation."""
     record = _record(name)
     facts = asdict(record) | _summary(record)
@@ -83,7 +83,7 @@ def download(
             help="Also lay the files out in this folder, for HEAR_AESTHETICS_HOME elsewhere."
         ),
     ] = None,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Download the files of one, check their sizes and hashes, and say where they are."""
     record = _record(name)

@@ -1,27 +1,28 @@
 """``hear-aesthetics pretrain``: an encoder of any size, from rendered audio or one's own."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from hear_aesthetics.commands.console import write_json
+from hear_aesthetics.commands.options import (
+    DeviceOption,
+    JsonOption,
+    OverwriteOption,
+    PrecisionOption,
+)
 
 __all__ = ["pretrain"]
 
 CLIPS_PER_HOUR = 450  # of 8 s
 
 
-class Source(StrEnum):
-    """Which encoder."""
-
-    muq = "muq"
-    musicfm = "musicfm"
-
-
 def pretrain(
-    source: Annotated[Source, typer.Option(help="Whose objective: the targets differ.")],
+    source: Annotated[
+        Literal["muq", "musicfm"],
+        typer.Option(help="Objective to train with: MuQ's or MusicFM's targets."),
+    ],
     out: Annotated[Path, typer.Option(help="Model directory; both sources may share it.")],
     audio: Annotated[
         Path | None,
@@ -52,14 +53,10 @@ def pretrain(
     snapshot_every: Annotated[
         int, typer.Option(min=0, help="Updates between models kept in OUT/snapshots; 0: none.")
     ] = 0,
-    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
-    device: Annotated[
-        str | None, typer.Option(help="Such as cuda.", show_default="a GPU if there is one")
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume/--overwrite", help="Go on with OUT, or start over.")
-    ] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Write the figures as JSON.")] = False,
+    precision: PrecisionOption = "auto",
+    device: DeviceOption = None,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Pretrain an encoder by masked prediction, as MuQ and MusicFM were.
 
@@ -74,7 +71,7 @@ def pretrain(
     from hear_aesthetics.progress import ProgressBar
 
     config = PretrainConfig(
-        source=source.value,
+        source=source,
         seed=seed,
         steps=steps,
         batch=batch,
@@ -91,20 +88,20 @@ def pretrain(
     place = str(usable_device(device))
     folder, most = pool or out / "pool", round(pool_hours * CLIPS_PER_HOUR)
     with ProgressBar(source) as bar:
-        clips = open_pool(folder, audio, seed, most, bar.stage("audio"), overwrite=not resume)
+        clips = open_pool(folder, audio, seed, most, bar.stage("audio"), overwrite=overwrite)
         metrics = run(
             config,
             clips,
             out,
             device=place,
-            resume=resume,
+            resume=not overwrite,
             progress=lambda name, done, total: bar.stage(name)(done, total),
         )
     if as_json:
         write_json(metrics)
         return
     typer.echo(
-        f"{out / source.value}: {metrics['step']} steps, {metrics['hours_of_audio']:.2f} h of "
+        f"{out / source}: {metrics['step']} steps, {metrics['hours_of_audio']:.2f} h of "
         f"audio; held-out accuracy {metrics['accuracy']:.4f}, {metrics['ratio']:.2f} times the "
         f"most frequent code's share; {metrics['steps_per_second']:.2f} steps/s"
     )

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -22,60 +21,25 @@ if TYPE_CHECKING:
     from hear_aesthetics.progress import ProgressBar
 
 __all__ = [
-    "AsJson",
-    "Device",
-    "Grid",
-    "GridName",
-    "GridPoints",
-    "Overwrite",
-    "Precision",
-    "PrecisionName",
+    "GridOption",
+    "GridPointsOption",
     "ProbeOptions",
-    "Protocol",
-    "ProtocolName",
-    "Seeds",
+    "ProtocolOption",
+    "SeedsOption",
     "evaluate_each",
 ]
 
 
-class ProtocolName(StrEnum):
-    """How probes are trained and selected."""
-
-    robust = "robust"
-    official = "official"
-
-
-class GridName(StrEnum):
-    """Which hyper-parameters are tried."""
-
-    default = "default"
-    fast = "fast"
-    faster = "faster"
-
-
-class PrecisionName(StrEnum):
-    """Of the robust protocol's matrix products."""
-
-    auto = "auto"
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-
-
-Protocol = Annotated[
-    ProtocolName,
+ProtocolOption = Annotated[
+    Literal["robust", "official"],
     typer.Option(help="robust: better practice, with an interval. official: heareval, exactly."),
 ]
-Grid = Annotated[GridName, typer.Option(help="heareval's grids of hyper-parameters.")]
-GridPoints = Annotated[int, typer.Option(min=1, help="How many points of the grid are tried.")]
-Seeds = Annotated[int, typer.Option(min=1, help="Repetitions of the robust protocol.")]
-Precision = Annotated[PrecisionName, typer.Option(help="Of the robust protocol's products.")]
-Device = Annotated[
-    str | None, typer.Option(help="Such as cpu or cuda:0.", show_default="a GPU if any")
+GridOption = Annotated[
+    Literal["default", "fast", "faster"],
+    typer.Option(help="Grid of hyper-parameters, as in heareval."),
 ]
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite/--resume", help="Make again, or keep, what is there already.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
+GridPointsOption = Annotated[int, typer.Option(min=1, help="Number of grid points to try.")]
+SeedsOption = Annotated[int, typer.Option(min=1, help="Repetitions of the robust protocol.")]
 
 
 @dataclass(frozen=True)

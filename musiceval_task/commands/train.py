@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hear_aesthetics.commands.console import Report
-from hear_aesthetics.commands.probing import Overwrite
+from hear_aesthetics.commands.options import (
+    DeviceOption,
+    ModelOption,
+    OverwriteOption,
+    PrecisionOption,
+)
 from hear_aesthetics.errors import InputError
 from musiceval_task.commands.options import (
     DataArgument,
-    DeviceOption,
-    PrecisionOption,
     StatesOption,
     encode_all,
     make_encoders,
@@ -36,7 +39,7 @@ def train(
         ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="All eight members.")] = False,
-    model: Annotated[str, typer.Option(metavar="large|mini|DIR", help="MuQ.")] = "large",
+    model: ModelOption = "large",
     text: Annotated[
         str, typer.Option(metavar="roberta-base|DIR", help="RoBERTa.")
     ] = "roberta-base",
@@ -56,7 +59,7 @@ def train(
     ] = "corrected",
     precision: PrecisionOption = "auto",
     device: DeviceOption = None,
-    overwrite: Overwrite = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Train members on frozen states, which are computed once and kept.
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from hear_aesthetics.commands.options import JsonOption
 from hear_aesthetics.errors import InputError
 
 __all__ = ["evaluate"]
@@ -28,7 +29,7 @@ def evaluate(
         Path | None, typer.Option(help="CSV of name,system: which generator made a song.")
     ] = None,
     resamples: Annotated[int, typer.Option(min=1, help="Of the bootstrap.")] = 1000,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Measure predictions by the protocol: LCC, SRCC, KTAU and TTA with bootstrap intervals.
 

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hear_aesthetics.commands.console import Report, warning_line
-from hear_aesthetics.commands.probing import Overwrite
+from hear_aesthetics.commands.options import (
+    DeviceOption,
+    ModelOption,
+    OverwriteOption,
+    PrecisionOption,
+    WorkersOption,
+)
 
 if TYPE_CHECKING:
     from hear_aesthetics.model import HearModel
@@ -36,7 +42,7 @@ class Dtype(StrEnum):
 def features(
     prepared: Annotated[Path, typer.Argument(help="Folder of `songeval prepare`.")],
     out: Annotated[Path, typer.Option(help="Folder of the feature store.")],
-    model: Annotated[str, typer.Option(help="large, mini, or a model directory.")] = "large",
+    model: ModelOption = "large",
     copies: Annotated[
         int | None,
         typer.Option(min=0, help="Augmented copies of each training song.", show_default="0"),
@@ -49,10 +55,7 @@ def features(
         Path | None,
         typer.Option(metavar="DIR", help="Take the copies that `songeval augment` wrote."),
     ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Processes that make copies.", show_default="a half of the cores"),
-    ] = None,
+    workers: WorkersOption = None,
     states: Annotated[
         str | None,
         typer.Option(
@@ -62,13 +65,9 @@ def features(
         ),
     ] = None,
     dtype: Annotated[Dtype, typer.Option(help="Of the stored numbers.")] = Dtype.float16,
-    precision: Annotated[
-        str, typer.Option(help="Of the computation: auto, float32 or bfloat16.")
-    ] = "auto",
-    device: Annotated[
-        str | None, typer.Option(help="Such as cpu or cuda:0.", show_default="a GPU if any")
-    ] = None,
-    overwrite: Overwrite = False,
+    precision: PrecisionOption = "auto",
+    device: DeviceOption = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Compute and store the features of every song, and of augmented copies of those that train.
 

@@ -12,6 +12,7 @@ import sys
 import tarfile
 import time
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ import soundfile
 
 import hear_aesthetics
 from hear_aesthetics.cli import main
-from hear_aesthetics.commands import probing
+from hear_aesthetics.commands.options import PrecisionOption
+from hear_aesthetics.commands.probing import GridOption, ProtocolOption
 from hear_aesthetics.evaluation.pipeline import PRECISIONS, PROTOCOLS
 from hear_aesthetics.evaluation.probes.grid import GRIDS
 
@@ -86,9 +88,12 @@ def tasks(tmp_path, monkeypatch):
 
 
 def test_choices_are_those_of_the_library():
-    assert tuple(probing.ProtocolName) == PROTOCOLS
-    assert list(probing.GridName) == list(GRIDS)
-    assert list(probing.PrecisionName) == list(PRECISIONS)
+    def choices(option):
+        return get_args(get_args(option)[0])
+
+    assert choices(ProtocolOption) == PROTOCOLS
+    assert choices(GridOption) == tuple(GRIDS)
+    assert choices(PrecisionOption) == tuple(PRECISIONS)
 
 
 def test_a_module_beside_the_tasks_is_evaluated_on_all_of_them(evaluate, tasks, tmp_path):

@@ -243,7 +243,6 @@ def test_more_songs_than_a_picture_holds_are_said(command, tmp_path, write_clip)
         (["--out", "o.xlsx"], "must end with"),
         (["--out", "absent/o.csv"], "there is no folder absent"),
         (["--head", "track9"], "'track9' is neither a head"),
-        (["--precision", "int4"], "precision is"),
     ],
 )
 def test_wrong_usage_is_said_in_one_line(
