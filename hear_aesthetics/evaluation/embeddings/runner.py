@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from hear_aesthetics.engine.prefetch import ReadAhead
+from hear_aesthetics.engine.prefetch import Prefetcher
 from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.embeddings.folder import begin_folder
 from hear_aesthetics.evaluation.embeddings.module import HearModule
@@ -146,14 +146,12 @@ def _compute(task: Task, module: HearModule, split: _Split) -> Iterator[int]:
         return np.asarray(waveform)
 
     files = (file for batch in pending for file in batch)
-    with ReadAhead(files, load, ahead_samples=_AHEAD_SAMPLES) as ahead:
+    with Prefetcher(files, load, ahead_samples=_AHEAD_SAMPLES) as ahead:
         for batch in pending:
             waveforms = []
-            for file in batch:
-                loaded = ahead.take()
-                assert loaded is not None, "as many files are taken as were given"
+            for loaded in islice(ahead, len(batch)):
                 if loaded.waveform is None:
-                    raise TaskError(f"{split.audio / file}: cannot be read ({loaded.error})")
+                    raise TaskError(f"{split.audio / loaded.item}: cannot be read ({loaded.error})")
                 waveforms.append(loaded.waveform)
             _save(task, split, batch, module, np.stack(waveforms))
             yield len(batch)
