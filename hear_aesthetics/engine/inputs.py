@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from hear_aesthetics.audio.decoding import AUDIO_EXTENSIONS
-from hear_aesthetics.engine.manifest import Row, parse_object
+from hear_aesthetics.engine.manifest import ManifestRow, parse_object
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.text_files import read_text
 
@@ -211,7 +211,7 @@ def _from_lines(
         fields = {} if is_row else {"path": text}
         try:
             fields = fields or parse_object(text)
-            row = Row.of(fields)
+            row = ManifestRow.of(fields)
             path, root = _locate(row.path, folder)
             yield _Found(Input(path, "", row.start, row.end, row.prompt, source), root)
         except InputError as error:
