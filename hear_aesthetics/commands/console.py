@@ -29,6 +29,7 @@ __all__ = [
     "log_to_stderr",
     "show_tracebacks",
     "tracebacks_shown",
+    "warn_if_untrained",
     "warning_line",
     "write_json",
 ]
@@ -112,6 +113,13 @@ def tracebacks_shown() -> bool:
 def warning_line(message: object) -> None:
     """Writes ``warning: message`` to stderr, as one line."""
     _write_line("warning", "yellow", message)
+
+
+def warn_if_untrained(provenance: Any) -> None:
+    """Say on stderr that a model is untrained, if its provenance says so."""
+    if isinstance(provenance, dict) and provenance.get("status") == "untrained":
+        name = provenance.get("model")
+        warning_line(f"model {name} is untrained: its numbers show what random weights reach")
 
 
 def write_json(value: Any) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hear_aesthetics.commands.console import warning_line, write_json
+from hear_aesthetics.commands.console import warn_if_untrained, warning_line, write_json
 from hear_aesthetics.commands.options import (
     DeviceOption,
     JsonOption,
@@ -92,7 +92,7 @@ def evaluate(
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))  # as `python -m heareval...` finds modules there
     loaded = HearModule(module, model, arguments, device=device)
-    _warn_if_untrained(loaded.provenance["provenance"])
+    warn_if_untrained(loaded.provenance["provenance"])
 
     def embed(folder: Path, bar: "ProgressBar") -> Path:
         draw = bar.stage("resampling")
@@ -107,13 +107,6 @@ def evaluate(
 
     options = ProbeOptions(protocol, grid, grid_points, seeds, precision, device, overwrite)
     raise evaluate_each(folders, options, embed=embed, as_json=as_json)
-
-
-def _warn_if_untrained(provenance: Any) -> None:
-    """Say on stderr that a model which says so of itself knows nothing yet."""
-    if isinstance(provenance, dict) and provenance.get("status") == "untrained":
-        name = provenance.get("model")
-        warning_line(f"model {name} is untrained: its scores show what random features reach")
 
 
 def _chosen(folders: Sequence[Path], names: Sequence[str]) -> list[Path]:

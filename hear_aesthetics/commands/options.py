@@ -8,6 +8,7 @@ __all__ = [
     "DeviceOption",
     "InputsArgument",
     "JsonOption",
+    "MaxMinutesOption",
     "ModelOption",
     "OverwriteOption",
     "PrecisionOption",
@@ -37,6 +38,9 @@ OverwriteOption = Annotated[
     typer.Option("--overwrite/--resume", help="Start over, or keep what is there and go on."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
+MaxMinutesOption = Annotated[
+    float, typer.Option(min=0.0, help="Longest file or span to load, in minutes.")
+]
 WorkersOption = Annotated[
     int | None,
     typer.Option(min=1, help="Number of worker processes.", show_default="half of the cores"),

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from hear_aesthetics.engine.inference import Result, run
 from hear_aesthetics.errors import AudioError, InputError
-from hear_aesthetics.files import atomic_file
+from hear_aesthetics.files import atomic_file, one_line_when_full
 from hear_aesthetics.fingerprint import FINGERPRINT, check, file_stamp
 from hear_aesthetics.model import HearModel, get_scene_embeddings, get_timestamp_embeddings
 from hear_aesthetics.spec import API_SAMPLE_RATE, FRAME_MS, SAMPLE_RATE
@@ -165,7 +165,8 @@ def write_embedding(
     Raises:
         OSError: If it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with one_line_when_full(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     text = np.array(json.dumps(meta, indent=1))
     with atomic_file(path) as file:
         np.savez(file, embedding=embedding, timestamps_ms=timestamps_ms, meta=text)

@@ -20,12 +20,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hear_aesthetics.audio.loading import MAX_MINUTES, load_audio
+from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.engine.batching import LookaheadBuffer, PendingItem, forget_frames
 from hear_aesthetics.engine.prefetch import Prefetcher
 from hear_aesthetics.engine.workers import usable_cores
 from hear_aesthetics.errors import HearAestheticsError
-from hear_aesthetics.spec import SAMPLE_RATE
+from hear_aesthetics.spec import MAX_MINUTES, SAMPLE_RATE
 
 __all__ = ["Output", "Result", "run"]
 

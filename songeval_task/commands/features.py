@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hear_aesthetics.commands.console import Report, warning_line
+from hear_aesthetics.commands.console import Report, warn_if_untrained, warning_line
 from hear_aesthetics.commands.options import (
     DeviceOption,
     ModelOption,
@@ -111,7 +111,6 @@ def _load(
     model: str, states: str | None, precision: str, device: str | None
 ) -> tuple["HearModel", list[str]]:
     """The model and the names of the states that it is to give."""
-    from hear_aesthetics.commands.embed import warn_if_untrained
     from hear_aesthetics.model import load_model
     from hear_aesthetics.scorers import hidden_states
     from songeval_task.features.extraction import check_states, middle_state
@@ -119,7 +118,7 @@ def _load(
     names = [] if states in (None, "none") else [name for name in str(states).split(",") if name]
     network = load_model(model, precision=precision, device=device, states=hidden_states(names))
     check_states(network, names)
-    warn_if_untrained(network)
+    warn_if_untrained(network.provenance())
     return network, [middle_state(network)] if states is None else names
 
 

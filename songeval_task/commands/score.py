@@ -11,11 +11,13 @@ from hear_aesthetics.commands.options import (
     DeviceOption,
     InputsArgument,
     JsonOption,
+    MaxMinutesOption,
     ModelOption,
     OverwriteOption,
     PrecisionOption,
 )
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.spec import MAX_MINUTES
 from songeval_task.commands.listing import Listing, ranked
 
 if TYPE_CHECKING:
@@ -92,6 +94,7 @@ def score(
     as_json: JsonOption = False,
     precision: PrecisionOption = "auto",
     device: DeviceOption = None,
+    max_minutes: MaxMinutesOption = MAX_MINUTES,
 ) -> None:
     """Score songs: a row each, which says what is wrong where there is no score.
 
@@ -117,7 +120,14 @@ def score(
     scorer = load_scorer(head, model, precision=precision, device=device)
     try:
         rows, code = _score_all(
-            scorer, found, options, out, overwrite=overwrite, top=top, as_json=as_json
+            scorer,
+            found,
+            options,
+            out,
+            max_minutes=max_minutes,
+            overwrite=overwrite,
+            top=top,
+            as_json=as_json,
         )
     except KeyboardInterrupt:
         if out:
@@ -183,6 +193,7 @@ def _score_all(
     options: "Options",
     out: Path | None,
     *,
+    max_minutes: float,
     overwrite: bool,
     top: int | None,
     as_json: bool,
@@ -204,7 +215,7 @@ def _score_all(
     visible = out is None or as_json or top is not None
     rows: list[dict[str, Any]] = []
     with journal or nullcontext(), Report(_count(found), "scored") as report:
-        for row in score_inputs(scorer, found, options, journal):
+        for row in score_inputs(scorer, found, options, journal, max_minutes):
             rows.append(row)
             report.done() if row["error"] is None else report.fail(row["error"])
             if visible:

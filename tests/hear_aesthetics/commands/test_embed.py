@@ -386,6 +386,15 @@ def test_a_full_disk_ends_the_run_with_one_line(embed, songs, tmp_path, monkeypa
     assert "No space left" in outcome.errors[0]
 
 
+def test_a_file_over_the_limit_is_an_error_that_names_the_option(embed, songs, tmp_path) -> None:
+    words = songs, "--out", tmp_path / "out", "--max-minutes"
+    outcome = embed(*words, 0.6 / 60)
+    assert outcome.code == 3
+    assert "live/song.flac: more than 0.01 min of audio" in outcome.errors[0]
+    assert "--max-minutes" in outcome.errors[0]
+    assert embed(*words, 0.8 / 60).code == 0
+
+
 @pytest.mark.slow
 def test_the_real_song(embed, shared, tmp_path) -> None:
     outcome = embed(shared / "audio", "--out", tmp_path, "--kind", "timestamps")

@@ -313,7 +313,7 @@ def test_an_untrained_model_is_said(evaluate, tasks):
     Path("untrained_levels.py").write_text(f"{module.read_text()}\n{provenance}\n")
     words = ["--out", "out", "--module", "untrained_levels", "--task", "esc50", *QUICK]
     _, _, err = evaluate(tasks, *words)
-    assert err == ["warning: model mini is untrained: its scores show what random features reach"]
+    assert err == ["warning: model mini is untrained: its numbers show what random weights reach"]
 
 
 def test_embeddings_below_the_tasks_are_no_tasks(evaluate, tasks):
