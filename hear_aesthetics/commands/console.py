@@ -1,4 +1,4 @@
-"""What the commands share on a terminal: error lines, a progress bar, a summary, exit codes, JSON.
+"""Terminal output of the commands: error lines, progress, summaries, tables, JSON, exit codes.
 
 Results go to stdout; everything meant for eyes goes to stderr, without colours where that is no
 terminal or ``NO_COLOR`` is set.
@@ -10,8 +10,8 @@ import os
 import re
 import sys
 import unicodedata
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from hear_aesthetics.errors import HearAestheticsError
@@ -27,6 +27,8 @@ __all__ = [
     "error_line",
     "exit_code",
     "log_to_stderr",
+    "print_table",
+    "requirements",
     "show_tracebacks",
     "tracebacks_shown",
     "warn_if_untrained",
@@ -49,28 +51,31 @@ REMEDIES = {  # errno -> what to do about it; other system errors are unexpected
     ),
 }
 
+GAP = 2  # blanks between the columns of a table
+TEXT_WIDTH = 18  # that a column of text keeps where room is short
+
 _tracebacks = False
 
 
 class ExitCode(IntEnum):
-    """How a command ends."""
+    """Exit code of a command."""
 
     OK = 0
     FAILED = 1  # nothing worked
-    USAGE = 2  # wrong usage
+    USAGE = 2
     PARTIAL = 3  # some inputs failed
     INTERRUPTED = 130  # by the keyboard
 
 
 def exit_code(done: int, failed: int) -> ExitCode:
-    """The code for a number of inputs that worked and of inputs that did not."""
+    """Return the exit code for so many inputs that worked and that failed."""
     if not failed:
         return ExitCode.OK
     return ExitCode.PARTIAL if done else ExitCode.FAILED
 
 
 def error_line(message: object) -> None:
-    """Writes ``error: message`` to stderr, as one line."""
+    """Write ``error: message`` to stderr, as one line."""
     _write_line("error", "red", message)
 
 
@@ -88,15 +93,21 @@ def describe_error(error: Exception) -> str:
 
 
 def _missing_package(message: str) -> str | None:
-    """What to install, if the message of an ImportError names a package of our extras."""
+    """Return what to install, if the message of an ImportError names a package of our extras."""
+    for name, bounds, extra in requirements():
+        if extra and re.search(rf"\b{name}\b", message):
+            remedy = f"run `pip install '{PROGRAM}[{extra}]'`"
+            return f"this needs {name}{bounds}, which cannot be imported; {remedy}"
+    return None
+
+
+def requirements() -> list[tuple[str, str, str | None]]:
+    """Return name, version bounds and extra (None: always installed) of the packages in use."""
     from importlib.metadata import requires
 
-    for requirement in requires(PROGRAM) or ():
-        package, _, extra = requirement.partition("; extra == ")
-        if extra and re.search(rf"\b{re.split('[<>=]', package)[0]}\b", message):
-            remedy = f"run `pip install '{PROGRAM}[{extra[1:-1]}]'`"
-            return f"this needs {package}, which cannot be imported; {remedy}"
-    return None
+    pattern = re.compile(r"([\w.-]+)([^;]*)(?:; extra == .(\w+))?")
+    found = [match.groups() for match in map(pattern.match, requires(PROGRAM) or ()) if match]
+    return [(name, bounds, extra) for name, bounds, extra in found if extra != "dev"]
 
 
 def show_tracebacks(wanted: bool) -> None:
@@ -111,7 +122,7 @@ def tracebacks_shown() -> bool:
 
 
 def warning_line(message: object) -> None:
-    """Writes ``warning: message`` to stderr, as one line."""
+    """Write ``warning: message`` to stderr, as one line."""
     _write_line("warning", "yellow", message)
 
 
@@ -123,7 +134,7 @@ def warn_if_untrained(provenance: Any) -> None:
 
 
 def write_json(value: Any) -> None:
-    """Writes one JSON document to stdout; a number that is not finite becomes null.
+    """Write one JSON document to stdout; a number that is not finite becomes null.
 
     Args:
         value: Dictionaries, lists, strings, numbers, booleans and None.
@@ -131,15 +142,57 @@ def write_json(value: Any) -> None:
     sys.stdout.write(json_text(value))
 
 
+def print_table(
+    names: Sequence[str], cells: Iterable[Sequence[str]], *, left: Sequence[str] = ()
+) -> None:
+    """Print a table on stdout, as wide as it needs to be where that is no terminal.
+
+    On a narrow terminal headings lose their ends, then text is folded; numbers stay whole.
+
+    Args:
+        names: Of the columns.
+        cells: Text, line by line.
+        left: Columns of text; the others are numbers and end at the right.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    lines = [list(line) for line in cells]
+    widths = [max([len(line[index]) for line in lines], default=0) for index in range(len(names))]
+    whole = sum(max(len(name), width) + GAP for name, width in zip(names, widths, strict=True))
+    console = Console(width=None if sys.stdout.isatty() else whole, highlight=False)
+    texts = [min(w, TEXT_WIDTH) if n in left else w for n, w in zip(names, widths, strict=True)]
+    headings = _fit(names, texts, console.width)
+    table = Table(box=None, pad_edge=False)
+    for name, heading, width in zip(names, headings, texts, strict=True):
+        if name in left:
+            table.add_column(heading, overflow="fold", min_width=width)
+        else:
+            table.add_column(heading, justify="right", min_width=width)
+    for line in lines:
+        table.add_row(*map(Text, line))
+    console.print(table)
+
+
+def _fit(names: Sequence[str], widths: Sequence[int], room: int) -> list[str]:
+    """The headings, all cut to one length if the columns do not fit side by side."""
+    for length in range(max(map(len, names)), 2, -1):
+        cut = [n if len(n) <= length else f"{n[: length - 1]}…" for n in names]
+        if sum(max(len(n), w) + GAP for n, w in zip(cut, widths, strict=True)) <= room:
+            break
+    return cut
+
+
 def log_to_stderr() -> None:
-    """Sends warnings and errors of the libraries to stderr, one line each."""
+    """Send warnings and errors of the libraries to stderr, one line each."""
     root = logging.getLogger()
     if not any(isinstance(handler, _LineHandler) for handler in root.handlers):
         root.addHandler(_LineHandler(logging.WARNING))
 
 
 class Report:
-    """Counts what worked and what failed, shows how far it is, and says so at the end.
+    """Progress of a command over its inputs: counts, a bar, error lines and a summary.
 
     ```
     with Report(len(inputs), "scored") as report:
@@ -149,9 +202,9 @@ class Report:
     ```
 
     Args:
-        total: Number of inputs; None if it is not known.
-        verb: What happens to them, as a participle: ``"scored"``.
-        noun: What one of them is.
+        total: Number of inputs; None if unknown.
+        verb: Participle of what happens to them: ``"scored"``.
+        noun: Name of one of them.
     """
 
     def __init__(self, total: int | None, verb: str, noun: str = "file") -> None:
@@ -166,23 +219,18 @@ class Report:
         self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._bar.stop()
         if kind is None:
             self._bar.console.print(self.summary)
 
     def done(self, count: int = 1) -> None:
-        """Counts inputs that worked."""
+        """Count inputs that worked."""
         self.worked += count
         self._bar.count(count)
 
     def fail(self, message: object) -> None:
-        """Counts an input that failed, and says why: the message names it."""
+        """Count an input that failed, and say why: the message names it."""
         self.errors.append(str(message))
         _write_line("error", "red", message, self._bar.console)
         self._bar.count()
@@ -194,7 +242,7 @@ class Report:
 
     @property
     def exit_code(self) -> ExitCode:
-        """What the command should exit with."""
+        """Exit code of the command."""
         return exit_code(self.worked, self.failed)
 
     @property

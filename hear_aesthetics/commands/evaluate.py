@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hear_aesthetics.commands.console import warn_if_untrained, warning_line, write_json
+from hear_aesthetics.commands.console import (
+    print_table,
+    warn_if_untrained,
+    warning_line,
+    write_json,
+)
 from hear_aesthetics.commands.options import (
     DeviceOption,
     JsonOption,
@@ -30,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
-PIPE_WIDTH = 250  # columns; what is piped is read by programs such as grep, so rows stay whole
 LIST_COLUMNS = ("task", "folder", "kind", "splits", "seconds", "clips", "score", "here")
 
 
@@ -170,16 +174,9 @@ def _list(tasks: Sequence["Task"], as_json: bool) -> None:
     if as_json:
         write_json(rows)
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None)
-    for column in LIST_COLUMNS:
-        table.add_column(column, no_wrap=column != "here")
-    for row in rows:
-        cells = [", ".join(v) if isinstance(v, list) else str(v) for v in row.values()]
-        table.add_row(*(cell or "-" for cell in cells))
-    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
+    cells = [[", ".join(v) if isinstance(v, list) else str(v) for v in r.values()] for r in rows]
+    cells = [[cell or "-" for cell in line] for line in cells]
+    print_table(LIST_COLUMNS, cells, left=LIST_COLUMNS)
     missing = sum(not row["here"] for row in rows)
     typer.echo(
         f"{missing} of the benchmark's {len(CATALOGUE)} tasks are not here: untar their published "

@@ -1,9 +1,7 @@
 """``hear-aesthetics models``: what can be had, on which terms, and what is on this machine."""
 
-import json
 import os
 import shutil
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,13 +16,14 @@ from hear_aesthetics.checkpoints import (
     locate_model,
     whereabouts,
 )
+from hear_aesthetics.commands.console import print_table, write_json
 from hear_aesthetics.commands.options import JsonOption
 from hear_aesthetics.files import describe_size
 
 __all__ = ["app", "download", "info", "list_models"]
 
 COMMERCIAL = {True: "yes", False: "no", None: "unknown"}
-PIPE_WIDTH = 200  # columns; what is piped is read by programs such as grep, so rows stay whole
+COLUMNS = ("name", "size", "licence", "commercial", "status", "here")
 
 app = typer.Typer(help="Published weights: licences, sizes, what is here; download.")
 Name = Annotated[str, typer.Argument(help="A name that `models list` shows.")]
@@ -42,24 +41,20 @@ def list_models(as_json: JsonOption = False) -> None:
     """List all weights: size, licence, commercial use, and where they are on this machine."""
     rows = [_summary(record) for record in CHECKPOINTS.values()]
     if as_json:
-        typer.echo(json.dumps(rows, indent=1))
+        write_json(rows)
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None)
-    for column in ("name", "size", "licence", "commercial", "status", "here"):
-        table.add_column(column, no_wrap=column != "here")
-    for row in rows:
-        table.add_row(
+    cells = [
+        [
             row["name"],
             describe_size(row["size"]),
             row["weights_licence"].partition(" (")[0],  # `info` shows the remark
             COMMERCIAL[row["commercial"]],
             row["status"],
             row["problem"] or row["origin"] or "-",
-        )
-    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
+        ]
+        for row in rows
+    ]
+    print_table(COLUMNS, cells, left=COLUMNS)
 
 
 @app.command()
@@ -68,7 +63,7 @@ def info(name: Name, as_json: JsonOption = False) -> None:
     record = _record(name)
     facts = asdict(record) | _summary(record)
     if as_json:
-        typer.echo(json.dumps(facts, indent=1))
+        write_json(facts)
         return
     for label, value in _lines(record, facts):
         typer.echo(f"{label:<18}{value}")
@@ -94,7 +89,7 @@ def download(
     if to is not None:
         folders = {part: _lay_out(by_name(part), source, to) for part, source in folders.items()}
     if as_json:
-        typer.echo(json.dumps({key: str(folder) for key, folder in folders.items()}, indent=1))
+        write_json({key: str(folder) for key, folder in folders.items()})
         return
     for key, folder in folders.items():
         typer.echo(f"{key}: {folder}")

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hear_aesthetics.commands.console import ExitCode, Report, write_json
+from hear_aesthetics.commands.console import ExitCode, Report, print_table, write_json
 from hear_aesthetics.commands.options import DeviceOption, JsonOption, ModelOption, PrecisionOption
-from songeval_task.commands.listing import print_table
 from songeval_task.commands.score import (
     HeadOption,
     LoudnessOption,

@@ -84,7 +84,7 @@ def train(
 
 
 def _show(metrics: dict[str, Any]) -> None:
-    from songeval_task.commands.listing import print_table
+    from hear_aesthetics.commands.console import print_table
 
     figures = metrics["test"]["utterance"]
     names = [name for name in figures if name != "count"]
