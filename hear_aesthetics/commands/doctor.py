@@ -25,7 +25,7 @@ USE = {True: "allowed", False: "not_allowed", None: "not_stated"}
 def doctor(
     as_json: JsonOption = False,
 ) -> None:
-    """Show versions, devices, the precision `auto` picks, weights, caches and licences."""
+    """Show versions, devices, the precision of `auto`, weights, caches and licences."""
     report = diagnose()
     if as_json:
         write_json(report)

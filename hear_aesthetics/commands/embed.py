@@ -56,7 +56,11 @@ def embed(
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the embeddings of audio files, each to an .npz under its own path and extension."""
+    """Write the embeddings of audio files, each to OUT under its own path, as .npz.
+
+    The same command goes on after an interruption. Exit codes: 0 all good, 1 nothing worked,
+    2 wrong usage, 3 some files failed.
+    """
     from hear_aesthetics.engine.embedding_files import embed as embed_files
     from hear_aesthetics.engine.embedding_files import is_done, origin
     from hear_aesthetics.engine.inputs import collect_inputs

@@ -1,4 +1,4 @@
-"""``hear-aesthetics evaluate``: HEAR tasks with any HEAR module, from audio to scores."""
+"""``hear-aesthetics evaluate``: a HEAR module on HEAR tasks, from audio to scores."""
 
 import sys
 from collections.abc import Sequence
@@ -42,27 +42,26 @@ def evaluate(
     tasks_dir: Annotated[
         Path | None,
         typer.Argument(
-            metavar="TASKS_DIR", help="Folder of task folders, such as untarred archives."
+            metavar="TASKS_DIR", help="Folder of task folders, such as unpacked archives."
         ),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the embeddings and, beside them, the scores.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for embeddings and scores.")] = None,
     task: Annotated[
         list[str] | None,
-        typer.Option(help="A task by its folder, task_name or published name; may be repeated."),
+        typer.Option(help="Task by folder, task_name or published name; may be repeated."),
     ] = None,
     list_tasks: Annotated[
-        bool, typer.Option("--list", help="List the benchmark's tasks and those in the folder.")
+        bool,
+        typer.Option("--list", help="List the tasks of the benchmark and of TASKS_DIR."),
     ] = False,
     module: Annotated[
-        str, typer.Option(help="Import name of a HEAR module; the working directory counts.")
+        str, typer.Option(help="HEAR module to import, also from the working directory.")
     ] = "hear_aesthetics",
     model: Annotated[
-        str | None, typer.Option(help="Passed to the module's load_model.", show_default="none")
+        str | None, typer.Option(help="Argument of the module's load_model.", show_default="none")
     ] = None,
     model_options: Annotated[
-        str, typer.Option(help="Further arguments of load_model, a JSON object.")
+        str, typer.Option(help="Further arguments of load_model, as a JSON object.")
     ] = "{}",
     protocol: ProtocolOption = "robust",
     grid: GridOption = "default",
@@ -73,12 +72,12 @@ def evaluate(
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Evaluate a HEAR module: embeddings, probes, scores.
+    """Evaluate a HEAR module on tasks: compute embeddings, train probes, score them.
 
-    Each file is written as soon as it is computed, in heareval's layout
-    (`OUT/<module and options>/<task>/`): the same command goes on after an interruption. Audio at
-    the rate that the module wants is made once if it is missing. Exit codes: 0 all good, 1 nothing
-    worked, 2 wrong usage, 3 some tasks failed.
+    Files are written to `OUT/<module and options>/<task>/` in heareval's layout, each as soon as
+    it is computed: the same command goes on after an interruption. Audio at the module's sample
+    rate is made once if it is missing. Exit codes: 0 all good, 1 nothing worked, 2 wrong usage,
+    3 some tasks failed.
     """
     if list_tasks:
         _list(_load_all(tasks_dir) if tasks_dir else [], as_json)

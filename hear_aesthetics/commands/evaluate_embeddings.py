@@ -1,4 +1,4 @@
-"""``hear-aesthetics evaluate-embeddings``: probes on embedding folders, whoever wrote them."""
+"""``hear-aesthetics evaluate-embeddings``: probes on embedding folders of either kit."""
 
 from pathlib import Path
 from typing import Annotated
@@ -41,7 +41,7 @@ def evaluate_embeddings(
 ) -> None:
     """Train and test probes on embeddings in heareval's layout.
 
-    Scores go into the folder, as heareval writes them; results of the same options are kept. Exit
+    Scores are written into the folder, as heareval does; results of the same options are kept. Exit
     codes: 0 all good, 1 nothing worked, 2 wrong usage, 3 some tasks failed.
     """
     from hear_aesthetics.evaluation.tasks.task import find_tasks

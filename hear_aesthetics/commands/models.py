@@ -1,4 +1,4 @@
-"""``hear-aesthetics models``: what can be had, on which terms, and what is on this machine."""
+"""``hear-aesthetics models``: published weights, their licences, and local copies."""
 
 import os
 import shutil
@@ -25,8 +25,8 @@ __all__ = ["app", "download", "info", "list_models"]
 COMMERCIAL = {True: "yes", False: "no", None: "unknown"}
 COLUMNS = ("name", "size", "licence", "commercial", "status", "here")
 
-app = typer.Typer(help="Published weights: licences, sizes, what is here; download.")
-Name = Annotated[str, typer.Argument(help="A name that `models list` shows.")]
+app = typer.Typer(help="List, describe and download published weights.")
+Name = Annotated[str, typer.Argument(help="Name that `models list` shows.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -38,7 +38,7 @@ def models(context: typer.Context) -> None:
 
 @app.command("list")
 def list_models(as_json: JsonOption = False) -> None:
-    """List all weights: size, licence, commercial use, and where they are on this machine."""
+    """List all weights: size, licence, commercial use, and whether this machine has them."""
     rows = [_summary(record) for record in CHECKPOINTS.values()]
     if as_json:
         write_json(rows)
@@ -59,7 +59,7 @@ def list_models(as_json: JsonOption = False) -> None:
 
 @app.command()
 def info(name: Name, as_json: JsonOption = False) -> None:
-    """Show all that is known of one: files and hashes, licences, provenance, fair evaluation."""
+    """Show files, hashes, licences, provenance and fair evaluation of one set of weights."""
     record = _record(name)
     facts = asdict(record) | _summary(record)
     if as_json:
@@ -75,12 +75,12 @@ def download(
     to: Annotated[
         Path | None,
         typer.Option(
-            help="Also lay the files out in this folder, for HEAR_AESTHETICS_HOME elsewhere."
+            help="Folder to copy the files to as well, for HEAR_AESTHETICS_HOME elsewhere."
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Download the files of one, check their sizes and hashes, and say where they are."""
+    """Download one set of weights, check sizes and hashes, and print its folder."""
     record = _record(name)
     if not (record.files or record.parts):
         typer.echo(f"{name} belongs to this package: there is nothing to download")
@@ -105,7 +105,7 @@ def _record(name: str) -> Checkpoint:
 
 
 def _fetch(record: Checkpoint) -> dict[str, Path]:
-    """Name of each part, or of the checkpoint itself -> the folder with its files."""
+    """Download a checkpoint; return its parts, or itself, by name with their folders."""
     if not record.parts:
         return {record.name: locate(record.name).folder}
     files = locate_model(record.name)  # all parts at once: an error names all that are missing
@@ -115,7 +115,7 @@ def _fetch(record: Checkpoint) -> dict[str, Path]:
 
 
 def _summary(record: Checkpoint) -> dict[str, Any]:
-    """One row of the list; what is wrong with a local copy is part of the row, not an error."""
+    """Return one row of the list; a broken local copy is part of the row, not an error."""
     here = whereabouts(record)
     unlisted = here.folders if not record.files else ()  # bundled: its size is that on disk
     return {

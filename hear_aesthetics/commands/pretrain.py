@@ -1,4 +1,4 @@
-"""``hear-aesthetics pretrain``: an encoder of any size, from rendered audio or one's own."""
+"""``hear-aesthetics pretrain``: an encoder of any size, from rendered audio or recordings."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -23,35 +23,35 @@ def pretrain(
         Literal["muq", "musicfm"],
         typer.Option(help="Objective to train with: MuQ's or MusicFM's targets."),
     ],
-    out: Annotated[Path, typer.Option(help="Model directory; both sources may share it.")],
+    out: Annotated[Path, typer.Option(help="Model directory; both encoders may share it.")],
     audio: Annotated[
         Path | None,
-        typer.Option(help="Folder of your recordings; default: rendered audio, free of licences."),
+        typer.Option(help="Folder of recordings.", show_default="rendered audio"),
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Updates.")] = 30_000,
+    steps: Annotated[int, typer.Option(min=1, help="Number of updates.")] = 30_000,
     batch: Annotated[int, typer.Option(min=1, help="Clips per update.")] = 4,
-    seconds: Annotated[float, typer.Option(help="Length of a clip.")] = 2.4,
-    learning_rate: Annotated[float, typer.Option(help="Its peak.")] = 1e-3,
+    seconds: Annotated[float, typer.Option(help="Length of a clip in seconds.")] = 2.4,
+    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 1e-3,
     visible_weight: Annotated[
         float, typer.Option(min=0.0, help="Weight of the loss of frames that are not masked.")
     ] = 0.0,
-    seed: Annotated[int, typer.Option(min=0, help="Of weights, audio, masks and order.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 1,
     size: Annotated[
-        str, typer.Option(help="mini, published, or sizes such as dim=256,depth=6.")
+        str, typer.Option(help="Encoder size: mini, published, or sizes such as dim=256,depth=6.")
     ] = "mini",
     targets: Annotated[
         str, typer.Option(help="Changes to the targets, such as codebooks=8,codes=1024.")
     ] = "",
     pool: Annotated[
-        Path | None, typer.Option(help="Where the audio is kept.", show_default="OUT/pool")
+        Path | None, typer.Option(help="Folder that keeps the audio.", show_default="OUT/pool")
     ] = None,
-    pool_hours: Annotated[float, typer.Option(help="Most hours of audio in the pool.")] = 4.0,
+    pool_hours: Annotated[float, typer.Option(help="Maximum hours of audio in the pool.")] = 4.0,
     evaluate_every: Annotated[int, typer.Option(min=1, help="Updates between rows of the log.")] = (
         1000
     ),
     save_every: Annotated[int, typer.Option(min=1, help="Updates between checkpoints.")] = 500,
     snapshot_every: Annotated[
-        int, typer.Option(min=0, help="Updates between models kept in OUT/snapshots; 0: none.")
+        int, typer.Option(min=0, help="Updates between models written to OUT/snapshots; 0: none.")
     ] = 0,
     precision: PrecisionOption = "auto",
     device: DeviceOption = None,

@@ -32,14 +32,14 @@ __all__ = [
 
 ProtocolOption = Annotated[
     Literal["robust", "official"],
-    typer.Option(help="robust: better practice, with an interval. official: heareval, exactly."),
+    typer.Option(help="robust: several seeds, with an interval; official: exactly as heareval."),
 ]
 GridOption = Annotated[
     Literal["default", "fast", "faster"],
     typer.Option(help="Grid of hyper-parameters, as in heareval."),
 ]
 GridPointsOption = Annotated[int, typer.Option(min=1, help="Number of grid points to try.")]
-SeedsOption = Annotated[int, typer.Option(min=1, help="Repetitions of the robust protocol.")]
+SeedsOption = Annotated[int, typer.Option(min=1, help="Number of seeds (robust protocol only).")]
 
 
 @dataclass(frozen=True)

@@ -344,7 +344,7 @@ REAL = {
 
 @pytest.fixture
 def real_tasks(shared, tmp_path):
-    """Two real tasks, untarred as they come, in two copies."""
+    """Two real tasks, unpacked as they come, in two copies."""
     for copy in ("whole", "killed"):
         for archive in REAL.values():
             with tarfile.open(shared / f"hear/tasks/{archive}.tar.gz") as file:
