@@ -2,7 +2,7 @@
 
 A file holds three arrays: ``embedding``, float32, ``(dim,)`` for a scene and ``(frames, dim)``
 otherwise; ``timestamps_ms``, float32, ``(frames,)``, empty for a scene; and ``meta``, a JSON text
-that says what was embedded and what made the numbers. It needs no pickle to be read::
+with the audio file, the span and what decided the numbers. It needs no pickle to be read::
 
     with np.load("song.mp3.npz") as file:
         file["embedding"], json.loads(str(file["meta"]))
@@ -45,13 +45,7 @@ LOGGER = logging.getLogger(__name__)
 
 
 class Embedding(NamedTuple):
-    """What an embedding file holds.
-
-    Attributes:
-        embedding: ``(dim,)`` or ``(frames, dim)``, float32.
-        timestamps_ms: ``(frames,)``, float32; empty for a scene.
-        meta: What was embedded, and what made the numbers.
-    """
+    """Contents of an embedding file, whose arrays the module describes."""
 
     embedding: np.ndarray
     timestamps_ms: np.ndarray
@@ -90,7 +84,7 @@ KINDS = {
 def embed(
     items: Iterable[Item], model: HearModel, kind: str = "scene", **options: Any
 ) -> Iterator[Result[Item]]:
-    """Embeddings of all items in their order; each output has ``embedding`` and ``timestamps_ms``.
+    """Yield the embeddings of all items in order: ``embedding`` and ``timestamps_ms`` of each.
 
     Args:
         items: Files or spans of files, as :func:`hear_aesthetics.engine.inference.run` takes them.
@@ -107,7 +101,7 @@ def embed(
 
 
 def sample_rate_of(kind: str) -> int:
-    """The rate in Hz of the audio that a kind of embedding is made from.
+    """Return the sample rate in Hz of the audio that a kind of embedding is made from.
 
     Raises:
         ValueError: If there is no such kind.
@@ -194,7 +188,7 @@ def save(path: Path, result: Result[Any], made: Mapping[str, Any]) -> None:
 
 
 def read_embedding(path: Path) -> Embedding:
-    """What an embedding file holds.
+    """Read an embedding file.
 
     Raises:
         InputError: If it is no embedding file.
@@ -204,7 +198,7 @@ def read_embedding(path: Path) -> Embedding:
 
 
 def read_meta(path: Path) -> dict[str, Any]:
-    """What an embedding file says of itself; the embedding is not read.
+    """Read the ``meta`` of an embedding file; the embedding is not read.
 
     Raises:
         InputError: If it is no embedding file.

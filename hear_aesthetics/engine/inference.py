@@ -1,4 +1,4 @@
-"""Many files through one model: load ahead, batch by length, compute, hand over in order.
+"""Inference over many files: load ahead, batch by length, compute, hand over in order.
 
 While the model computes, threads decode and resample the next files. Clips of equal length that lie
 near each other in the list go through the model together; nothing is ever padded, so that a result
@@ -36,9 +36,7 @@ CPU_BATCH_SECONDS = 30.0  # of audio in one batch: a processor is busy with a fe
 GPU_BATCH_SECONDS = 240.0  # a GPU needs many
 LOOKAHEAD_BATCHES = 4  # how far apart in the list, in batches, clips of one batch may lie
 GPU_QUEUE = 1  # batches that compute while the next one is prepared
-# Threads that load, of the cores: beside an encoder that wants them all, one of four; a GPU is fed
-# by half of them.
-CPU_SHARE, GPU_SHARE, MAX_WORKERS = 4, 2, 8
+CPU_SHARE, GPU_SHARE, MAX_WORKERS = 4, 2, 8  # one loading thread per so many cores; at most 8
 
 logger = logging.getLogger(__name__)
 
