@@ -113,7 +113,7 @@ def evaluate(
 
 
 def _chosen(folders: Sequence[Path], names: Sequence[str]) -> list[Path]:
-    """The folders that the names mean, each name at least one."""
+    """Return the folders that the names mean, at least one per name."""
     known = {folder: _names(folder) for folder in folders}
     for name in names:
         if not any(name in of_one for of_one in known.values()):
@@ -124,7 +124,7 @@ def _chosen(folders: Sequence[Path], names: Sequence[str]) -> list[Path]:
 
 
 def _names(folder: Path) -> set[str]:
-    """What a task may be called; a broken one has its folder's name only."""
+    """Return the names of a task; a broken one has its folder's name only."""
     from hear_aesthetics.evaluation.tasks.catalogue import published
     from hear_aesthetics.evaluation.tasks.task import load_task
 
@@ -137,7 +137,7 @@ def _names(folder: Path) -> set[str]:
 
 
 def _load_all(tasks_dir: Path) -> list["Task"]:
-    """The tasks in a folder, those that can be read."""
+    """Return the readable tasks of a folder, with a warning for each of the others."""
     from hear_aesthetics.evaluation.tasks.task import find_tasks, load_task
 
     found = []
@@ -158,7 +158,7 @@ def _load_all(tasks_dir: Path) -> list["Task"]:
 
 
 def _list(tasks: Sequence["Task"], as_json: bool) -> None:
-    """The 19 tasks of the benchmark and where they are, then other tasks of the folder."""
+    """Print the 19 tasks of the benchmark and where they are, then other tasks of the folder."""
     from hear_aesthetics.evaluation.tasks.catalogue import CATALOGUE, PUBLISHED_RATE, published
 
     rows: list[dict[str, Any]] = []
@@ -185,7 +185,7 @@ def _list(tasks: Sequence["Task"], as_json: bool) -> None:
 
 
 def _row(task: "Task") -> dict[str, Any]:
-    """A task that is not one of the benchmark's."""
+    """Return the row of a task outside the benchmark."""
     folds = "train/valid/test" if len(task.runs) == 1 else f"{len(task.runs)}-fold"
     kind = f"{task.embedding_type}, {task.prediction_type}"
     clips = sum(len(task.split_labels(split)) for split in task.splits)

@@ -44,7 +44,7 @@ SeedsOption = Annotated[int, typer.Option(min=1, help="Number of seeds (robust p
 
 @dataclass(frozen=True)
 class ProbeOptions:
-    """How probes are trained: arguments of ``hear_aesthetics.evaluation.evaluate_embeddings``."""
+    """Probe options: arguments of ``hear_aesthetics.evaluation.evaluate_embeddings``."""
 
     protocol: str
     grid: str

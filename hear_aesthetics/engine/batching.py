@@ -25,13 +25,13 @@ logger = logging.getLogger(__name__)
 
 
 class Batch(Protocol):
-    """The batch that an item is computed in; ``done`` once its outputs are there."""
+    """Batch that an item is computed in; ``done`` once its outputs are there."""
 
     done: bool
 
 
 class PendingItem(Generic[Item]):
-    """An item between its loading and its result.
+    """Item between its loading and its result.
 
     Attributes:
         item: The item as the caller gave it.

@@ -46,7 +46,7 @@ class Model(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """Where waveforms have to be."""
+        """Device of the waveforms."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def _send(batch: Tensor, device: torch.device) -> Tensor:
 
 
 def _rows(output: Output) -> Iterable[Any]:
-    """The items' parts of an output, on the CPU, or from a GPU on their way there."""
+    """Return the items' parts of an output, on the CPU, or from a GPU on their way there."""
     if isinstance(output, Tensor):
         return output.to("cpu", non_blocking=True).unbind()
     columns = [column.to("cpu", non_blocking=True).unbind() for column in output.values()]
