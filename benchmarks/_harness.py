@@ -12,7 +12,6 @@ import argparse
 import gc
 import importlib
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -26,6 +25,8 @@ import torch
 from torch import Tensor
 
 from hear_aesthetics.compute.cpu import model_name
+from hear_aesthetics.engine.workers import usable_cores
+from hear_aesthetics.markdown import markdown_table
 
 __all__ = [
     "RESULTS",
@@ -110,7 +111,7 @@ class Report:
     def as_markdown(self, command: str) -> str:
         """Return the section for ``RESULTS.md``."""
         threads = torch.get_num_threads()
-        lines = [f"**{self.title}**", "", *_table(self.rows), ""]
+        lines = [f"**{self.title}**", "", _table(self.rows), ""]
         lines += [f"- ratio {_cell(self.ratio)}, difference {_cell(self.max_difference)}"]
         lines += [
             f"- target: {name}: {'yes' if met else 'NO'}" for name, met in self.targets.items()
@@ -197,7 +198,7 @@ def peak_memory(prepare: str, **arguments: Any) -> int:
 
 def device_name() -> str:
     """Return the name of this machine's processor and its number of cores."""
-    return f"{model_name()}, {os.cpu_count()} cores"
+    return f"{model_name()}, {usable_cores()} cores"
 
 
 def main(
@@ -256,13 +257,9 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def _table(rows: Sequence[Mapping[str, object]]) -> list[str]:
-    if not rows:
-        return []
+def _table(rows: Sequence[Mapping[str, object]]) -> str:
     header = list(rows[0])
-    lines = [header, ["---"] * len(header)]
-    lines += [[_cell(row[key]) for key in header] for row in rows]
-    return [f"| {' | '.join(line)} |" for line in lines]
+    return markdown_table(header, [[_cell(row[key]) for key in header] for row in rows])
 
 
 def _cell(value: object) -> str:

@@ -1,13 +1,15 @@
 """Files that are complete or absent (written beside their place, then renamed), sizes, room."""
 
+import csv
 import errno
 import fcntl
+import io
 import json
 import math
 import os
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,6 +19,7 @@ from hear_aesthetics.errors import StorageError
 __all__ = [
     "atomic_file",
     "check_free",
+    "csv_text",
     "describe_size",
     "json_text",
     "one_line_when_full",
@@ -72,6 +75,13 @@ def json_text(value: Any, **options: Any) -> str:
         **options: Of ``json.dumps``.
     """
     return json.dumps(_finite(value), indent=1, allow_nan=False, **options) + "\n"
+
+
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """Return rows, the header among them, as CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 @contextmanager

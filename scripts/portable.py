@@ -11,11 +11,12 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from importlib.metadata import requires
 from pathlib import Path
 
 from packaging.requirements import Requirement
+
+from hear_aesthetics.markdown import markdown_table
 
 ROOT = Path(__file__).parents[1]
 OLDEST = ".venv-oldest/bin/python"
@@ -84,12 +85,6 @@ def run_row(name: str, tests: list[str]) -> dict[str, object]:
     return {"row": name, "setting": shown or "lowest versions", **found, "seconds": seconds}
 
 
-def table(rows: list[Mapping[str, object]]) -> str:
-    """The rows in Markdown."""
-    lines = [list(rows[0]), ["---"] * len(rows[0]), *(row.values() for row in rows)]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
-
-
 def main() -> int:
     """Run the chosen rows one after the other; 0 if none failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -106,7 +101,7 @@ def main() -> int:
         return 0
     tests = KERNELS if chosen.kernels else []
     rows = [run_row(name, tests) for name in chosen.rows or ROWS]
-    text = table(rows)
+    text = markdown_table(list(rows[0]), [row.values() for row in rows])
     print(text)
     if chosen.write:
         from benchmarks._harness import device_name, write_section

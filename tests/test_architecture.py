@@ -32,7 +32,8 @@ ROOMS = {
 
 # The layers of hear_aesthetics, lowest first.
 LAYERS = (
-    {"spec", "errors", "files", "text_files", "fingerprint", "version"} | {"atomic"} | {"lazy"},
+    {"spec", "errors", "files", "text_files", "fingerprint", "version"}
+    | {"lazy", "markdown", "pickles", "progress"},
     {"audio", "compute", "metrics", "checkpoints"},
     {"backbones", "synthesis"},
     {"features"},

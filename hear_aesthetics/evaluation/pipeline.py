@@ -1,7 +1,6 @@
 """From an embedding folder, whoever wrote it, to its scores, in one call."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from hear_aesthetics.evaluation.results.files import finished, read_scores, writ
 from hear_aesthetics.evaluation.results.interval import robust_statement
 from hear_aesthetics.evaluation.tasks.task import load_task
 from hear_aesthetics.files import remove_leftovers
+from hear_aesthetics.progress import ProgressCallback, no_progress
 
 __all__ = ["PRECISIONS", "PROTOCOLS", "evaluate_embeddings"]
 
@@ -36,7 +36,7 @@ def evaluate_embeddings(
     device: str | None = None,
     precision: str = "auto",
     overwrite: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback = no_progress,
 ) -> dict[str, Any]:
     """Train probes on one task's embeddings, test them, and write the scores into the folder.
 
@@ -76,18 +76,13 @@ def evaluate_embeddings(
         return read_scores(task)
     _keep_freed_memory()
     start = time.perf_counter()
-    report = progress or _ignore
     if protocol == "official":
-        outcomes = evaluate_officially(task, points, report)
+        outcomes = evaluate_officially(task, points, progress)
     else:
-        outcomes = evaluate_robustly(task, points, seeds, report, device=place, dtype=dtype)
+        outcomes = evaluate_robustly(task, points, seeds, progress, device=place, dtype=dtype)
     robust = robust_statement(task, outcomes, settings) if protocol == "robust" else None
     write_results(task, outcomes, settings, time.perf_counter() - start, robust)
     return read_scores(task)
-
-
-def _ignore(done: int, total: int) -> None:
-    """The progress of nobody."""
 
 
 def _check_options(protocol: str, precision: str, seeds: int) -> None:

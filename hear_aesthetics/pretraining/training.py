@@ -28,6 +28,7 @@ from hear_aesthetics.pretraining.objective import MaskedPrediction, Prediction, 
 from hear_aesthetics.pretraining.result import write_result
 from hear_aesthetics.pretraining.state import load_checkpoint, save_checkpoint, write_log
 from hear_aesthetics.pretraining.targets.mel_rvq import MelRVQ, train_rvq
+from hear_aesthetics.progress import no_progress
 
 __all__ = ["Pretraining", "pretrain"]
 
@@ -36,7 +37,7 @@ FLOOR_SHARE = 0.05  # of the peak learning rate, at the end
 BETAS = (0.9, 0.98)
 RUN_FOLDER = "pretraining"
 
-Progress = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int], None]  # stage, steps done, steps in all
 
 
 def pretrain(
@@ -46,7 +47,7 @@ def pretrain(
     *,
     device: torch.device | str = "cpu",
     resume: bool = True,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Train an encoder and write it; the same command goes on after an interruption.
 
@@ -68,7 +69,7 @@ def pretrain(
     if config.precision == "auto":
         name = str(auto_precision(place)).removeprefix("torch.")
         config = replace(config, precision=name)
-    run = Pretraining(config, pool, out, place, progress or _ignore)
+    run = Pretraining(config, pool, out, place, progress)
     run.prepare(resume)
     return run.finish(run.train())
 
@@ -249,7 +250,3 @@ def learning_rate(config: PretrainConfig, step: int) -> float:
     share = (step - config.warmup) / max(1, config.steps - config.warmup)
     cosine = 0.5 * (1.0 + math.cos(math.pi * share))
     return config.learning_rate * (FLOOR_SHARE + (1.0 - FLOOR_SHARE) * cosine)
-
-
-def _ignore(stage: str, done: int, total: int) -> None:
-    """The progress of nobody."""

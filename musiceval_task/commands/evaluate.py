@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hear_aesthetics.commands.options import JsonOption
 from hear_aesthetics.errors import InputError
 from musiceval_task.commands.options import run_name
 
@@ -27,7 +28,7 @@ def evaluate(
         Path | None,
         typer.Option(metavar="DATA", help="Where the true scores are, for files without them."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """MSE, LCC, SRCC and KTAU of clips and of systems, with 95 % intervals."""
     from hear_aesthetics.commands.console import write_json

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DataArgument",
-    "DeviceOption",
-    "PrecisionOption",
     "StatesOption",
     "encode_all",
     "make_encoders",
@@ -31,10 +29,6 @@ DataArgument = Annotated[
 StatesOption = Annotated[
     Path | None,
     typer.Option(help="Folder that keeps the encoders' states.", show_default="states, in OUT"),
-]
-PrecisionOption = Annotated[str, typer.Option(help="Of MuQ: auto, float32 or bfloat16.")]
-DeviceOption = Annotated[
-    str | None, typer.Option(help="Such as cpu or cuda:0.", show_default="a GPU if any")
 ]
 
 

@@ -5,11 +5,10 @@ from typing import Annotated
 
 import typer
 
+from hear_aesthetics.commands.options import DeviceOption, PrecisionOption
 from hear_aesthetics.errors import InputError
 from musiceval_task.commands.options import (
     DataArgument,
-    DeviceOption,
-    PrecisionOption,
     StatesOption,
     encode_all,
     make_encoders,

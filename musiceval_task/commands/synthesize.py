@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hear_aesthetics.commands.console import Report
-from hear_aesthetics.commands.probing import Overwrite
+from hear_aesthetics.commands.options import OverwriteOption
 
 __all__ = ["synthesize"]
 
@@ -17,7 +17,7 @@ def synthesize(
     seconds: Annotated[float, typer.Option(help="Length of a clip.")] = 6.0,
     seed: Annotated[int, typer.Option(help="Decides every clip and score.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes that render.")] = 2,
-    overwrite: Overwrite = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Compose and render clips with simulated scores: a test and demo set, nothing more.
 

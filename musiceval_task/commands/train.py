@@ -1,16 +1,21 @@
 """``musiceval train``: members of the ensemble, each into a run folder of its own."""
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hear_aesthetics.commands.probing import Overwrite
+from hear_aesthetics.commands.console import Report
+from hear_aesthetics.commands.options import (
+    DeviceOption,
+    ModelOption,
+    OverwriteOption,
+    PrecisionOption,
+)
 from hear_aesthetics.errors import InputError
 from musiceval_task.commands.options import (
     DataArgument,
-    DeviceOption,
-    PrecisionOption,
     StatesOption,
     encode_all,
     make_encoders,
@@ -34,7 +39,7 @@ def train(
         ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="All eight members.")] = False,
-    model: Annotated[str, typer.Option(metavar="large|mini|DIR", help="MuQ.")] = "large",
+    model: ModelOption = "large",
     text: Annotated[
         str, typer.Option(metavar="roberta-base|DIR", help="RoBERTa.")
     ] = "roberta-base",
@@ -54,7 +59,7 @@ def train(
     ] = "corrected",
     precision: PrecisionOption = "auto",
     device: DeviceOption = None,
-    overwrite: Overwrite = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Train members on frozen states, which are computed once and kept.
 
@@ -87,7 +92,8 @@ def train(
         examples = encode_all(clips, encoders)
         for chosen in members:
             folder = out / chosen.name
-            with _Progress(chosen.name, epochs) as show:
+            seen: list[Epoch] = []
+            with Report(epochs, f"of {chosen.name} trained", "epoch") as report:
                 train_run(
                     folder,
                     chosen,
@@ -97,37 +103,19 @@ def train(
                     encoders,
                     overwrite=overwrite,
                     device=device,
-                    on_epoch=show.epoch,
+                    on_epoch=partial(_record, seen, report),
                 )
-            typer.echo(f"{folder}: {show.best}")
+            typer.echo(f"{folder}: {_best(seen)}")
 
 
-class _Progress:
-    """A bar of epochs on a terminal, and the best one at the end."""
+def _record(seen: "list[Epoch]", report: Report, epoch: "Epoch") -> None:
+    seen.append(epoch)
+    report.done()
 
-    def __init__(self, name: str, epochs: int) -> None:
-        from hear_aesthetics.commands.console import Report
 
-        self._report = Report(epochs, f"of {name} trained", "epoch")
-        self._best: Epoch | None = None
-
-    def __enter__(self) -> Self:
-        self._report.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._report.__exit__(*error)  # type: ignore[arg-type]
-
-    def epoch(self, epoch: "Epoch") -> None:
-        """Counts an epoch."""
-        self._report.done()
-        if self._best is None or epoch.rank > self._best.rank:
-            self._best = epoch
-
-    @property
-    def best(self) -> str:
-        """The epoch whose weights are kept, in words."""
-        if self._best is None:
-            return "finished before"
-        srcc = self._best.inner_system_srcc
-        return f"best epoch {self._best.epoch}, inner system SRCC {srcc:.3f}"
+def _best(seen: "list[Epoch]") -> str:
+    """Return the epoch whose weights are kept, in words."""
+    if not seen:
+        return "finished before"
+    best = max(seen, key=lambda epoch: epoch.rank)
+    return f"best epoch {best.epoch}, inner system SRCC {best.inner_system_srcc:.3f}"

@@ -13,16 +13,16 @@ alignment, tempo the rest, and the instruments that many prompts name a little w
 It is a test set: what a model learns from it says nothing about music that people make.
 """
 
-import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import product, repeat
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 
 from hear_aesthetics.audio.saving import write_audio
+from hear_aesthetics.engine.workers import in_processes
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.files import write_text
 from hear_aesthetics.spec import SAMPLE_RATE
@@ -129,17 +129,15 @@ def plan(recipe: Recipe) -> list[SyntheticClip]:
 def render_clips(
     clips: Sequence[SyntheticClip], out: Path, workers: int = 1
 ) -> Iterator[SyntheticClip]:
-    """Render the clips that are not there yet, in worker processes, in order.
+    """Render the clips that are not there yet, in worker processes; each as it is done.
 
     Raises:
         OSError: If a clip cannot be written.
+        HearAestheticsError: If a worker process was killed.
     """
     todo = [clip for clip in clips if not (out / "wav" / clip.name).is_file()]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context) as pool:
-        done = pool.map(_render, (clip.score for clip in todo), repeat(out), _names(todo))
-        for clip, _ in zip(todo, done, strict=True):
-            yield clip
+    for clip, _ in in_processes(partial(_render, out), todo, workers):
+        yield clip
 
 
 def write_lists(out: Path, clips: Sequence[SyntheticClip]) -> None:
@@ -238,9 +236,6 @@ def _splits(recipe: Recipe, system: str) -> list[str]:
     return [str(split) for split in splits]
 
 
-def _names(clips: Sequence[SyntheticClip]) -> Iterator[str]:
-    return (clip.name for clip in clips)
-
-
-def _render(score: Score, out: Path, name: str) -> None:
-    write_audio(out / "wav" / name, render(score, SAMPLE_RATE), SAMPLE_RATE, subtype="PCM_16")
+def _render(out: Path, clip: SyntheticClip) -> None:
+    waveform = render(clip.score, SAMPLE_RATE)
+    write_audio(out / "wav" / clip.name, waveform, SAMPLE_RATE, subtype="PCM_16")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hear_aesthetics.files import json_text, write_text
+from hear_aesthetics.markdown import markdown_table
 from hear_aesthetics.metrics.intervals import METHOD
 from hear_aesthetics.version import __version__
 from musiceval_task.predictions import Predictions
@@ -67,16 +68,15 @@ def write_report(
 def _section(target: str, figures: Mapping[str, list[Measure]]) -> list[str]:
     lines = [f"## {TITLES[target]}", ""]
     for level in LEVELS:
-        header = ["run", *METRICS]
         rows = []
         for name, measures in figures.items():
             cells = [_cell(m) for m in measures if (m.target, m.level) == (target, level)]
             if cells:
-                rows.append(f"| {' | '.join([name, *cells])} |")
+                rows.append([name, *cells])
         if rows:
             count = next(m.count for m in next(iter(figures.values())) if m.level == level)
-            lines += [f"{level.capitalize()} level ({count}):", ""]
-            lines += [f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}", *rows, ""]
+            table = markdown_table(["run", *METRICS], rows)
+            lines += [f"{level.capitalize()} level ({count}):", "", table, ""]
     return lines
 
 
@@ -92,13 +92,7 @@ def _uncertainty(runs: Mapping[str, Predictions]) -> list[str]:
 
     from heads import score_deviation, score_interval
 
-    lines = [
-        f"Share of clips whose true score lies in the predicted {COVERAGE:.0%} interval, and mean "
-        "predicted standard deviation; runs without distributions predict none.",
-        "",
-        f"| run |{''.join(f' {TITLES[t]}: inside | deviation |' for t in TARGETS)}",
-        f"| --- |{' --- | --- |' * len(TARGETS)}",
-    ]
+    rows = []
     for name, run in runs.items():
         known = run.scored()
         if known.distributions is None:
@@ -111,8 +105,14 @@ def _uncertainty(runs: Mapping[str, Predictions]) -> list[str]:
             truth = torch.from_numpy(known.truth[:, column])
             inside = ((low <= truth) & (truth <= high)).double().mean()
             cells += [f"{inside:.2f}", f"{score_deviation(dist, bins).mean():.2f}"]
-        lines.append(f"| {' | '.join([name, *cells])} |")
-    return lines
+        rows.append([name, *cells])
+    header = [column for t in TARGETS for column in (f"{TITLES[t]}: inside", "deviation")]
+    return [
+        f"Share of clips whose true score lies in the predicted {COVERAGE:.0%} interval, and mean "
+        "predicted standard deviation; runs without distributions predict none.",
+        "",
+        markdown_table(["run", *header], rows),
+    ]
 
 
 def _what(data: str, clips: int) -> str:

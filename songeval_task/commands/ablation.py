@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from songeval_task.commands.train import DataOption, FeaturesOption, ResumeOption, SetOption
+from hear_aesthetics.commands.options import OverwriteOption
+from songeval_task.commands.train import DataOption, FeaturesOption, SetOption
 
 __all__ = ["ablation"]
 
@@ -23,7 +24,7 @@ def ablation(
     ] = "muq_06",
     config: Annotated[Path | None, typer.Option(help="JSON of training options.")] = None,
     settings: SetOption = None,
-    resume: ResumeOption = True,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Train the rows of the ablation and write their table beside the published figures.
 
@@ -40,6 +41,6 @@ def ablation(
         tracks=[f"track{number}" for number in track or (1, 2)],
         seeds=seeds,
         state=baseline_features,
-        resume=resume,
+        resume=not overwrite,
     )
     typer.echo(f"{out / 'ablation.md'}: {seeds} seeds", err=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hear_aesthetics.commands.console import Report
-from hear_aesthetics.commands.probing import Overwrite
+from hear_aesthetics.commands.options import OverwriteOption, WorkersOption
 from songeval_task.commands.features import Protocol, warn_of_protocol
 
 __all__ = ["augment"]
@@ -20,10 +20,8 @@ def augment(
     protocol: Annotated[
         Protocol, typer.Option(help="published: only the last copy, as released.")
     ] = Protocol.all,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes.", show_default="a half of the cores")
-    ] = None,
-    overwrite: Overwrite = False,
+    workers: WorkersOption = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Write augmented copies of the training songs, 24 kHz FLAC, and what was done to each.
 

@@ -5,14 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hear_aesthetics.commands.console import ExitCode, Report, write_json
-from songeval_task.commands.listing import print_table
+from hear_aesthetics.commands.console import ExitCode, Report, print_table, write_json
+from hear_aesthetics.commands.options import DeviceOption, JsonOption, ModelOption, PrecisionOption
 from songeval_task.commands.score import (
-    DeviceOption,
     HeadOption,
     LoudnessOption,
-    ModelOption,
-    PrecisionOption,
     load_scorer,
 )
 
@@ -32,7 +29,7 @@ def compare(
     model: ModelOption = "large",
     head: HeadOption = None,
     loudness: LoudnessOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: JsonOption = False,
     precision: PrecisionOption = "auto",
     device: DeviceOption = None,
 ) -> None:

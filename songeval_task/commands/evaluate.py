@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from hear_aesthetics.commands.options import JsonOption
 from hear_aesthetics.errors import InputError
 
 __all__ = ["evaluate"]
@@ -27,7 +28,7 @@ def evaluate(
     systems: Annotated[
         Path | None, typer.Option(help="CSV of name,system: which generator made a song.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Measure predictions by the protocol: LCC, SRCC, KTAU and TTA with intervals.
 

@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hear_aesthetics.commands.console import Report, warning_line
-from hear_aesthetics.commands.probing import Overwrite
+from hear_aesthetics.commands.console import Report, warn_if_untrained, warning_line
+from hear_aesthetics.commands.options import (
+    DeviceOption,
+    ModelOption,
+    OverwriteOption,
+    PrecisionOption,
+    WorkersOption,
+)
 
 if TYPE_CHECKING:
     from hear_aesthetics.model import HearModel
@@ -36,7 +42,7 @@ class Dtype(StrEnum):
 def features(
     prepared: Annotated[Path, typer.Argument(help="Folder of `songeval prepare`.")],
     out: Annotated[Path, typer.Option(help="Folder of the feature store.")],
-    model: Annotated[str, typer.Option(help="large, mini, or a model directory.")] = "large",
+    model: ModelOption = "large",
     copies: Annotated[
         int | None,
         typer.Option(min=0, help="Augmented copies of each training song.", show_default="0"),
@@ -49,10 +55,7 @@ def features(
         Path | None,
         typer.Option(metavar="DIR", help="Take the copies that `songeval augment` wrote."),
     ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Processes that make copies.", show_default="a half of the cores"),
-    ] = None,
+    workers: WorkersOption = None,
     states: Annotated[
         str | None,
         typer.Option(
@@ -62,13 +65,9 @@ def features(
         ),
     ] = None,
     dtype: Annotated[Dtype, typer.Option(help="Of the stored numbers.")] = Dtype.float16,
-    precision: Annotated[
-        str, typer.Option(help="Of the computation: auto, float32 or bfloat16.")
-    ] = "auto",
-    device: Annotated[
-        str | None, typer.Option(help="Such as cpu or cuda:0.", show_default="a GPU if any")
-    ] = None,
-    overwrite: Overwrite = False,
+    precision: PrecisionOption = "auto",
+    device: DeviceOption = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Compute and store the features of every song, and of augmented copies of those that train.
 
@@ -112,7 +111,6 @@ def _load(
     model: str, states: str | None, precision: str, device: str | None
 ) -> tuple["HearModel", list[str]]:
     """The model and the names of the states that it is to give."""
-    from hear_aesthetics.commands.embed import warn_if_untrained
     from hear_aesthetics.model import load_model
     from hear_aesthetics.scorers import hidden_states
     from songeval_task.features.extraction import check_states, middle_state
@@ -120,7 +118,7 @@ def _load(
     names = [] if states in (None, "none") else [name for name in str(states).split(",") if name]
     network = load_model(model, precision=precision, device=device, states=hidden_states(names))
     check_states(network, names)
-    warn_if_untrained(network)
+    warn_if_untrained(network.provenance())
     return network, [middle_state(network)] if states is None else names
 
 

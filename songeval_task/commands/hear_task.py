@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hear_aesthetics.commands.console import Report
-from hear_aesthetics.commands.probing import Overwrite
+from hear_aesthetics.commands.options import OverwriteOption
 
 __all__ = ["hear_task"]
 
@@ -25,7 +25,7 @@ def hear_task(
     track: Annotated[
         TrackNumber, typer.Option(help="1: Musicality. 2: all five dimensions.")
     ] = TrackNumber.two,
-    overwrite: Overwrite = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Write a HEAR regression task: 48 kHz FLAC, splits, mean ratings as labels.
 

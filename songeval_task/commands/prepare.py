@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hear_aesthetics.commands.console import ExitCode, Report, warning_line, write_json
+from hear_aesthetics.commands.options import JsonOption
 
 if TYPE_CHECKING:
     from songeval_task.data.dataset import Problem
@@ -55,7 +56,7 @@ def prepare(
             metavar="STORE", help="Also write OUT/interchange, as released, from these features."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print dataset.json.")] = False,
+    as_json: JsonOption = False,
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite/--resume", help="Replace other splits in OUT, or stop there."),

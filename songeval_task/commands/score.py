@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hear_aesthetics.commands.console import ExitCode, Report, error_line, warning_line
+from hear_aesthetics.commands.options import (
+    DeviceOption,
+    InputsArgument,
+    JsonOption,
+    MaxMinutesOption,
+    ModelOption,
+    OverwriteOption,
+    PrecisionOption,
+)
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.spec import MAX_MINUTES
 from songeval_task.commands.listing import Listing, ranked
 
 if TYPE_CHECKING:
@@ -16,15 +26,7 @@ if TYPE_CHECKING:
     from songeval_task.scoring.run import Options
     from songeval_task.scoring.scorer import AestheticScorer
 
-__all__ = [
-    "DeviceOption",
-    "HeadOption",
-    "LoudnessOption",
-    "ModelOption",
-    "PrecisionOption",
-    "load_scorer",
-    "score",
-]
+__all__ = ["HeadOption", "LoudnessOption", "load_scorer", "score"]
 
 QUIETEST, LOUDEST = -70.0, 0.0  # LUFS: the gate of the measure, and full scale
 
@@ -35,9 +37,6 @@ def _loudness_in_range(value: float | None) -> float | None:
     return value
 
 
-ModelOption = Annotated[
-    str, typer.Option("--model", metavar="large|mini|DIR", help="Encoders; mini: demo scores only.")
-]
 HeadOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -45,12 +44,8 @@ HeadOption = Annotated[
         metavar="NAME|PATH",
         help="track1, track2, songeval, songbench, demo, an installed scorer, or a file; may be "
         "given again: the columns of further heads begin with their name. Default: track2, with "
-        "mini: demo.",
+        "mini: demo (which never learned from ratings).",
     ),
-]
-PrecisionOption = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
-DeviceOption = Annotated[
-    str | None, typer.Option(help="Such as cpu or cuda:0.", show_default="a GPU if any")
 ]
 LoudnessOption = Annotated[
     float | None,
@@ -64,10 +59,7 @@ LoudnessOption = Annotated[
 
 
 def score(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(help="Files, folders, globs, .txt lists, .jsonl rows, - for stdin."),
-    ],
+    inputs: InputsArgument,
     out: Annotated[
         Path | None,
         typer.Option(help="FILE.csv, .jsonl, .json or .scp; default: stdout."),
@@ -98,16 +90,11 @@ def score(
     prompt: Annotated[
         str | None, typer.Option(help="Text of inputs that have none, for scorers that read it.")
     ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume/--overwrite",
-            help="Score only what is new, changed or failed since OUT, or start over.",
-        ),
-    ] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of rows.")] = False,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
     precision: PrecisionOption = "auto",
     device: DeviceOption = None,
+    max_minutes: MaxMinutesOption = MAX_MINUTES,
 ) -> None:
     """Score songs: a row each, which says what is wrong where there is no score.
 
@@ -133,7 +120,14 @@ def score(
     scorer = load_scorer(head, model, precision=precision, device=device)
     try:
         rows, code = _score_all(
-            scorer, found, options, out, resume=resume, top=top, as_json=as_json
+            scorer,
+            found,
+            options,
+            out,
+            max_minutes=max_minutes,
+            overwrite=overwrite,
+            top=top,
+            as_json=as_json,
         )
     except KeyboardInterrupt:
         if out:
@@ -199,7 +193,8 @@ def _score_all(
     options: "Options",
     out: Path | None,
     *,
-    resume: bool,
+    max_minutes: float,
+    overwrite: bool,
     top: int | None,
     as_json: bool,
 ) -> tuple[list[dict[str, Any]], ExitCode]:
@@ -212,7 +207,7 @@ def _score_all(
     fingerprint, columns = options.fingerprint(scorer), row_columns(scorer.panel)
     if out is not None and out.suffix.lower() == ".scp":
         formats.check_scp_scores(scorer.columns)
-    journal = Journal(out, fingerprint, overwrite=not resume) if out else None
+    journal = Journal(out, fingerprint, overwrite=overwrite) if out else None
     shown = [name for name in columns if name in (*scorer.columns, *scorer.panel.means.values())]
     if journal and out:
         _tell_kept(journal, found, out)
@@ -220,7 +215,7 @@ def _score_all(
     visible = out is None or as_json or top is not None
     rows: list[dict[str, Any]] = []
     with journal or nullcontext(), Report(_count(found), "scored") as report:
-        for row in score_inputs(scorer, found, options, journal):
+        for row in score_inputs(scorer, found, options, journal, max_minutes):
             rows.append(row)
             report.done() if row["error"] is None else report.fail(row["error"])
             if visible:

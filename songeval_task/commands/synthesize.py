@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hear_aesthetics.commands.console import Report
-from hear_aesthetics.commands.probing import Overwrite
+from hear_aesthetics.commands.options import OverwriteOption
 from hear_aesthetics.errors import InputError
 
 __all__ = ["synthesize"]
@@ -21,7 +21,7 @@ def synthesize(
     seconds: Annotated[str, typer.Option(help="Shortest and longest song.")] = "60-180",
     systems: Annotated[int, typer.Option(help="Generators the songs are said to be of.")] = 10,
     workers: Annotated[int, typer.Option(min=1, help="Processes that render.")] = 2,
-    overwrite: Overwrite = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Compose and render songs with simulated ratings: a test and demo set, nothing more.
 

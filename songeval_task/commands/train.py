@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
+from hear_aesthetics.commands.options import OverwriteOption
 from hear_aesthetics.errors import InputError
 
-__all__ = ["DataOption", "FeaturesOption", "ResumeOption", "SetOption", "train"]
+__all__ = ["DataOption", "FeaturesOption", "SetOption", "train"]
 
 DataOption = Annotated[Path, typer.Option("--data", help="Folder that `songeval prepare` wrote.")]
 FeaturesOption = Annotated[
@@ -17,9 +18,6 @@ FeaturesOption = Annotated[
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Any field of the training configuration."),
-]
-ResumeOption = Annotated[
-    bool, typer.Option("--resume/--overwrite", help="Go on with OUT, or start over.")
 ]
 
 
@@ -52,7 +50,7 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="At most. Default: 60.")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate. Default: 1e-5.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the whole run. Default: 0.")] = None,
-    resume: ResumeOption = True,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Train a head on the training songs; report the test songs once, at the end.
 
@@ -79,14 +77,14 @@ def train(
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; name a folder")
     with one_line_when_full(out):
-        metrics = train_run(chosen, data, features, out, resume=resume)
+        metrics = train_run(chosen, data, features, out, resume=not overwrite)
     if os.environ.get("RANK", "0") == "0":  # of several processes, one speaks
         _show(metrics)
         typer.echo(f"{out}: epoch {metrics['best_epoch']} of {metrics['epochs']}", err=True)
 
 
 def _show(metrics: dict[str, Any]) -> None:
-    from songeval_task.commands.listing import print_table
+    from hear_aesthetics.commands.console import print_table
 
     figures = metrics["test"]["utterance"]
     names = [name for name in figures if name != "count"]

@@ -2,8 +2,7 @@
 
 ``train_set.pkl`` is a list of dictionaries, each with the five mean ratings and ``npy_path``, the
 path of a float32 array ``(1, frames, 4096)`` called ``<song>.npy`` or, for a copy,
-``<song>_aug<number>.npy``. A pickle can run any code when it is loaded; ours are read by an
-unpickler that knows numbers, texts, lists and dictionaries, and refuses all else.
+``<song>_aug<number>.npy``.
 """
 
 import hashlib
@@ -21,6 +20,7 @@ import torch
 
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.files import atomic_file
+from hear_aesthetics.pickles import read_plain_pickle
 from songeval_task.data.prepared import Prepared, PreparedSong
 from songeval_task.dimensions import DIMENSIONS
 from songeval_task.features.augmentation import COPY, ORIGINAL
@@ -28,9 +28,6 @@ from songeval_task.features.store import FeatureStore
 
 __all__ = ["FeatureRow", "export_bytes", "export_interchange", "read_array", "read_rows"]
 
-NUMPY_SCALARS = {("numpy", "dtype")} | {
-    (f"numpy.{core}.multiarray", "scalar") for core in ("core", "_core")
-}
 NPY_NAME = re.compile(r"(?P<song>.+?)(?:_aug(?P<number>\d+))?\.npy")
 LISTS = {"train": "train_set.pkl", "inner": "inner_set.pkl", "test": "test_set.pkl"}
 ARRAYS = "npy"
@@ -124,22 +121,12 @@ def export_interchange(prepared: Prepared, store: FeatureStore, out: Path) -> It
             pickle.dump(rows, file)
 
 
-class _Unpickler(pickle.Unpickler):
-    """Numbers, texts, lists and dictionaries; of everything else only numpy's scalars."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in NUMPY_SCALARS:
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"it names {module}.{name}, which is neither number nor text")
-
-
 def _unpickle(path: Path) -> list[Any]:
     try:
-        with path.open("rb") as file:
-            items = _Unpickler(file).load()
+        items = read_plain_pickle(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except Exception as error:  # a broken pickle raises whatever its instructions run into
+    except pickle.UnpicklingError as error:
         raise InputError(f"{path}: not a released list ({error}); it is not loaded") from error
     if not isinstance(items, list):
         raise InputError(f"{path}: holds a {type(items).__name__}; expected a list of dictionaries")

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from hear_aesthetics.files import json_text, write_text
+from hear_aesthetics.markdown import markdown_table
 from hear_aesthetics.metrics.intervals import (
     METHOD,
     SCALES,
@@ -26,7 +27,7 @@ from hear_aesthetics.scorers import FUSED
 from songeval_task.protocol import METRICS, Predictions, mean_over, metrics_of
 from songeval_task.reports.ablation_plot import draw_ablation
 from songeval_task.reports.read_predictions import read_predictions
-from songeval_task.reports.report import interval_text, markdown_table
+from songeval_task.reports.report import interval_text
 from songeval_task.training.config import TrainingConfig
 from songeval_task.training.run import train_run
 
@@ -210,7 +211,7 @@ def _page(base: TrainingConfig, state: str, seeds: int, figures: Mapping[str, An
         "head. HAS: augmented copies and C-Mixup. Ltotal: SmoothL1 and ListMLE; without it, mean "
         "squared error.",
     ]
-    heading = [m.upper() for m in METRICS]
+    header = ["row", *(m.upper() for m in METRICS)]
     for track, rows in figures.items():
         published = published_figures(track)
         lines = [
@@ -228,9 +229,9 @@ def _page(base: TrainingConfig, state: str, seeds: int, figures: Mapping[str, An
             for name, found in rows.items()
             if name != ROWS[0].name
         ]
-        parts += [f"## {track} (published)", markdown_table(["row", *heading], lines)]
-        parts += ["Difference to the baseline:", markdown_table(["row", *heading], differences)]
+        parts += [f"## {track} (published)", markdown_table(header, lines, numbers=True)]
+        parts += ["Difference to the baseline:", markdown_table(header, differences, numbers=True)]
     parts.append("![Ablation](ablation.png)")
-    rows_of_config = [[key, str(value)] for key, value in asdict(base).items()]
-    parts += ["## Shared training options", markdown_table(["option", "value"], rows_of_config)]
+    options = markdown_table(["option", "value"], asdict(base).items(), numbers=True)
+    parts += ["## Shared training options", options]
     return "\n\n".join(parts) + "\n"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hear_aesthetics.files import json_text, write_text
+from hear_aesthetics.markdown import markdown_table
 from hear_aesthetics.metrics.intervals import METHOD
 from songeval_task.protocol import METRICS, compare, evaluate, write_scp
 from songeval_task.reports.read_predictions import Source
@@ -16,7 +17,7 @@ from songeval_task.reports.report_plots import (
     draw_scatter,
 )
 
-__all__ = ["interval_text", "markdown_table", "write_report"]
+__all__ = ["interval_text", "write_report"]
 
 PICTURES = {
     "scatter.png": "Predicted against rated scores",
@@ -78,12 +79,6 @@ def interval_text(values: Sequence[float], *, signed: bool = False) -> str:
     return f"{value} [{'not estimable' if math.isnan(values[1]) else f'{low}, {high}'}]"
 
 
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown; the first column is text."""
-    lines = [list(header), ["---", *["---:"] * (len(header) - 1)], *map(list, rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def _page(source: Source, figures: Mapping[str, Any]) -> str:
     track = source.predictions.track
     parts = [f"# {source.name}: {track.name}, {source.split} songs"]
@@ -109,7 +104,7 @@ def _page(source: Source, figures: Mapping[str, Any]) -> str:
     if source.details:
         chosen = {key: value for key, value in source.details.items() if key not in LEVELS}
         rows = [[key, str(value)] for key, value in chosen.items() if not isinstance(value, dict)]
-        parts += ["## The run", markdown_table(["key", "value"], rows)]
+        parts += ["## The run", markdown_table(["key", "value"], rows, numbers=True)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -119,4 +114,5 @@ def _figures(figures: Mapping[str, Any], *, signed: bool = False) -> str:
         for name, values in figures.items()
         if name != "count"
     ]
-    return markdown_table(["dimension", *(metric.upper() for metric in METRICS)], rows)
+    header = ["dimension", *(metric.upper() for metric in METRICS)]
+    return markdown_table(header, rows, numbers=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hear_aesthetics.engine.inputs import Inputs
+from hear_aesthetics.spec import MAX_MINUTES
 from songeval_task.scoring.journal import Journal, clip_key
 from songeval_task.scoring.rows import Clip, Row, error_row, row_columns, score_row
 from songeval_task.scoring.scorer import AestheticScorer
@@ -30,6 +31,7 @@ def score_inputs(
     inputs: Inputs,
     options: Options,
     journal: Journal | None = None,
+    max_minutes: float = MAX_MINUTES,
 ) -> Iterator[Row]:
     """The rows of all inputs in their order, each as soon as it is known; then those of bad inputs.
 
@@ -38,13 +40,14 @@ def score_inputs(
         inputs: What to score, and what is wrong with the rest.
         options: What to compute besides the scores.
         journal: Takes each new row before it is yielded; what it has already is not computed.
+        max_minutes: Longest clip; a longer one is an error.
     """
     columns = row_columns(scorer.panel)
     known = {"model": scorer.model.name, "head": scorer.panel.name, "demo": scorer.demo}
     done = journal.done if journal else {}
     keyed = [(clip_key(item), item) for item in inputs.inputs]  # as the files are before the run
     todo = (item for key, item in keyed if key not in done)
-    results = scorer.score_files(todo, **vars(options))
+    results = scorer.score_files(todo, max_minutes=max_minutes, **vars(options))
     for key, item in keyed:
         row = done.get(key)
         if row is None:

@@ -21,7 +21,7 @@ from hear_aesthetics.engine.inference import Result, run
 from hear_aesthetics.errors import HearAestheticsError, WeightsUnavailableError
 from hear_aesthetics.model import HearModel
 from hear_aesthetics.scorers import FUSED, Scorer
-from hear_aesthetics.spec import SAMPLE_RATE
+from hear_aesthetics.spec import MAX_MINUTES, SAMPLE_RATE
 from songeval_task.scoring import details
 from songeval_task.scoring.head_scorers import UNFIT, load_head
 from songeval_task.scoring.panel import Panel
@@ -127,6 +127,7 @@ class AestheticScorer:
         timeline: bool = False,
         explain: bool = False,
         loudness: float | None = None,
+        max_minutes: float = MAX_MINUTES,
     ) -> Iterator[Result[AnyClip]]:
         """The results of clips in their order: ``output`` is :class:`Scores`, or ``error`` is set.
 
@@ -135,9 +136,10 @@ class AestheticScorer:
             timeline: Also score windows of 30 s, one every 10 s.
             explain: Also score without each window of 10 s.
             loudness: Bring each clip to this loudness in LUFS before scoring, by gain alone.
+            max_minutes: Longest clip; a longer one is an error.
         """
         compute = partial(self._compute, timeline=timeline, explain=explain)
-        jobs = (_Job(clip, loudness, self.panel.min_samples) for clip in clips)
+        jobs = (_Job(clip, loudness, self.panel.min_samples, max_minutes) for clip in clips)
         for result in run(jobs, self.model, compute, load=_Job.load):
             clip, output, error = result.item.clip, None, result.error
             if error is None:
@@ -216,10 +218,12 @@ class AestheticScorer:
 class _Job:
     """A clip on its way through the engine, with the loudness that is measured as it is loaded."""
 
-    def __init__(self, clip: AnyClip, target: float | None, min_samples: int) -> None:
+    def __init__(
+        self, clip: AnyClip, target: float | None, min_samples: int, max_minutes: float
+    ) -> None:
         self.clip, self.path = clip, clip.path
         self.target = target
-        self.min_samples = min_samples
+        self.min_samples, self.max_minutes = min_samples, max_minutes
         self.measured: float | None = None
 
     def load(self) -> np.ndarray:
@@ -231,6 +235,7 @@ class _Job:
             start=clip.start,
             end=clip.end,
             min_samples=self.min_samples,
+            max_minutes=self.max_minutes,
             on_block=meter.push,
         )
         self.measured = meter.loudness()

@@ -13,7 +13,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from hear_aesthetics.engine.prefetch import ReadAhead
+from hear_aesthetics.engine.prefetch import Prefetcher
 from songeval_task.training.data import Data, Row
 
 __all__ = ["Stack", "epoch_batches", "group_by_length", "read_ahead", "stack_rows"]
@@ -91,7 +91,7 @@ def read_ahead(
 ) -> Iterator[Iterator[list[Stack]]]:
     """The stacks of each micro-batch; the next ones are read while one is computed."""
     stack = partial(stack_rows, data, dtype=dtype)
-    with ReadAhead(batches, stack, ahead_samples=AHEAD) as ahead:
+    with Prefetcher(batches, stack, ahead_samples=AHEAD) as ahead:
         yield ahead.values()
 
 

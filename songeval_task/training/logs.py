@@ -2,13 +2,12 @@
 
 import csv
 import io
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from hear_aesthetics.files import write_text
+from hear_aesthetics.progress import ProgressBar
 
 __all__ = ["Logs", "ProgressLine", "write_log"]
 
@@ -56,50 +55,28 @@ class Logs:
             self._writer.close()
 
 
-class ProgressLine:
-    """A bar with the current metrics on a terminal; silence elsewhere.
+class ProgressLine(ProgressBar):
+    """Progress bar of a training run, with its current metrics.
 
     Args:
         epochs: Most epochs of the run.
-        shown: Whether to show it; None: where stderr is a terminal.
+        shown: Whether the bar is drawn; None: where stderr is a terminal.
     """
 
     def __init__(self, epochs: int, shown: bool | None = None) -> None:
-        self._bar = _bar() if (sys.stderr.isatty() if shown is None else shown) else None
-        self._epochs = epochs
-        self._text = ""
-
-    def __enter__(self) -> Self:
-        if self._bar:
-            self._bar.start()
-            self._bar.add_task("training", total=None, figures="")
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._bar:
-            self._bar.stop()
+        super().__init__("training", shown=shown)
+        self._epochs, self._metrics = epochs, ""
 
     def step(self, epoch: int, done: int, updates: int, loss: float | None) -> None:
-        """Show an update."""
-        if self._bar:
-            figures = f"loss {loss:.3f} {self._text}" if loss is not None else self._text
-            self._bar.update(
-                self._bar.task_ids[0],
-                completed=epoch * updates + done,
-                total=self._epochs * updates,
-                description=f"epoch {epoch + 1}/{self._epochs}",
-                figures=figures,
-            )
+        """Show an update: the ``done``-th of the epoch's ``updates``."""
+        figures = f"loss {loss:.3f} {self._metrics}" if loss is not None else self._metrics
+        title = f"epoch {epoch + 1}/{self._epochs}"
+        self.show(epoch * updates + done, self._epochs * updates, title, figures)
 
     def evaluated(self, row: Mapping[str, Any], best: float | None) -> None:
         """Show the metrics of an evaluation from now on."""
         best_text = "" if best is None else f" best {best:.3f}"
-        self._text = (
+        self._metrics = (
             f"lcc {row['lcc']:.3f} srcc {row['srcc']:.3f} score {row['score']:.3f}{best_text}"
         )
 
@@ -111,12 +88,3 @@ def _tensorboard(folder: Path) -> Any:
     except ImportError:
         return None
     return SummaryWriter(str(folder))
-
-
-def _bar() -> Any:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True, highlight=False)
-    columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
-    return Progress(*columns, TextColumn("{task.fields[figures]}"), console=console, transient=True)

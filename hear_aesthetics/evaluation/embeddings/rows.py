@@ -23,6 +23,7 @@ from hear_aesthetics.evaluation.tasks.schema import check_regular, read_json
 from hear_aesthetics.evaluation.tasks.task import Task
 from hear_aesthetics.files import atomic_file, write_text
 from hear_aesthetics.metrics.events import Events
+from hear_aesthetics.pickles import read_plain_pickle
 
 __all__ = ["DONE_FILE", "SplitRows", "embedding_size", "read_rows", "write_rows"]
 
@@ -133,22 +134,14 @@ def _read_embeddings(task: Task, split: str) -> NDArray[np.float32]:
     return values.reshape(rows, dim)
 
 
-class _LabelUnpickler(pickle.Unpickler):
-    """Labels are lists of texts and numbers: a pickle that names any class is not one of ours."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        raise pickle.UnpicklingError(f"{module}.{name} is not a label")
-
-
 def _read_targets(task: Task, split: str) -> NDArray[np.float32]:
     path = task.folder / f"{split}.target-labels.pkl"
     check_regular(path)
     try:
-        with path.open("rb") as file:
-            labels = _LabelUnpickler(file).load()
+        labels = read_plain_pickle(path)
     except FileNotFoundError as e:
         raise TaskError(f"{path}: missing; compute the embeddings again") from e
-    except Exception as e:  # a hostile pickle raises nearly anything, also MemoryError
+    except (OSError, pickle.UnpicklingError) as e:
         raise TaskError(f"{path}: not a list of labels ({e}); compute the embeddings again") from e
     if not (isinstance(labels, list) and all(map(_is_labels, labels))):
         raise TaskError(f"{path}: not a list of labels per row; compute the embeddings again")

@@ -9,9 +9,9 @@ another module, or of a task that has changed since, are never replaced unasked.
 import json
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from hear_aesthetics.engine.prefetch import ReadAhead
+from hear_aesthetics.engine.prefetch import Prefetcher
 from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.embeddings.folder import begin_folder
 from hear_aesthetics.evaluation.embeddings.module import HearModule
@@ -28,6 +28,7 @@ from hear_aesthetics.evaluation.tasks.resampled_audio import ensure_rate
 from hear_aesthetics.evaluation.tasks.schema import read_json
 from hear_aesthetics.evaluation.tasks.task import Task, load_task
 from hear_aesthetics.files import atomic_file, write_text
+from hear_aesthetics.progress import ProgressCallback, no_progress
 
 __all__ = ["embed_task"]
 
@@ -41,9 +42,9 @@ def embed_task(
     module: HearModule,
     task_folder: str | Path,
     out: str | Path,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback = no_progress,
     *,
-    resampling: Callable[[int, int], None] | None = None,
+    resampling: ProgressCallback = no_progress,
     overwrite: bool = False,
 ) -> Path:
     """Compute a task's embeddings; what is there already is kept.
@@ -66,11 +67,10 @@ def embed_task(
     """
     task = load_task(Path(task_folder))
     folder = Path(out) / module.folder_name / task.folder.name
-    report = progress or _ignore
     audio = task.folder / str(module.sample_rate)
     start = time.perf_counter()
     if overwrite or not (folder / DONE_FILE).is_file():
-        ensure_rate(task, module.sample_rate, resampling or _ignore)
+        ensure_rate(task, module.sample_rate, resampling)
     made = module.fingerprint("timestamps" if task.is_event else "scene")
     if not begin_folder(folder, made, module.provenance, task, audio, overwrite=overwrite):
         return folder
@@ -81,16 +81,12 @@ def embed_task(
     for split in splits:
         for count in _compute(task, module, split):
             done += count
-            report(done, total)
+            progress(done, total)
     _merge(task, splits, folder)
     profile = {"time_elapsed": time.perf_counter() - start, "gpu_max_mem": None}
     write_text(folder / "profile.embeddings.json", json.dumps(profile, indent=4))
     write_text(folder / DONE_FILE, "")
     return folder
-
-
-def _ignore(done: int, total: int) -> None:
-    """The progress of nobody."""
 
 
 @dataclass(frozen=True)
@@ -150,14 +146,12 @@ def _compute(task: Task, module: HearModule, split: _Split) -> Iterator[int]:
         return np.asarray(waveform)
 
     files = (file for batch in pending for file in batch)
-    with ReadAhead(files, load, ahead_samples=_AHEAD_SAMPLES) as ahead:
+    with Prefetcher(files, load, ahead_samples=_AHEAD_SAMPLES) as ahead:
         for batch in pending:
             waveforms = []
-            for file in batch:
-                loaded = ahead.take()
-                assert loaded is not None, "as many files are taken as were given"
+            for loaded in islice(ahead, len(batch)):
                 if loaded.waveform is None:
-                    raise TaskError(f"{split.audio / file}: cannot be read ({loaded.error})")
+                    raise TaskError(f"{split.audio / loaded.item}: cannot be read ({loaded.error})")
                 waveforms.append(loaded.waveform)
             _save(task, split, batch, module, np.stack(waveforms))
             yield len(batch)

@@ -30,6 +30,7 @@ from hear_aesthetics.evaluation.tasks.event_postprocessing import (
     postprocessing_grid,
 )
 from hear_aesthetics.evaluation.tasks.task import Run, Task
+from hear_aesthetics.progress import ProgressCallback
 
 __all__ = ["evaluate_officially"]
 
@@ -43,7 +44,7 @@ class _Fit:
 
 
 def evaluate_officially(
-    task: Task, points: Sequence[GridPoint], progress: Callable[[int, int], None]
+    task: Task, points: Sequence[GridPoint], progress: ProgressCallback
 ) -> list[Outcome]:
     """Search the grid on the first run, train the best point on the others, then test all.
 

@@ -12,7 +12,7 @@ Fits are trained in stacks as large as memory and cache allow, over grid points,
 they fit, folds.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -32,6 +32,7 @@ from hear_aesthetics.evaluation.probes.stacked.trainer import (
     train_stack,
 )
 from hear_aesthetics.evaluation.tasks.task import Task
+from hear_aesthetics.progress import ProgressCallback
 
 __all__ = ["evaluate_robustly"]
 
@@ -45,7 +46,7 @@ def evaluate_robustly(
     task: Task,
     points: Sequence[GridPoint],
     repetitions: int,
-    progress: Callable[[int, int], None],
+    progress: ProgressCallback,
     *,
     device: torch.device,
     dtype: torch.dtype,

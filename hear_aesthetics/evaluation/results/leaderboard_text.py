@@ -1,7 +1,5 @@
 """A leaderboard as Markdown, as CSV in the official layout, and as the section of a model card."""
 
-import csv
-import io
 import json
 import math
 import re
@@ -11,6 +9,8 @@ from typing import Any
 
 from hear_aesthetics.evaluation.results.leaderboard import Leaderboard, Result
 from hear_aesthetics.evaluation.results.submissions import ABOUT_COLUMNS
+from hear_aesthetics.files import csv_text
+from hear_aesthetics.markdown import markdown_table
 
 __all__ = ["as_csv", "as_markdown", "card"]
 
@@ -64,8 +64,7 @@ def _mean(board: Leaderboard, model: str) -> str:
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join(f"| {' | '.join(_escaped(cell) for cell in line)} |\n" for line in lines)
+    return markdown_table(list(map(_escaped, header)), (map(_escaped, row) for row in rows)) + "\n"
 
 
 def _escaped(cell: str) -> str:
@@ -93,8 +92,6 @@ def as_csv(board: Leaderboard) -> str:
     columns = list(official.columns if official else ABOUT_COLUMNS)
     place = {task: (official.column(task) if official else None) or task for task in board.tasks}
     columns += [column for column in place.values() if column not in columns]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     rows: list[Mapping[str, str]] = [dict(zip(columns, columns, strict=True))]
     for model in board.models:
         row = {"Model": model}
@@ -104,8 +101,7 @@ def as_csv(board: Leaderboard) -> str:
                 row[place[task]] = f"{result.score:.6g}"
         rows.append(row)
     rows += official.rows if official else ()
-    writer.writerows([_harmless(row.get(c) or "") for c in columns] for row in rows)
-    return text.getvalue()
+    return csv_text([_harmless(row.get(c) or "") for c in columns] for row in rows)
 
 
 def card(board: Leaderboard, model: str) -> str:

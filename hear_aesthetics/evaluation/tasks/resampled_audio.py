@@ -1,7 +1,6 @@
 """The sample rate a module wants, made once from one that the task folder has."""
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
 from hear_aesthetics.audio.loading import load_audio
@@ -9,13 +8,14 @@ from hear_aesthetics.audio.saving import write_audio
 from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.tasks.task import Task
 from hear_aesthetics.files import remove_leftovers
+from hear_aesthetics.progress import ProgressCallback
 
 __all__ = ["ensure_rate"]
 
 logger = logging.getLogger(__name__)
 
 
-def ensure_rate(task: Task, sample_rate: int, progress: Callable[[int, int], None]) -> None:
+def ensure_rate(task: Task, sample_rate: int, progress: ProgressCallback) -> None:
     """Make ``<sample rate>/<split>/`` complete: 16-bit files, resampled from the highest rate.
 
     Files that are there already are kept, so that an interrupted run goes on.

@@ -7,7 +7,7 @@ last, says what made them. The last clips are held out: no encoder trains on the
 import itertools
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,6 +21,7 @@ from hear_aesthetics.files import atomic_file, write_text
 from hear_aesthetics.fingerprint import check
 from hear_aesthetics.pretraining.config import CLIP_SECONDS
 from hear_aesthetics.pretraining.data.synthetic_clips import render_clip
+from hear_aesthetics.progress import ProgressCallback, no_progress
 from hear_aesthetics.spec import SAMPLE_RATE
 
 __all__ = ["Pool", "open_pool"]
@@ -32,8 +33,6 @@ FULL_SCALE = 32767
 SHORTEST_SHARE = 0.25  # of a clip: a shorter rest of a file is left out
 
 logger = logging.getLogger(__name__)
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def open_pool(
     audio: Path | None,
     seed: int,
     clips: int,
-    progress: Progress | None = None,
+    progress: ProgressCallback = no_progress,
     *,
     overwrite: bool = False,
 ) -> Pool:
@@ -99,8 +98,7 @@ def open_pool(
         count = 0
         for count, clip in enumerate(itertools.islice(made, clips), 1):
             file.write(_stored(clip).tobytes())
-            if progress:
-                progress(count, clips)
+            progress(count, clips)
         if count < 2:
             raise InputError(f"{audio}: {count} clips of audio; give at least two files of 2 s")
         file.seek(0)

@@ -1,7 +1,5 @@
 """MuQ's Mel-RVQ: a residual vector quantiser trained on the mel, whose codes are the targets."""
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,6 +7,7 @@ from torch import Tensor, nn
 from hear_aesthetics.pretraining.config import TargetConfig
 from hear_aesthetics.pretraining.targets.normalized_mel import TARGET_DIM
 from hear_aesthetics.pretraining.targets.random_projection import nearest_code
+from hear_aesthetics.progress import ProgressCallback
 
 __all__ = ["MelRVQ", "train_rvq"]
 
@@ -93,7 +92,7 @@ def train_rvq(
     features: Tensor,
     config: TargetConfig,
     seed: int,
-    progress: Callable[[int, int], None],
+    progress: ProgressCallback,
 ) -> float:
     """Train a residual quantiser on frames.
 

@@ -12,6 +12,7 @@ import sys
 import tarfile
 import time
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ import soundfile
 
 import hear_aesthetics
 from hear_aesthetics.cli import main
-from hear_aesthetics.commands import probing
+from hear_aesthetics.commands.options import PrecisionOption
+from hear_aesthetics.commands.probing import GridOption, ProtocolOption
 from hear_aesthetics.evaluation.pipeline import PRECISIONS, PROTOCOLS
 from hear_aesthetics.evaluation.probes.grid import GRIDS
 
@@ -86,9 +88,12 @@ def tasks(tmp_path, monkeypatch):
 
 
 def test_choices_are_those_of_the_library():
-    assert tuple(probing.ProtocolName) == PROTOCOLS
-    assert list(probing.GridName) == list(GRIDS)
-    assert list(probing.PrecisionName) == list(PRECISIONS)
+    def choices(option):
+        return get_args(get_args(option)[0])
+
+    assert choices(ProtocolOption) == PROTOCOLS
+    assert choices(GridOption) == tuple(GRIDS)
+    assert choices(PrecisionOption) == tuple(PRECISIONS)
 
 
 def test_a_module_beside_the_tasks_is_evaluated_on_all_of_them(evaluate, tasks, tmp_path):
@@ -102,21 +107,6 @@ def test_a_module_beside_the_tasks_is_evaluated_on_all_of_them(evaluate, tasks, 
     assert (folder / "test.robust-scores.json").is_file()
     stated = json.loads((folder / "test.robust-scores.json").read_text())["protocol"]
     assert (stated["name"], stated["seeds"], stated["grid_points"]) == ("robust", 2, 2)
-
-
-def test_progress_is_drawn_on_a_terminal_only(capsys, monkeypatch):
-    with probing.Bar("esc50") as bar:
-        bar.stage("embedding")(1, 2)
-    assert capsys.readouterr().err == ""
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    with probing.Bar("esc50") as bar:
-        bar.stage("embedding")(1, 2)
-        bar.stage("training probes")(3, 4)
-    drawn = capsys.readouterr().err
-    assert "esc50: training probes" in drawn
-    assert "3/4" in drawn
 
 
 @pytest.mark.parametrize("name", ["esc50", "ESC-50", "esc50-2.0.0-full"])
@@ -323,7 +313,7 @@ def test_an_untrained_model_is_said(evaluate, tasks):
     Path("untrained_levels.py").write_text(f"{module.read_text()}\n{provenance}\n")
     words = ["--out", "out", "--module", "untrained_levels", "--task", "esc50", *QUICK]
     _, _, err = evaluate(tasks, *words)
-    assert err == ["warning: model mini is untrained: its scores show what random features reach"]
+    assert err == ["warning: model mini is untrained: its numbers show what random weights reach"]
 
 
 def test_embeddings_below_the_tasks_are_no_tasks(evaluate, tasks):
@@ -354,7 +344,7 @@ REAL = {
 
 @pytest.fixture
 def real_tasks(shared, tmp_path):
-    """Two real tasks, untarred as they come, in two copies."""
+    """Two real tasks, unpacked as they come, in two copies."""
     for copy in ("whole", "killed"):
         for archive in REAL.values():
             with tarfile.open(shared / f"hear/tasks/{archive}.tar.gz") as file:
