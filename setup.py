@@ -15,7 +15,7 @@ CORE = [
     "numpy>=1.26",
     "scipy>=1.11.1",
     "pandas>=2.1",
-    "soundfile>=0.12.1",
+    "soundfile>=0.13",
     "soxr>=0.3.2",
     "safetensors>=0.4.3",
     "huggingface_hub>=0.34",
@@ -32,7 +32,7 @@ EXTRAS = {
         "pyarrow>=15",
     ],
     "text": ["transformers>=4.46.1"],
-    "av": ["av>=12"],
+    "av": ["av>=13"],
     "muq": ["muq>=0.1.0"],
 }
 EXTRAS["dev"] = [

@@ -102,7 +102,8 @@ class OnsetFMeasure:
         if not len(reference):
             return reference
         shape = (len(target.file), len(predicted.file))
-        graph = csr_array((np.ones(len(reference), dtype=np.int8), (reference, estimate)), shape)
+        pairs = (reference.astype(np.int32), estimate.astype(np.int32))  # SciPy < 1.15 needs them
+        graph = csr_array((np.ones(len(reference), dtype=np.int8), pairs), shape)
         return np.nonzero(maximum_bipartite_matching(graph, perm_type="column") >= 0)[0]
 
     def _pairs(
