@@ -11,7 +11,7 @@ PUBLIC = {
     "hear_aesthetics.engine": "run",
     "hear_aesthetics.engine.inputs": "Input",
     "hear_aesthetics.evaluation": "evaluate_embeddings",
-    "hear_aesthetics.metrics": "bootstrap_interval ktau lcc mse paired_bootstrap srcc system_means "
+    "hear_aesthetics.metrics": "confidence_interval ktau lcc mse paired_interval srcc system_means "
     "top_tier_f1",
     "hear_aesthetics.synthesis": "compose demo_song render",
     "heads": "AestheticHead AttentivePooling CMixupSampler DualBranchHead MQMHASTP "
