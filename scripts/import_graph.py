@@ -17,8 +17,7 @@ ROOT = Path(__file__).parents[1]
 # those below.
 LAYERS: dict[str, tuple[set[str], ...]] = {
     "hear_aesthetics": (
-        {"spec", "errors", "lazy", "version", "files", "text_files", "fingerprint"}
-        | {"markdown", "pickles", "progress"},
+        {"spec", "errors", "lazy", "version", "files", "text_files", "fingerprint"} | {"markdown"},
         {"audio", "compute", "metrics", "checkpoints"},
         {"backbones", "synthesis"},
         {"features"},

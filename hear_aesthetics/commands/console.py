@@ -208,7 +208,7 @@ class Report:
     """
 
     def __init__(self, total: int | None, verb: str, noun: str = "file") -> None:
-        from hear_aesthetics.progress import ProgressBar
+        from hear_aesthetics.engine.progress import ProgressBar
 
         self.worked = 0
         self.errors: list[str] = []
@@ -263,7 +263,7 @@ class _LineHandler(logging.Handler):
 def _write_line(label: str, style: str, message: object, console: "Console | None" = None) -> None:
     from rich.text import Text
 
-    from hear_aesthetics.progress import stderr_console
+    from hear_aesthetics.engine.progress import stderr_console
 
     line = "".join(map(_visible, " ".join(str(message).splitlines())))
     (console or stderr_console()).print(Text.assemble((f"{label}: ", style), line))

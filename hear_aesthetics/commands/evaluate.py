@@ -30,8 +30,8 @@ from hear_aesthetics.commands.probing import (
 from hear_aesthetics.errors import InputError, TaskError
 
 if TYPE_CHECKING:
+    from hear_aesthetics.engine.progress import ProgressBar
     from hear_aesthetics.evaluation.tasks.task import Task
-    from hear_aesthetics.progress import ProgressBar
 
 __all__ = ["evaluate"]
 

@@ -64,11 +64,11 @@ def pretrain(
     same machine. OUT then loads like any model: `hear-aesthetics embed SONG --model OUT`.
     """
     from hear_aesthetics.compute.precision import usable_device
+    from hear_aesthetics.engine.progress import ProgressBar
     from hear_aesthetics.pretraining.config import PretrainConfig
     from hear_aesthetics.pretraining.data.pool import open_pool
     from hear_aesthetics.pretraining.sizes import encoder_sizes, target_sizes
     from hear_aesthetics.pretraining.training import pretrain as run
-    from hear_aesthetics.progress import ProgressBar
 
     config = PretrainConfig(
         source=source,

@@ -17,8 +17,8 @@ from hear_aesthetics.commands.console import (
 from hear_aesthetics.errors import HearAestheticsError
 
 if TYPE_CHECKING:
+    from hear_aesthetics.engine.progress import ProgressBar
     from hear_aesthetics.evaluation.results.leaderboard import Result
-    from hear_aesthetics.progress import ProgressBar
 
 __all__ = [
     "GridOption",
@@ -75,9 +75,9 @@ def evaluate_each(
     Returns:
         The exit to raise.
     """
+    from hear_aesthetics.engine.progress import ProgressBar
     from hear_aesthetics.evaluation.pipeline import evaluate_embeddings
     from hear_aesthetics.evaluation.results.leaderboard import read_result
-    from hear_aesthetics.progress import ProgressBar
 
     results: list[Result] = []
     for folder in folders:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from hear_aesthetics.compute.precision import auto_precision, usable_device
+from hear_aesthetics.engine.progress import ProgressCallback, no_progress
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.evaluation.embeddings.rows import embedding_size
 from hear_aesthetics.evaluation.probes import grid as grids
@@ -16,7 +17,6 @@ from hear_aesthetics.evaluation.results.files import finished, read_scores, writ
 from hear_aesthetics.evaluation.results.interval import robust_statement
 from hear_aesthetics.evaluation.tasks.task import load_task
 from hear_aesthetics.files import remove_leftovers
-from hear_aesthetics.progress import ProgressCallback, no_progress
 
 __all__ = ["PRECISIONS", "PROTOCOLS", "evaluate_embeddings"]
 

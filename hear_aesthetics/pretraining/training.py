@@ -18,6 +18,7 @@ from torch import Tensor
 
 from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.compute.precision import auto_precision
+from hear_aesthetics.engine.progress import no_progress
 from hear_aesthetics.files import write_text
 from hear_aesthetics.pretraining.batch_norm_statistics import calibrate
 from hear_aesthetics.pretraining.config import PretrainConfig
@@ -28,7 +29,6 @@ from hear_aesthetics.pretraining.objective import MaskedPrediction, Prediction, 
 from hear_aesthetics.pretraining.result import write_result
 from hear_aesthetics.pretraining.state import load_checkpoint, save_checkpoint, write_log
 from hear_aesthetics.pretraining.targets.mel_rvq import MelRVQ, train_rvq
-from hear_aesthetics.progress import no_progress
 
 __all__ = ["Pretraining", "pretrain"]
 

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from hear_aesthetics.checkpoints.pickles import read_plain_pickle
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.files import atomic_file
-from hear_aesthetics.pickles import read_plain_pickle
 from songeval_task.data.prepared import Prepared, PreparedSong
 from songeval_task.dimensions import DIMENSIONS
 from songeval_task.features.augmentation import COPY, ORIGINAL

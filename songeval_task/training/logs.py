@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hear_aesthetics.engine.progress import ProgressBar
 from hear_aesthetics.files import write_text
-from hear_aesthetics.progress import ProgressBar
 
 __all__ = ["Logs", "ProgressLine", "write_log"]
 

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hear_aesthetics.checkpoints.pickles import read_plain_pickle
 from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.tasks.event_postprocessing import Timeline
 from hear_aesthetics.evaluation.tasks.schema import check_regular, read_json
 from hear_aesthetics.evaluation.tasks.task import Task
 from hear_aesthetics.files import atomic_file, write_text
 from hear_aesthetics.metrics.events import Events
-from hear_aesthetics.pickles import read_plain_pickle
 
 __all__ = ["DONE_FILE", "SplitRows", "embedding_size", "read_rows", "write_rows"]
 

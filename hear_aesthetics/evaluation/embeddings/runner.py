@@ -20,6 +20,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from hear_aesthetics.engine.prefetch import Prefetcher
+from hear_aesthetics.engine.progress import ProgressCallback, no_progress
 from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.embeddings.folder import begin_folder
 from hear_aesthetics.evaluation.embeddings.module import HearModule
@@ -28,7 +29,6 @@ from hear_aesthetics.evaluation.tasks.resampled_audio import ensure_rate
 from hear_aesthetics.evaluation.tasks.schema import read_json
 from hear_aesthetics.evaluation.tasks.task import Task, load_task
 from hear_aesthetics.files import atomic_file, write_text
-from hear_aesthetics.progress import ProgressCallback, no_progress
 
 __all__ = ["embed_task"]
 

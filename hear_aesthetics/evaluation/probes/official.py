@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hear_aesthetics.engine.progress import ProgressCallback
 from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.embeddings.rows import SplitRows, read_rows
 from hear_aesthetics.evaluation.probes.grid import SEED, GridPoint
@@ -30,7 +31,6 @@ from hear_aesthetics.evaluation.tasks.event_postprocessing import (
     postprocessing_grid,
 )
 from hear_aesthetics.evaluation.tasks.task import Run, Task
-from hear_aesthetics.progress import ProgressCallback
 
 __all__ = ["evaluate_officially"]
 

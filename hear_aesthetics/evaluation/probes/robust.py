@@ -18,6 +18,7 @@ from itertools import groupby
 
 import torch
 
+from hear_aesthetics.engine.progress import ProgressCallback
 from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.embeddings.rows import embedding_size, read_rows
 from hear_aesthetics.evaluation.probes.data import RunData, prepare_run
@@ -32,7 +33,6 @@ from hear_aesthetics.evaluation.probes.stacked.trainer import (
     train_stack,
 )
 from hear_aesthetics.evaluation.tasks.task import Task
-from hear_aesthetics.progress import ProgressCallback
 
 __all__ = ["evaluate_robustly"]
 

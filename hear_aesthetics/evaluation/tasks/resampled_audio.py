@@ -5,10 +5,10 @@ from pathlib import Path
 
 from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.audio.saving import write_audio
+from hear_aesthetics.engine.progress import ProgressCallback
 from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.tasks.task import Task
 from hear_aesthetics.files import remove_leftovers
-from hear_aesthetics.progress import ProgressCallback
 
 __all__ = ["ensure_rate"]
 

@@ -16,12 +16,12 @@ import numpy as np
 
 from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.engine.inputs import collect_inputs
+from hear_aesthetics.engine.progress import ProgressCallback, no_progress
 from hear_aesthetics.errors import AudioError, InputError
 from hear_aesthetics.files import atomic_file, write_text
 from hear_aesthetics.fingerprint import check
 from hear_aesthetics.pretraining.config import CLIP_SECONDS
 from hear_aesthetics.pretraining.data.synthetic_clips import render_clip
-from hear_aesthetics.progress import ProgressCallback, no_progress
 from hear_aesthetics.spec import SAMPLE_RATE
 
 __all__ = ["Pool", "open_pool"]

@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hear_aesthetics.engine.progress import ProgressCallback
 from hear_aesthetics.pretraining.config import TargetConfig
 from hear_aesthetics.pretraining.targets.normalized_mel import TARGET_DIM
 from hear_aesthetics.pretraining.targets.random_projection import nearest_code
-from hear_aesthetics.progress import ProgressCallback
 
 __all__ = ["MelRVQ", "train_rvq"]
 

@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from hear_aesthetics.progress import ProgressBar
+from hear_aesthetics.engine.progress import ProgressBar
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import pickle
 import numpy as np
 import pytest
 
-from hear_aesthetics.pickles import read_plain_pickle
+from hear_aesthetics.checkpoints.pickles import read_plain_pickle
 
 
 class Trap:
