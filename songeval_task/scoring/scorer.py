@@ -76,7 +76,7 @@ class AestheticScorer:
             CheckpointError: If a file does not hold what it should.
         """
         if fspath(model) not in CHECKPOINTS:  # say so before heads are fetched
-            locate_model(model, sources=())
+            locate_model(fspath(model), sources=())
         chosen = heads or (DEMO_HEAD if str(model) == DEMO_MODEL else DEFAULT_HEAD,)
         panel = Panel(_load_heads(chosen, fspath(model)))
         options: dict[str, Any] = {"states": panel.states}
