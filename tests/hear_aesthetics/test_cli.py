@@ -221,7 +221,8 @@ def test_closed_streams_change_no_outcome(closed):
         "pretrain --source muq --out out --pool-hours -1",
     ],
 )
-def test_numbers_out_of_range_are_wrong_usage(words, capsys):
+def test_numbers_out_of_range_are_wrong_usage(words, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     code, _, err = outcome(capsys, main, words.split())
     assert code == 2
     assert f"Invalid value for '{words.split()[-2]}'" in err
