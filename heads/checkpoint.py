@@ -94,6 +94,9 @@ class PretrainedHead(nn.Module):
         """
         path = locate(str(source), filename, revision)
         tensors, saved = read_tensors(path)
+        broken = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
+        if broken:
+            raise ValueError(f"{path}: {broken[0]} holds numbers that are not finite")
         if saved is None:
             config = _config_from_shapes(cls, _shapes(tensors), path)
             provenance = {"source": str(source), "file": path.name, "revision": revision}

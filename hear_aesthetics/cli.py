@@ -7,8 +7,10 @@ line says so. With ``--debug``, or ``HEAR_AESTHETICS_DEBUG=1``, errors are shown
 """
 
 import io
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import Annotated, Any, Literal
 
@@ -92,6 +94,9 @@ def _options(
 
 
 def _execute(command: Any, program: str, args: Sequence[str] | None) -> None:
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed: no other file may take its place
+            setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))  # noqa: SIM115
     log_to_stderr()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # file names may be any bytes

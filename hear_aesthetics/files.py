@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+CUT_SHORT = "requested and"  # of numpy, whose error of a full disk has no number
 MAX_NAME_BYTES = 255  # of one name in the usual file systems
 SUFFIX = ".partial"
 
@@ -94,11 +95,11 @@ def one_line_when_full(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in FULL:
+        if error.errno not in FULL and CUT_SHORT not in str(error):
             raise
         raise StorageError(
-            f"{path}: cannot take more ({error.strerror}); what is there is whole: make room "
-            "and run the same command again, it goes on"
+            f"{path}: cannot take more ({error.strerror or error}); what is there is whole: make "
+            "room and run the same command again, it goes on"
         ) from error
 
 

@@ -93,8 +93,11 @@ class ModelConfig:
             raise CheckpointError(f"{path}: {error}; it takes a JSON object of {known}") from error
         for item in fields(cls):
             value = getattr(config, item.name)
-            if type(value) is not type(getattr(cls(), item.name)):
-                raise CheckpointError(f"{path}: {item.name} is {value!r}; {item.type} is expected")
+            expected = type(getattr(cls(), item.name))
+            if type(value) is not expected:
+                raise CheckpointError(
+                    f"{path}: {item.name} is {value!r}; {expected.__name__} is expected"
+                )
         if not 0 <= config.delay_ms <= MAX_DELAY_MS:
             raise CheckpointError(
                 f"{path}: delay_ms is {config.delay_ms}; it takes 0 to {MAX_DELAY_MS}"
@@ -309,6 +312,8 @@ def load_model(
     """
     _check_choices("sources", sources, SOURCES)
     _check_choices("scales", scales, SCALES)
+    if layer is not None and not isinstance(layer, int):
+        raise InputError(f"layer is {layer!r}; it takes a whole number")
     _check_seconds("segment_seconds", segment_seconds)
     _check_seconds("track_limit_seconds", track_limit_seconds)
     place = usable_device(device)

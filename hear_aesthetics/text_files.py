@@ -63,16 +63,25 @@ def read_json(path: str | Path, kind: type = dict) -> Any:
 def read_table(path: str | Path) -> tuple[tuple[str, ...], list[tuple[str, dict[str, str]]]]:
     """Read a CSV file with a header: its columns, and its rows, each after its place.
 
-    A place is ``<path>: line <number>``. Rows of blanks are skipped; cells lose the blanks around
-    them, and those that a short row lacks are empty.
+    Commas, semicolons or tabs part the cells, whichever the header has most of. A place is
+    ``<path>: line <number>``. Rows of blanks are skipped; cells lose the blanks around them, and
+    those that a short row lacks are empty.
 
     Raises:
-        InputError: If it cannot be read, or a row has more cells than the header.
+        InputError: If it cannot be read, names a column twice, or a row has more cells than the
+            header.
     """
-    reader = csv.DictReader(io.StringIO(read_text(path)), restval="")
+    text = read_text(path)
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    lines = io.StringIO(text)
+    reader = csv.DictReader(lines, restval="", delimiter=delimiter, skipinitialspace=True)
     rows = []
     try:
-        columns = tuple(reader.fieldnames or ())
+        columns = tuple(name.strip() for name in reader.fieldnames or ())
+        reader.fieldnames = columns
+        if len(set(columns)) < len(columns):
+            twice = next(name for name in columns if columns.count(name) > 1)
+            raise InputError(f"{path}: has two columns {twice!r}; keep one")
         for row in reader:
             place = f"{path}: line {reader.line_num}"
             if None in row:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.files import write_text
 from hear_aesthetics.metrics.correlation import ktau, lcc, srcc, system_means, top_tier_f1
 from hear_aesthetics.metrics.intervals import (
     SCALES,
@@ -194,7 +195,7 @@ def write_scp(path: Path, predictions: Predictions) -> None:
         raise InputError(f"{path}: two songs have the utterance id {twice[0]!r}; rename one")
     rows = zip(stems, predictions.preds, strict=True)
     lines = [" ".join([stem, *(f"{value:.6f}" for value in scores)]) for stem, scores in rows]
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    write_text(path, "".join(f"{line}\n" for line in lines))
 
 
 def _figures(part: Predictions) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def describe_error(error: Exception) -> str:
     if isinstance(error, HearAestheticsError):
         return str(error)
     if isinstance(error, OSError) and error.errno in REMEDIES:
-        place = error.filename or "a file"
+        place = error.filename or "standard output"
         return f"{place}: {error.strerror}; {REMEDIES[error.errno]}, and run the command again"
     if isinstance(error, ImportError) and (missing := _missing_package(str(error))):
         return missing

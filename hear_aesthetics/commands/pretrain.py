@@ -30,8 +30,8 @@ def pretrain(
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Number of updates.")] = 30_000,
     batch: Annotated[int, typer.Option(min=1, help="Clips per update.")] = 4,
-    seconds: Annotated[float, typer.Option(help="Length of a clip in seconds.")] = 2.4,
-    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 1e-3,
+    seconds: Annotated[float, typer.Option(min=0.0, help="Length of a clip in seconds.")] = 2.4,
+    learning_rate: Annotated[float, typer.Option(min=0.0, help="Peak learning rate.")] = 1e-3,
     visible_weight: Annotated[
         float, typer.Option(min=0.0, help="Weight of the loss of frames that are not masked.")
     ] = 0.0,
@@ -45,7 +45,9 @@ def pretrain(
     pool: Annotated[
         Path | None, typer.Option(help="Folder that keeps the audio.", show_default="OUT/pool")
     ] = None,
-    pool_hours: Annotated[float, typer.Option(help="Maximum hours of audio in the pool.")] = 4.0,
+    pool_hours: Annotated[
+        float, typer.Option(min=0.0, help="Maximum hours of audio in the pool.")
+    ] = 4.0,
     evaluate_every: Annotated[int, typer.Option(min=1, help="Updates between rows of the log.")] = (
         1000
     ),

@@ -1,5 +1,7 @@
 """Probe options of ``evaluate`` and ``evaluate-embeddings``, and their loop over tasks."""
 
+import math
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ from hear_aesthetics.commands.console import (
     error_line,
     exit_code,
     tracebacks_shown,
+    warning_line,
     write_json,
 )
 from hear_aesthetics.errors import HearAestheticsError
@@ -82,7 +85,8 @@ def evaluate_each(
     results: list[Result] = []
     for folder in folders:
         try:
-            with ProgressBar(folder.name) as bar:
+            with ProgressBar(folder.name) as bar, warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # numpy's, of an undefined score
                 stored = embed(folder, bar) if embed else folder
                 evaluate_embeddings(stored, **vars(options), progress=bar.stage("training probes"))
             result = read_result(stored)
@@ -94,6 +98,8 @@ def evaluate_each(
             failed += 1
             continue
         results.append(result)
+        if math.isnan(result.score):
+            warning_line(f"{folder}: {result.score_name} is undefined for the test clips")
         if not as_json:
             typer.echo(f"{folder.name}  {result.score_name} {result.describe()}")
     if as_json:

@@ -130,6 +130,8 @@ def _expand(argument: str, stdin: Iterable[str] | None) -> Iterator[_Found | Bad
     path = Path(argument)
     if argument == "-":
         yield from _from_lines(_standard_input() if stdin is None else stdin, "stdin", Path())
+    elif not argument:  # a shell variable that is not set, not the working directory
+        yield BadInput(argument, argument, "'': names no file or folder; check the variable")
     elif _is(Path.is_dir, path):
         yield from _from_folder(path, path, argument)
     elif _is(Path.is_file, path) and path.suffix.lower() in (".txt", ".jsonl"):

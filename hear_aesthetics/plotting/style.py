@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from hear_aesthetics.files import atomic_file
+
 __all__ = [
     *("ACCENT", "BLUE", "COLD", "COLOURS", "DIVERGING", "FAINT", "INK", "LIGHT", "QUIET"),
     *("new_figure", "place", "save"),
@@ -56,4 +58,5 @@ def place(
 
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG, equal for equal figures."""
-    figure.savefig(path, format="png", metadata={"Software": "hear-aesthetics"})
+    with atomic_file(path) as file:
+        figure.savefig(file, format="png", metadata={"Software": "hear-aesthetics"})

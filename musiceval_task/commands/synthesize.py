@@ -15,7 +15,7 @@ def synthesize(
     out: Annotated[Path, typer.Argument(help="Folder for wav/, sets/ and the prompts.")],
     prompts: Annotated[int, typer.Option(help="Answered by each of the 16 systems.")] = 60,
     seconds: Annotated[float, typer.Option(help="Length of a clip.")] = 6.0,
-    seed: Annotated[int, typer.Option(help="Decides every clip and score.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Decides every clip and score.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes that render.")] = 2,
     overwrite: OverwriteOption = False,
 ) -> None:

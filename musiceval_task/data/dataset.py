@@ -10,16 +10,14 @@ CSV: columns ``path,prompt`` and, where known, ``overall,textual,system,split``;
 to the file. A list is right as a whole or an error: a clip is never left out or replaced.
 """
 
-import csv
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from io import StringIO
 from pathlib import Path, PurePosixPath
 
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.text_files import read_text
+from hear_aesthetics.text_files import read_table, read_text
 from musiceval_task.scale import HIGH, LOW
 
 __all__ = [
@@ -196,25 +194,21 @@ def _read_prompts(path: Path) -> dict[str, str]:
 
 
 def _read_csv(path: Path) -> Iterator[Clip]:
+    columns, rows = read_table(path)
+    missing = {"path", "prompt"} - set(columns)
+    if missing:
+        raise InputError(
+            f"{path}: no column {' or '.join(sorted(missing))}; the first line is "
+            "path,prompt and, where known, overall,textual,system,split"
+        )
     seen: dict[str, str] = {}
-    try:
-        rows = csv.DictReader(StringIO(read_text(path)))
-        missing = {"path", "prompt"} - set(rows.fieldnames or ())
-        if missing:
-            raise InputError(
-                f"{path}: no column {' or '.join(sorted(missing))}; the first line is "
-                "path,prompt and, where known, overall,textual,system,split"
-            )
-        for row in rows:
-            yield _csv_clip(f"{path}:{rows.line_num}", row, path.parent, seen)
-    except csv.Error as error:
-        raise InputError(f"{path}: the list cannot be read ({error})") from error
+    for place, row in rows:
+        yield _csv_clip(place, row, path.parent, seen)
 
 
-def _csv_clip(place: str, row: dict[str, str | None], root: Path, seen: dict[str, str]) -> Clip:
+def _csv_clip(place: str, row: dict[str, str], root: Path, seen: dict[str, str]) -> Clip:
     name, prompt, system, split, *texts = (
-        (row.get(key) or "").strip()
-        for key in ("path", "prompt", "system", "split", "overall", "textual")
+        row.get(key, "") for key in ("path", "prompt", "system", "split", "overall", "textual")
     )
     name = _check_new(place, name, seen)
     if not prompt:
@@ -228,7 +222,7 @@ def _csv_clip(place: str, row: dict[str, str | None], root: Path, seen: dict[str
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
     """Lines that are not empty, each with its place."""
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if line.strip():
             yield f"{path}:{number}", line
 

@@ -47,7 +47,7 @@ class TrainingConfig:
         protocol: "corrected" or "published": :func:`musiceval_task.training.members.head_config`.
 
     Raises:
-        InputError: If the protocol is neither, or there are no epochs.
+        InputError: If the protocol is neither, or epochs or learning rate are not above 0.
     """
 
     epochs: int = 100
@@ -62,6 +62,8 @@ class TrainingConfig:
             raise InputError(f"protocol {self.protocol!r}: choose corrected or published")
         if self.epochs < 1:
             raise InputError(f"{self.epochs} epochs: take at least one")
+        if self.learning_rate is not None and not self.learning_rate > 0:
+            raise InputError(f"learning rate {self.learning_rate}: take one above 0")
 
     def rate(self, audio_dim: int) -> float:
         """The learning rate for states of this width."""

@@ -16,7 +16,7 @@ def augment(
     prepared: Annotated[Path, typer.Argument(help="Folder of `songeval prepare`.")],
     out: Annotated[Path, typer.Option(help="Folder for FLAC files and augmentations.jsonl.")],
     copies: Annotated[int, typer.Option(min=1, help="Of each training song.")] = 3,
-    seed: Annotated[int, typer.Option(help="Decides, with song and copy, every draw.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Decides, with song and copy, every draw.")] = 0,
     protocol: Annotated[
         Protocol, typer.Option(help="published: only the last copy, as released.")
     ] = Protocol.all,

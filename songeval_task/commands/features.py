@@ -50,7 +50,7 @@ def features(
     protocol: Annotated[
         Protocol, typer.Option(help="published: of the copies only the last, as released.")
     ] = Protocol.all,
-    seed: Annotated[int, typer.Option(help="Of the augmentation.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the augmentation.")] = 0,
     augmented: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Take the copies that `songeval augment` wrote."),

@@ -44,9 +44,9 @@ def prepare(
         ),
     ] = None,
     inner_fraction: Annotated[
-        float, typer.Option(help="Of the other songs, to select a model on.")
+        float, typer.Option(min=0.0, max=1.0, help="Of the other songs, to select a model on.")
     ] = 0.1,
-    seed: Annotated[int, typer.Option(help="Of what is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn.")] = 0,
     systems: Annotated[
         Path | None, typer.Option(metavar="CSV", help="Columns name, system: who made each song.")
     ] = None,

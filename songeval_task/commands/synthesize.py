@@ -17,7 +17,7 @@ __all__ = ["synthesize"]
 def synthesize(
     out: Annotated[Path, typer.Argument(help="Folder for mp3/ and metadata.jsonl.")],
     songs: Annotated[int, typer.Option(help="How many.")] = 400,
-    seed: Annotated[int, typer.Option(help="Decides every song and rating.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Decides every song and rating.")] = 0,
     seconds: Annotated[str, typer.Option(help="Shortest and longest song.")] = "60-180",
     systems: Annotated[int, typer.Option(help="Generators the songs are said to be of.")] = 10,
     workers: Annotated[int, typer.Option(min=1, help="Processes that render.")] = 2,

@@ -4,14 +4,13 @@ Songs whose audio is the same, byte for byte, are kept on one side: a copy of a 
 left out of training, and copies among the others train together.
 """
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.text_files import read_text
+from hear_aesthetics.text_files import read_table
 from songeval_task.data.dataset import Problem, Song, SongEval, song_name
 from songeval_task.data.inspection import AudioFacts, same_audio
 from songeval_task.data.prepared import Prepared, PreparedSong, write_prepared
@@ -118,24 +117,16 @@ def made_by(choices: Choices, origin: str) -> dict[str, Any]:
 def read_systems(path: Path) -> dict[str, str]:
     """Song name -> system, of a table with the columns ``name`` (or ``file_name``) and ``system``.
 
-    Columns are parted by commas, semicolons or tabs.
-
     Raises:
         InputError: If the file cannot be read, lacks a column, or gives a song two systems.
     """
-    text = read_text(path)
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    try:
-        rows = list(csv.DictReader(text.splitlines(), delimiter=delimiter, skipinitialspace=True))
-    except csv.Error as error:
-        raise InputError(f"{path}: the table of systems cannot be read ({error})") from error
-    columns = rows[0].keys() if rows else ()
+    columns, rows = read_table(path)
     name = next((column for column in NAME_COLUMNS if column in columns), None)
-    if name is None or "system" not in columns:
+    if name is None or "system" not in columns or not rows:
         raise InputError(f"{path}: needs the columns name and system, and at least one row")
     systems: dict[str, str] = {}
-    for row in rows:
-        song, system = song_name(row[name]), (row["system"] or "").strip()
+    for _, row in rows:
+        song, system = song_name(row[name]), row["system"]
         if systems.setdefault(song, system) != system:
             raise InputError(f"{path}: {song} has two systems; keep one row of it")
     return systems

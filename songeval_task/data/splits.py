@@ -38,7 +38,7 @@ def read_ids(source: str | Path) -> list[str]:
             text = read_text(source)
     except (OSError, HTTPException) as error:
         raise InputError(f"{source}: the list of song names cannot be read ({error})") from error
-    names = [song_name(line) for line in text.splitlines() if line.strip()]
+    names = [song_name(line) for line in text.split("\n") if line.strip()]
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if not names or twice:
         wrong = f"names {', '.join(twice[:3])} twice" if twice else "is empty"

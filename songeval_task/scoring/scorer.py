@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from hear_aesthetics import load_model
+from hear_aesthetics.audio.decoding import RATES
 from hear_aesthetics.audio.loading import load_audio, resample
 from hear_aesthetics.audio.loudness import LoudnessMeter, gain_to
-from hear_aesthetics.checkpoints import CHECKPOINTS, whereabouts
+from hear_aesthetics.checkpoints import CHECKPOINTS, locate_model, whereabouts
 from hear_aesthetics.engine.inference import Result, run
 from hear_aesthetics.errors import HearAestheticsError, WeightsUnavailableError
 from hear_aesthetics.model import HearModel
@@ -74,6 +75,8 @@ class AestheticScorer:
             WeightsUnavailableError: If weights are neither on this machine nor reachable.
             CheckpointError: If a file does not hold what it should.
         """
+        if fspath(model) not in CHECKPOINTS:  # say so before heads are fetched
+            locate_model(fspath(model), sources=())
         chosen = heads or (DEMO_HEAD if str(model) == DEMO_MODEL else DEFAULT_HEAD,)
         panel = Panel(_load_heads(chosen, fspath(model)))
         options: dict[str, Any] = {"states": panel.states}
@@ -168,7 +171,8 @@ class AestheticScorer:
             - output: ``(B, columns)``, float32, on the device of the waveforms
 
         Raises:
-            ValueError: If shape, type or length do not fit.
+            TypeError: If the waveforms are no tensor.
+            ValueError: If shape, type, rate or length do not fit, or a sample is not finite.
         """
         mono = _mono(waveforms, sample_rate)
         if mono.shape[1] < self.panel.min_samples:
@@ -262,13 +266,23 @@ def _load_heads(sources: Iterable[str | PathLike[str]], model: str) -> dict[str,
     return heads
 
 
-def _mono(waveforms: Tensor, sample_rate: int) -> Tensor:
+def _mono(waveforms: Any, sample_rate: int) -> Tensor:
     """``(B, samples)`` at the encoders' rate; the same route as a file's."""
-    if waveforms.dim() not in (2, 3) or not waveforms.is_floating_point():
+    if not isinstance(waveforms, Tensor):
+        kind = type(waveforms).__name__
+        raise TypeError(f"waveforms are a {kind}; pass a torch tensor of shape (B, samples)")
+    if (
+        waveforms.dim() not in (2, 3)
+        or not waveforms.is_floating_point()
+        or not waveforms.numel()
+        or not waveforms.isfinite().all()
+    ):
         raise ValueError(
             f"waveforms have shape {tuple(waveforms.shape)} and dtype {waveforms.dtype}; pass "
-            "floats in [-1, 1] of shape (B, samples) or (B, channels, samples)"
+            "finite floats in [-1, 1] of shape (B, samples) or (B, channels, samples)"
         )
+    if sample_rate not in RATES:
+        raise ValueError(f"sample_rate is {sample_rate}; it takes {RATES[0]} to {RATES[-1]} Hz")
     mono = waveforms.float().mean(dim=1) if waveforms.dim() == 3 else waveforms.float()
     if sample_rate == SAMPLE_RATE:
         return mono

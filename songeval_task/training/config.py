@@ -108,7 +108,10 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            _check_type(item.name, getattr(self, item.name), HINTS[item.name])
+            value = getattr(self, item.name)
+            _check_type(item.name, value, HINTS[item.name])
+            if isinstance(value, int | float) and not value >= 0:  # NaN is neither
+                raise InputError(f"{item.name} is {value}; it must be 0 or more")
         if self.track not in TRACKS:
             raise InputError(f"track {self.track!r} is unknown; choose {' or '.join(TRACKS)}")
         for name in ("epochs", "accumulation", "learning_rate", "gradient_norm", "mixup_bandwidth"):

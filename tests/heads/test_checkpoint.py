@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from heads import AestheticHead, SongEvalBaselineHead
@@ -161,6 +162,17 @@ class TestErrors:
         path.write_bytes(b"<html>not found</html>")
         with pytest.raises(ValueError, match=r"broken\..*get the file again"):
             AestheticHead.from_pretrained(path)
+
+    def test_numbers_that_are_not_finite_are_refused(self, saved):
+        file = saved[0] / "model.safetensors"
+        with safe_open(file, "pt") as old:
+            metadata = old.metadata()
+        tensors = load_file(file)
+        name = next(iter(tensors))
+        tensors[name].view(-1)[-1] = torch.nan
+        save_file(tensors, file, metadata=metadata)
+        with pytest.raises(ValueError, match=f"{name} holds numbers that are not finite"):
+            AestheticHead.from_pretrained(saved[0])
 
     def test_only_plain_state_dicts_are_read(self, tmp_path):
         path = tmp_path / "wrapped.pth"

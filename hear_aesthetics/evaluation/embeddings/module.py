@@ -6,6 +6,7 @@ A broken :mod:`~hear_aesthetics.evaluation.embeddings.api_checks` is one
 
 import importlib
 import json
+import os
 import re
 import sys
 import unicodedata
@@ -209,13 +210,20 @@ class HearModule:
 
 @contextmanager
 def _as_guest() -> Iterator[None]:
-    """Run code that is not ours: what it prints is not our output, its default type not ours."""
-    dtype = torch.get_default_dtype()
+    """Run code that is not ours: its output, default type, working directory and end are its own.
+
+    Raises:
+        RuntimeError: If it would end the program.
+    """
+    dtype, place = torch.get_default_dtype(), Path.cwd()
     try:
         with redirect_stdout(sys.stderr):
             yield
+    except SystemExit as e:
+        raise RuntimeError(f"it called sys.exit({e.code!r})") from e
     finally:
         torch.set_default_dtype(dtype)
+        os.chdir(place)
 
 
 def _as_json(value: Any) -> Any:

@@ -7,6 +7,7 @@ another module, or of a task that has changed since, are never replaced unasked.
 """
 
 import json
+import logging
 import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from hear_aesthetics.audio.decoding import promised_times
 from hear_aesthetics.engine.prefetch import Prefetcher
 from hear_aesthetics.engine.progress import ProgressCallback, no_progress
 from hear_aesthetics.errors import TaskError
@@ -36,6 +38,9 @@ _BATCH_SAMPLES = 1_344_000  # 0.7 * 120 s at 16 kHz: heareval's rule
 _AHEAD_SAMPLES = 4 * _BATCH_SAMPLES
 _END_INCLUDED = 0.0001  # ms; a label holds at start <= t < end + this
 _SHUFFLE_SEED = 0
+_CUT = 1.01  # times what a clip holds; a header may be a few bytes off
+
+logger = logging.getLogger(__name__)
 
 
 def embed_task(
@@ -129,6 +134,14 @@ def _length(path: Path, sample_rate: int) -> int:
         raise TaskError(
             f"{path}: {info.frames} frames at {info.samplerate} Hz in {info.channels} channels; "
             f"expected mono at {sample_rate} Hz (a folder that is removed is made again)"
+        )
+    times = promised_times(info.extra_info)
+    if times > _CUT:
+        logger.warning(
+            "%s: holds %.2f of the %.2f s its header promises; restore it from the archive",
+            path,
+            info.duration,
+            info.duration * times,
         )
     return int(info.frames)
 

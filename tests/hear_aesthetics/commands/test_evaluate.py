@@ -248,6 +248,19 @@ def test_what_a_module_prints_is_no_part_of_the_json(evaluate, tasks):
     assert {"imported", "loud"} <= set(err)
 
 
+def test_a_score_that_is_undefined_is_said(evaluate, tasks):
+    task = tasks / "esc50-2.0.0-full"
+    metadata = json.loads((task / "task_metadata.json").read_text())
+    metadata |= {"prediction_type": "multilabel", "evaluation": ["mAP"]}
+    (task / "task_metadata.json").write_text(json.dumps(metadata))
+    labels = json.loads((task / "test.json").read_text())
+    (task / "test.json").write_text(json.dumps({name: [] for name in labels}))
+    words = ["--out", "out", "--module", "levels_of_evaluate", "--task", "esc50", *QUICK]
+    code, _, err = evaluate(tasks, *words)
+    assert code == 0
+    assert any(line.startswith("warning: ") and "mAP is undefined" in line for line in err)
+
+
 def test_resampling_is_said_in_a_plain_line(evaluate, tasks):
     task = tasks / "esc50-2.0.0-full"
     (task / str(RATE)).rename(task / "22050")

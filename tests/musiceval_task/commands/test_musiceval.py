@@ -152,6 +152,8 @@ def test_evaluate_takes_released_files_with_the_truth_from_the_data(
         (("train", "{set}", "--text", "/none", "--model", "mini"), "no folder of a text encoder"),
         (("train", "/none"), "neither a MusicEval folder nor a .csv"),
         (("train", "{set}", "--protocol", "best"), "choose corrected or published"),
+        (("train", "{set}", "--lr", "nan"), "learning rate nan: take one above 0"),
+        (("train", "{set}", "--lr", "-1"), "learning rate -1.0: take one above 0"),
         (("predict", "{run}", "{set}", "--out", "x.csv"), "written as .parquet or .pt"),
         (("predict", "{run}", "{set}", "--split", "inner"), "unknown split 'inner'"),
         (("ensemble", "{run}", "--method", "median"), "unknown method 'median'"),

@@ -122,6 +122,14 @@ def test_a_bad_csv_is_one_message(musiceval: Path, text: str, message: str) -> N
         read_clips(table)
 
 
+def test_a_prompt_may_hold_any_character(musiceval: Path) -> None:
+    prompts = musiceval / "prompt_info.txt"
+    prompts.write_text(
+        f"P001\tslow\u2028with\x0bharp\n{prompts.read_text()}".replace("P001\t", "P000\t", 1)
+    )
+    assert read_clips(musiceval)
+
+
 def test_names_take_apart_as_published() -> None:
     name = "audiomos2025-track1-S017_P125.wav"
     assert (clip_id(name), system_of(name)) == ("audiomos2025-track1-S017_P125", "S017")

@@ -13,7 +13,7 @@ from hear_aesthetics import load_model
 from hear_aesthetics.audio import decoding
 from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.audio.loudness import LoudnessMeter
-from hear_aesthetics.errors import AudioError, WeightsUnavailableError
+from hear_aesthetics.errors import AudioError, InputError, WeightsUnavailableError
 from hear_aesthetics.scorers import Scorer
 from songeval_task import AestheticScorer
 from songeval_task.scoring.head_scorers import load_demo, load_head
@@ -166,14 +166,27 @@ def test_scores_stay_on_the_device_of_the_waveforms(demo_scorer) -> None:
 @pytest.mark.parametrize(
     ("waveforms", "message"),
     [
-        (torch.zeros(24_000), r"shape \(24000,\).*pass floats"),
-        (torch.zeros(1, 24_000, dtype=torch.int16), "int16.*pass floats"),
+        (torch.zeros(24_000), r"shape \(24000,\).*pass finite floats"),
+        (torch.zeros(1, 24_000, dtype=torch.int16), "int16.*pass finite floats"),
+        (torch.full((1, 24_000), torch.nan), "pass finite floats"),
+        (torch.zeros(0, 24_000), r"shape \(0, 24000\)"),
         (torch.zeros(1, 1500), "hold 0.062 s of audio, a score needs at least 0.210 s"),
     ],
 )
 def test_wrong_waveforms_are_named(demo_scorer, waveforms, message) -> None:
     with pytest.raises(ValueError, match=message):
         demo_scorer.score_waveforms(waveforms, 24_000)
+
+
+@pytest.mark.parametrize("rate", [0, -24_000, 999])
+def test_a_rate_that_no_audio_has_is_refused(demo_scorer, rate) -> None:
+    with pytest.raises(ValueError, match=rf"sample_rate is {rate}; it takes 1000 to"):
+        demo_scorer.score_waveforms(torch.zeros(1, 24_000), rate)
+
+
+def test_waveforms_that_are_no_tensor_are_refused(demo_scorer) -> None:
+    with pytest.raises(TypeError, match="waveforms are a list"):
+        demo_scorer.score_waveforms([torch.zeros(24_000)], 24_000)
 
 
 def test_audio_too_short_for_the_head_is_an_audio_error(demo_scorer, write_clip, tmp_path) -> None:
@@ -251,6 +264,13 @@ def test_missing_head_and_model_are_named_together(monkeypatch, tmp_path) -> Non
     monkeypatch.delenv("HEAR_AESTHETICS_HOME", raising=False)
     with pytest.raises(WeightsUnavailableError, match=r"hear-track2 is not.*large is missing too"):
         AestheticScorer.from_pretrained()
+
+
+def test_a_misspelt_model_is_named_before_heads_are_fetched(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(InputError, match="'mino' is neither a variant"):
+        AestheticScorer.from_pretrained(model="mino")
 
 
 class Prompted:

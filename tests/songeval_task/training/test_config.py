@@ -31,6 +31,8 @@ def test_options_win_over_settings_and_settings_over_the_file(tmp_path):
         (["epoch=3"], "no such training option: epoch; there are track"),
         (["epochs=many"], "epochs is 'many'; it takes int"),
         (["epochs=0"], "epochs is 0; it must be above 0"),
+        (["rank_weight=-1"], "rank_weight is -1; it must be 0 or more"),
+        (["weight_decay=-0.1"], "weight_decay is -0.1; it must be 0 or more"),
         (["mixup=1"], "mixup is 1; it takes bool"),
         (["batch_size=1"], "a list to rank needs 2"),
         (["track=track3"], "choose track1 or track2"),
@@ -42,6 +44,11 @@ def test_options_win_over_settings_and_settings_over_the_file(tmp_path):
 def test_wrong_settings_are_named(settings, message):
     with pytest.raises(InputError, match=message):
         read_config(None, settings, {})
+
+
+def test_a_number_that_is_none_is_refused():
+    with pytest.raises(InputError, match="rank_weight is nan; it must be 0 or more"):
+        read_config(None, [], {"rank_weight": float("nan")})
 
 
 def test_a_file_that_is_no_configuration_is_named(tmp_path):
