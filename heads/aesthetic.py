@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from heads.attention import MultiHeadAttention
 from heads.checkpoint import SequenceHead, Shapes
 from heads.keys import Slot, attention_slots, count_numbered, layer_slots
-from heads.linear import Linear
-from heads.masks import active_padding, check_sequence, zero_padding
-from heads.pooling import MQMHASTP
+from heads.layers.attention import MultiHeadAttention
+from heads.layers.linear import Linear
+from heads.layers.masks import active_padding, check_sequence, zero_padding
+from heads.layers.pooling import MQMHASTP
 from heads.scale import ScoreScale, bounded_score, songeval_dimensions
 
 __all__ = ["AestheticHead", "AestheticHeadConfig", "Downsampling"]

@@ -12,12 +12,12 @@ from typing import ClassVar, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from heads.attention import MultiHeadAttention, SinusoidalPositions, TransformerLayer
 from heads.checkpoint import PretrainedHead
-from heads.distribution import bin_centers, expected_score
-from heads.masks import active_padding, check_sequence, zero_padding
-from heads.ordinal import MonotonicOrdinalHead, expected_rank
-from heads.pooling import AttentivePooling
+from heads.layers.attention import MultiHeadAttention, SinusoidalPositions, TransformerLayer
+from heads.layers.masks import active_padding, check_sequence, zero_padding
+from heads.layers.pooling import AttentivePooling
+from heads.objectives.distribution import bin_centers, expected_score
+from heads.objectives.ordinal import MonotonicOrdinalHead, expected_rank
 from heads.scale import ScoreScale, bounded_score
 
 __all__ = ["DualBranchConfig", "DualBranchHead"]

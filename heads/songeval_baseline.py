@@ -12,10 +12,10 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from heads.attention import MultiHeadAttention
 from heads.checkpoint import SequenceHead, Shapes
 from heads.keys import Slot, attention_slots, count_numbered, layer_slots
-from heads.masks import active_padding, check_sequence, zero_padding
+from heads.layers.attention import MultiHeadAttention
+from heads.layers.masks import active_padding, check_sequence, zero_padding
 from heads.scale import SONGBENCH_DIMENSIONS, ScoreScale, bounded_score, songeval_dimensions
 
 __all__ = ["SongEvalBaselineConfig", "SongEvalBaselineHead"]

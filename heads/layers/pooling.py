@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from heads.keys import Slot
-from heads.masks import zero_padding
+from heads.layers.masks import zero_padding
 
 __all__ = ["MQMHASTP", "AttentivePooling"]
 

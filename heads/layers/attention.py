@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from heads.linear import Linear, linear
+from heads.layers.linear import Linear, linear
 
 __all__ = ["MultiHeadAttention", "SinusoidalPositions", "TransformerLayer", "sinusoidal_positions"]
 
