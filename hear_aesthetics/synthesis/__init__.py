@@ -14,7 +14,7 @@ from hear_aesthetics.synthesis.composition.qualities import (
     make_generators,
     sample_qualities,
 )
-from hear_aesthetics.synthesis.composition.score import Note, Score
+from hear_aesthetics.synthesis.composition.records import Composition, Note
 from hear_aesthetics.synthesis.composition.styles import STYLES
 from hear_aesthetics.synthesis.demo import demo_song
 from hear_aesthetics.synthesis.sound.drums import DRUMS, render_drum
@@ -32,11 +32,11 @@ __all__ = [
     "LEADS",
     "QUALITIES",
     "STYLES",
+    "Composition",
     "Description",
     "Generator",
     "Note",
     "Qualities",
-    "Score",
     "band_noise",
     "coloured_noise",
     "compose",

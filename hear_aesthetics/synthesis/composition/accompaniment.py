@@ -13,7 +13,7 @@ import numpy as np
 from hear_aesthetics.synthesis.composition.form import BARS_PER_UNIT, Band, Bar, beat_time
 from hear_aesthetics.synthesis.composition.harmony import voice_chords
 from hear_aesthetics.synthesis.composition.qualities import stream
-from hear_aesthetics.synthesis.composition.score import Note
+from hear_aesthetics.synthesis.composition.records import Note
 from hear_aesthetics.synthesis.composition.styles import (
     BASS_PATTERNS,
     CHORD_PATTERNS,

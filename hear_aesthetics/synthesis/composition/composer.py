@@ -11,11 +11,11 @@ from hear_aesthetics.synthesis.composition.harmony import harmonise
 from hear_aesthetics.synthesis.composition.melody import compose_lead
 from hear_aesthetics.synthesis.composition.production import produce
 from hear_aesthetics.synthesis.composition.qualities import Generator, Qualities, stream
-from hear_aesthetics.synthesis.composition.score import (
+from hear_aesthetics.synthesis.composition.records import (
     ChordSpan,
+    Composition,
     KeySpan,
     Note,
-    Score,
     Section,
     Take,
     Tempo,
@@ -101,7 +101,7 @@ def compose(
     style: str | None = None,
     tempo: float | None = None,
     form: str | None = None,
-) -> Score:
+) -> Composition:
     """Composes a song.
 
     The seed decides everything that the other arguments leave open, each aspect from a stream of
@@ -126,7 +126,7 @@ def compose(
     coherence, musicality = qualities.degree("coherence"), qualities.degree("musicality")
     bars = plan_bars(seed, seconds - TAIL_SECONDS, chosen, tempo, coherence, form)
     chords = harmonise(seed, bars, musicality, chosen.chord_size)
-    return Score(
+    return Composition(
         seed=seed,
         seconds=seconds,
         style=chosen.name,

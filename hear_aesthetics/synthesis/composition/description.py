@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hear_aesthetics.synthesis.composition.score import Score
+from hear_aesthetics.synthesis.composition.records import Composition
 from hear_aesthetics.synthesis.sound.formants import LEADS
 from hear_aesthetics.synthesis.sound.timbres import INSTRUMENTS
 
@@ -23,22 +23,22 @@ class Description:
     instruments: tuple[str, ...]
 
 
-def describe(score: Score) -> Description:
+def describe(song: Composition) -> Description:
     """Returns genre, tempo, key and instruments of a song, for prompts."""
     total: dict[str, float] = {}
-    for span in score.keys:
+    for span in song.keys:
         total[span.key.name] = total.get(span.key.name, 0.0) + span.end - span.start
-    bars = len(score.chords)
-    sounding = score.chords[-1].end - score.chords[0].start
-    bpm = 60.0 * bars * score.beats_per_bar / sounding
+    bars = len(song.chords)
+    sounding = song.chords[-1].end - song.chords[0].start
+    bpm = 60.0 * bars * song.beats_per_bar / sounding
     names = {key: timbre.name for key, timbre in INSTRUMENTS.items()}
     names |= {key: timbre.name for key, timbre in LEADS.items()}
-    played = dict.fromkeys(names.get(note.instrument, "drums") for note in score.notes)
+    played = dict.fromkeys(names.get(note.instrument, "drums") for note in song.notes)
     return Description(
-        style=score.style,
+        style=song.style,
         tempo_bpm=round(bpm),
         tempo_word=next(word for limit, word in TEMPO_WORDS if bpm < limit),
         key=max(total, key=lambda name: total[name]),
-        beats_per_bar=score.beats_per_bar,
+        beats_per_bar=song.beats_per_bar,
         instruments=tuple(played),
     )

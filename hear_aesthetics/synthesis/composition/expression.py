@@ -12,7 +12,7 @@ import numpy as np
 from hear_aesthetics.synthesis.composition.form import BARS_PER_UNIT, Bar, beat_time
 from hear_aesthetics.synthesis.composition.melody import LeadNote
 from hear_aesthetics.synthesis.composition.qualities import even_draws, stream
-from hear_aesthetics.synthesis.composition.score import Note, Performance
+from hear_aesthetics.synthesis.composition.records import Note, Performance
 
 __all__ = ["perform", "performance_of"]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hear_aesthetics.synthesis.composition.qualities import even_draws, stream
-from hear_aesthetics.synthesis.composition.score import Recording
+from hear_aesthetics.synthesis.composition.records import Recording
 from hear_aesthetics.synthesis.composition.styles import (
     BASS_PATTERNS,
     CHORD_PATTERNS,

@@ -7,7 +7,7 @@ of their own, so that neither tells anything about any quality.
 import numpy as np
 
 from hear_aesthetics.synthesis.composition.qualities import stream
-from hear_aesthetics.synthesis.composition.score import Production
+from hear_aesthetics.synthesis.composition.records import Production
 
 __all__ = ["produce"]
 

@@ -7,7 +7,7 @@ plays nothing but its hooks, above the lead, so a song that wanders never brings
 from hear_aesthetics.synthesis.composition.form import BARS_PER_UNIT, Bar, beat_time
 from hear_aesthetics.synthesis.composition.melody import LeadNote
 from hear_aesthetics.synthesis.composition.qualities import stream
-from hear_aesthetics.synthesis.composition.score import Note
+from hear_aesthetics.synthesis.composition.records import Note
 from hear_aesthetics.synthesis.composition.theory import OCTAVE
 
 __all__ = ["SIGNATURES", "double_hook"]

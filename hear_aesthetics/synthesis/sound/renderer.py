@@ -1,4 +1,4 @@
-"""Turns a score into samples: notes from a per-song bank, the lead, the room, tone and level."""
+"""Renderer of compositions: notes from a bank per song, the lead, the room, tone and level."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -6,7 +6,7 @@ from itertools import groupby
 import numpy as np
 
 from hear_aesthetics.synthesis.composition.qualities import stream
-from hear_aesthetics.synthesis.composition.score import Note, Recording, Score, Take
+from hear_aesthetics.synthesis.composition.records import Composition, Note, Recording, Take
 from hear_aesthetics.synthesis.sound import effects
 from hear_aesthetics.synthesis.sound.drums import DRUMS, render_drum
 from hear_aesthetics.synthesis.sound.formants import LEADS, another_singer
@@ -73,9 +73,9 @@ class _NoteBank:
 
 
 def _render_band(
-    notes: Sequence[Note], score: Score, samples: int, sample_rate: int
+    notes: Sequence[Note], song: Composition, samples: int, sample_rate: int
 ) -> dict[str, np.ndarray]:
-    bank = _NoteBank(score.seed, sample_rate)
+    bank = _NoteBank(song.seed, sample_rate)
     layers = {name: np.zeros(samples, np.float32) for name in dict.fromkeys(n.layer for n in notes)}
     for note in notes:
         start = round(note.onset * sample_rate)
@@ -85,13 +85,13 @@ def _render_band(
 
 
 def _render_leads(
-    notes: Sequence[Note], score: Score, samples: int, sample_rate: int
+    notes: Sequence[Note], song: Composition, samples: int, sample_rate: int
 ) -> np.ndarray:
     """Renders each passage of one lead on its own and joins them."""
     joined = np.zeros(samples, np.float32)
-    rng = stream(score.seed, "lead")
+    rng = stream(song.seed, "lead")
     singers = {name: another_singer(timbre, rng) for name, timbre in LEADS.items()}
-    gain = np.float32(LEVELS["lead"] * 10 ** (score.production.lead_db / 20))
+    gain = np.float32(LEVELS["lead"] * 10 ** (song.production.lead_db / 20))
     for name, group in groupby(notes, key=lambda note: note.instrument):
         passage = list(group)
         start = round(max(0.0, passage[0].onset - BREATH_ROOM) * sample_rate)
@@ -100,7 +100,7 @@ def _render_leads(
         if length <= 0:
             continue
         shifted = [note.moved(-start / sample_rate) for note in passage]
-        rendered = render_lead(singers[name], shifted, length, score.performance, sample_rate, rng)
+        rendered = render_lead(singers[name], shifted, length, song.performance, sample_rate, rng)
         joined[start : start + length] += gain * rendered
     return joined
 
@@ -120,38 +120,38 @@ def _splice(mix: np.ndarray, takes: Sequence[Take], sample_rate: int) -> np.ndar
     return joined
 
 
-def render_layers(score: Score, sample_rate: int = 24_000) -> dict[str, np.ndarray]:
-    """Renders the layers of a score without room, noise or tone control.
+def render_layers(song: Composition, sample_rate: int = 24_000) -> dict[str, np.ndarray]:
+    """Renders the layers of a song without room, noise or tone control.
 
     Shape:
-        - each layer: ``(round(score.seconds * sample_rate),)`` float32, all at mixing level
+        - each layer: ``(round(song.seconds * sample_rate),)`` float32, all at mixing level
     """
-    samples = round(score.seconds * sample_rate)
-    lead = score.layer("lead")
-    band = [note for note in score.notes if note.layer != "lead"]
-    layers = _render_band(band, score, samples, sample_rate)
+    samples = round(song.seconds * sample_rate)
+    lead = song.layer("lead")
+    band = [note for note in song.notes if note.layer != "lead"]
+    layers = _render_band(band, song, samples, sample_rate)
     if lead:
-        layers["lead"] = _render_leads(lead, score, samples, sample_rate)
+        layers["lead"] = _render_leads(lead, song, samples, sample_rate)
     return layers
 
 
-def render(score: Score, sample_rate: int = 24_000) -> np.ndarray:
-    """Renders a score.
+def render(song: Composition, sample_rate: int = 24_000) -> np.ndarray:
+    """Renders a song.
 
-    The same score gives the same samples; no global random state is read or changed.
+    The same song gives the same samples; no global random state is read or changed.
 
     Shape:
-        - output: ``(round(score.seconds * sample_rate),)`` float32 in [-1, 1]
+        - output: ``(round(song.seconds * sample_rate),)`` float32 in [-1, 1]
     """
-    production = score.production
-    mix = np.zeros(round(score.seconds * sample_rate), np.float32)
-    for layer in render_layers(score, sample_rate).values():
+    production = song.production
+    mix = np.zeros(round(song.seconds * sample_rate), np.float32)
+    for layer in render_layers(song, sample_rate).values():
         mix += layer
-    room = stream(score.seed, "room")
+    room = stream(song.seed, "room")
     mix = effects.reverb(mix, production.reverb_seconds, production.wet, sample_rate, room)
     noise_db = effects.rms_db(mix) + production.noise_db
-    noise = coloured_noise(len(mix), NOISE_EXPONENT, sample_rate, stream(score.seed, "noise"))
+    noise = coloured_noise(len(mix), NOISE_EXPONENT, sample_rate, stream(song.seed, "noise"))
     mix += np.float32(10 ** (noise_db / 20)) * noise
-    mix = _splice(mix, score.takes, sample_rate)
+    mix = _splice(mix, song.takes, sample_rate)
     target = effects.Brightness(production.centroid_hz, production.crossing_rate)
     return effects.normalise(effects.equalise(mix, target, sample_rate), production.rms_db)

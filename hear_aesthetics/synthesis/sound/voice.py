@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.signal import butter, sosfilt
 
-from hear_aesthetics.synthesis.composition.score import Note, Performance
+from hear_aesthetics.synthesis.composition.records import Note, Performance
 from hear_aesthetics.synthesis.sound.formants import LeadTimbre, spectral_states
 from hear_aesthetics.synthesis.sound.noise import band_noise
 from hear_aesthetics.synthesis.sound.wavetable import (

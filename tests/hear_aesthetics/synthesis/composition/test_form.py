@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 
 from hear_aesthetics.synthesis.composition.form import Bar, beat_time, plan_bars
-from hear_aesthetics.synthesis.composition.score import Recording
+from hear_aesthetics.synthesis.composition.records import Recording
 from hear_aesthetics.synthesis.composition.styles import STYLES
 
 COHERENCE = (0.0, 0.5, 1.0)

@@ -1,8 +1,8 @@
 """Records of a composed song: what is played when, and how it is to be produced.
 
 Times are seconds from the start of the song, pitches MIDI note numbers (69 = A4 = 440 Hz, fractions
-allowed), velocities in [0, 1], levels in dB. A score is plain immutable data: two equal scores
-render to equal samples.
+allowed), velocities in [0, 1], levels in dB. A composition is immutable: two equal ones render to
+equal samples.
 """
 
 from dataclasses import dataclass, replace
@@ -12,12 +12,12 @@ from hear_aesthetics.synthesis.composition.theory import Chord, Key
 
 __all__ = [
     "ChordSpan",
+    "Composition",
     "KeySpan",
     "Note",
     "Performance",
     "Production",
     "Recording",
-    "Score",
     "Section",
     "Take",
     "Tempo",
@@ -150,7 +150,7 @@ class Production:
 
 
 @dataclass(frozen=True)
-class Score:
+class Composition:
     """A complete song.
 
     Attributes:
