@@ -1,29 +1,19 @@
-"""Composes songs of known qualities: plan, harmony, lead, band, mix."""
+"""Composer of songs of known qualities: form, harmony, lead, accompaniment, mix."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import groupby
 from typing import TypeVar
 
 from hear_aesthetics.synthesis.composition.accompaniment import SECTION_NAMES, accompany
 from hear_aesthetics.synthesis.composition.expression import perform, performance_of
-from hear_aesthetics.synthesis.composition.form import Bar, plan_bars
+from hear_aesthetics.synthesis.composition.form import Bar, SongPlan, plan_bars
 from hear_aesthetics.synthesis.composition.harmony import harmonise
 from hear_aesthetics.synthesis.composition.melody import compose_lead
 from hear_aesthetics.synthesis.composition.production import produce
-from hear_aesthetics.synthesis.composition.qualities import Generator, Qualities, stream
-from hear_aesthetics.synthesis.composition.records import (
-    ChordSpan,
-    Composition,
-    KeySpan,
-    Note,
-    Section,
-    Take,
-    Tempo,
-)
+from hear_aesthetics.synthesis.composition.qualities import Generator, Qualities, pick, stream
+from hear_aesthetics.synthesis.composition.records import Composition, Section, Span, Tempo
 from hear_aesthetics.synthesis.composition.signature import double_hook
-from hear_aesthetics.synthesis.composition.styles import STYLES, Style, find_style
-from hear_aesthetics.synthesis.composition.theory import Chord
-from hear_aesthetics.synthesis.sound.formants import LEADS
+from hear_aesthetics.synthesis.composition.styles import STYLES, find_style
 
 __all__ = ["compose"]
 
@@ -43,18 +33,12 @@ def _check(seconds: float, form: str | None) -> None:
         raise ValueError(f"unknown form {form!r}; write one letter of {letters} per section")
 
 
-def _choose_style(seed: int, style: str | None, generator: Generator | None) -> Style:
-    if style is not None:
-        return find_style(style)
-    names = (generator.styles if generator else ()) or tuple(STYLES)
-    return find_style(names[int(stream(seed, "style").integers(len(names)))])
-
-
-def _spans(bars: tuple[Bar, ...], what: Callable[[Bar], T]) -> Iterator[tuple[float, float, T]]:
-    """Yields start, end and value of each stretch of bars that agree in something."""
-    for value, group in groupby(bars, key=what):
-        same = list(group)
-        yield same[0].start, same[-1].start + same[-1].seconds, value
+def _spans(bars: tuple[Bar, ...], value_of: Callable[[Bar], T]) -> tuple[Span[T], ...]:
+    """Return a span for each stretch of bars that agree in a value."""
+    groups = [(value, list(group)) for value, group in groupby(bars, key=value_of)]
+    return tuple(
+        Span(same[0].start, same[-1].start + same[-1].seconds, value) for value, same in groups
+    )
 
 
 def _sections(bars: tuple[Bar, ...]) -> tuple[Section, ...]:
@@ -76,22 +60,6 @@ def _tempi(bars: tuple[Bar, ...], beats: int) -> tuple[Tempo, ...]:
     return tuple(tempi)
 
 
-def _write(
-    seed: int, bars: tuple[Bar, ...], chords: tuple[Chord, ...], style: Style, qualities: Qualities
-) -> tuple[Note, ...]:
-    """Returns all notes, by onset."""
-    musicality, naturalness = qualities.degree("musicality"), qualities.degree("naturalness")
-    octave = LEADS[bars[0].band.lead].octave
-    line = compose_lead(
-        seed, bars, chords, qualities.degree("memorability"), musicality, style.beats, octave
-    )
-    lead = perform(seed, line, bars, naturalness, style.beats, style.swing)
-    clarity = qualities.degree("clarity")
-    band = accompany(seed, bars, chords, musicality, clarity, style.beats, style.swing, octave)
-    riff = double_hook(seed, line, bars, style.beats, style.swing)
-    return tuple(sorted((*lead, *band, *riff), key=lambda note: note.onset))
-
-
 def compose(
     seed: int,
     seconds: float = 90.0,
@@ -102,7 +70,7 @@ def compose(
     tempo: float | None = None,
     form: str | None = None,
 ) -> Composition:
-    """Composes a song.
+    """Compose a song.
 
     The seed decides everything that the other arguments leave open, each aspect from a stream of
     its own: two songs with the same seed that differ in one quality differ in nothing else.
@@ -110,8 +78,9 @@ def compose(
     Args:
         seed: Any integer >= 0.
         seconds: Exact duration, at least 4.
-        qualities: What the song is to be like; the best in all five if None.
-        generator: Its preferred styles are used. Its offsets act through ``sample_qualities``.
+        qualities: Qualities of the song; the best in all five if None.
+        generator: Song generator whose styles are used; its offsets act through
+            ``sample_qualities``.
         style: A name in ``STYLES``; drawn if None.
         tempo: Quarter notes per minute, kept within a few per cent; drawn if None.
         form: One letter (A, B or C) per section; drawn if None.
@@ -121,26 +90,32 @@ def compose(
     """
     _check(seconds, form)
     qualities = qualities or Qualities()
-    chosen = _choose_style(seed, style, generator)
+    if style is None:
+        styles = (generator.styles if generator else ()) or tuple(STYLES)
+        style = pick(stream(seed, "style"), styles)
+    chosen = find_style(style)
     tempo = tempo or float(stream(seed, "tempo").uniform(*chosen.tempo))
     coherence, musicality = qualities.degree("coherence"), qualities.degree("musicality")
     bars = plan_bars(seed, seconds - TAIL_SECONDS, chosen, tempo, coherence, form)
     chords = harmonise(seed, bars, musicality, chosen.chord_size)
+    plan = SongPlan(seed, bars, chords, chosen, qualities)
+    line = compose_lead(plan)
+    notes = (*perform(plan, line), *accompany(plan), *double_hook(plan, line))
     return Composition(
         seed=seed,
         seconds=seconds,
         style=chosen.name,
         beats_per_bar=chosen.beats,
         qualities=qualities,
-        notes=_write(seed, bars, chords, chosen, qualities),
+        notes=tuple(sorted(notes, key=lambda note: note.onset)),
         sections=_sections(bars),
-        keys=tuple(KeySpan(*span) for span in _spans(bars, lambda bar: bar.key)),
+        keys=_spans(bars, lambda bar: bar.key),
         chords=tuple(
-            ChordSpan(bar.start, bar.start + bar.seconds, chord)
+            Span(bar.start, bar.start + bar.seconds, chord)
             for bar, chord in zip(bars, chords, strict=True)
         ),
         tempi=_tempi(bars, chosen.beats),
-        takes=tuple(Take(*span) for span in _spans(bars, lambda bar: bar.recording)),
+        takes=_spans(bars, lambda bar: bar.recording),
         performance=performance_of(seed, qualities.degree("naturalness")),
         production=produce(seed, qualities.degree("clarity")),
     )

@@ -1,4 +1,4 @@
-"""Chords bar by bar; musicality acts here.
+"""Harmony, bar by bar; musicality acts here.
 
 Each section has a loop of four chords, so a section that returns brings its harmony back. At full
 musicality the loop follows harmonic function, the voices move as little as they can and the song
@@ -37,7 +37,7 @@ def _transpose(chord: Chord, semitones: int) -> Chord:
 def harmonise(
     seed: int, bars: tuple[Bar, ...], musicality: float, chord_size: int = 3
 ) -> tuple[Chord, ...]:
-    """Returns the chord of each bar."""
+    """Return the chord of each bar."""
     flaw = 1.0 - musicality
     degrees, strangers, random, foreign = {}, {}, {}, {}
     for letter in sorted({bar.section for bar in bars}):
@@ -64,7 +64,7 @@ def harmonise(
 def voice_chords(
     seed: int, chords: tuple[Chord, ...], musicality: float, low: int
 ) -> tuple[tuple[int, ...], ...]:
-    """Returns the pitches of each chord, ascending.
+    """Return the pitches of each chord, ascending.
 
     Args:
         seed: Seed of the song.

@@ -1,7 +1,6 @@
-"""How a song is mixed: what clarity decides, and what nothing decides.
+"""Mix settings: room, noise and lead level follow clarity.
 
-Room, noise and the place of the lead follow clarity. Level and brightness are drawn from a stream
-of their own, so that neither tells anything about any quality.
+Loudness and brightness are drawn independently of all qualities.
 """
 
 import numpy as np
@@ -17,7 +16,7 @@ CROSSINGS_PER_CENTROID = (0.75, 1.15)  # zero crossings per second and Hz of cen
 
 
 def produce(seed: int, clarity: float) -> Production:
-    """Returns the mix of a song of that clarity (in [0, 1])."""
+    """Return the mix settings of a song of that clarity (in [0, 1])."""
     rng = stream(seed, "production")
     mud = 1.0 - clarity
     centroid = float(np.exp(rng.uniform(*np.log(CENTROID_HZ))))

@@ -1,4 +1,4 @@
-"""Styles (genres): who plays, how fast, in which modes, and with which accompaniment patterns.
+"""Styles (genres): instruments, tempo, modes and accompaniment patterns.
 
 Patterns are strings over the bar. For chords and bass one character is an eighth note: ``x`` the
 whole chord, ``0``-``3`` one voice of it, ``r`` root, ``t`` third, ``f`` fifth, ``o`` octave, ``.``
@@ -242,7 +242,7 @@ STYLES = {
 
 
 def find_style(name: str) -> Style:
-    """Returns the style of that name.
+    """Return the style of that name.
 
     Raises:
         ValueError: If there is none; the message lists the known ones.

@@ -6,7 +6,7 @@ from itertools import groupby
 import numpy as np
 
 from hear_aesthetics.synthesis.composition.qualities import stream
-from hear_aesthetics.synthesis.composition.records import Composition, Note, Recording, Take
+from hear_aesthetics.synthesis.composition.records import Composition, Note, Recording, Span
 from hear_aesthetics.synthesis.sound import effects
 from hear_aesthetics.synthesis.sound.drums import DRUMS, render_drum
 from hear_aesthetics.synthesis.sound.formants import LEADS, another_singer
@@ -105,15 +105,15 @@ def _render_leads(
     return joined
 
 
-def _splice(mix: np.ndarray, takes: Sequence[Take], sample_rate: int) -> np.ndarray:
+def _splice(mix: np.ndarray, takes: Sequence[Span[Recording]], sample_rate: int) -> np.ndarray:
     """Gives each take its own tone and level; what rings on is cut with it, as edits are."""
     joined = mix.copy()
     fade = np.linspace(0.0, 1.0, round(CUT_SECONDS * sample_rate), dtype=np.float32)
     for take in takes:
-        if take.recording != Recording():
+        if take.value != Recording():
             stretch = slice(round(take.start * sample_rate), round(take.end * sample_rate))
-            foreign = effects.tilt(mix[stretch], take.recording.tilt_db, sample_rate)
-            foreign *= np.float32(10 ** (take.recording.level_db / 20))
+            foreign = effects.tilt(mix[stretch], take.value.tilt_db, sample_rate)
+            foreign *= np.float32(10 ** (take.value.level_db / 20))
             foreign[: len(fade)] *= fade
             foreign[len(foreign) - len(fade) :] *= fade[::-1]
             joined[stretch] = foreign

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hear_aesthetics.synthesis import Qualities, compose, render, render_layers
-from hear_aesthetics.synthesis.composition.records import Composition, Recording, Take
+from hear_aesthetics.synthesis.composition.records import Composition, Recording, Span
 from hear_aesthetics.synthesis.sound.effects import brightness, rms_db
 
 
@@ -57,7 +57,7 @@ def test_a_song_fades_into_its_last_second(composition: Composition) -> None:
 def test_a_foreign_take_differs_in_level_and_the_rest_of_the_song_does_not() -> None:
     level, half = 6.0, 24_000 * 4
     plain = compose(5, 10.0)
-    takes = (Take(0.0, 4.0, Recording(0.0, level)), Take(4.0, 9.0, Recording()))
+    takes = (Span(0.0, 4.0, Recording(0.0, level)), Span(4.0, 9.0, Recording()))
     spliced = render(replace(plain, takes=takes))
 
     def steps(song: np.ndarray) -> float:
@@ -69,7 +69,7 @@ def test_a_foreign_take_differs_in_level_and_the_rest_of_the_song_does_not() -> 
 
 def test_a_foreign_take_differs_in_tone() -> None:
     plain = compose(5, 10.0)
-    takes = (Take(0.0, 4.0, Recording(-4.0, 0.0)), Take(4.0, 9.0, Recording(4.0, 0.0)))
+    takes = (Span(0.0, 4.0, Recording(-4.0, 0.0)), Span(4.0, 9.0, Recording(4.0, 0.0)))
     spliced = render(replace(plain, takes=takes))
 
     def ratio(song: np.ndarray) -> float:
