@@ -1,4 +1,4 @@
-"""The song of the demonstration."""
+"""Song of the demonstration."""
 
 import numpy as np
 
@@ -9,5 +9,5 @@ __all__ = ["demo_song"]
 
 
 def demo_song(seconds: float = 30.0, seed: int = 0, sample_rate: int = 48_000) -> np.ndarray:
-    """Returns a short song with clear sections A B A, ``(samples,)`` float32."""
+    """Return a short song with clear sections A B A, ``(samples,)`` float32."""
     return render(compose(seed, seconds, style="pop", form="ABA"), sample_rate)

@@ -36,18 +36,14 @@ def _check(seconds: float, form: str | None) -> None:
 def _spans(bars: tuple[Bar, ...], value_of: Callable[[Bar], T]) -> tuple[Span[T], ...]:
     """Return a span for each stretch of bars that agree in a value."""
     groups = [(value, list(group)) for value, group in groupby(bars, key=value_of)]
-    return tuple(
-        Span(same[0].start, same[-1].start + same[-1].seconds, value) for value, same in groups
-    )
+    return tuple(Span(same[0].start, same[-1].end, value) for value, same in groups)
 
 
 def _sections(bars: tuple[Bar, ...]) -> tuple[Section, ...]:
     starts = [bar for bar in bars if bar.position == 0]
-    end = bars[-1].start + bars[-1].seconds
-    edges = [*(bar.start for bar in starts), end]
+    ends = [*(bar.start for bar in starts[1:]), bars[-1].end]
     return tuple(
-        Section(bar.section, first, last)
-        for bar, first, last in zip(starts, edges[:-1], edges[1:], strict=True)
+        Section(bar.section, bar.start, end) for bar, end in zip(starts, ends, strict=True)
     )
 
 
@@ -111,8 +107,7 @@ def compose(
         sections=_sections(bars),
         keys=_spans(bars, lambda bar: bar.key),
         chords=tuple(
-            Span(bar.start, bar.start + bar.seconds, chord)
-            for bar, chord in zip(bars, chords, strict=True)
+            Span(bar.start, bar.end, chord) for bar, chord in zip(bars, chords, strict=True)
         ),
         tempi=_tempi(bars, chosen.beats),
         takes=_spans(bars, lambda bar: bar.recording),

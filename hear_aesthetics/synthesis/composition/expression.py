@@ -9,7 +9,7 @@ metallic ring, and clicks where one note is joined to the next.
 
 import numpy as np
 
-from hear_aesthetics.synthesis.composition.form import BARS_PER_UNIT, SongPlan, beat_time
+from hear_aesthetics.synthesis.composition.form import BARS_PER_UNIT, SongPlan
 from hear_aesthetics.synthesis.composition.melody import LeadNote
 from hear_aesthetics.synthesis.composition.qualities import even_draws, stream
 from hear_aesthetics.synthesis.composition.records import Note, Performance
@@ -54,31 +54,27 @@ def _floating(rng: np.random.Generator, count: int) -> np.ndarray:
     return deviation
 
 
-def _phrase_arch(notes: tuple[LeadNote, ...], beats: int) -> np.ndarray:
-    place = np.array([note.beat for note in notes]) / (BARS_PER_UNIT * beats)
-    return np.sin(np.pi * np.clip(place + 0.15, 0.0, 1.0))
-
-
 def _ends(
     plan: SongPlan, notes: tuple[LeadNote, ...], grid: np.ndarray, breathes: np.ndarray
 ) -> np.ndarray:
     """Return when notes end on the grid; a phrase without breath is held into the next one."""
-    bars, beats = plan.bars, plan.style.beats
-    written = [beat_time(bars, note.unit, note.beat + note.length, beats) for note in notes]
-    following = np.append(grid[1:], bars[-1].start + bars[-1].seconds)
+    written = [plan.beat_time(n.unit, n.beat + n.length, swung=False) for n in notes]
+    following = np.append(grid[1:], plan.bars[-1].end)
     held = np.array([note.ends_phrase for note in notes]) & ~breathes
     return np.where(held, following, written)
 
 
 def perform(plan: SongPlan, notes: tuple[LeadNote, ...]) -> tuple[Note, ...]:
     """Return the notes of the lead in seconds, with phrasing."""
-    naturalness, beats = plan.qualities.degree("naturalness"), plan.style.beats
-    stiff, count = 1.0 - naturalness, len(notes)
+    naturalness, count = plan.qualities.degree("naturalness"), len(notes)
+    stiff = 1.0 - naturalness
     rng = stream(plan.seed, "performance")
     floating = naturalness * _floating(rng, count)
     jumps = rng.normal(0.0, stiff if is_erratic(plan.seed) else 0.0, (3, count))
     breathes = even_draws(rng, count) < naturalness
-    velocity = VELOCITY + naturalness * ARCH * (_phrase_arch(notes, beats) - MEAN_ARCH)
+    place = np.array([note.beat for note in notes]) / (BARS_PER_UNIT * plan.style.beats)
+    arch = np.sin(np.pi * np.clip(place + 0.15, 0.0, 1.0))
+    velocity = VELOCITY + naturalness * ARCH * (arch - MEAN_ARCH)
     velocity = np.clip(velocity + ERRATIC_VELOCITY * jumps[1], *VELOCITY_RANGE)
     grid = np.array([plan.beat_time(note.unit, note.beat) for note in notes])
     onsets = np.maximum(grid + floating + ERRATIC_SECONDS * jumps[0], 0.0)

@@ -8,6 +8,7 @@ each on its own.
 
 from bisect import bisect_right
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from hear_aesthetics.synthesis.composition.styles import (
 )
 from hear_aesthetics.synthesis.composition.theory import MODES, OCTAVE, Chord, Key
 
-__all__ = ["BARS_PER_UNIT", "Band", "Bar", "SongPlan", "beat_time", "plan_bars"]
+__all__ = ["BARS_PER_UNIT", "Band", "Bar", "SongPlan", "plan_bars"]
 
 BARS_PER_UNIT = 2
 FORMS = ("ABABCBAB", "AABACABA", "ABACABAB")
@@ -72,6 +73,11 @@ class Bar:
     band: Band
     recording: Recording
 
+    @property
+    def end(self) -> float:
+        """Seconds."""
+        return self.start + self.seconds
+
 
 @dataclass(frozen=True)
 class SongPlan:
@@ -91,9 +97,16 @@ class SongPlan:
     style: Style
     qualities: Qualities
 
-    def beat_time(self, unit: int, beat: float) -> float:
-        """Return the time in seconds, with the swing of the style, of a beat of a unit."""
-        return beat_time(self.bars, unit, beat, self.style.beats, self.style.swing)
+    def beat_time(self, unit: int, beat: float, *, swung: bool = True) -> float:
+        """Return the time in seconds of a beat (quarter note) counted from the start of a unit."""
+        if swung and beat % 1.0 == 0.5:
+            beat += self.style.swing
+        offset, inside = divmod(beat, self.style.beats)
+        index = unit * BARS_PER_UNIT + int(offset)
+        if index >= len(self.bars):
+            return self.bars[-1].end
+        bar = self.bars[index]
+        return bar.start + bar.seconds * inside / self.style.beats
 
 
 def _home_band(style: Style, rng: np.random.Generator) -> Band:
@@ -131,34 +144,7 @@ def _foreign_band(home: Band, instruments: bool, patterns: bool, rng: np.random.
     )
 
 
-def _foreign_recording(rng: np.random.Generator) -> Recording:
-    tilt, level = rng.choice([-1.0, 1.0], 2) * rng.uniform(*np.transpose([TILT_DB, LEVEL_DB]))
-    return Recording(float(tilt), float(level))
-
-
-def beat_time(
-    bars: tuple[Bar, ...], unit: int, beat: float, beats: int, swing: float = 0.0
-) -> float:
-    """Return the time in seconds of a beat counted from the start of a unit.
-
-    Args:
-        bars: All bars of the song.
-        unit: Number of the unit.
-        beat: Quarter notes from its start.
-        beats: Quarter notes per bar.
-        swing: Delay of the off-beat eighths in beats.
-    """
-    if swing and beat % 1.0 == 0.5:
-        beat += swing
-    offset, inside = divmod(beat, beats)
-    index = unit * BARS_PER_UNIT + int(offset)
-    if index >= len(bars):
-        return bars[-1].start + bars[-1].seconds
-    return bars[index].start + bars[index].seconds * inside / beats
-
-
-@dataclass(frozen=True, slots=True)
-class _Digression:
+class _Digression(NamedTuple):
     """Departure of one unit from home; log tempo 0 and key None are home."""
 
     log_tempo: float
@@ -180,13 +166,13 @@ def _digressions(seed: int, units: int, home: Band, coherence: float) -> list[_D
     for unit in range(units):
         tempo, key, instruments, patterns, recording = leaves[unit].tolist()
         foreign_key = Key(int(rng.integers(OCTAVE)), pick(rng, tuple(MODES)))
-        foreign_recording = _foreign_recording(rng)
+        sizes = rng.choice([-1.0, 1.0], 2) * rng.uniform(*np.transpose([TILT_DB, LEVEL_DB]))
         digressions.append(
             _Digression(
                 log_tempo=float(log_tempo[unit]) if tempo else 0.0,
                 key=foreign_key if key else None,
                 band=_foreign_band(home, instruments, patterns, rng),
-                recording=foreign_recording if recording else Recording(),
+                recording=Recording(*sizes.tolist()) if recording else Recording(),
             )
         )
     return digressions

@@ -35,7 +35,7 @@ NOISE_EXPONENT = 1.2  # of the noise bed: a little darker than pink
 
 
 class _NoteBank:
-    """Renders each (instrument, pitch, duration bucket) of a song once."""
+    """Notes of a song, each (instrument, pitch, duration bucket) rendered once."""
 
     def __init__(self, seed: int, sample_rate: int) -> None:
         rng = stream(seed, "timbres")
@@ -47,25 +47,25 @@ class _NoteBank:
         self._notes: dict[tuple[str, float, float], np.ndarray] = {}
 
     def _render(self, instrument: str, pitch: float, seconds: float) -> np.ndarray:
+        key = (instrument, pitch, seconds)
+        if key in self._notes:
+            return self._notes[key]
         if instrument in DRUMS:
-            return render_drum(instrument, 1.0, self._sample_rate, self._rng)
-        timbre = self._timbres[instrument]
-        return render_note(timbre, pitch, seconds, 1.0, self._sample_rate, self._rng)
-
-    def _cached(self, instrument: str, pitch: float, bucket: float) -> np.ndarray:
-        key = (instrument, pitch, bucket)
-        if key not in self._notes:
-            self._notes[key] = self._render(*key)
-        return self._notes[key]
+            note = render_drum(instrument, 1.0, self._sample_rate, self._rng)
+        else:
+            timbre = self._timbres[instrument]
+            note = render_note(timbre, pitch, seconds, 1.0, self._sample_rate, self._rng)
+        self._notes[key] = note
+        return note
 
     def play(self, note: Note, gain: float) -> np.ndarray:
-        """Returns the samples of a note, cut to its length with the instrument's release."""
+        """Return the samples of a note, cut to its length with the instrument's release."""
         loudness = np.float32(gain * note.velocity)
         if note.instrument in DRUMS:
-            return loudness * self._cached(note.instrument, 0.0, 0.0)
+            return loudness * self._render(note.instrument, 0.0, 0.0)
         release = self._timbres[note.instrument].release
         octaves = max(0.0, np.ceil(np.log2(note.seconds / SHORTEST_BUCKET)))
-        samples = self._cached(note.instrument, note.pitch, SHORTEST_BUCKET * 2.0**octaves)
+        samples = self._render(note.instrument, note.pitch, SHORTEST_BUCKET * 2.0**octaves)
         played = loudness * samples[: round((note.seconds + release) * self._sample_rate)]
         fade = min(len(played), round(release * self._sample_rate))
         played[len(played) - fade :] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
@@ -78,16 +78,15 @@ def _render_band(
     bank = _NoteBank(song.seed, sample_rate)
     layers = {name: np.zeros(samples, np.float32) for name in dict.fromkeys(n.layer for n in notes)}
     for note in notes:
-        start = round(note.onset * sample_rate)
-        played = bank.play(note, LEVELS[note.layer])[: max(0, samples - start)]
-        layers[note.layer][start : start + len(played)] += played
+        played = bank.play(note, LEVELS[note.layer])
+        effects.add_sound(layers[note.layer], round(note.onset * sample_rate), played)
     return layers
 
 
 def _render_leads(
     notes: Sequence[Note], song: Composition, samples: int, sample_rate: int
 ) -> np.ndarray:
-    """Renders each passage of one lead on its own and joins them."""
+    """Render each passage of one lead on its own and joins them."""
     joined = np.zeros(samples, np.float32)
     rng = stream(song.seed, "lead")
     singers = {name: another_singer(timbre, rng) for name, timbre in LEADS.items()}
@@ -106,7 +105,7 @@ def _render_leads(
 
 
 def _splice(mix: np.ndarray, takes: Sequence[Span[Recording]], sample_rate: int) -> np.ndarray:
-    """Gives each take its own tone and level; what rings on is cut with it, as edits are."""
+    """Give each take its own tone and level; its reverberation is cut with it, as in an edit."""
     joined = mix.copy()
     fade = np.linspace(0.0, 1.0, round(CUT_SECONDS * sample_rate), dtype=np.float32)
     for take in takes:
@@ -121,7 +120,7 @@ def _splice(mix: np.ndarray, takes: Sequence[Span[Recording]], sample_rate: int)
 
 
 def render_layers(song: Composition, sample_rate: int = 24_000) -> dict[str, np.ndarray]:
-    """Renders the layers of a song without room, noise or tone control.
+    """Render the layers of a song without room, noise or tone control.
 
     Shape:
         - each layer: ``(round(song.seconds * sample_rate),)`` float32, all at mixing level
@@ -136,7 +135,7 @@ def render_layers(song: Composition, sample_rate: int = 24_000) -> dict[str, np.
 
 
 def render(song: Composition, sample_rate: int = 24_000) -> np.ndarray:
-    """Renders a song.
+    """Render a composition.
 
     The same song gives the same samples; no global random state is read or changed.
 
