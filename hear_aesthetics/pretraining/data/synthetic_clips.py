@@ -1,7 +1,7 @@
-"""The audio that encoders are trained on when nobody brings any: rendered, so that it is free.
+"""Rendered training clips, free of licences: speech, notes, chords, drums, noise and songs.
 
-A clip is one of several kinds of sound in a room of its own. Level, background and bandwidth are
-drawn later, whenever a clip is used (:mod:`hear_aesthetics.pretraining.data.augmentation`).
+Each clip has a room of its own. Level, background and bandwidth are drawn later, whenever a clip is
+used (:mod:`hear_aesthetics.pretraining.data.augmentation`).
 """
 
 from collections.abc import Callable
@@ -22,6 +22,9 @@ from hear_aesthetics.synthesis import (
     speech_like,
     tilt,
 )
+from hear_aesthetics.synthesis.composition.composer import MIN_SECONDS
+from hear_aesthetics.synthesis.composition.qualities import pick
+from hear_aesthetics.synthesis.sound.effects import add_sound
 from hear_aesthetics.synthesis.sound.timbres import Timbre, vary
 
 __all__ = ["KINDS", "render_clip"]
@@ -29,13 +32,11 @@ __all__ = ["KINDS", "render_clip"]
 LOWEST, HIGHEST = 24.0, 103.0  # MIDI pitches of notes: 33 Hz to 3.1 kHz
 CHORDS = ((0, 4, 7), (0, 3, 7), (0, 3, 6), (0, 4, 8), (0, 5, 7), (0, 4, 7, 10), (0, 3, 7, 10))
 ROOM_SHARE, TILT_SHARE, TILT_DB = 0.5, 0.5, 4.0
-WAVE_LIMIT = 0.95  # peak of a clip: what is stored is 16 bit
-SHORTEST_SONG = 4.0  # seconds that the composer needs
+WAVE_LIMIT = 0.95  # peak of a clip: the pool stores 16 bit
 
 
 def _pick_timbre(rng: np.random.Generator) -> Timbre:
-    names = sorted(INSTRUMENTS)
-    return vary(INSTRUMENTS[names[int(rng.integers(len(names)))]], rng)
+    return vary(INSTRUMENTS[pick(rng, sorted(INSTRUMENTS))], rng)
 
 
 def _log_uniform(low: float, high: float, rng: np.random.Generator) -> float:
@@ -43,8 +44,7 @@ def _log_uniform(low: float, high: float, rng: np.random.Generator) -> float:
 
 
 def _add(wave: np.ndarray, sound: np.ndarray, onset: float) -> None:
-    first = round(onset * SAMPLE_RATE)
-    wave[first : first + len(sound)] += sound[: max(0, len(wave) - first)]
+    add_sound(wave, round(onset * SAMPLE_RATE), sound)
 
 
 def _empty(seconds: float) -> np.ndarray:
@@ -74,7 +74,7 @@ def _chords(seconds: float, rng: np.random.Generator) -> np.ndarray:
     """One instrument, chords of three or four notes, struck together or one after the other."""
     wave, timbre, now = _empty(seconds), _pick_timbre(rng), float(rng.uniform(0.0, 0.2))
     while now < seconds:
-        intervals = CHORDS[int(rng.integers(len(CHORDS)))]
+        intervals = pick(rng, CHORDS)
         root, length = float(rng.uniform(36, 76)), _log_uniform(0.3, 2.5, rng)
         spread = float(rng.choice([0.0, 0.02, 0.12]))
         for index, interval in enumerate(intervals):
@@ -111,11 +111,11 @@ def _noise(seconds: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def _song(seconds: float, rng: np.random.Generator) -> np.ndarray:
-    score = compose(int(rng.integers(2**31)), max(seconds, SHORTEST_SONG))
-    return render(score, SAMPLE_RATE)[: round(seconds * SAMPLE_RATE)]
+    song = compose(int(rng.integers(2**31)), max(seconds, MIN_SECONDS))
+    return render(song, SAMPLE_RATE)[: round(seconds * SAMPLE_RATE)]
 
 
-# How to make each kind, and its share of the clips
+# Kind -> renderer, and share of the clips
 KINDS: dict[str, tuple[Callable[[float, np.random.Generator], np.ndarray], float]] = {
     "speech": (_speech, 0.38),
     "notes": (_notes, 0.2),
@@ -127,11 +127,11 @@ KINDS: dict[str, tuple[Callable[[float, np.random.Generator], np.ndarray], float
 
 
 def render_clip(seed: int, index: int, seconds: float) -> np.ndarray:
-    """Renders a clip of a random kind in a random room.
+    """Render a clip of a random kind in a random room; equal arguments give equal samples.
 
     Args:
-        seed: Of the pool.
-        index: Of the clip: the same two numbers give the same samples.
+        seed: Random seed of the pool.
+        index: Number of the clip.
         seconds: Duration.
 
     Shape:
