@@ -5,7 +5,6 @@ package needs torch, safetensors and huggingface_hub only, and knows nothing of 
 """
 
 from heads.aesthetic import AestheticHead, AestheticHeadConfig
-from heads.auto import load_head
 from heads.checkpoint import SequenceHead
 from heads.dual_branch import DualBranchConfig, DualBranchHead
 from heads.layers.pooling import MQMHASTP, AttentivePooling
@@ -51,7 +50,6 @@ __all__ = [
     "hybrid_loss",
     "kl_loss",
     "list_mle",
-    "load_head",
     "mix",
     "mix_factor",
     "one_hot_target",

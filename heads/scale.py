@@ -1,4 +1,4 @@
-"""What the outputs of a head mean: the names of its dimensions and the range of its scores."""
+"""Score scales: names of the dimensions and range of the scores."""
 
 from dataclasses import dataclass
 
