@@ -1,4 +1,4 @@
-"""Attention layers that the heads share, on PyTorch's fused scaled-dot-product attention.
+"""Attention layers on PyTorch's fused scaled-dot-product attention.
 
 Sequences are ``(batch, frames, dim)``; ``padding_mask`` is bool ``(batch, frames)``, True = padded,
 or None where nothing is padded. No mask of size frames x frames is ever built.
@@ -77,7 +77,7 @@ class TransformerLayer(nn.Module):
 
     Shape:
         - sequence, output: ``(batch, frames, dim)``
-        - padding_mask: ``(batch, frames)``; what comes out at padded frames has no meaning
+        - padding_mask: ``(batch, frames)``; the output at padded frames has no meaning
     """
 
     def __init__(self, dim: int, heads: int, ffn_dim: int, dropout: float = 0.0) -> None:
@@ -126,7 +126,7 @@ def sinusoidal_positions(frames: int, dim: int) -> Tensor:
 
 
 class SinusoidalPositions(nn.Module):
-    """Add the sinusoidal position table to every item of a batch, whatever its size.
+    """Addition of the sinusoidal position table to every item of a batch.
 
     Args:
         dropout: Probability of dropping a value of the sum in training.
