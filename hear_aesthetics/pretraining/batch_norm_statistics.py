@@ -20,10 +20,7 @@ def calibrate(backbone: Backbone, batches: Iterable[Tensor]) -> None:
 
     Args:
         backbone: Not yet prepared for inference; left in evaluation mode.
-        batches: Waveforms at 24 kHz.
-
-    Shape:
-        - each batch: ``(B, samples)``
+        batches: Waveforms at 24 kHz, each ``(B, samples)``.
     """
     norms = [m for m in backbone.modules() if isinstance(m, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]

@@ -25,13 +25,9 @@ OBJECTIVES = {
 
 
 def write_encoder(directory: Path, source: str, backbone: Backbone, about: str) -> None:
-    """Write one encoder of a model directory.
+    """Write one encoder, not prepared for inference, into its folder of a model directory.
 
-    Args:
-        directory: The model directory; the encoder's folder in it is made.
-        source: ``"muq"`` or ``"musicfm"``.
-        backbone: Not prepared for inference.
-        about: A line for the metadata of the weight file.
+    The line ``about`` goes into the metadata of the weight file.
     """
     folder = directory / source
     folder.mkdir(parents=True, exist_ok=True)

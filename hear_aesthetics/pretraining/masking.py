@@ -32,7 +32,7 @@ def mask_waveform(
     """Return the waveform with noise in place of its masked frames.
 
     Args:
-        waveform: Audio at 24 kHz; it is not changed.
+        waveform: Audio at 24 kHz.
         mask: True = masked.
         rng: Source of the noise.
         noise: Standard deviation of the noise.

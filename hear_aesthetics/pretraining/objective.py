@@ -40,11 +40,7 @@ class Prediction(NamedTuple):
 
 
 class MaskedPrediction(nn.Module):
-    """An encoder, its targets, and a linear head that predicts them from its last state.
-
-    Args:
-        config: Settings of the run.
-    """
+    """An encoder, its targets, and a linear head that predicts them from its last state."""
 
     def __init__(self, config: PretrainingConfig) -> None:
         super().__init__()
@@ -97,11 +93,7 @@ def count_codes(codes: Tensor, size: int) -> Tensor:
 
 
 class MaskedPredictionMetrics:
-    """Held-out metrics over the masked frames of all batches added.
-
-    Args:
-        config: Sizes of the targets.
-    """
+    """Held-out metrics over the masked frames of all batches added."""
 
     def __init__(self, config: TargetConfig) -> None:
         self.counts = torch.zeros(config.codebooks, config.codes)

@@ -39,10 +39,6 @@ def save_checkpoint(folder: Path, values: Mapping[str, Any]) -> None:
 def load_checkpoint(folder: Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the checkpoint of a folder, None if there is none.
 
-    Args:
-        folder: Folder given to :func:`save_checkpoint`.
-        config: Settings of the run to resume.
-
     Raises:
         InputError: If it cannot be read, or belongs to a run with other settings.
     """

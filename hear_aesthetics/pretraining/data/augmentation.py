@@ -29,14 +29,7 @@ def generator(seed: int, purpose: str, step: int) -> np.random.Generator:
 def draw_batch(
     pool: Pool, rng: np.random.Generator, batch: int, samples: int, *, held_out: bool = False
 ) -> Tensor:
-    """Return augmented clips.
-
-    Args:
-        pool: Source of the audio.
-        rng: Source of all random choices.
-        batch: Number of clips.
-        samples: Length, at 24 kHz.
-        held_out: Take held-out clips instead of training clips.
+    """Return augmented clips, of the held-out ones or of all others.
 
     Shape:
         - output: ``(batch, samples)`` float32 in [-1, 1]

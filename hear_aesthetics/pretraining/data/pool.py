@@ -112,22 +112,18 @@ def _rendered(seed: int) -> Iterator[np.ndarray]:
 
 
 def _recorded(paths: Sequence[Path], seed: int) -> Iterator[np.ndarray]:
-    for index in np.random.default_rng(seed).permutation(len(paths)):
-        yield from _decoded(paths[index])
-
-
-def _decoded(path: Path) -> Iterator[np.ndarray]:
-    """Yield a file in clips of the pool's length, the last one padded."""
+    """Yield files in random order, in clips of the pool's length, the last of a file padded."""
     samples = round(CLIP_SECONDS * SAMPLE_RATE)
-    try:
-        waveform = load_audio(path)
-    except AudioError as error:
-        logger.warning("%s; left out", error)
-        return
-    for first in range(0, len(waveform), samples):
-        clip = waveform[first : first + samples]
-        if len(clip) >= SHORTEST_SHARE * samples:
-            yield np.pad(clip, (0, samples - len(clip)))
+    for index in np.random.default_rng(seed).permutation(len(paths)):
+        try:
+            waveform = load_audio(paths[index])
+        except AudioError as error:
+            logger.warning("%s; left out", error)
+            continue
+        for first in range(0, len(waveform), samples):
+            clip = waveform[first : first + samples]
+            if len(clip) >= SHORTEST_SHARE * samples:
+                yield np.pad(clip, (0, samples - len(clip)))
 
 
 def _open(folder: Path, about: dict[str, Any], overwrite: bool) -> Pool | None:

@@ -51,10 +51,6 @@ def _empty(seconds: float) -> np.ndarray:
     return np.zeros(round(seconds * SAMPLE_RATE), np.float32)
 
 
-def _speech(seconds: float, rng: np.random.Generator) -> np.ndarray:
-    return speech_like(seconds, rng, SAMPLE_RATE)
-
-
 def _notes(seconds: float, rng: np.random.Generator) -> np.ndarray:
     """One instrument, single notes: a walk now and then interrupted by a leap anywhere."""
     wave, timbre, now = _empty(seconds), _pick_timbre(rng), float(rng.uniform(0.0, 0.2))
@@ -117,7 +113,7 @@ def _song(seconds: float, rng: np.random.Generator) -> np.ndarray:
 
 # Kind -> renderer, and share of the clips
 KINDS: dict[str, tuple[Callable[[float, np.random.Generator], np.ndarray], float]] = {
-    "speech": (_speech, 0.38),
+    "speech": (speech_like, 0.38),
     "notes": (_notes, 0.2),
     "chords": (_chords, 0.12),
     "drums": (_drums, 0.08),
@@ -127,12 +123,7 @@ KINDS: dict[str, tuple[Callable[[float, np.random.Generator], np.ndarray], float
 
 
 def render_clip(seed: int, index: int, seconds: float) -> np.ndarray:
-    """Render a clip of a random kind in a random room; equal arguments give equal samples.
-
-    Args:
-        seed: Random seed of the pool.
-        index: Number of the clip.
-        seconds: Duration.
+    """Return a clip of a random kind in a random room; equal arguments give equal samples.
 
     Shape:
         - output: ``(round(seconds * 24_000),)`` float32 in [-1, 1]

@@ -97,20 +97,14 @@ def train_rvq(
     seed: int,
     progress: ProgressCallback,
 ) -> float:
-    """Train a residual quantizer on frames.
+    """Train a residual quantizer in place; return its reconstruction error.
 
     Args:
-        rvq: Trained in place.
-        features: From :class:`~hear_aesthetics.pretraining.targets.normalized_mel.TargetFeatures`.
+        rvq: The quantizer.
+        features: ``(frames, 512)``, from ``TargetFeatures``.
         config: Updates, and frames per update.
         seed: Random seed of the order.
         progress: Called with the updates done and the updates in all.
-
-    Returns:
-        Share of the variance that the codes leave unexplained.
-
-    Shape:
-        - features: ``(frames, 512)``
     """
     stages = [stage for stage in rvq.stages if isinstance(stage, Stage)]
     generator = torch.Generator().manual_seed(seed)

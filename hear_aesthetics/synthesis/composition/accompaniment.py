@@ -105,13 +105,12 @@ def _pad(band: Band, voicing: tuple[int, ...], beats: int) -> Iterator[_Event]:
 
 
 def _bass(band: Band, chord: Chord, low: int, beats: int) -> Iterator[_Event]:
-    root = low + (chord.root - low) % OCTAVE
-    third, fifth = chord.pitch_classes[1], chord.pitch_classes[2]
+    root = low + (chord[0] - low) % OCTAVE
     pitches = {
         "r": root,
         "o": root + OCTAVE,
-        "t": nearest_pitch(root + 4, (third,)),
-        "f": nearest_pitch(root + 7, (fifth,)),
+        "t": nearest_pitch(root + 4, chord[1:2]),
+        "f": nearest_pitch(root + 7, chord[2:3]),
     }
     for beat, length, symbol in _steps(BASS_PATTERNS[band.bass_pattern], EIGHTHS, beats):
         yield _Event(beat, length, pitches[symbol], band.bass, "bass", 0.8)

@@ -13,7 +13,7 @@ from hear_aesthetics.synthesis.composition.production import produce
 from hear_aesthetics.synthesis.composition.qualities import Generator, Qualities, pick, stream
 from hear_aesthetics.synthesis.composition.records import Composition, Section, Span, Tempo
 from hear_aesthetics.synthesis.composition.signature import double_hook
-from hear_aesthetics.synthesis.composition.styles import STYLES, find_style
+from hear_aesthetics.synthesis.composition.styles import STYLES
 
 __all__ = ["compose"]
 
@@ -23,11 +23,13 @@ MIN_SECONDS = 4.0
 TAIL_SECONDS = 1.0  # after the last bar, for the sound to die away
 
 
-def _check(seconds: float, form: str | None) -> None:
+def _check(seconds: float, style: str | None, form: str | None) -> None:
     if seconds < MIN_SECONDS:
         raise ValueError(
             f"a song of {seconds} s is too short to compose; ask for {MIN_SECONDS} s or more"
         )
+    if style is not None and style not in STYLES:
+        raise ValueError(f"unknown style {style!r}; choose one of: {', '.join(STYLES)}")
     if form is not None and (not form or set(form) - SECTION_NAMES):
         letters = ", ".join(sorted(SECTION_NAMES))
         raise ValueError(f"unknown form {form!r}; write one letter of {letters} per section")
@@ -84,12 +86,10 @@ def compose(
     Raises:
         ValueError: If the song is shorter than 4 s, or style or form are unknown.
     """
-    _check(seconds, form)
+    _check(seconds, style, form)
     qualities = qualities or Qualities()
-    if style is None:
-        styles = (generator.styles if generator else ()) or tuple(STYLES)
-        style = pick(stream(seed, "style"), styles)
-    chosen = find_style(style)
+    styles = (generator.styles if generator else ()) or tuple(STYLES)
+    chosen = STYLES[style or pick(stream(seed, "style"), styles)]
     tempo = tempo or float(stream(seed, "tempo").uniform(*chosen.tempo))
     coherence, musicality = qualities.degree("coherence"), qualities.degree("musicality")
     bars = plan_bars(seed, seconds - TAIL_SECONDS, chosen, tempo, coherence, form)

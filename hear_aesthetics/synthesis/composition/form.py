@@ -81,15 +81,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class SongPlan:
-    """Skeleton of a song, over which lead, accompaniment and hook are written.
-
-    Attributes:
-        seed: Seed of the song.
-        bars: Its bars.
-        chords: One per bar.
-        style: Decides metre, swing and band.
-        qualities: Of the song.
-    """
+    """Skeleton of a song, over which lead, accompaniment and hook are written; a chord per bar."""
 
     seed: int
     bars: tuple[Bar, ...]
@@ -183,16 +175,9 @@ def plan_bars(
 ) -> tuple[Bar, ...]:
     """Return the bars of a song.
 
-    The number of bars is the one that fits best at ``tempo``; then all bars are scaled by the same
-    factor so that they fill ``seconds`` exactly. Digressions change the tempo around this mean.
-
-    Args:
-        seed: Seed of the song.
-        seconds: Time to fill.
-        style: Decides modes, metre and band.
-        tempo: Quarter notes per minute.
-        coherence: In [0, 1].
-        form: One letter per section; drawn if None.
+    The number of bars is the one that fits best at ``tempo`` (quarter notes per minute); then all
+    bars are scaled by the same factor so that they fill ``seconds`` exactly. Digressions change the
+    tempo around this mean. ``form`` has one letter per section; it is drawn if None.
     """
     rng = stream(seed, "home")
     units = max(MIN_SECTIONS, round(seconds * tempo / 60 / style.beats / BARS_PER_UNIT))

@@ -159,10 +159,10 @@ def _pitch(motif: Motif, index: int, bar: Bar, chord: Chord, octave: int, musica
     weighs = motif.beats[index] % 1.0 == 0.0 or motif.lengths[index] >= 1.0
     if motif.wrong[index] < WRONG_NOTE * flaw:
         pitch += int(motif.shifts[index])
-        if pitch % OCTAVE in chord.pitch_classes:  # it would have been right by accident
+        if pitch % OCTAVE in chord:  # it would have been right by accident
             pitch += 1
     elif weighs:
-        pitch = nearest_pitch(pitch, chord.pitch_classes)
+        pitch = nearest_pitch(pitch, chord)
     if motif.leaping[index] < WILD_LEAP * flaw:
         pitch += 11 if motif.degrees[index] < sum(RANGE) / 2 else -11
     return pitch

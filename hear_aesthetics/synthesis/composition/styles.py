@@ -8,7 +8,7 @@ the first three quarters.
 
 from dataclasses import dataclass
 
-__all__ = ["BASS_PATTERNS", "CHORD_PATTERNS", "DRUM_PATTERNS", "STYLES", "Style", "find_style"]
+__all__ = ["BASS_PATTERNS", "CHORD_PATTERNS", "DRUM_PATTERNS", "STYLES", "Style"]
 
 CHORD_PATTERNS = {
     "block": "x.......",
@@ -239,14 +239,3 @@ STYLES = {
         ),
     )
 }
-
-
-def find_style(name: str) -> Style:
-    """Return the style of that name.
-
-    Raises:
-        ValueError: If there is none; the message lists the known ones.
-    """
-    if name not in STYLES:
-        raise ValueError(f"unknown style {name!r}; choose one of: {', '.join(STYLES)}")
-    return STYLES[name]

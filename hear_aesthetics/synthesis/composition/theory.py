@@ -26,6 +26,9 @@ __all__ = [
 
 OCTAVE = 12
 DOMINANT = 4  # degree
+
+Chord = tuple[int, ...]  # pitch classes, root first
+
 PITCH_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 MODES = {
     "major": (0, 2, 4, 5, 7, 9, 11),
@@ -71,35 +74,19 @@ class Key:
         return self.tonic + MODES[self.mode][step] + OCTAVE * (octave + octaves)
 
 
-@dataclass(frozen=True, slots=True)
-class Chord:
-    """A root and all pitch classes, root first."""
-
-    root: int
-    pitch_classes: tuple[int, ...]
-
-
 def diatonic_chord(key: Key, degree: int, size: int = 3) -> Chord:
     """Return the chord of stacked thirds on a degree; ``size`` 3 is a triad, 4 a seventh chord."""
-    classes = tuple(key.pitch(degree + 2 * third) % OCTAVE for third in range(size))
-    return Chord(classes[0], classes)
+    return tuple(key.pitch(degree + 2 * third) % OCTAVE for third in range(size))
 
 
 def random_chord(rng: np.random.Generator) -> Chord:
     """Return a chord on any of the twelve roots, consonant or not, related to nothing."""
     root, shape = int(rng.integers(OCTAVE)), pick(rng, CHORD_SHAPES)
-    return Chord(root, tuple((root + step) % OCTAVE for step in shape))
+    return tuple((root + step) % OCTAVE for step in shape)
 
 
 def progression(rng: np.random.Generator, length: int) -> tuple[int, ...]:
-    """Return ``length`` degrees that move by harmonic function from the tonic to the dominant.
-
-    The tonic of the next phrase resolves the dominant.
-
-    Args:
-        rng: Source of the choices.
-        length: Number of chords, at least 2.
-    """
+    """Return ``length`` degrees that move by harmonic function from the tonic to the dominant."""
     degrees = [0]
     while len(degrees) < length:
         degrees.append(int(rng.choice(SUCCESSORS[degrees[-1]])))
@@ -118,10 +105,8 @@ def voice_lead(chord: Chord, previous: Sequence[int], low: int, high: int) -> tu
     One pitch per pitch class, ascending. Without a previous voicing, the one nearest to the middle
     of the register.
     """
-    choices = [
-        [pitch for pitch in range(low, high + 1) if pitch % OCTAVE == cls]
-        for cls in chord.pitch_classes
-    ]
+    register = range(low, high + 1)
+    choices = [[pitch for pitch in register if pitch % OCTAVE == cls] for cls in chord]
     middle = (low + high) / 2
 
     def cost(ordered: Sequence[int]) -> float:

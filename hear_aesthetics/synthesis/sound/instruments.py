@@ -7,7 +7,7 @@ Bars and bells have inharmonic partials and are summed one by one.
 
 import numpy as np
 
-from hear_aesthetics.synthesis.sound.timbres import Timbre, find_timbre
+from hear_aesthetics.synthesis.sound.timbres import INSTRUMENTS, Timbre
 from hear_aesthetics.synthesis.sound.wavetable import (
     MAX_HARMONICS,
     NYQUIST_SHARE,
@@ -99,7 +99,10 @@ def render_note(
     Raises:
         ValueError: If the instrument is unknown; the message lists the known ones.
     """
-    timbre = find_timbre(instrument)
+    if isinstance(instrument, str) and instrument not in INSTRUMENTS:
+        known = ", ".join(INSTRUMENTS)
+        raise ValueError(f"unknown instrument {instrument!r}; choose one of: {known}")
+    timbre = INSTRUMENTS[instrument] if isinstance(instrument, str) else instrument
     rng = rng or np.random.default_rng(0)
     time = np.arange(round((seconds + timbre.release) * sample_rate)) / sample_rate
     tone_of = _inharmonic_tone if timbre.partials else _harmonic_tone

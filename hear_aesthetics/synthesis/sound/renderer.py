@@ -5,6 +5,7 @@ from itertools import groupby
 
 import numpy as np
 
+from hear_aesthetics.synthesis.composition.composer import compose
 from hear_aesthetics.synthesis.composition.qualities import stream
 from hear_aesthetics.synthesis.composition.records import Composition, Note, Recording, Span
 from hear_aesthetics.synthesis.sound import effects
@@ -15,7 +16,7 @@ from hear_aesthetics.synthesis.sound.noise import coloured_noise
 from hear_aesthetics.synthesis.sound.timbres import INSTRUMENTS, Timbre, vary
 from hear_aesthetics.synthesis.sound.voice import render_lead
 
-__all__ = ["LEVELS", "render", "render_layers"]
+__all__ = ["LEVELS", "demo_song", "render", "render_layers"]
 
 # Linear gain of each layer; notes are rendered at about unit RMS
 LEVELS = {
@@ -154,3 +155,8 @@ def render(song: Composition, sample_rate: int = 24_000) -> np.ndarray:
     mix = _splice(mix, song.takes, sample_rate)
     target = effects.Brightness(production.centroid_hz, production.crossing_rate)
     return effects.normalise(effects.equalise(mix, target, sample_rate), production.rms_db)
+
+
+def demo_song(seconds: float = 30.0, seed: int = 0, sample_rate: int = 48_000) -> np.ndarray:
+    """Return a short song with clear sections A B A, ``(samples,)`` float32."""
+    return render(compose(seed, seconds, style="pop", form="ABA"), sample_rate)

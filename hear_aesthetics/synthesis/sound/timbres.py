@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-__all__ = ["INSTRUMENTS", "Timbre", "find_timbre", "vary"]
+__all__ = ["INSTRUMENTS", "Timbre", "vary"]
 
 VARIATION = 0.12  # standard deviation of the log of each varied parameter
 
@@ -133,20 +133,6 @@ INSTRUMENTS = {
         brightness_seconds=0.12, attack=0.004, release=0.04,
     ),
 }  # fmt: skip
-
-
-def find_timbre(instrument: str | Timbre) -> Timbre:
-    """Return the timbre of a name, or the timbre itself.
-
-    Raises:
-        ValueError: If the instrument is unknown; the message lists the known ones.
-    """
-    if isinstance(instrument, Timbre):
-        return instrument
-    if instrument not in INSTRUMENTS:
-        known = ", ".join(INSTRUMENTS)
-        raise ValueError(f"unknown instrument {instrument!r}; choose one of: {known}")
-    return INSTRUMENTS[instrument]
 
 
 def vary(timbre: Timbre, rng: np.random.Generator) -> Timbre:

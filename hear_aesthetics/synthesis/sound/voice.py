@@ -147,15 +147,7 @@ def render_lead(
     sample_rate: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Render a melody of one lead, monophonic and legato where notes touch.
-
-    Args:
-        timbre: Voice or instrument.
-        notes: By onset.
-        samples: Length of the output.
-        performance: Expression of the lead.
-        sample_rate: In Hz.
-        rng: Source of drift and noise.
+    """Render a melody of one lead, its notes by onset, legato where they touch.
 
     Shape:
         - output: ``(samples,)`` float32, about 0.7 RMS where it sounds

@@ -70,7 +70,7 @@ def _musicality(song: Composition) -> float:
     def key_at(time: float) -> frozenset[int]:
         return song.keys[min(int(np.searchsorted(ends, time)), len(ends) - 1)].value.pitch_classes
 
-    chords = [set(c.value.pitch_classes) <= key_at(c.start + 0.1) for c in song.chords]
+    chords = [set(c.value) <= key_at(c.start + 0.1) for c in song.chords]
     notes = [round(n.pitch) % 12 in key_at(n.onset + 0.1) for n in song.layer("lead")]
     return float(np.mean(chords) + np.mean(notes))
 

@@ -117,7 +117,7 @@ def test_a_generator_brings_its_style() -> None:
     ("arguments", "message"),
     [
         ({"seconds": 1.0}, "too short to compose; ask for 4.0 s or more"),
-        ({"style": "polka"}, "unknown style 'polka'"),
+        ({"style": "polka"}, "unknown style 'polka'; choose one of: pop, folk"),
         ({"form": "AXA"}, "unknown form 'AXA'; write one letter of A, B, C per section"),
         ({"form": ""}, "unknown form ''"),
     ],
