@@ -66,12 +66,6 @@ class Downsampling(nn.Module):
     so the depthwise convolution is a weighted sum inside each window; the residual path is linear
     where the widths differ and the identity where they do not.
 
-    Args:
-        in_dim: Width of the input.
-        out_dim: Width of the output.
-        factor: Frames per window.
-        dropout: Probability of dropout in training.
-
     Shape:
         - x: ``(batch, frames, in_dim)``
         - output: ``(batch, frames // factor, out_dim)``

@@ -45,16 +45,11 @@ def from_published(
     *,
     where: str,
 ) -> dict[str, Tensor]:
-    """Return our state dict with the values of a published one.
-
-    Args:
-        published: Published name -> tensor.
-        slots: Published name -> slot in ours.
-        ours: Our name -> tensor; only shapes are read, so the meta device will do.
-        where: The file, for the error.
+    """Return our state dict, of which ``ours`` has the shapes, with the values of a published one.
 
     Raises:
-        ValueError: If names are missing or unexpected, or shapes differ; lists them.
+        ValueError: If names are missing or unexpected, or shapes differ; lists them after the file
+            ``where``.
     """
     expected = {
         name: slot.shape or ours[slot.name][slot.index].shape for name, slot in slots.items()
@@ -104,11 +99,10 @@ def layer_slots(published: str, ours: str) -> dict[str, Slot]:
 
 def attention_slots(published: str, ours: str, layers: int) -> dict[str, Slot]:
     """Return the slots of numbered ``nn.MultiheadAttention`` layers, given both name prefixes."""
-    slots = {}
+    slots: dict[str, Slot] = {}
     for layer in range(layers):
-        for kind in ("weight", "bias"):
-            slots[f"{published}{layer}.in_proj_{kind}"] = Slot(f"{ours}{layer}.qkv.{kind}")
-            slots[f"{published}{layer}.out_proj.{kind}"] = Slot(f"{ours}{layer}.out.{kind}")
+        slots |= layer_slots(f"{published}{layer}.in_proj_", f"{ours}{layer}.qkv.")
+        slots |= layer_slots(f"{published}{layer}.out_proj.", f"{ours}{layer}.out.")
     return slots
 
 

@@ -32,12 +32,6 @@ def softmax_over_frames(scores: Tensor, padding_mask: Tensor | None, frame_axis:
 class GroupedLinear(nn.Module):
     """Independent linear maps, one per query and head, in one batched matrix product.
 
-    Args:
-        queries: Number of queries.
-        heads: Number of heads.
-        in_dim: Width that each map reads.
-        out_dim: Width that each map writes.
-
     Shape:
         - x: ``(batch, queries or 1, heads, frames, in_dim)``
         - output: ``(batch, queries, heads, frames, out_dim)``

@@ -134,7 +134,8 @@ class Pretraining:
             if last or self.step % config.save_every == 0:
                 self._save()
             if config.snapshot_every and self.step % config.snapshot_every == 0:
-                self._snapshot()
+                folder = self.out / "snapshots" / f"step-{self.step:06d}"
+                write_result(folder, self.settings, self.history[-1], self._calibrated())
         return self.history[-1]
 
     def finish(self, evaluation: dict[str, Any]) -> dict[str, Any]:
@@ -225,10 +226,6 @@ class Pretraining:
         backbone.to(self.device)
         calibrate(backbone, self._clean("calibration", self.config.calibration_batches))
         return backbone
-
-    def _snapshot(self) -> None:
-        folder = self.out / "snapshots" / f"step-{self.step:06d}"
-        write_result(folder, self.settings, self.history[-1], self._calibrated())
 
 
 def learning_rate(config: PretrainingConfig, step: int) -> float:

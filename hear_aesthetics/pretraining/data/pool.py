@@ -90,7 +90,8 @@ def open_pool(
     about = {"format": FORMAT, "audio": names, "seed": seed, "clips": clips}
     if found := _open(folder, about, overwrite):
         return found
-    made = _recorded(paths, seed) if audio else _rendered(seed)
+    rendered = (render_clip(seed, index, CLIP_SECONDS) for index in itertools.count())
+    made = _recorded(paths, seed) if audio else rendered
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_file(folder / CLIPS) as file:
         _write_header(file, 0)
@@ -105,10 +106,6 @@ def open_pool(
         (folder / ABOUT).unlink(missing_ok=True)
     write_text(folder / ABOUT, json.dumps(about, indent=1) + "\n")
     return Pool(np.load(folder / CLIPS, mmap_mode="r"), about)
-
-
-def _rendered(seed: int) -> Iterator[np.ndarray]:
-    return (render_clip(seed, index, CLIP_SECONDS) for index in itertools.count())
 
 
 def _recorded(paths: Sequence[Path], seed: int) -> Iterator[np.ndarray]:

@@ -5,7 +5,7 @@ allowed), velocities in [0, 1], levels in dB. A composition is immutable: two eq
 equal samples.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from hear_aesthetics.synthesis.composition.qualities import Qualities
@@ -39,10 +39,6 @@ class Note:
     instrument: str
     layer: str
     syllable: int = 0
-
-    def moved(self, seconds: float) -> "Note":
-        """Return the same note ``seconds`` later."""
-        return replace(self, onset=self.onset + seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,9 +100,6 @@ def spectral_states(
         effort: In [0, 1]; more effort is a flatter spectrum, ``(states,)``.
         buzz: Share of a sawtooth without resonances.
         sample_rate: In Hz.
-
-    Shape:
-        - output: ``(states, TABLE_SIZE)`` float32
     """
     number = np.arange(1, MAX_HARMONICS + 1)
     hertz = frequency(pitches)[:, None] * number  # (states, harmonics)

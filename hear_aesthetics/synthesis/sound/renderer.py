@@ -1,6 +1,7 @@
 """Renderer of compositions: notes from a bank per song, the lead, the room, tone and level."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
@@ -99,7 +100,7 @@ def _render_leads(
         length = min(samples, round(end * sample_rate)) - start
         if length <= 0:
             continue
-        shifted = [note.moved(-start / sample_rate) for note in passage]
+        shifted = [replace(note, onset=note.onset - start / sample_rate) for note in passage]
         rendered = render_lead(singers[name], shifted, length, song.performance, sample_rate, rng)
         joined[start : start + length] += gain * rendered
     return joined

@@ -60,11 +60,6 @@ def _consonant(seconds: float, sample_rate: int, rng: np.random.Generator) -> np
 def speech_like(seconds: float, rng: np.random.Generator, sample_rate: int = 24_000) -> np.ndarray:
     """Return babble of one random speaker: the sounds of speech without its words.
 
-    Args:
-        seconds: Duration.
-        rng: Source of speaker, syllables and intonation.
-        sample_rate: In Hz.
-
     Shape:
         - output: ``(round(seconds * sample_rate),)`` float32, RMS 0.1
     """

@@ -33,11 +33,8 @@ def frequency(midi: float | np.ndarray) -> np.ndarray:
 def harmonic_table(amplitudes: np.ndarray) -> np.ndarray:
     """Return one period of each sum of harmonics, at unit RMS.
 
-    Args:
-        amplitudes: ``(..., harmonics)``; the first is the fundamental.
-
     Shape:
-        - output: ``(..., TABLE_SIZE)`` float32
+        - amplitudes: ``(..., harmonics)``, fundamental first; output: ``(..., TABLE_SIZE)`` float32
     """
     harmonics = amplitudes.shape[-1]
     number = np.arange(1, harmonics + 1)
@@ -75,11 +72,8 @@ def morphing_tone(
         morph: Position among the states at ``CONTROL_RATE``: 2.25 is a quarter of the way from
             state 2 to state 3.
         tables: ``(states, TABLE_SIZE)``.
-        samples: Length of the output.
+        samples: Length of the output, float32 at unit RMS.
         sample_rate: In Hz.
-
-    Shape:
-        - output: ``(samples,)`` float32 at unit RMS
     """
     hertz = to_audio_rate(frequency(pitch), samples, sample_rate)
     phase = np.cumsum(hertz / sample_rate)
