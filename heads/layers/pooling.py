@@ -1,4 +1,4 @@
-"""Pooling of a sequence into one vector: what a whole song is, seen from its frames.
+"""Attentive pooling of a sequence of frames into one vector.
 
 Sequences are ``(batch, frames, dim)``; ``padding_mask`` is bool ``(batch, frames)``, True = padded,
 or None where nothing is padded. Attention weights sum to one over the valid frames of each item.

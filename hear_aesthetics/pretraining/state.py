@@ -20,11 +20,8 @@ __all__ = ["load_checkpoint", "save_checkpoint", "write_log"]
 
 CHECKPOINT = "checkpoint.pt"
 UNDECISIVE = {"save_every", "evaluate_every", "snapshot_every"}  # they decide no weights
-EARLIER_NAMES = {  # of keys, in checkpoints of earlier versions
-    "commonest": "majority_share",
-    "optimiser": "optimizer",
-    "ratio": "lift",
-}
+# Keys of checkpoints of earlier versions
+EARLIER_NAMES = {"commonest": "majority_share", "optimiser": "optimizer", "ratio": "lift"}
 
 
 def save_checkpoint(folder: Path, values: Mapping[str, Any]) -> None:
@@ -54,23 +51,12 @@ def load_checkpoint(folder: Path, config: Mapping[str, Any]) -> dict[str, Any] |
         raise InputError(f"{path}: {reason}; start over with --overwrite") from error
     known, wanted = ({k: made[k] for k in made if k not in UNDECISIVE} for made in (before, config))
     check(folder.parent, known, wanted)
-    renamed: dict[str, Any] = _renamed(values)
-    return renamed
+    model = {name.replace("quantiser.", "quantizer."): t for name, t in values["model"].items()}
+    return {**_renamed(values), "model": model, "history": [*map(_renamed, values["history"])]}
 
 
-def _renamed(value: Any) -> Any:
-    """Return a checkpoint of any version under the names of this one."""
-    if isinstance(value, list):
-        return [_renamed(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    return {_name(key): _renamed(item) for key, item in value.items()}
-
-
-def _name(key: Any) -> Any:
-    if isinstance(key, str):
-        return EARLIER_NAMES.get(key, key).replace("quantiser.", "quantizer.")
-    return key
+def _renamed(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {EARLIER_NAMES.get(name, name): value for name, value in values.items()}
 
 
 def write_log(path: Path, history: Sequence[Mapping[str, Any]]) -> None:

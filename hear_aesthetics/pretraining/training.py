@@ -108,7 +108,7 @@ class Pretraining:
         )
 
     def prepare(self, resume: bool) -> None:
-        """Continue from the checkpoint, or make the targets."""
+        """Resume from the checkpoint, or make the targets."""
         found = load_checkpoint(self.folder / "state", self.settings) if resume else None
         if found is None:
             self._make_targets()

@@ -224,7 +224,7 @@ class Trainer:
         if self.accelerator.is_main_process:
             parts = {
                 "head": self.head.state_dict(),
-                "optimiser": self.optimizer.state_dict(),
+                "optimiser": self.optimizer.state_dict(),  # the key in runs of all versions
                 "schedule": self.schedule.state_dict(),
             }
             self.state.save(self.progress, parts)

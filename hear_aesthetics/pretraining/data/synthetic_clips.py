@@ -52,7 +52,7 @@ def _empty(seconds: float) -> np.ndarray:
 
 
 def _notes(seconds: float, rng: np.random.Generator) -> np.ndarray:
-    """One instrument, single notes: a walk now and then interrupted by a leap anywhere."""
+    """Return single notes of one instrument: a random walk with occasional leaps."""
     wave, timbre, now = _empty(seconds), _pick_timbre(rng), float(rng.uniform(0.0, 0.2))
     pitch = rng.uniform(LOWEST, HIGHEST)
     while now < seconds:
@@ -67,7 +67,7 @@ def _notes(seconds: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def _chords(seconds: float, rng: np.random.Generator) -> np.ndarray:
-    """One instrument, chords of three or four notes, struck together or one after the other."""
+    """Return chords of one instrument, their notes struck together or one after the other."""
     wave, timbre, now = _empty(seconds), _pick_timbre(rng), float(rng.uniform(0.0, 0.2))
     while now < seconds:
         intervals = pick(rng, CHORDS)
@@ -81,7 +81,7 @@ def _chords(seconds: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def _drums(seconds: float, rng: np.random.Generator) -> np.ndarray:
-    """Hits of a few drums on an even grid, each drum with its own density."""
+    """Return hits of a few drums on an even grid, each drum with its own density."""
     wave, step = _empty(seconds), _log_uniform(0.09, 0.4, rng)
     names = rng.permutation(sorted(DRUMS))[: int(rng.integers(1, 5))]
     for name in names:
@@ -94,7 +94,7 @@ def _drums(seconds: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def _noise(seconds: float, rng: np.random.Generator) -> np.ndarray:
-    """Bursts of band noise over a bed of coloured noise."""
+    """Return bursts of band noise over a bed of coloured noise."""
     bed = coloured_noise(round(seconds * SAMPLE_RATE), rng.uniform(0.0, 2.0), SAMPLE_RATE, rng)
     wave, now = np.float32(rng.uniform(0.02, 0.5)) * bed, float(rng.uniform(0.0, 0.5))
     while now < seconds:

@@ -4,14 +4,21 @@ from collections.abc import Callable
 from itertools import groupby
 from typing import TypeVar
 
+import numpy as np
+
 from hear_aesthetics.synthesis.composition.accompaniment import SECTION_NAMES, accompany
 from hear_aesthetics.synthesis.composition.expression import perform, performance_of
 from hear_aesthetics.synthesis.composition.form import Bar, SongPlan, plan_bars
-from hear_aesthetics.synthesis.composition.harmony import harmonise
+from hear_aesthetics.synthesis.composition.harmony import harmonize
 from hear_aesthetics.synthesis.composition.melody import compose_lead
-from hear_aesthetics.synthesis.composition.production import produce
 from hear_aesthetics.synthesis.composition.qualities import Generator, Qualities, pick, stream
-from hear_aesthetics.synthesis.composition.records import Composition, Section, Span, Tempo
+from hear_aesthetics.synthesis.composition.records import (
+    Composition,
+    Production,
+    Section,
+    Span,
+    Tempo,
+)
 from hear_aesthetics.synthesis.composition.signature import double_hook
 from hear_aesthetics.synthesis.composition.styles import STYLES
 
@@ -21,14 +28,17 @@ T = TypeVar("T")
 
 MIN_SECONDS = 4.0
 TAIL_SECONDS = 1.0  # after the last bar, for the sound to die away
+RMS_DB = (-25.0, -16.0)
+CENTROID_HZ = (1300.0, 2400.0)
+CROSSINGS_PER_CENTROID = (0.75, 1.15)  # zero crossings per second and Hz of centroid
 
 
-def _check(seconds: float, style: str | None, form: str | None) -> None:
+def _check(seconds: float, style: str, form: str | None) -> None:
     if seconds < MIN_SECONDS:
         raise ValueError(
             f"a song of {seconds} s is too short to compose; ask for {MIN_SECONDS} s or more"
         )
-    if style is not None and style not in STYLES:
+    if style not in STYLES:
         raise ValueError(f"unknown style {style!r}; choose one of: {', '.join(STYLES)}")
     if form is not None and (not form or set(form) - SECTION_NAMES):
         letters = ", ".join(sorted(SECTION_NAMES))
@@ -56,6 +66,22 @@ def _tempi(bars: tuple[Bar, ...], beats: int) -> tuple[Tempo, ...]:
         if not tempi or abs(bpm - tempi[-1].bpm) > 1e-6 * bpm:
             tempi.append(Tempo(bar.start, bpm))
     return tuple(tempi)
+
+
+def _produce(seed: int, clarity: float) -> Production:
+    """Return the mix settings: room, noise and lead level follow clarity, tone and level do not."""
+    rng = stream(seed, "production")
+    mud = 1.0 - clarity
+    centroid = float(np.exp(rng.uniform(*np.log(CENTROID_HZ))))
+    return Production(
+        reverb_seconds=float(rng.uniform(0.6, 1.2)) * (1.0 + 2.5 * mud),
+        wet=0.1 + 0.38 * mud,
+        noise_db=-50.0 + 33.0 * mud,
+        lead_db=1.5 - 5.0 * mud,
+        rms_db=float(rng.uniform(*RMS_DB)),
+        centroid_hz=centroid,
+        crossing_rate=centroid * float(rng.uniform(*CROSSINGS_PER_CENTROID)),
+    )
 
 
 def compose(
@@ -86,14 +112,15 @@ def compose(
     Raises:
         ValueError: If the song is shorter than 4 s, or style or form are unknown.
     """
+    if style is None:
+        styles = (generator.styles if generator else ()) or tuple(STYLES)
+        style = pick(stream(seed, "style"), styles)
     _check(seconds, style, form)
-    qualities = qualities or Qualities()
-    styles = (generator.styles if generator else ()) or tuple(STYLES)
-    chosen = STYLES[style or pick(stream(seed, "style"), styles)]
+    qualities, chosen = qualities or Qualities(), STYLES[style]
     tempo = tempo or float(stream(seed, "tempo").uniform(*chosen.tempo))
     coherence, musicality = qualities.degree("coherence"), qualities.degree("musicality")
     bars = plan_bars(seed, seconds - TAIL_SECONDS, chosen, tempo, coherence, form)
-    chords = harmonise(seed, bars, musicality, chosen.chord_size)
+    chords = harmonize(seed, bars, musicality, chosen.chord_size)
     plan = SongPlan(seed, bars, chords, chosen, qualities)
     line = compose_lead(plan)
     notes = (*perform(plan, line), *accompany(plan), *double_hook(plan, line))
@@ -112,5 +139,5 @@ def compose(
         tempi=_tempi(bars, chosen.beats),
         takes=_spans(bars, lambda bar: bar.recording),
         performance=performance_of(seed, qualities.degree("naturalness")),
-        production=produce(seed, qualities.degree("clarity")),
+        production=_produce(seed, qualities.degree("clarity")),
     )

@@ -20,14 +20,14 @@ from hear_aesthetics.synthesis.composition.theory import (
     voice_lead,
 )
 
-__all__ = ["harmonise", "voice_chords"]
+__all__ = ["harmonize", "voice_chords"]
 
 LOOP = 4  # chords, one per bar
 RANDOM_CHORD, FOREIGN_NOTES, PARALLEL_LEAP = 0.85, 0.9, 0.8  # shares at the lowest musicality
 REGISTER_SPAN = 17  # semitones between the lowest and the highest voice
 
 
-def harmonise(
+def harmonize(
     seed: int, bars: tuple[Bar, ...], musicality: float, chord_size: int = 3
 ) -> tuple[Chord, ...]:
     """Return the chord of each bar."""

@@ -91,7 +91,7 @@ class Performance:
         dynamics: Depth of the swell within notes and phrases, 0 to 1.
         drift_cents: Slow random wandering of the pitch.
         buzz: Share of a static sawtooth in the timbre, 0 (alive) to 1 (robot).
-        metal: Depth of the ring modulation of a bad voice synthesiser, 0 to 1.
+        metal: Depth of the ring modulation of a bad voice synthesizer, 0 to 1.
         clicks: Level of the clicks where its notes are joined, 0 to 1.
     """
 

@@ -1,8 +1,8 @@
 """Effects on a mix: room, tone, level, and sounds added to it.
 
-Level and brightness of a song must say nothing about its qualities. ``equalise`` therefore brings
+Level and brightness of a song must say nothing about its qualities. ``equalize`` therefore brings
 two measures of brightness, the mean spectral centroid and the rate of zero crossings, to targets
-that are drawn without looking at the song, by a smooth filter with two parameters; ``normalise``
+that are drawn without looking at the song, by a smooth filter with two parameters; ``normalize``
 does the same for the level. Both measures are of the band below 12 kHz, whatever the sample rate:
 it is what encoders at 24 kHz hear.
 """
@@ -17,9 +17,9 @@ __all__ = [
     "Brightness",
     "add_sound",
     "brightness",
-    "equalise",
+    "equalize",
     "impulse_response",
-    "normalise",
+    "normalize",
     "reverb",
     "rms_db",
     "tilt",
@@ -89,7 +89,7 @@ def rms_db(waveform: np.ndarray) -> float:
     return float(10 * np.log10(np.mean(np.square(waveform, dtype=np.float64)) + 1e-12))
 
 
-def normalise(waveform: np.ndarray, target_db: float) -> np.ndarray:
+def normalize(waveform: np.ndarray, target_db: float) -> np.ndarray:
     """Return the waveform at RMS level ``target_db``, peaks rounded off below full scale."""
     scaled = waveform * np.float32(10 ** ((target_db - rms_db(waveform)) / 20))
     peaks = np.abs(scaled) > KNEE
@@ -151,7 +151,7 @@ def tilt(waveform: np.ndarray, db_per_octave: float, sample_rate: int = 24_000) 
     return _apply(waveform, db_per_octave, 0.0, sample_rate)
 
 
-def equalise(waveform: np.ndarray, target: Brightness, sample_rate: int = 24_000) -> np.ndarray:
+def equalize(waveform: np.ndarray, target: Brightness, sample_rate: int = 24_000) -> np.ndarray:
     """Return the waveform filtered so that its brightness comes close to the target.
 
     Levenberg-Marquardt steps on (log centroid, log crossing rate) find slope and bend of the

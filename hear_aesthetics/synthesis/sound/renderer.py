@@ -155,7 +155,7 @@ def render(song: Composition, sample_rate: int = 24_000) -> np.ndarray:
     mix += np.float32(10 ** (noise_db / 20)) * noise
     mix = _splice(mix, song.takes, sample_rate)
     target = effects.Brightness(production.centroid_hz, production.crossing_rate)
-    return effects.normalise(effects.equalise(mix, target, sample_rate), production.rms_db)
+    return effects.normalize(effects.equalize(mix, target, sample_rate), production.rms_db)
 
 
 def demo_song(seconds: float = 30.0, seed: int = 0, sample_rate: int = 48_000) -> np.ndarray:

@@ -13,7 +13,7 @@ FOLDS = 10
 
 
 def _nuisances(song: Composition, waveform: np.ndarray) -> list[float]:
-    """RMS, centroid and crossings (not measured as the equaliser does), length, tempo."""
+    """RMS, centroid and crossings (not measured as the equalizer does), length, tempo."""
     hertz, _, spectrum = stft(waveform, 24_000, nperseg=1024, noverlap=512)
     magnitude = np.abs(spectrum)
     centroid = (hertz @ magnitude / (magnitude.sum(axis=0) + 1e-9)).mean()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hear_aesthetics.synthesis.composition.form import SongPlan, plan_bars
-from hear_aesthetics.synthesis.composition.harmony import harmonise
+from hear_aesthetics.synthesis.composition.harmony import harmonize
 from hear_aesthetics.synthesis.composition.melody import LeadNote, compose_lead, hook, wander
 from hear_aesthetics.synthesis.composition.qualities import Qualities
 from hear_aesthetics.synthesis.composition.styles import STYLES
@@ -12,7 +12,7 @@ SEEDS = range(6)
 
 def _plan(seed: int, **qualities: float) -> SongPlan:
     bars = plan_bars(seed, 90.0, STYLES["pop"], 110.0, 1.0)
-    return SongPlan(seed, bars, harmonise(seed, bars, 1.0), STYLES["pop"], Qualities(**qualities))
+    return SongPlan(seed, bars, harmonize(seed, bars, 1.0), STYLES["pop"], Qualities(**qualities))
 
 
 def _repeated_units(notes: tuple[LeadNote, ...]) -> float:

@@ -63,7 +63,7 @@ def test_a_foreign_take_differs_in_level_and_the_rest_of_the_song_does_not() -> 
     def steps(song: np.ndarray) -> float:
         return rms_db(song[:half]) - rms_db(song[half : 2 * half])
 
-    # the equaliser sees another song, so a little of its tone changes as well
+    # the equalizer sees another song, so a little of its tone changes as well
     assert steps(spliced) == pytest.approx(steps(render(plain)) + level, abs=1.0)
 
 
