@@ -2,7 +2,7 @@
 
 The published training runs both frozen encoders on every clip and prompt in every step; ours reads
 their states from disk. Encoders: MuQ restated as published (it passes the golden fixtures; random
-weights) and RoBERTa from ``transformers`` (random weights). Head, optimiser, loss and batches are
+weights) and RoBERTa from ``transformers`` (random weights). Head, optimizer, loss and batches are
 the same. Published sizes: one batch of a few clips of 30 s.
 """
 
@@ -62,7 +62,7 @@ QUICK = Size(4, 2.0, 2, MINI, SIZES["mini"].text)
 
 
 class Bench:
-    """Clips and prompts, both encoders, and a head with its optimiser for each way of training."""
+    """Clips and prompts, both encoders, and a head with its optimizer for each way of training."""
 
     def __init__(self, size: Size, folder: Path) -> None:
         from transformers import RobertaConfig, RobertaModel

@@ -21,7 +21,7 @@ from benchmarks._representation import COMMANDS, DIGITS
 from benchmarks._small_pairs import write_untrained
 from hear_aesthetics import load_model
 from hear_aesthetics.pretraining.export import MODEL_JSON
-from hear_aesthetics.pretraining.standardization import centre_model
+from hear_aesthetics.pretraining.standardization import standardize_model
 
 PLAIN, CENTRED, UNTRAINED, LOG_MEL = "trained", "trained, centred", "untrained", "log-mel"
 PROTOCOLS = ("robust", "official")
@@ -69,7 +69,7 @@ def _contenders(work: Path) -> dict[str, tuple[str, ...]]:
         about = json.loads((work / name / MODEL_JSON).read_text())
         about.pop("centring", None)
         (work / name / MODEL_JSON).write_text(json.dumps(about))
-    centre_model(work / "centred")
+    standardize_model(work / "centred")
     write_untrained(work / "random", bundled.fused.layer, bundled.config.pooling)
     return {
         PLAIN: ("--model", str(work / "plain")),

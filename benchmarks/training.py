@@ -177,7 +177,7 @@ def measure(quick: bool) -> Report:
             f"`auto` picks {picked} on this processor",
             "difference: of the projection's gradient, in float32, over all its elements: rounding "
             "opens or shuts a few ReLUs (4e-5 with a smooth activation in their place)",
-            "the optimiser's step is the same in both, comes every fourth micro-batch, and is left "
+            "the optimizer's step is the same in both, comes every fourth micro-batch, and is left "
             "out",
         ],
     )

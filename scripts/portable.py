@@ -49,7 +49,7 @@ KERNELS = [
 
 
 def oldest_requirements() -> list[str]:
-    """The lower bounds of setup.py as exact versions, without the linters."""
+    """Return the lower bounds of setup.py as exact versions, without the linters."""
     pins = ["setuptools<81"]
     for entry in map(Requirement, requires("hear-aesthetics") or []):
         wanted = entry.marker is None or entry.marker.evaluate({"extra": "dev"})
@@ -60,7 +60,7 @@ def oldest_requirements() -> list[str]:
 
 
 def counts(output: str) -> dict[str, int]:
-    """Passed, failed (errors included) and skipped, from pytest's last line."""
+    """Return passed, failed (errors included) and skipped, from pytest's last line."""
     last = next((line for line in reversed(output.splitlines()) if line.strip()), "")
     found = {word: int(number) for number, word in re.findall(r"(\d+) ([a-z]+)", last)}
     failed = found.get("failed", 0) + found.get("error", 0) + found.get("errors", 0)
@@ -68,7 +68,7 @@ def counts(output: str) -> dict[str, int]:
 
 
 def run_row(name: str, tests: list[str]) -> dict[str, object]:
-    """Run the tests under one row; its line of the table."""
+    """Run the tests under one row; return its line of the table."""
     settings = ROWS[name]
     python = str(ROOT / OLDEST) if name == "oldest" else sys.executable
     command = [python, "-m", "pytest", "-q", "-m", MARKS, *tests]
@@ -88,7 +88,7 @@ def run_row(name: str, tests: list[str]) -> dict[str, object]:
 
 
 def main() -> int:
-    """Run the chosen rows one after the other; 0 if none failed."""
+    """Run the chosen rows one after the other; return 0 if none failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}; all")
     parser.add_argument("--kernels", action="store_true", help="only tests that kernels can change")

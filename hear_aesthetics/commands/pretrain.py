@@ -33,22 +33,22 @@ def pretrain(
     seconds: Annotated[float, typer.Option(min=0.0, help="Length of a clip in seconds.")] = 2.4,
     learning_rate: Annotated[float, typer.Option(min=0.0, help="Peak learning rate.")] = 1e-3,
     visible_weight: Annotated[
-        float, typer.Option(min=0.0, help="Weight of the loss of frames that are not masked.")
+        float, typer.Option(min=0.0, help="Weight of the loss of visible frames.")
     ] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 1,
     size: Annotated[
         str, typer.Option(help="Encoder size: mini, published, or sizes such as dim=256,depth=6.")
     ] = "mini",
     targets: Annotated[
-        str, typer.Option(help="Changes to the targets, such as codebooks=8,codes=1024.")
+        str, typer.Option(help="Sizes of the targets, such as codebooks=8,codes=1024.")
     ] = "",
     pool: Annotated[
-        Path | None, typer.Option(help="Folder that keeps the audio.", show_default="OUT/pool")
+        Path | None, typer.Option(help="Folder of the training audio.", show_default="OUT/pool")
     ] = None,
     pool_hours: Annotated[
         float, typer.Option(min=0.0, help="Maximum hours of audio in the pool.")
     ] = 4.0,
-    evaluate_every: Annotated[int, typer.Option(min=1, help="Updates between rows of the log.")] = (
+    evaluate_every: Annotated[int, typer.Option(min=1, help="Updates between evaluations.")] = (
         1000
     ),
     save_every: Annotated[int, typer.Option(min=1, help="Updates between checkpoints.")] = 500,
@@ -62,17 +62,16 @@ def pretrain(
 ) -> None:
     """Pretrain an encoder by masked prediction, as MuQ and MusicFM were.
 
-    The same command goes on after an interruption, and the same seed gives the same weights on the
+    The same command resumes an interrupted run, and the same seed gives the same weights on the
     same machine. OUT then loads like any model: `hear-aesthetics embed SONG --model OUT`.
     """
     from hear_aesthetics.compute.precision import usable_device
     from hear_aesthetics.engine.progress import ProgressBar
-    from hear_aesthetics.pretraining.config import PretrainConfig
+    from hear_aesthetics.pretraining.config import PretrainingConfig, encoder_sizes, target_sizes
     from hear_aesthetics.pretraining.data.pool import open_pool
-    from hear_aesthetics.pretraining.sizes import encoder_sizes, target_sizes
     from hear_aesthetics.pretraining.training import pretrain as run
 
-    config = PretrainConfig(
+    config = PretrainingConfig(
         source=source,
         seed=seed,
         steps=steps,
@@ -87,7 +86,7 @@ def pretrain(
         targets=target_sizes(targets),
         encoder=encoder_sizes(size),
     )
-    place = str(usable_device(device))
+    chosen = usable_device(device)  # before the pool is made, which may take long
     folder, most = pool or out / "pool", round(pool_hours * CLIPS_PER_HOUR)
     with ProgressBar(source) as bar:
         clips = open_pool(folder, audio, seed, most, bar.stage("audio"), overwrite=overwrite)
@@ -95,7 +94,7 @@ def pretrain(
             config,
             clips,
             out,
-            device=place,
+            device=chosen,
             resume=not overwrite,
             progress=lambda name, done, total: bar.stage(name)(done, total),
         )
@@ -104,6 +103,6 @@ def pretrain(
         return
     typer.echo(
         f"{out / source}: {metrics['step']} steps, {metrics['hours_of_audio']:.2f} h of "
-        f"audio; held-out accuracy {metrics['accuracy']:.4f}, {metrics['ratio']:.2f} times the "
+        f"audio; held-out accuracy {metrics['accuracy']:.4f}, {metrics['lift']:.2f} times the "
         f"most frequent code's share; {metrics['steps_per_second']:.2f} steps/s"
     )

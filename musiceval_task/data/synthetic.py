@@ -26,7 +26,7 @@ from hear_aesthetics.engine.workers import in_processes
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.files import write_text
 from hear_aesthetics.spec import SAMPLE_RATE
-from hear_aesthetics.synthesis import Description, Qualities, Score, compose, describe, render
+from hear_aesthetics.synthesis import Composition, Description, Qualities, compose, describe, render
 from hear_aesthetics.synthesis.composition.qualities import stream
 from musiceval_task.data.dataset import DEMO_SYSTEMS, PREFIX, SPLITS
 from musiceval_task.scale import HIGH, LOW
@@ -98,7 +98,7 @@ class SyntheticClip:
         name: File name.
         prompt: What was asked for.
         split: ``"train"``, ``"dev"`` or ``"test"``.
-        score: What it plays.
+        composition: What it plays.
         overall: Music impression, mean of the listeners.
         textual: Text alignment, mean of the listeners.
     """
@@ -106,7 +106,7 @@ class SyntheticClip:
     name: str
     prompt: Prompt
     split: str
-    score: Score
+    composition: Composition
     overall: float
     textual: float
 
@@ -193,14 +193,14 @@ def _clip(recipe: Recipe, name: str, prompt: Prompt, split: str, level: float) -
     tempo = _follow(rng, prompt.tempo_word, TEMPI)
     wanted = len(prompt.instruments) if style == prompt.style else 0
     for _ in range(TRIES):
-        score = _compose(recipe, rng, style, tempo, qualities)
-        about = describe(score)
+        song = _compose(recipe, rng, style, tempo, qualities)
+        about = describe(song)
         if sum(name in about.instruments for name in prompt.instruments) == wanted:
             break
     textual = LOW + (HIGH - LOW) * prompt.met_by(about)
     overall = float(heard.mean())
     return SyntheticClip(
-        f"{PREFIX}{name}.wav", prompt, split, score, _rated(rng, overall), _rated(rng, textual)
+        f"{PREFIX}{name}.wav", prompt, split, song, _rated(rng, overall), _rated(rng, textual)
     )
 
 
@@ -212,7 +212,7 @@ def _follow(rng: np.random.Generator, wanted: str, known: Sequence[str] | dict) 
 
 def _compose(
     recipe: Recipe, rng: np.random.Generator, style: str, tempo: str, qualities: Qualities
-) -> Score:
+) -> Composition:
     """The beginning of a song, as bright as its style is."""
     bpm = float(rng.uniform(*TEMPI[tempo]))
     seed = int(rng.integers(2**31))
@@ -237,5 +237,5 @@ def _splits(recipe: Recipe, system: str) -> list[str]:
 
 
 def _render(out: Path, clip: SyntheticClip) -> None:
-    waveform = render(clip.score, SAMPLE_RATE)
+    waveform = render(clip.composition, SAMPLE_RATE)
     write_audio(out / "wav" / clip.name, waveform, SAMPLE_RATE, subtype="PCM_16")

@@ -167,7 +167,7 @@ def fit(
 
 
 class _Trainer:
-    """A head, its optimiser and the clips in random order, one epoch at a time."""
+    """A head, its optimizer and the clips in random order, one epoch at a time."""
 
     def __init__(
         self, member: Member, config: TrainingConfig, train: Sequence[Example], device: str | None

@@ -74,16 +74,16 @@ class Trainer:
         if config.mixup:
             songs = [row.song for row in self.rows]
             self.sampler = CMixupSampler(self.labels.cpu(), songs, config.mixup_bandwidth)
-        optimiser = torch.optim.Adam(
+        optimizer = torch.optim.Adam(
             head.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
         self.schedule = ReduceLROnPlateau(
-            optimiser,
+            optimizer,
             factor=RATE_FACTOR,
             patience=config.plateau_patience,
             min_lr=config.min_learning_rate,
         )
-        self.step, self.optimiser = accelerator.prepare(MixingStep(head, config), optimiser)
+        self.step, self.optimizer = accelerator.prepare(MixingStep(head, config), optimizer)
         self.progress = Progress()
         self._restore()
 
@@ -176,8 +176,8 @@ class Trainer:
                 "not finite; check the features, or take a lower --lr"
             )
         accelerator.clip_grad_norm_(self.step.parameters(), self.config.gradient_norm)
-        self.optimiser.step()
-        self.optimiser.zero_grad()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
         self._count(mean)
 
     def _count(self, loss: float) -> None:
@@ -224,7 +224,7 @@ class Trainer:
         if self.accelerator.is_main_process:
             parts = {
                 "head": self.head.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
+                "optimiser": self.optimizer.state_dict(),  # the key in runs of all versions
                 "schedule": self.schedule.state_dict(),
             }
             self.state.save(self.progress, parts)
@@ -236,5 +236,5 @@ class Trainer:
         if saved is not None:
             self.progress, parts = saved
             self.head.load_state_dict(parts["head"])
-            self.optimiser.load_state_dict(parts["optimiser"])
+            self.optimizer.load_state_dict(parts["optimiser"])
             self.schedule.load_state_dict(parts["schedule"])

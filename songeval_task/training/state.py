@@ -1,6 +1,6 @@
 """What a run remembers, so that it goes on after a crash exactly as if nothing had happened.
 
-A checkpoint holds the head, the optimiser, the schedule and where the run is; all randomness is
+A checkpoint holds the head, the optimizer, the schedule and where the run is; all randomness is
 drawn anew from the seed and the number of the epoch. It is written whole and renamed into place.
 The best head so far has a file of its own, whose name the checkpoint records: a newer one, left by
 a run that was killed before its checkpoint, is not mistaken for it.

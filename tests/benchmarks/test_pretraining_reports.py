@@ -55,13 +55,14 @@ def test_the_interval_is_of_the_paired_difference() -> None:
     assert np.isnan([same.low, same.high]).all()
 
 
-def test_the_curve_needs_the_log_of_a_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["lift", "ratio"])  # the second in earlier versions
+def test_the_curve_needs_the_log_of_a_run(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match=r"muq/pretraining/log\.csv is missing"):
         pretraining_curve._log(tmp_path, "muq")
     path = tmp_path / "muq" / "pretraining" / "log.csv"
     path.parent.mkdir(parents=True)
     with path.open("w", newline="") as file:
-        csv.writer(file).writerows([("step", "ratio"), (0, 0.9), (1000, 2.5)])
+        csv.writer(file).writerows([("step", name), (0, 0.9), (1000, 2.5)])
     assert pretraining_curve._log(tmp_path, "muq") == {0: 0.9, 1000: 2.5}
 
 

@@ -97,7 +97,7 @@ def _fit(task: Task, point: GridPoint, train: SplitRows, valid: SplitRows) -> _F
     features = train.embeddings.shape[1]
     probe = build_probe(features, train.targets.shape[1], point)
     torch.rand(_SUMMARY_ROWS, features)
-    optimiser = torch.optim.Adam(probe.parameters(), lr=point.lr)
+    optimizer = torch.optim.Adam(probe.parameters(), lr=point.lr)
     _check_batches(task, train, point)
     tensors = [torch.from_numpy(array) for array in (train.embeddings, train.targets)]
     valid_tensors = torch.from_numpy(valid.embeddings), torch.from_numpy(valid.targets)
@@ -109,9 +109,9 @@ def _fit(task: Task, point: GridPoint, train: SplitRows, valid: SplitRows) -> _F
         _draw_loader_seed()
         probe.train()
         for embeddings, targets in zip(*(_batches(t, point) for t in tensors), strict=True):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             logit_loss(probe(embeddings), targets, task.prediction_type).backward()
-            optimiser.step()
+            optimizer.step()
         if (epoch + 1) % point.check_val_every_n_epoch:
             continue
         _draw_loader_seed()

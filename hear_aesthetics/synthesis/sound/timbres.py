@@ -1,17 +1,17 @@
-"""The pitched instruments, as data."""
+"""Timbres of the pitched instruments, as data."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-__all__ = ["INSTRUMENTS", "Timbre", "find_timbre", "vary"]
+__all__ = ["INSTRUMENTS", "Timbre", "vary"]
 
 VARIATION = 0.12  # standard deviation of the log of each varied parameter
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timbre:
-    """What makes an instrument.
+    """Timbre of an instrument.
 
     Attributes:
         name: For readers, as in "a song with nylon guitar".
@@ -19,7 +19,7 @@ class Timbre:
         low: Lowest pitch of the usual range, MIDI.
         high: Highest pitch of the usual range, MIDI.
         bright: Spectral slope at the attack, exponent of the harmonic number.
-        dark: Slope that the sound decays (or, of brass and pads, grows) to.
+        dark: Final slope, to which the sound decays (or, with brass and pads, grows).
         brightness_seconds: Time constant of that change.
         even: Amplitude of the even harmonics (a stopped tube has nearly none).
         attack: Rise time in seconds.
@@ -135,22 +135,8 @@ INSTRUMENTS = {
 }  # fmt: skip
 
 
-def find_timbre(instrument: str | Timbre) -> Timbre:
-    """Returns the timbre of a name, or the timbre itself.
-
-    Raises:
-        ValueError: If the instrument is unknown; the message lists the known ones.
-    """
-    if isinstance(instrument, Timbre):
-        return instrument
-    if instrument not in INSTRUMENTS:
-        known = ", ".join(INSTRUMENTS)
-        raise ValueError(f"unknown instrument {instrument!r}; choose one of: {known}")
-    return INSTRUMENTS[instrument]
-
-
 def vary(timbre: Timbre, rng: np.random.Generator) -> Timbre:
-    """Returns the same instrument by another maker: slopes, noise and decay change a little."""
+    """Return the same instrument by another maker: slopes, noise and decay change a little."""
     bright, dark, change, decay, noise = np.exp(rng.normal(0.0, VARIATION, 5)).tolist()
     return replace(
         timbre,

@@ -15,7 +15,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from heads import load_head
+from heads import AestheticHead
 from hear_aesthetics.errors import InputError
 from songeval_task.data.prepared import read_prepared, write_prepared
 from songeval_task.dimensions import TRACKS
@@ -51,7 +51,7 @@ def test_a_run_leaves_what_the_design_says_and_learns(run):
 
 def test_the_saved_head_gives_the_reported_predictions(run, folders):
     out, _ = run
-    head = load_head(out)
+    head = AestheticHead.from_pretrained(out)
     assert head.provenance["reads"] == "fused"
     assert head.provenance["training"]["epochs"] == 4
     assert head.provenance["features"]["model"] == "tiny"

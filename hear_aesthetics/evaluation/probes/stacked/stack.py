@@ -176,7 +176,7 @@ class ProbeStack:
         self._betas, self._means, self._variances = (zeros[i::3] for i in range(3))
         self._steps = 0
         self._products = self._cast()
-        self._optimiser = _Adam(self._parameters(), [p.lr for p in points])
+        self._optimizer = _Adam(self._parameters(), [p.lr for p in points])
 
     def __len__(self) -> int:
         return len(self._members)
@@ -197,7 +197,7 @@ class ProbeStack:
         )
         self._bias = self._bias[indices]
         self._products = self._cast()
-        self._optimiser.keep(indices, self._parameters())
+        self._optimizer.keep(indices, self._parameters())
 
     def weights(self) -> Weights:
         """What predicts now: views that the next training step changes.
@@ -242,7 +242,7 @@ class ProbeStack:
             norms.insert(0, (gamma, beta))
             gradients.insert(0, torch.bmm(activations[layer].transpose(1, 2), error))
         gammas, betas = zip(*norms, strict=True) if norms else ((), ())
-        self._optimiser.step([*gradients, *gammas, *betas, bias_gradient])
+        self._optimizer.step([*gradients, *gammas, *betas, bias_gradient])
         if self._dtype != torch.float32:
             for product, matrix in zip(self._products, self._matrices, strict=True):
                 product.copy_(matrix)

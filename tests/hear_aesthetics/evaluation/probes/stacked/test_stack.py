@@ -45,7 +45,7 @@ def test_training_equals_autograd_and_torchs_adam(layers, prediction_type):
     points = [GridPoint(hidden_layers=layers, hidden_dim=8, dropout=0.0, lr=lr) for lr in RATES]
     stack = stack_of(points)
     twins = [torch_twin(stack, i, point) for i, point in enumerate(points)]
-    optimisers = [
+    optimizers = [
         # torch's extra biases before BatchNorm have no effect, but rounding noise for a gradient
         torch.optim.Adam([p for n, p in twin.named_parameters() if _counts(twin, n)], point.lr)
         for twin, point in zip(twins, points, strict=True)
@@ -54,10 +54,10 @@ def test_training_equals_autograd_and_torchs_adam(layers, prediction_type):
         inputs, targets = batch(prediction_type, step)
         stacked = (tensor.expand(len(points), -1, -1) for tensor in (inputs, targets))
         stack.train_step(*stacked, prediction_type)
-        for twin, optimiser in zip(twins, optimisers, strict=True):
-            optimiser.zero_grad()
+        for twin, optimizer in zip(twins, optimizers, strict=True):
+            optimizer.zero_grad()
             logit_loss(twin(inputs), targets, prediction_type).backward()
-            optimiser.step()
+            optimizer.step()
     for i, twin in enumerate(twins):
         linears = [module for module in twin if isinstance(module, torch.nn.Linear)]
         for linear, matrix in zip(linears, stack._matrices, strict=True):
@@ -178,14 +178,14 @@ def test_each_model_of_a_stack_has_its_own_rate_and_state():
     stack = [torch.randn(3, *shape, generator=generator) for shape in SHAPES]
     alone = [[torch.nn.Parameter(p[i].clone()) for p in stack] for i in range(3)]
     references = [torch.optim.Adam(p, lr=lr) for p, lr in zip(alone, rates, strict=True)]
-    optimiser, alive = _Adam(stack, rates), [0, 1, 2]
+    optimizer, alive = _Adam(stack, rates), [0, 1, 2]
     for step in range(9):
         if step == 4:  # the second model stops
             alive = [0, 2]
             stack = [parameter[alive] for parameter in stack]
-            optimiser.keep(torch.tensor(alive), stack)
+            optimizer.keep(torch.tensor(alive), stack)
         found = gradients(generator, len(alive))
-        optimiser.step(found)
+        optimizer.step(found)
         for place, model in enumerate(alive):
             for parameter, gradient in zip(alone[model], found, strict=True):
                 parameter.grad = gradient[place]

@@ -1,4 +1,4 @@
-"""Losses that train a head to score songs and to rank them.
+"""Losses for scoring and for ranking songs.
 
 ``preds`` and ``target`` are scores on the same scale, ``(songs, dimensions)``; ranking losses take
 lists, ``(lists, items)``. All are computed in float32 at least.
@@ -10,6 +10,8 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from heads.scale import at_least_float32
 
 __all__ = ["PADDED_TARGET", "REGRESSIONS", "hybrid_loss", "list_mle"]
 
@@ -46,7 +48,7 @@ def list_mle(preds: Tensor, target: Tensor, generator: torch.Generator | None = 
         tensor(0.0001)
     """
     _check_pair(preds, target, "lists, items")
-    preds = _precise(preds)
+    preds = at_least_float32(preds)
     order = _descending(target, generator)
     ranked = preds.gather(1, order)
     padded = target.gather(1, order) == PADDED_TARGET
@@ -82,7 +84,7 @@ def hybrid_loss(
         ValueError: If the shapes differ or are not two-dimensional.
     """
     _check_pair(preds, target, "songs, dimensions")
-    preds = _precise(preds)
+    preds = at_least_float32(preds)
     loss = REGRESSIONS[regression](preds, target.to(preds.dtype))
     return loss + rank_weight * list_mle(preds.T, target.T, generator) if rank_weight else loss
 
@@ -94,10 +96,6 @@ def _descending(target: Tensor, generator: torch.Generator | None) -> Tensor:
     shuffled = shuffled.to(target.device)
     keys = target.masked_fill(target == PADDED_TARGET, -torch.inf).gather(1, shuffled)
     return shuffled.gather(1, keys.argsort(dim=1, descending=True, stable=True))
-
-
-def _precise(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _check_pair(preds: Tensor, target: Tensor, axes: str) -> None:

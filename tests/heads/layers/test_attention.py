@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from heads.attention import (
+from heads.layers.attention import (
     MultiHeadAttention,
     SinusoidalPositions,
     TransformerLayer,

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
-from heads.losses import hybrid_loss, list_mle
+from heads.objectives.losses import hybrid_loss, list_mle
 
 
 @pytest.mark.parity

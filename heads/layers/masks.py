@@ -13,29 +13,19 @@ __all__ = ["active_padding", "check_sequence", "zero_padding"]
 def check_sequence(
     sequence: Tensor, dim: int, padding_mask: Tensor | None = None, *, name: str = "features"
 ) -> None:
-    """Check that a sequence and its mask have the shapes and types a head expects.
-
-    Args:
-        sequence: Frames of a batch of songs (or tokens of a batch of texts).
-        dim: Width that the head was built for.
-        padding_mask: True = padded; None = nothing is padded.
-        name: What to call the sequence in an error.
-
-    Shape:
-        - sequence: ``(batch, frames, dim)``
-        - padding_mask: ``(batch, frames)``
+    """Check that a sequence is float ``(batch, frames, dim)`` and its mask bool, of its frames.
 
     Raises:
-        ValueError: If a shape or the type of the mask is wrong.
+        ValueError: If a shape or type is wrong; ``name`` is that of the sequence in the message.
     """
     if sequence.ndim != 3 or sequence.shape[-1] != dim or not sequence.is_floating_point():
         raise ValueError(
             f"{name}: expected floats of shape (batch, frames, {dim}), "
             f"got {sequence.dtype} of shape {tuple(sequence.shape)}"
         )
-    if padding_mask is None:
-        return
-    if padding_mask.dtype != torch.bool or padding_mask.shape != sequence.shape[:2]:
+    if padding_mask is not None and (
+        padding_mask.dtype != torch.bool or padding_mask.shape != sequence.shape[:2]
+    ):
         raise ValueError(
             f"{name}: padding_mask must be bool (True = padded) of shape "
             f"{tuple(sequence.shape[:2])}, got {padding_mask.dtype} of shape "
@@ -47,11 +37,8 @@ def active_padding(padding_mask: Tensor | None, *, need: str) -> Tensor | None:
     """Return the mask, or None where nothing is padded.
 
     Args:
-        padding_mask: True = padded; None = nothing is padded.
-        need: What every item must have, for the error ("at least 3 frames of audio").
-
-    Shape:
-        - padding_mask: ``(batch, frames)``
+        padding_mask: bool ``(batch, frames)``, True = padded, or None.
+        need: Requirement of every item, for the error ("at least 3 frames of audio").
 
     Raises:
         ValueError: If every frame of an item is padded; names the items.
@@ -65,10 +52,5 @@ def active_padding(padding_mask: Tensor | None, *, need: str) -> Tensor | None:
 
 
 def zero_padding(sequence: Tensor, padding_mask: Tensor | None) -> Tensor:
-    """Return the sequence with 0 at padded frames: no weight or gradient of 0 silences a NaN.
-
-    Shape:
-        - sequence, output: ``(batch, frames, dim)``
-        - padding_mask: ``(batch, frames)``
-    """
+    """Return the sequence with 0 at padded frames: no weight or gradient of 0 silences a NaN."""
     return sequence if padding_mask is None else sequence.masked_fill(padding_mask[..., None], 0.0)

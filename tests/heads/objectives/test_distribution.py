@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from heads.distribution import (
+from heads.objectives.distribution import (
     bin_centers,
     expected_score,
     gaussian_target,

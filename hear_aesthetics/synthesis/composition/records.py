@@ -1,27 +1,28 @@
-"""Records of a composed song: what is played when, and how it is to be produced.
+"""Records of a composed song: notes, form, keys, chords, performance and production.
 
 Times are seconds from the start of the song, pitches MIDI note numbers (69 = A4 = 440 Hz, fractions
-allowed), velocities in [0, 1], levels in dB. A score is plain immutable data: two equal scores
-render to equal samples.
+allowed), velocities in [0, 1], levels in dB. A composition is immutable: two equal ones render to
+equal samples.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from hear_aesthetics.synthesis.composition.qualities import Qualities
 from hear_aesthetics.synthesis.composition.theory import Chord, Key
 
 __all__ = [
-    "ChordSpan",
-    "KeySpan",
+    "Composition",
     "Note",
     "Performance",
     "Production",
     "Recording",
-    "Score",
     "Section",
-    "Take",
+    "Span",
     "Tempo",
 ]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,6 @@ class Note:
     layer: str
     syllable: int = 0
 
-    def moved(self, seconds: float) -> "Note":
-        """Returns the same note ``seconds`` later."""
-        return replace(self, onset=self.onset + seconds)
-
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -54,21 +51,12 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class KeySpan:
-    """The key in force from ``start`` to ``end``."""
+class Span(Generic[T]):
+    """A key, chord or recording in force from ``start`` to ``end``."""
 
     start: float
     end: float
-    key: Key
-
-
-@dataclass(frozen=True, slots=True)
-class ChordSpan:
-    """The chord in force from ``start`` to ``end``."""
-
-    start: float
-    end: float
-    chord: Chord
+    value: T
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +69,7 @@ class Tempo:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """How a stretch sounds beside the rest of the song; 0 and 0 are as the rest.
+    """Tone and level of a stretch relative to the rest of the song.
 
     Attributes:
         tilt_db: Tone, in dB per octave around 1 kHz.
@@ -93,17 +81,8 @@ class Recording:
 
 
 @dataclass(frozen=True, slots=True)
-class Take:
-    """The recording that is heard from ``start`` to ``end``."""
-
-    start: float
-    end: float
-    recording: Recording
-
-
-@dataclass(frozen=True, slots=True)
 class Performance:
-    """How the lead is sung or played.
+    """Expression of the lead.
 
     Attributes:
         vibrato_cents: Peak deviation of the delayed vibrato.
@@ -112,7 +91,7 @@ class Performance:
         dynamics: Depth of the swell within notes and phrases, 0 to 1.
         drift_cents: Slow random wandering of the pitch.
         buzz: Share of a static sawtooth in the timbre, 0 (alive) to 1 (robot).
-        metal: Depth of the ring modulation of a bad voice synthesiser, 0 to 1.
+        metal: Depth of the ring modulation of a bad voice synthesizer, 0 to 1.
         clicks: Level of the clicks where its notes are joined, 0 to 1.
     """
 
@@ -128,7 +107,7 @@ class Performance:
 
 @dataclass(frozen=True, slots=True)
 class Production:
-    """How the layers are mixed.
+    """Settings of the mix.
 
     Attributes:
         reverb_seconds: Time in which the room decays by 60 dB.
@@ -150,15 +129,16 @@ class Production:
 
 
 @dataclass(frozen=True)
-class Score:
+class Composition:
     """A complete song.
 
     Attributes:
-        seed: What it was composed from; the renderer derives its own random streams from it.
+        seed: Seed of the composer; the renderer derives its own random streams from it.
         seconds: Exact length of the rendered audio.
         style: Name of the style (genre).
         beats_per_bar: 3 or 4 quarter notes.
         notes: All notes and drum hits, by onset.
+        takes: Recordings in force.
     """
 
     seed: int
@@ -168,13 +148,13 @@ class Score:
     qualities: Qualities
     notes: tuple[Note, ...]
     sections: tuple[Section, ...]
-    keys: tuple[KeySpan, ...]
-    chords: tuple[ChordSpan, ...]
+    keys: tuple[Span[Key], ...]
+    chords: tuple[Span[Chord], ...]
     tempi: tuple[Tempo, ...]
-    takes: tuple[Take, ...]
+    takes: tuple[Span[Recording], ...]
     performance: Performance
     production: Production
 
     def layer(self, name: str) -> tuple[Note, ...]:
-        """Returns the notes of one layer, by onset."""
+        """Return the notes of one layer, by onset."""
         return tuple(note for note in self.notes if note.layer == name)

@@ -1,4 +1,4 @@
-"""Pooling of a sequence into one vector: what a whole song is, seen from its frames.
+"""Attentive pooling of a sequence of frames into one vector.
 
 Sequences are ``(batch, frames, dim)``; ``padding_mask`` is bool ``(batch, frames)``, True = padded,
 or None where nothing is padded. Attention weights sum to one over the valid frames of each item.
@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from heads.keys import Slot
-from heads.masks import zero_padding
+from heads.layers.masks import zero_padding
+from heads.scale import at_least_float32
 
 __all__ = ["MQMHASTP", "AttentivePooling"]
 
@@ -20,27 +21,16 @@ VARIANCE_FLOOR = 1e-7  # keeps the gradient of the standard deviation finite on 
 
 
 def softmax_over_frames(scores: Tensor, padding_mask: Tensor | None, frame_axis: int) -> Tensor:
-    """Softmax over the valid frames."""
+    """Return the softmax over the valid frames, in float32 at least."""
     if padding_mask is not None:
         shape = [1] * scores.ndim
         shape[0], shape[frame_axis] = padding_mask.shape
         scores = scores.masked_fill(padding_mask.reshape(shape), -math.inf)
-    return _precise(scores).softmax(dim=frame_axis)
-
-
-def _precise(x: Tensor) -> Tensor:
-    """At least float32: sums over thousands of frames need it, whatever autocast says."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
+    return at_least_float32(scores).softmax(dim=frame_axis)
 
 
 class GroupedLinear(nn.Module):
     """Independent linear maps, one per query and head, in one batched matrix product.
-
-    Args:
-        queries: Number of queries.
-        heads: Number of heads.
-        in_dim: Width that each map reads.
-        out_dim: Width that each map writes.
 
     Shape:
         - x: ``(batch, queries or 1, heads, frames, in_dim)``
@@ -109,7 +99,7 @@ class MQMHASTP(nn.Module):
         """Pool the valid frames of each item."""
         x = zero_padding(x, padding_mask)
         weights = self.weights(x, padding_mask)
-        frames = _precise(self._split(x))
+        frames = at_least_float32(self._split(x))
         weighted = weights * frames
         mean = weighted.sum(dim=-2)
         variance = (weighted * frames).sum(dim=-2) - mean.square()
@@ -128,7 +118,7 @@ class MQMHASTP(nn.Module):
         return softmax_over_frames(scores, padding_mask, frame_axis=-2)
 
     def published_slots(self, published: str = "", ours: str = "") -> Mapping[str, Slot]:
-        """Return where each tensor of the published layout (one convolution per head) lives here.
+        """Return the slot of each tensor of the published layout (one convolution per head).
 
         Args:
             published: Prefix of the published names.
@@ -144,7 +134,7 @@ class MQMHASTP(nn.Module):
         return slots
 
     def _split(self, x: Tensor) -> Tensor:
-        """``(batch, frames, dim)`` -> ``(batch, 1, heads, frames, dim / heads)``, a view."""
+        """Return a view: ``(batch, frames, dim)`` -> ``(batch, 1, heads, frames, dim / heads)``."""
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2).unsqueeze(1)
 
 

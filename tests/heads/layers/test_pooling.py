@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from heads.keys import from_published, to_published
-from heads.pooling import MQMHASTP, AttentivePooling
+from heads.layers.pooling import MQMHASTP, AttentivePooling
 
 
 def published_pooling(folder, case):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from heads.cmixup import CMixupSampler, mix, mix_factor
+from heads.objectives.cmixup import CMixupSampler, mix, mix_factor
 
 DRAWS = 20_000
 

@@ -1,4 +1,4 @@
-"""Attention layers that the heads share, on PyTorch's fused scaled-dot-product attention.
+"""Attention layers on PyTorch's fused scaled-dot-product attention.
 
 Sequences are ``(batch, frames, dim)``; ``padding_mask`` is bool ``(batch, frames)``, True = padded,
 or None where nothing is padded. No mask of size frames x frames is ever built.
@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from heads.linear import Linear, linear
+from heads.layers.linear import Linear, linear
 
 __all__ = ["MultiHeadAttention", "SinusoidalPositions", "TransformerLayer", "sinusoidal_positions"]
 
@@ -67,17 +67,13 @@ class MultiHeadAttention(nn.Module):
 
 
 class TransformerLayer(nn.Module):
-    """Transformer encoder layer: attention and feed-forward, each with residual, then LayerNorm.
+    """Transformer encoder layer: attention and feed-forward (ReLU), each with residual, LayerNorm.
 
-    Args:
-        dim: Width of the sequence.
-        heads: Number of attention heads.
-        ffn_dim: Width of the feed-forward part (ReLU).
-        dropout: Probability of dropout: attention weights, feed-forward, both residual branches.
+    Dropout acts on attention weights, inside the feed-forward and on both residual branches.
 
     Shape:
         - sequence, output: ``(batch, frames, dim)``
-        - padding_mask: ``(batch, frames)``; what comes out at padded frames has no meaning
+        - padding_mask: ``(batch, frames)``; the output at padded frames has no meaning
     """
 
     def __init__(self, dim: int, heads: int, ffn_dim: int, dropout: float = 0.0) -> None:
@@ -103,10 +99,6 @@ def sinusoidal_positions(frames: int, dim: int) -> Tensor:
     ``table[p, 2i] = sin(p * 10000 ** (-2i / dim))`` and ``table[p, 2i + 1]`` is its cosine. Angles
     are taken in float64: in float32 the sine of position 5,000 is already off by 3e-4.
 
-    Args:
-        frames: Number of positions, from 0.
-        dim: Width, even.
-
     Shape:
         - output: ``(frames, dim)``, float32
 
@@ -126,14 +118,7 @@ def sinusoidal_positions(frames: int, dim: int) -> Tensor:
 
 
 class SinusoidalPositions(nn.Module):
-    """Add the sinusoidal position table to every item of a batch, whatever its size.
-
-    Args:
-        dropout: Probability of dropping a value of the sum in training.
-
-    Shape:
-        - sequence, output: ``(batch, frames, dim)``
-    """
+    """Addition of the sinusoidal position table to ``(batch, frames, dim)``, then dropout."""
 
     table: Tensor
 

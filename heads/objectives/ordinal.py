@@ -1,7 +1,7 @@
-"""Opinion scores as ranks: the chance that a score exceeds each rank, learnt with the CORAL loss.
+"""Ordinal regression of opinion scores with the CORAL loss (Cao et al., 2020).
 
-With K ranks a head predicts K - 1 logits of "the score is above rank j" (Cao et al., 2020). Here
-they never increase with j, by construction, so the chances can be read as one distribution.
+With K ranks a head predicts K - 1 logits of "the score is above rank j". Here they never increase
+with j, by construction, so that the probabilities make one distribution.
 """
 
 from collections.abc import Sequence
@@ -84,7 +84,7 @@ def coral_loss(
 
 
 def rank_probabilities(logits: Tensor) -> Tensor:
-    """Return the chance of each rank, ``(..., ranks - 1)`` -> ``(..., ranks)``.
+    """Return the probability of each rank, ``(..., ranks - 1)`` -> ``(..., ranks)``.
 
     Example:
         >>> rank_probabilities(torch.tensor([0.0, 0.0]))

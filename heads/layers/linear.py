@@ -1,4 +1,4 @@
-"""Linear layers on the library that multiplies float32 faster.
+"""Linear layers that train through oneDNN where it multiplies float32 faster than MKL.
 
 PyTorch multiplies float32 matrices on a CPU through MKL, which keeps to its AVX2 kernels on AMD's
 AVX-512 processors; oneDNN, which PyTorch also ships, is about twice as fast there, and rounds about
@@ -23,7 +23,7 @@ CPU_INFO = Path("/proc/cpuinfo")
 
 @cache
 def onednn_is_faster() -> bool:
-    """Whether float32 matrix products on this processor should bypass MKL."""
+    """Return True if float32 matrix products on this processor should bypass MKL."""
     if not torch.backends.cpu.get_cpu_capability().startswith("AVX512"):
         return False
     try:
@@ -37,7 +37,7 @@ def onednn_is_faster() -> bool:
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``x @ weight.T + bias``, differentiable once where oneDNN computes it.
+    """Return ``x @ weight.T + bias``, differentiable once where oneDNN computes it.
 
     Shape:
         - x: ``(..., in)``; weight: ``(out, in)``; bias: ``(out,)``; output: ``(..., out)``
@@ -59,12 +59,12 @@ class Linear(nn.Linear):
     """``nn.Linear`` through :func:`linear`."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """The product of the input."""
+        """Return the product."""
         return linear(input, self.weight, self.bias)
 
 
 class _Product(torch.autograd.Function):
-    """The product and its gradients, each one product of oneDNN."""
+    """Product and its gradients, each one product of oneDNN."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

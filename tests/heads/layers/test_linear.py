@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from heads import linear as module
-from heads.linear import Linear, linear
+from heads.layers import linear as module
+from heads.layers.linear import Linear, linear
 
 needs_operator = pytest.mark.skipif(
     not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"),

@@ -1,4 +1,4 @@
-"""C-Mixup: pair each training song with another of similar scores, and mix the two.
+"""C-Mixup: mixtures of each training song with another of similar scores.
 
 Partners of row i are drawn with probability proportional to ``exp(-d_ij^2 / (2 * bandwidth^2))``, d
 the Euclidean distance of the labels, and never from the same song (Yao et al., 2022). The published
@@ -20,7 +20,7 @@ ROWS_AT_ONCE = 8  # whole rows of probabilities held in memory
 
 
 class CMixupSampler:
-    """Draws partners for C-Mixup without an N x N matrix.
+    """Sampler of partners for C-Mixup, without an N x N matrix.
 
     Where no row of another song has any probability left in float64, all rows of other songs are
     equally likely; where there is only one song, all rows are.
@@ -104,7 +104,7 @@ class CMixupSampler:
         return (chances < torch.exp(-distances)) & other_song
 
     def _weights(self, rows: Tensor) -> Tensor:
-        """Return the unnormalised probabilities of some rows, ``(some, rows)``."""
+        """Return the unnormalized probabilities of some rows, ``(some, rows)``."""
         weights = torch.cdist(
             self._points[rows], self._points, compute_mode="donot_use_mm_for_euclid_dist"
         )
@@ -113,7 +113,7 @@ class CMixupSampler:
             return weights.fill_(1.0)
         same_song = self._groups[rows][:, None] == self._groups
         weights.masked_fill_(same_song, 0.0)
-        lost = weights.sum(dim=1, keepdim=True) == 0  # underflow: nobody is anywhere near
+        lost = weights.sum(dim=1, keepdim=True) == 0  # underflow: all are far away
         return weights.masked_fill_(lost & ~same_song, 1.0)
 
 

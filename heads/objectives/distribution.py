@@ -1,8 +1,7 @@
-"""Opinion scores as distributions over bins: targets, loss, and what a prediction says.
+"""Opinion scores as distributions over bins: targets, loss, mean, deviation and interval.
 
-A score becomes a distribution over bin centres, the prediction is another, and its mean is the
-predicted score. Centres (``bin_centers``) carry both the number of bins and the range, so every
-function takes them.
+The mean of a predicted distribution is the predicted score. Bin centres (``bin_centers``) carry
+both the number of bins and the range, so every function takes them.
 """
 
 from typing import Literal
@@ -43,7 +42,7 @@ def bin_centers(bins: int = 20, low: float = 1.0, high: float = 5.0) -> Tensor:
 
 
 def gaussian_target(scores: Tensor, centers: Tensor, sigma: float = 0.25) -> Tensor:
-    """Return a Gaussian around each score, sampled at the centres and normalised to sum 1.
+    """Return a Gaussian around each score, sampled at the centres and normalized to sum 1.
 
     Scores outside the range count as its nearest end.
 

@@ -6,7 +6,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from heads.ordinal import MonotonicOrdinalHead, coral_loss, expected_rank, rank_probabilities
+from heads.objectives.ordinal import (
+    MonotonicOrdinalHead,
+    coral_loss,
+    expected_rank,
+    rank_probabilities,
+)
 
 
 @pytest.mark.parity
