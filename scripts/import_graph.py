@@ -26,7 +26,12 @@ LAYERS: dict[str, tuple[set[str], ...]] = {
         {"evaluation", "pretraining"},
         {"commands", "cli", "__main__"},
     ),
-    "heads": (),
+    "heads": (
+        {"layers", "objectives", "scale", "keys", "card"},
+        {"checkpoint"},
+        {"aesthetic", "songeval_baseline", "dual_branch"},
+        {"auto"},
+    ),
     "songeval_task": (
         {"dimensions"},
         {"data", "protocol"},
