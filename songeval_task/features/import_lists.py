@@ -10,7 +10,7 @@ from hear_aesthetics.spec import FRAME_RATE
 from songeval_task.data.dataset import Song
 from songeval_task.data.preparation import Choices, made_by, split
 from songeval_task.data.prepared import Prepared, PreparedSong, write_prepared
-from songeval_task.features.released_lists import FeatureRow, read_array, read_rows
+from songeval_task.features.released_lists import ReleasedRow, read_array, read_rows
 from songeval_task.features.store import DTYPES, Entry, FeatureStore
 
 __all__ = ["Lists", "import_arrays", "read_lists", "write_table"]
@@ -28,7 +28,7 @@ class Lists:
         source: The list that trains.
     """
 
-    rows: tuple[FeatureRow, ...]
+    rows: tuple[ReleasedRow, ...]
     test: tuple[str, ...] | None
     source: Path
 

@@ -16,7 +16,7 @@ from songeval_task.training.config import TrainableHead, TrainingConfig, build_h
 from songeval_task.training.data import Data, load_data
 
 WIDTH, STATE_WIDTH = 16, 8
-COPIES = ("copy1", "copy2")
+AUGMENTED = ("aug1", "aug2")
 HEAD = "projection_dim=16,dim=16,ffn_dim=16,layers=1,pooling_bottleneck=8,dropout=0.1"
 
 
@@ -43,7 +43,7 @@ def write_set(root: Path, songs: int = 40, inner: int = 8, test: int = 12) -> Fo
         rated = tuple(float(value) for value in labels[number])
         system = f"S{number % 4:03d}"
         rows.append(PreparedSong(name, rated, 4, system, split, "0" * 64, 1.0))
-        for version in ("original", *(COPIES if split == "train" else ())):
+        for version in ("original", *(AUGMENTED if split == "train" else ())):
             frames = int(rng.integers(12, 40))
             fused = rng.normal(size=(frames, WIDTH)) + (labels[number] - 3) @ directions
             entries.append(Entry(name, version, "0" * 64, frames, "tiny"))
