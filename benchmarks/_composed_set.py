@@ -52,7 +52,7 @@ def training_options(size: Size) -> dict[str, str]:
     """What differs from the published training, as fields of its configuration."""
     return {
         "head_size": "small",
-        "standardise": "true",
+        "standardize": "true",
         "learning_rate": "1e-3",
         "batch_size": "16",
         "accumulation": "1",

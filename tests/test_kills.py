@@ -68,7 +68,7 @@ COMMANDS = {
     " --size dim=16,depth=1,heads=2,ffn_dim=16,conv_channels=4 --targets codes=8,rvq_steps=20",
 }
 PREPARATION = (
-    "songeval prepare songs --out prepared --test-songs 6 --inner-fraction 0.2",
+    "songeval prepare songs --out prepared --test-songs 6 --valid-fraction 0.2",
     "songeval features prepared --out features --model mini --augmentations 1",
 )
 pytestmark = [

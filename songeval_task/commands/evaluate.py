@@ -24,7 +24,7 @@ def evaluate(
     against: Annotated[
         Path | None, typer.Option(help="Another run or scores file, for the paired difference.")
     ] = None,
-    split: Annotated[str, typer.Option(help="test or inner.")] = "test",
+    split: Annotated[str, typer.Option(help="test or valid.")] = "test",
     systems: Annotated[
         Path | None, typer.Option(help="CSV of name,system: which generator made a song.")
     ] = None,

@@ -1,7 +1,7 @@
-"""A look at every audio file of a data set: its hash, its length, and which files are the same."""
+"""Hash and length of every audio file of a data set."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +10,14 @@ from hear_aesthetics.audio.loading import audio_info
 from hear_aesthetics.engine.workers import usable_cores
 from hear_aesthetics.errors import AudioError
 
-__all__ = ["AudioFacts", "inspect_audio", "same_audio"]
+__all__ = ["AudioFacts", "inspect_audio"]
 
 MAX_THREADS = 8  # reading and hashing release the interpreter lock
 
 
 @dataclass(frozen=True)
 class AudioFacts:
-    """What an audio file is.
+    """Facts about an audio file.
 
     Attributes:
         name: The song's id.
@@ -33,27 +33,14 @@ class AudioFacts:
 
 
 def inspect_audio(root: Path, names: Sequence[str]) -> Iterator[AudioFacts]:
-    """Hash and length of each file, in order; nothing is decoded.
+    """Yield the facts about each file, in order; nothing is decoded.
 
     Args:
         root: Folder of the data set.
         names: Paths of files in it.
     """
-    threads = min(usable_cores(), MAX_THREADS)
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(min(usable_cores(), MAX_THREADS)) as pool:
         yield from pool.map(lambda name: _inspect(root / name, name), names)
-
-
-def same_audio(hashes: Mapping[str, str]) -> list[list[str]]:
-    """Groups of names whose files hold the same bytes; of two and more, in order.
-
-    >>> same_audio({"a.mp3": "51e8", "b.mp3": "07af", "c.mp3": "51e8"})
-    [['a.mp3', 'c.mp3']]
-    """
-    groups: dict[str, list[str]] = {}
-    for name, digest in hashes.items():
-        groups.setdefault(digest, []).append(name)
-    return [group for group in groups.values() if len(group) > 1]
 
 
 def _inspect(path: Path, name: str) -> AudioFacts:

@@ -11,6 +11,7 @@ from hear_aesthetics.errors import InputError
 from hear_aesthetics.text_files import finite_number, read_json, read_table, read_text
 from songeval_task.data.preparation import read_systems
 from songeval_task.data.prepared import read_prepared
+from songeval_task.data.splits import current_split
 from songeval_task.dimensions import TRACKS, Track
 from songeval_task.protocol import Predictions
 from songeval_task.training.run import METRICS_FILE, PREDICTIONS_FILE
@@ -70,7 +71,7 @@ def _of_run(folder: Path, split: str) -> Source:
         )
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{folder}: not a finished run ({error}); train it to its end") from error
-    rows = table[table["split"] == split]
+    rows = table[table["split"].map(current_split) == split]
     if rows.empty:
         raise InputError(f"{folder / PREDICTIONS_FILE}: no songs of split {split!r}")
     found = Predictions.from_table(rows, track, str(folder / PREDICTIONS_FILE))

@@ -27,8 +27,8 @@ PICTURES = {
 }
 LEVELS = {"utterance": "songs", "system": "systems"}
 OPTIMISTIC = (
-    "**Protocol `published`:** the head was chosen on the very songs reported here, after every "
-    "update, as the released code did. These figures are optimistic; compare them only with "
+    "**Selected on the test songs:** the head was chosen on the very songs reported here, after "
+    "every update, as the released code did. These figures are optimistic; compare them only with "
     "published ones."
 )
 
@@ -82,7 +82,7 @@ def interval_text(values: Sequence[float], *, signed: bool = False) -> str:
 def _page(source: Source, figures: Mapping[str, Any]) -> str:
     track = source.predictions.track
     parts = [f"# {source.name}: {track.name}, {source.split} songs"]
-    if source.details.get("protocol") == "published":
+    if source.details.get("selected_on") == "test":
         parts.append(OPTIMISTIC)
     for level, noun in LEVELS.items():
         if level in figures:

@@ -37,7 +37,7 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "metadata.jsonl").write_text("\n".join(rows))
     data = read_songeval(root)
     facts = inspect_audio(root, [song.name for song in data.songs])
-    choices = Choices(test_songs=COUNTS["test"], inner_fraction=1 / 3)
+    choices = Choices(test_songs=COUNTS["test"], valid_fraction=1 / 3)
     prepared, _ = prepare(data, facts, root / "prepared", choices)
     for track in TRACKS.values():
         list(write_task(prepared, root / "tasks", track))

@@ -137,7 +137,7 @@ def write_songeval() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def prepared(write_songeval, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small prepared set: 12 songs of a second, 8 train, 1 inner, 3 test."""
+    """A small prepared set: 12 songs of a second, 8 train, 1 valid, 3 test."""
     root = tmp_path_factory.mktemp("prepared")
     data = read_songeval(write_songeval(root / "songeval"))
     facts = inspect_audio(data.root, [song.name for song in data.songs])

@@ -3,7 +3,7 @@ import pytest
 from hear_aesthetics.errors import InputError
 from songeval_task.data.dataset import Song, SongEval
 from songeval_task.data.inspection import AudioFacts
-from songeval_task.data.preparation import Choices, prepare, read_systems
+from songeval_task.data.preparation import Choices, prepare, read_systems, split
 from songeval_task.data.prepared import read_prepared
 
 
@@ -44,7 +44,7 @@ def test_the_list_decides_what_is_reported(data, tmp_path):
     assert {name for name, split in splits.items() if split == "test"} == {
         f"mp3/{i}.mp3" for i in range(10)
     }
-    assert list(splits.values()).count("inner") == 3
+    assert list(splits.values()).count("valid") == 3
 
 
 def test_without_a_list_a_seeded_quarter_is_reported(data):
@@ -53,6 +53,14 @@ def test_without_a_list_a_seeded_quarter_is_reported(data):
     assert splits == run(data, facts(data), seed=1)[0]
     assert splits != run(data, facts(data), seed=2)[0]
     assert [*run(data, facts(data), test_songs=7)[0].values()].count("test") == 7
+
+
+@pytest.mark.parametrize(("count", "expected"), [(40, 10), (400, 100), (2399, 200)])
+def test_without_a_list_at_most_a_quarter_and_at_most_as_many_as_officially_is_reported(
+    count, expected
+):
+    songs = [Song(f"mp3/{i}.mp3", (1 + i % 5,) * 5, 4) for i in range(count)]
+    assert [*split(songs, Choices()).values()].count("test") == expected
 
 
 def test_a_song_that_cannot_be_read_is_left_out(data):
@@ -73,7 +81,7 @@ def test_the_audio_of_a_test_song_never_trains(data, tmp_path):
 def test_equal_songs_train_together(data, tmp_path):
     everything = range(3, 40)
     splits, problems = run(
-        data, facts(data, same=everything), validation_ids=ids(tmp_path, 0), inner_fraction=0.5
+        data, facts(data, same=everything), validation_ids=ids(tmp_path, 0), valid_fraction=0.5
     )
     assert {splits[f"mp3/{i}.mp3"] for i in everything} == {"train"}
     assert len(problems) == len(everything) - 1

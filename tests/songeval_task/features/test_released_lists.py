@@ -142,13 +142,13 @@ def test_an_array_of_another_kind_is_refused(tmp_path, array):
 def imported(released, out):
     lists = read_lists(released / "train_set.pkl", released / "test_set.pkl")
     entries = list(import_arrays(lists, out / "features"))
-    return write_table(lists, entries, out, Choices(inner_fraction=0.25))
+    return write_table(lists, entries, out, Choices(valid_fraction=0.25))
 
 
 def test_lists_become_a_prepared_set_and_a_store(released, tmp_path):
     prepared = imported(released, tmp_path / "out")
     assert read_prepared(tmp_path / "out").songs == prepared.songs
-    assert prepared.about["songs"] == {"train": 9, "inner": 3, "test": 2}
+    assert prepared.about["songs"] == {"train": 9, "valid": 3, "test": 2}
     assert [song.name for song in prepared.split("test")] == ["mp3/12.mp3", "mp3/13.mp3"]
     store = FeatureStore(tmp_path / "out/features")
     assert len(store.index()) == 38

@@ -52,6 +52,13 @@ def predictions(track="track2"):
     )
 
 
+def test_the_inner_split_of_a_run_of_an_earlier_version_is_the_valid_one(tmp_path):
+    (tmp_path / "metrics.json").write_text(json.dumps({"track": "track2", "selected_on": "inner"}))
+    predictions().table().assign(split="inner").to_csv(tmp_path / "predictions.csv", index=False)
+    found = read_predictions(tmp_path, None, split="valid")
+    assert found.predictions.songs == predictions().songs
+
+
 def test_a_table_of_scores_meets_its_songs_by_their_stems(prepared, scores):
     found = read_predictions(scores, prepared).predictions
     assert len(found.songs) == 20
@@ -148,7 +155,7 @@ def test_scores_without_ratings_and_folders_without_a_run_are_refused(scores, tm
 
 @pytest.mark.parametrize("track", ["track1", "track2"])
 def test_a_report_holds_figures_answer_file_and_pictures(tmp_path, track):
-    source = Source("mine", "test", predictions(track), {"protocol": "honest", "seed": 1})
+    source = Source("mine", "test", predictions(track), {"selected_on": "valid", "seed": 1})
     figures = write_report(tmp_path, source)
     assert json.loads((tmp_path / "metrics.json").read_text()) == json.loads(json_text(figures))
     page = (tmp_path / "report.md").read_text()
@@ -158,11 +165,11 @@ def test_a_report_holds_figures_answer_file_and_pictures(tmp_path, track):
             assert picture.width > 400
             assert len(np.unique(np.asarray(picture.convert("L")))) > 20  # something is drawn
     assert (tmp_path / f"{track}_pred.scp").is_file()
-    assert "Protocol `published`" not in page
+    assert "Selected on the test songs" not in page
 
 
-def test_the_published_protocol_is_called_optimistic(tmp_path):
-    source = Source("mine", "test", predictions(), {"protocol": "published"})
+def test_selection_on_the_test_songs_is_called_optimistic(tmp_path):
+    source = Source("mine", "test", predictions(), {"selected_on": "test"})
     write_report(tmp_path, source)
     assert "chosen on the very songs reported here" in (tmp_path / "report.md").read_text()
 
