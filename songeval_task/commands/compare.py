@@ -10,7 +10,7 @@ from hear_aesthetics.commands.options import DeviceOption, JsonOption, ModelOpti
 from songeval_task.commands.score import (
     HeadOption,
     LoudnessOption,
-    load_scorer,
+    load_aesthetic_scorer,
 )
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def compare(
     from hear_aesthetics.engine.inputs import collect_inputs
 
     found = [collect_inputs([argument]) for argument in (a, b)]
-    scorer = load_scorer(head, model, precision=precision, device=device)
+    scorer = load_aesthetic_scorer(head, model, precision=precision, device=device)
     total = sum(len(side.inputs) + len(side.errors) for side in found)
     with Report(total, "scored") as report:
         sides = [_score(scorer, side, loudness, report) for side in found]
@@ -61,11 +61,11 @@ def _score(
     scorer: "AestheticScorer", found: "Inputs", loudness: float | None, report: Report
 ) -> Side:
     """The rows of the takes of one side that could be scored, by what the takes are called."""
-    from songeval_task.scoring.run import Options, score_inputs
+    from songeval_task.scoring.run import ScoreOptions, score_inputs
 
     names = _names(found)
     side: Side = {}
-    for index, row in enumerate(score_inputs(scorer, found, Options(loudness=loudness))):
+    for index, row in enumerate(score_inputs(scorer, found, ScoreOptions(loudness=loudness))):
         if row["error"] is None:
             side[names[index]] = row
             report.done()
@@ -88,7 +88,7 @@ def _compare(
     return compare_takes(
         [*sides[0].values()],
         [*sides[1].values()],
-        [*scorer.columns, *scorer.panel.means.values()],
+        [*scorer.columns, *scorer.scorer_set.means.values()],
         paired=paired,
         levelled=loudness,
         demo=scorer.demo,

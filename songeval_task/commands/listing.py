@@ -38,10 +38,10 @@ class Listing:
 
     def add(self, row: dict[str, Any]) -> None:
         """Take a row; in a pipe it is written at once."""
-        from songeval_task.scoring.formats import csv_text
+        from songeval_task.scoring.formats import rows_csv
 
         if self._streams:
-            sys.stdout.write(csv_text([row], self._columns, header=self._header))
+            sys.stdout.write(rows_csv([row], self._columns, header=self._header))
             sys.stdout.flush()
             self._header = False
 

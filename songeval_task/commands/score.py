@@ -23,10 +23,10 @@ from songeval_task.commands.listing import Listing, ranked
 if TYPE_CHECKING:
     from hear_aesthetics.engine.inputs import Inputs
     from songeval_task.scoring.journal import Journal
-    from songeval_task.scoring.run import Options
+    from songeval_task.scoring.run import ScoreOptions
     from songeval_task.scoring.scorer import AestheticScorer
 
-__all__ = ["HeadOption", "LoudnessOption", "load_scorer", "score"]
+__all__ = ["HeadOption", "LoudnessOption", "load_aesthetic_scorer", "score"]
 
 QUIETEST, LOUDEST = -70.0, 0.0  # LUFS: the gate of the measure, and full scale
 
@@ -108,16 +108,16 @@ def score(
     Exit codes: 0 all good, 1 nothing worked, 2 wrong usage, 3 some inputs failed.
     """
     from hear_aesthetics.engine.inputs import collect_inputs
-    from songeval_task.scoring.run import Options
+    from songeval_task.scoring.run import ScoreOptions
 
     found = collect_inputs(inputs, prompt=prompt)
-    options = Options(timeline=timeline, explain=explain, loudness=loudness)
+    options = ScoreOptions(timeline=timeline, explain=explain, loudness=loudness)
     _check_usage(found, options, out, plot=plot, as_json=as_json)
     if not found.inputs:
         for bad in found.errors:
             error_line(bad.message)
         raise typer.Exit(ExitCode.FAILED)
-    scorer = load_scorer(head, model, precision=precision, device=device)
+    scorer = load_aesthetic_scorer(head, model, precision=precision, device=device)
     try:
         rows, code = _score_all(
             scorer,
@@ -138,7 +138,7 @@ def score(
     raise typer.Exit(code)
 
 
-def load_scorer(
+def load_aesthetic_scorer(
     head: list[str] | None, model: str, *, precision: str, device: str | None
 ) -> "AestheticScorer":
     """Model and heads; a word of warning where their scores say nothing.
@@ -153,15 +153,15 @@ def load_scorer(
     )
     if scorer.demo:
         warning_line(
-            f"demo scores: model {scorer.model.name} with head {scorer.panel.name} never learned "
-            "from people's ratings and says nothing about the music"
+            f"demo scores: model {scorer.model.name} with head {scorer.scorer_set.name} never "
+            "learned from people's ratings and says nothing about the music"
         )
     return scorer
 
 
 def _check_usage(
     found: "Inputs",
-    options: "Options",
+    options: "ScoreOptions",
     out: Path | None,
     *,
     plot: Path | None,
@@ -190,7 +190,7 @@ def _check_usage(
 def _score_all(
     scorer: "AestheticScorer",
     found: "Inputs",
-    options: "Options",
+    options: "ScoreOptions",
     out: Path | None,
     *,
     max_minutes: float,
@@ -204,11 +204,13 @@ def _score_all(
     from songeval_task.scoring.rows import row_columns
     from songeval_task.scoring.run import score_inputs
 
-    fingerprint, columns = options.fingerprint(scorer), row_columns(scorer.panel)
+    fingerprint, columns = options.fingerprint(scorer), row_columns(scorer.scorer_set)
     if out is not None and out.suffix.lower() == ".scp":
         formats.check_scp_scores(scorer.columns)
     journal = Journal(out, fingerprint, overwrite=overwrite) if out else None
-    shown = [name for name in columns if name in (*scorer.columns, *scorer.panel.means.values())]
+    shown = [
+        name for name in columns if name in (*scorer.columns, *scorer.scorer_set.means.values())
+    ]
     if journal and out:
         _tell_kept(journal, found, out)
     listing = Listing(columns, shown, as_json=as_json, top=top)
@@ -257,7 +259,7 @@ def _plot(
     if len(good) > MAX_SONGS:
         which = "best" if top else "first"
         warning_line(f"{path}: shows the {which} {MAX_SONGS} of {len(good)} songs")
-    name, dimensions = next(iter(scorer.panel.groups.items()))
+    name, dimensions = next(iter(scorer.scorer_set.groups.items()))
     status = "demo: the scores say nothing" if scorer.demo else "after each name: the mean"
     draw_scores(
         path,

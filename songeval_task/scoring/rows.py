@@ -1,4 +1,4 @@
-"""Rows: the scores of clips as flat records, the same in every format.
+"""Score rows: the scores of clips as flat records, the same in every format.
 
 ``path, start, end, duration``, the columns of the scores and their means, ``loudness_lufs, model,
 head, demo, status, error``; a value that does not exist is None. ``status`` is ``ok`` or ``error``.
@@ -13,14 +13,14 @@ from typing import Any
 
 from hear_aesthetics.engine.inputs import Input
 from songeval_task.scoring.details import Detail
-from songeval_task.scoring.panel import Panel
+from songeval_task.scoring.scorer_set import ScorerSet
 
 __all__ = [
-    *("ERROR", "OK", "AnyClip", "Clip", "Row", "Scores"),
+    *("ERROR", "OK", "AnySpan", "AudioSpan", "ScoreRow", "Scores"),
     *("error_row", "row_columns", "score_row"),
 ]
 
-Row = dict[str, Any]
+ScoreRow = dict[str, Any]
 
 OK, ERROR = "ok", "error"
 SCORE_DECIMALS = 6  # float32 has no more
@@ -29,8 +29,8 @@ LOUDNESS_DECIMALS = 2
 
 
 @dataclass(frozen=True)
-class Clip:
-    """A file, or a span of it in seconds, and the text it was made from."""
+class AudioSpan:
+    """A file, or a span of it in seconds, and its prompt."""
 
     path: str | PathLike[str]
     start: float | None = None
@@ -38,20 +38,20 @@ class Clip:
     prompt: str | None = None
 
 
-AnyClip = Clip | Input
+AnySpan = AudioSpan | Input
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of a clip and where they come from.
+    """The scores of a clip and their origin.
 
     Attributes:
         values: Column -> score.
         means: ``"mean"`` -> mean over the dimensions of the first head, ``"<head>:mean"`` -> of a
             further one.
         path: The file, as it was given.
-        start: Beginning of the span in seconds; None is that of the file.
-        end: Likewise its end.
+        start: Beginning of the span in seconds; None: of the file.
+        end: End of the span in seconds; None: of the file.
         duration: Seconds of audio that were scored.
         loudness_lufs: Integrated loudness of the clip as it is in the file; None for silence and
             for less than 400 ms.
@@ -61,7 +61,7 @@ class Scores:
             the music.
         timeline: If asked for: :func:`songeval_task.scoring.details.timeline`.
         explain: If asked for: :func:`songeval_task.scoring.details.explanation`.
-        provenance: Of the model and, under ``heads``, of the heads.
+        provenance: Provenance of the model and, under ``heads``, of the heads.
     """
 
     values: dict[str, float]
@@ -79,9 +79,11 @@ class Scores:
     provenance: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
-def row_columns(panel: Panel) -> list[str]:
-    """The columns of a table of rows, in order."""
-    scores = [c for name, group in panel.groups.items() for c in (*group, panel.means[name])]
+def row_columns(scorer_set: ScorerSet) -> list[str]:
+    """Return the columns of a table of rows, in order."""
+    scores = [
+        c for name, group in scorer_set.groups.items() for c in (*group, scorer_set.means[name])
+    ]
     return [
         *("path", "start", "end", "duration"),
         *scores,
@@ -89,8 +91,8 @@ def row_columns(panel: Panel) -> list[str]:
     ]
 
 
-def score_row(scores: Scores, columns: Sequence[str]) -> Row:
-    """The row of a clip that was scored, in the order of ``columns``; numbers are rounded."""
+def score_row(scores: Scores, columns: Sequence[str]) -> ScoreRow:
+    """Return the row of a clip that was scored, in the order of ``columns``, rounded."""
     rounded = {name: round(v, SCORE_DECIMALS) for name, v in (scores.values | scores.means).items()}
     known = {
         **rounded,
@@ -105,15 +107,15 @@ def score_row(scores: Scores, columns: Sequence[str]) -> Row:
         "status": OK,
         "error": None,
     }
-    row: Row = {column: known[column] for column in columns}
+    row: ScoreRow = {column: known[column] for column in columns}
     for name, detail in (("timeline", scores.timeline), ("explain", scores.explain)):
         if detail is not None:
             row[name] = [_round_record(record) for record in detail]
     return row
 
 
-def error_row(clip: AnyClip, error: object, columns: Sequence[str], **known: Any) -> Row:
-    """The row of a clip that was not scored: ``error`` says why, ``known`` is what is known."""
+def error_row(clip: AnySpan, error: object, columns: Sequence[str], **known: Any) -> ScoreRow:
+    """Return the row of a clip that was not scored, with its error and the ``known`` columns."""
     row = dict.fromkeys(columns)
     start, end = (_rounded(seconds, TIME_DECIMALS) for seconds in (clip.start, clip.end))
     row |= {"path": fspath(clip.path), "start": start, "end": end, **known}
@@ -129,5 +131,5 @@ def _round_record(record: Mapping[str, float | None]) -> dict[str, float | None]
 
 
 def _rounded(value: float | None, decimals: int) -> float | None:
-    """None too where there is no number: JSON knows neither NaN nor infinities."""
+    """Round a number; NaN and infinities, which JSON does not know, become None."""
     return None if value is None or not math.isfinite(value) else round(value, decimals)

@@ -1,4 +1,4 @@
-"""A panel: scorers that judge the same features, and the columns in which they answer.
+"""A set of scorers that read the same features, and the columns in which they answer.
 
 Columns are the dimensions of the first scorer under their own names, then those of each further
 one with its name before them (``songeval:Clarity``). ``mean`` stands for the mean of the first
@@ -29,12 +29,12 @@ from songeval_task.scoring.windows import (
     window_scores,
 )
 
-__all__ = ["Outputs", "Panel"]
+__all__ = ["Outputs", "ScorerSet"]
 
 Outputs = Mapping[str, Tensor]
 
 
-class Panel:
+class ScorerSet:
     """Scorers by name, in the order of the columns.
 
     Args:
@@ -44,8 +44,8 @@ class Panel:
         groups: Scorer name -> its columns.
         means: Scorer name -> the column of its mean.
         columns: All score columns, without means.
-        reads: What all of them read.
-        states: The hidden states among that, as ``load_model`` and ``extract`` take them.
+        reads: Names of the features that they read.
+        states: The hidden states among these, as ``load_model`` and ``extract`` take them.
         min_samples: Fewest samples at 24 kHz that all of them can score.
     """
 
@@ -72,11 +72,11 @@ class Panel:
 
     @property
     def demo(self) -> bool:
-        """Whether a scorer is untrained or a demonstration: its scores say nothing."""
+        """Whether a scorer is untrained or a demonstration, whose scores say nothing."""
         return any(getattr(scorer, "demo", False) for scorer in self.scorers.values())
 
     def provenance(self) -> list[dict[str, Any]]:
-        """What each scorer says of itself."""
+        """Return what each scorer says of itself."""
         records = []
         for name, scorer in self.scorers.items():
             describe: Callable[[], dict[str, Any]] = getattr(scorer, "provenance", dict)
@@ -84,7 +84,7 @@ class Panel:
         return records
 
     def fingerprint(self) -> dict[str, Any]:
-        """What decides the scores of each scorer; one without a fingerprint has its provenance."""
+        """Return what decides the scores; a scorer without a fingerprint gives its provenance."""
         return {
             name: getattr(scorer, "fingerprint", getattr(scorer, "provenance", dict))()
             for name, scorer in self.scorers.items()
@@ -110,7 +110,7 @@ class Panel:
     def compute(
         self, features: Features, *, timeline: bool = False, explain: bool = False
     ) -> dict[str, Tensor]:
-        """All that can be computed for a batch; the batch is the first axis of every tensor."""
+        """Compute all outputs of a batch, which is the first axis of every tensor."""
         outputs: dict[str, Tensor] = {}
         inputs = {name: head.input(features) for name, head in self.heads.items()}
         # A hidden state may be a frame longer than the fused feature; windows are those of both.
@@ -134,7 +134,7 @@ class Panel:
         return outputs
 
     def table(self, outputs: Outputs, rows: Sequence[Mapping[str, Any]]) -> Tensor:
-        """The scores of a batch, ``(B, columns)``, from the outputs of :meth:`compute`.
+        """Return the scores of a batch, ``(B, columns)``, from the outputs of :meth:`compute`.
 
         Raises:
             HearAestheticsError: If a scorer of another package fails; names it and the clip.
@@ -150,7 +150,7 @@ class Panel:
         return torch.cat([column.to(columns[0].device) for column in columns], dim=1)
 
     def values(self, outputs: Outputs, row: Mapping[str, Any]) -> dict[str, float]:
-        """Column -> score of one clip, whose outputs have lost their batch axis.
+        """Return column -> score of one clip, whose outputs have no batch axis.
 
         Raises:
             AudioError: If a score is not finite.
@@ -166,7 +166,7 @@ class Panel:
         return values
 
     def mean_values(self, values: Mapping[str, float]) -> dict[str, float]:
-        """Column -> mean of the scores of each scorer."""
+        """Return column -> mean of the scores of each scorer."""
         return {
             self.means[name]: math.fsum(values[column] for column in group) / len(group)
             for name, group in self.groups.items()
@@ -174,7 +174,7 @@ class Panel:
 
 
 def _ask(name: str, scorer: Scorer, features: Features, row: Mapping[str, Any]) -> list[float]:
-    """The answer of a scorer of another package, which may fail in any way."""
+    """Return the answer of a scorer of another package, which may fail in any way."""
     try:
         answer = scorer(features, row)
         return [float(answer[column]) for column in scorer.columns]
@@ -184,6 +184,6 @@ def _ask(name: str, scorer: Scorer, features: Features, row: Mapping[str, Any]) 
 
 
 def _features(outputs: Outputs, reads: Sequence[str], index: int) -> Features:
-    """The features of one clip; what its scorer does not read is empty."""
+    """Return the features of one clip; what its scorer does not read is empty."""
     parts = {name: outputs[name][index : index + 1].cpu() for name in reads}
     return Features(parts.pop(FUSED, torch.empty(1, 0, 0)), parts)
