@@ -25,7 +25,9 @@ Side = dict[str, dict[str, Any]]  # name that pairs takes -> row
 
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="A file, folder, glob or list of takes.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="What to compare with it.")],
+    b: Annotated[
+        str, typer.Argument(metavar="B", help="A file, folder, glob or list to compare with A.")
+    ],
     model: ModelOption = "large",
     head: HeadOption = None,
     loudness: LoudnessOption = None,
@@ -60,7 +62,7 @@ def compare(
 def _score(
     scorer: "AestheticScorer", found: "Inputs", loudness: float | None, report: Report
 ) -> Side:
-    """The rows of the takes of one side that could be scored, by what the takes are called."""
+    """Return the rows of the takes of one side that could be scored, by name of the take."""
     from songeval_task.scoring.run import ScoreOptions, score_inputs
 
     names = _names(found)
@@ -77,7 +79,7 @@ def _score(
 def _compare(
     scorer: "AestheticScorer", sides: list[Side], paired: bool, loudness: float | None
 ) -> "Comparison | None":
-    """The comparison; None if there is nothing left to compare."""
+    """Return the comparison; None if there is nothing left to compare."""
     from songeval_task.scoring.comparison import compare_takes
 
     if paired:
@@ -96,13 +98,13 @@ def _compare(
 
 
 def _pairs(found: list["Inputs"]) -> bool:
-    """Whether both sides name the same takes, more than one."""
+    """Return True if both sides name the same takes, more than one."""
     first, second = (set(_names(side)) for side in found)
     return first == second and len(first) > 1
 
 
 def _names(found: "Inputs") -> list[str]:
-    """What takes are called on either side: without extensions, where these tell none apart."""
+    """Return the names of takes: without extensions, unless these tell takes apart."""
     keys = [item.key for item in found.inputs]
     bare = [str(PurePosixPath(key).with_suffix("")) for key in keys]
     return bare if len(set(bare)) == len(keys) else keys

@@ -34,7 +34,7 @@ def demo(
 
 
 def _compose(song: Path) -> "Score":
-    """Write the song; its score knows where the sections are."""
+    """Write the song; return its sheet music, which has the sections."""
     import soundfile
 
     from hear_aesthetics.spec import API_SAMPLE_RATE

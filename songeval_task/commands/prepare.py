@@ -94,7 +94,7 @@ def prepare(
 def _from_songs(source: str, out: Path, choices: "Choices") -> tuple["Prepared", list["Problem"]]:
     from songeval_task.data.dataset import read_songeval
     from songeval_task.data.download import obtain
-    from songeval_task.data.inspection import inspect_audio
+    from songeval_task.data.preparation import inspect_audio
     from songeval_task.data.preparation import prepare as write_splits
 
     folder, origin = obtain(source)

@@ -1,4 +1,4 @@
-"""``hear-aesthetics score``: songs to scores, resumable, in the format that the file name says."""
+"""``hear-aesthetics score``: songs to scores, resumable, in the format of the file's suffix."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -141,7 +141,7 @@ def score(
 def load_aesthetic_scorer(
     head: list[str] | None, model: str, *, precision: str, device: str | None
 ) -> "AestheticScorer":
-    """Model and heads; a word of warning where their scores say nothing.
+    """Return a scorer; write a warning if its scores say nothing about music.
 
     Raises:
         InputError: If a name is unknown or a head does not fit the model.
@@ -167,10 +167,10 @@ def _check_usage(
     plot: Path | None,
     as_json: bool,
 ) -> None:
-    """What can be wrong before anything is loaded.
+    """Check the options before anything is loaded.
 
     Raises:
-        InputError: Says what, and what would do.
+        InputError: If options do not fit together, or a path cannot be written.
     """
     from songeval_task.scoring import formats
 
@@ -198,7 +198,7 @@ def _score_all(
     top: int | None,
     as_json: bool,
 ) -> tuple[list[dict[str, Any]], ExitCode]:
-    """The rows of all inputs, shown and written as they were asked for, and the exit code."""
+    """Score, show and write all inputs; return their rows and the exit code."""
     from songeval_task.scoring import formats
     from songeval_task.scoring.journal import Journal
     from songeval_task.scoring.rows import row_columns
@@ -232,7 +232,7 @@ def _score_all(
 
 
 def _tell_kept(journal: "Journal", found: "Inputs", out: Path) -> None:
-    """Say what is not scored again, and what the new file will no longer hold."""
+    """Write which rows are kept, and which the new file will no longer hold."""
     from songeval_task.scoring.journal import clip_key
 
     kept = sum(clip_key(item) in journal.done for item in found.inputs)

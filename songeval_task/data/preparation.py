@@ -5,22 +5,43 @@ left out of training, and copies among the others train together.
 """
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hear_aesthetics.errors import InputError
+from hear_aesthetics.audio.loading import audio_info
+from hear_aesthetics.engine.workers import usable_cores
+from hear_aesthetics.errors import AudioError, InputError
 from hear_aesthetics.text_files import read_text
 from songeval_task.data.dataset import Problem, Song, SongEval, song_name
-from songeval_task.data.inspection import AudioFacts
 from songeval_task.data.prepared import Prepared, PreparedSong, write_prepared
 from songeval_task.data.splits import read_ids, split_songs, stratified_sample
 
-__all__ = ["Choices", "prepare", "read_systems", "split"]
+__all__ = ["AudioFacts", "Choices", "inspect_audio", "prepare", "read_systems", "split"]
 
 NAME_COLUMNS = ("name", "file_name")
 OFFICIAL_TEST_SONGS = 200
+MAX_THREADS = 8  # reading and hashing release the interpreter lock
+
+
+@dataclass(frozen=True)
+class AudioFacts:
+    """Facts about an audio file.
+
+    Attributes:
+        name: The song's id.
+        sha256: Of the file.
+        seconds: Its length by its header; 0 if it cannot be read.
+        error: Why it cannot be read; None if it can.
+    """
+
+    name: str
+    sha256: str
+    seconds: float
+    error: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +68,17 @@ class Choices:
         """Return what a prepared folder says of how it was made, from data of this origin."""
         names = ("seed", "valid_fraction", "validation_ids")
         return {"origin": origin, **{name: getattr(self, name) for name in names}}
+
+
+def inspect_audio(root: Path, names: Sequence[str]) -> Iterator[AudioFacts]:
+    """Yield the facts about each file, in order; nothing is decoded.
+
+    Args:
+        root: Folder of the data set.
+        names: Paths of files in it.
+    """
+    with ThreadPoolExecutor(min(usable_cores(), MAX_THREADS)) as pool:
+        yield from pool.map(lambda name: _inspect(root / name, name), names)
 
 
 def prepare(
@@ -157,3 +189,14 @@ def _keep_together(groups: Sequence[Sequence[str]], splits: dict[str, str]) -> l
         if not tested:
             splits.update(dict.fromkeys(group, "train"))
     return problems
+
+
+def _inspect(path: Path, name: str) -> AudioFacts:
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return AudioFacts(name, digest, audio_info(path).duration or 0.0)
+    except AudioError as error:
+        return AudioFacts(name, digest, 0.0, str(error))
+    except OSError as error:
+        return AudioFacts(name, "", 0.0, f"{path}: cannot be read ({error.strerror})")

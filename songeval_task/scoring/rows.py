@@ -12,8 +12,7 @@ from os import PathLike, fspath
 from typing import Any
 
 from hear_aesthetics.engine.inputs import Input
-from songeval_task.scoring.details import Detail
-from songeval_task.scoring.scorer_set import ScorerSet
+from songeval_task.scoring.scorer_set import Detail, ScorerSet
 
 __all__ = [
     *("ERROR", "OK", "AnySpan", "AudioSpan", "ScoreRow", "Scores"),
@@ -24,8 +23,7 @@ ScoreRow = dict[str, Any]
 
 OK, ERROR = "ok", "error"
 SCORE_DECIMALS = 6  # float32 has no more
-TIME_DECIMALS = 3
-LOUDNESS_DECIMALS = 2
+DECIMALS = {"start": 3, "end": 3, "duration": 3, "loudness_lufs": 2}
 
 
 @dataclass(frozen=True)
@@ -59,8 +57,8 @@ class Scores:
         head: Name of the head, or several joined by ``+``.
         demo: Whether model or head is untrained or a demonstration: such scores say nothing about
             the music.
-        timeline: If asked for: :func:`songeval_task.scoring.details.timeline`.
-        explain: If asked for: :func:`songeval_task.scoring.details.explanation`.
+        timeline: If asked for: :meth:`ScorerSet.timeline`.
+        explain: If asked for: :meth:`ScorerSet.explanation`.
         provenance: Provenance of the model and, under ``heads``, of the heads.
     """
 
@@ -93,43 +91,26 @@ def row_columns(scorer_set: ScorerSet) -> list[str]:
 
 def score_row(scores: Scores, columns: Sequence[str]) -> ScoreRow:
     """Return the row of a clip that was scored, in the order of ``columns``, rounded."""
-    rounded = {name: round(v, SCORE_DECIMALS) for name, v in (scores.values | scores.means).items()}
-    known = {
-        **rounded,
-        "path": scores.path,
-        "start": _rounded(scores.start, TIME_DECIMALS),
-        "end": _rounded(scores.end, TIME_DECIMALS),
-        "duration": round(scores.duration, TIME_DECIMALS),
-        "loudness_lufs": _rounded(scores.loudness_lufs, LOUDNESS_DECIMALS),
-        "model": scores.model,
-        "head": scores.head,
-        "demo": scores.demo,
-        "status": OK,
-        "error": None,
-    }
-    row: ScoreRow = {column: known[column] for column in columns}
+    known = {**vars(scores), **scores.values, **scores.means, "status": OK, "error": None}
+    row = _rounded({column: known[column] for column in columns})
     for name, detail in (("timeline", scores.timeline), ("explain", scores.explain)):
         if detail is not None:
-            row[name] = [_round_record(record) for record in detail]
+            row[name] = list(map(_rounded, detail))
     return row
 
 
 def error_row(clip: AnySpan, error: object, columns: Sequence[str], **known: Any) -> ScoreRow:
     """Return the row of a clip that was not scored, with its error and the ``known`` columns."""
-    row = dict.fromkeys(columns)
-    start, end = (_rounded(seconds, TIME_DECIMALS) for seconds in (clip.start, clip.end))
-    row |= {"path": fspath(clip.path), "start": start, "end": end, **known}
-    row |= {"status": ERROR, "error": " ".join(str(error).split())}
+    span = _rounded({"start": clip.start, "end": clip.end})
+    fault = {"status": ERROR, "error": " ".join(str(error).split())}
+    return {**dict.fromkeys(columns), "path": fspath(clip.path), **span, **known, **fault}
+
+
+def _rounded(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Round all numbers; NaN and infinities, which JSON does not know, become None."""
+    row = dict(values)
+    for name, value in values.items():
+        if isinstance(value, float):
+            decimals = DECIMALS.get(name, SCORE_DECIMALS)
+            row[name] = round(value, decimals) if math.isfinite(value) else None
     return row
-
-
-def _round_record(record: Mapping[str, float | None]) -> dict[str, float | None]:
-    return {
-        name: _rounded(value, TIME_DECIMALS if name in {"start", "end"} else SCORE_DECIMALS)
-        for name, value in record.items()
-    }
-
-
-def _rounded(value: float | None, decimals: int) -> float | None:
-    """Round a number; NaN and infinities, which JSON does not know, become None."""
-    return None if value is None or not math.isfinite(value) else round(value, decimals)

@@ -22,7 +22,6 @@ from hear_aesthetics.errors import HearAestheticsError, WeightsUnavailableError
 from hear_aesthetics.model import HearModel
 from hear_aesthetics.scorers import FUSED, Scorer
 from hear_aesthetics.spec import MAX_MINUTES, SAMPLE_RATE
-from songeval_task.scoring import details
 from songeval_task.scoring.head_scorers import UNFIT, load_head_scorer
 from songeval_task.scoring.rows import AnySpan, AudioSpan, Scores
 from songeval_task.scoring.scorer_set import ScorerSet
@@ -199,7 +198,7 @@ class AestheticScorer:
         clip, outputs, seconds = result.item.clip, result.output, result.seconds
         row: dict[str, Any] = {"path": fspath(clip.path), "start": clip.start, "end": clip.end}
         values = self.scorer_set.values(outputs, {**row, "prompt": clip.prompt})
-        part = (self.scorer_set, outputs, clip.start or 0.0, seconds)
+        part = (outputs, clip.start or 0.0, seconds)
         return Scores(
             **row,
             values=values,
@@ -209,8 +208,8 @@ class AestheticScorer:
             model=self.model.name,
             head=self.scorer_set.name,
             demo=self.demo,
-            timeline=details.timeline(*part) if timeline else None,
-            explain=details.explanation(*part) if explain else None,
+            timeline=self.scorer_set.timeline(*part) if timeline else None,
+            explain=self.scorer_set.explanation(*part) if explain else None,
             provenance=self.provenance,
         )
 

@@ -22,6 +22,9 @@ from hear_aesthetics.scorers import FUSED, Scorer, hidden_states, reads_of
 from hear_aesthetics.spec import HOP_LENGTH, MEL_PER_FRAME, MIN_SAMPLES
 from songeval_task.scoring.head_scorers import HeadScorer
 from songeval_task.scoring.windows import (
+    EXPLAIN_SECONDS,
+    HOP_SECONDS,
+    WINDOW_SECONDS,
     attention_per_window,
     changes_without,
     disjoint_windows,
@@ -29,9 +32,10 @@ from songeval_task.scoring.windows import (
     window_scores,
 )
 
-__all__ = ["Outputs", "ScorerSet"]
+__all__ = ["Detail", "Outputs", "ScorerSet"]
 
 Outputs = Mapping[str, Tensor]
+Detail = list[dict[str, float | None]]  # per window: start and end (seconds of the file), values
 
 
 class ScorerSet:
@@ -171,6 +175,55 @@ class ScorerSet:
             self.means[name]: math.fsum(values[column] for column in group) / len(group)
             for name, group in self.groups.items()
         }
+
+    def timeline(self, outputs: Outputs, start: float, duration: float) -> Detail:
+        """Return scores of windows of 30 s, one every 10 s; the last one ends with the clip.
+
+        Scorers of other packages have no windows.
+
+        Args:
+            outputs: Outputs of one clip, without their batch axis.
+            start: Beginning of the clip in its file, in seconds.
+            duration: Duration of the clip, in seconds.
+        """
+        begins = [i * HOP_SECONDS for i in range(self._windows(outputs, "timeline"))]
+        ends = [min(begin + WINDOW_SECONDS, duration) for begin in begins]
+        return self._detail(outputs, "timeline", begins, ends, start)
+
+    def explanation(self, outputs: Outputs, start: float, duration: float) -> Detail:
+        """Return, per window of 10 s, how the scores change without it, and its attention.
+
+        Arguments as :meth:`timeline`. ``attention`` is the window's share in the vector that the
+        head pools, the shares of a clip sum to 1; heads that do not pool by attention have none.
+        """
+        begins = [i * EXPLAIN_SECONDS for i in range(self._windows(outputs, "explain"))]
+        records = self._detail(outputs, "explain", begins, [*begins[1:], duration], start)
+        for name, mean in self.means.items():
+            if (shares := outputs.get(f"attention {name}")) is not None:
+                for record, share in zip(records, shares.tolist(), strict=True):
+                    record[mean.removesuffix("mean") + "attention"] = share
+        return records
+
+    def _windows(self, outputs: Outputs, kind: str) -> int:
+        return max([len(outputs[f"{kind} {name}"]) for name in self.heads], default=0)
+
+    def _detail(
+        self,
+        outputs: Outputs,
+        kind: str,
+        begins: Sequence[float],
+        ends: Sequence[float],
+        start: float,
+    ) -> Detail:
+        records: Detail = [
+            {"start": start + begin, "end": start + end}
+            for begin, end in zip(begins, ends, strict=False)  # no windows: `ends` may have one
+        ]
+        for name in self.heads:
+            for record, scores in zip(records, outputs[f"{kind} {name}"].tolist(), strict=True):
+                for column, score in zip(self.groups[name], scores, strict=True):
+                    record[column] = None if math.isnan(score) else score
+        return records
 
 
 def _ask(name: str, scorer: Scorer, features: Features, row: Mapping[str, Any]) -> list[float]:

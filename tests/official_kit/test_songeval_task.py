@@ -13,8 +13,7 @@ import hear_aesthetics
 from hear_aesthetics.audio.saving import write_audio
 from songeval_task.data.dataset import read_songeval
 from songeval_task.data.hear_task import task_folder, write_task
-from songeval_task.data.inspection import inspect_audio
-from songeval_task.data.preparation import Choices, prepare
+from songeval_task.data.preparation import Choices, inspect_audio, prepare
 from songeval_task.dimensions import DIMENSIONS, TRACKS
 
 pytestmark = [pytest.mark.official_kit, pytest.mark.slow]

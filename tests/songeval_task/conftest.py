@@ -14,8 +14,7 @@ from hear_aesthetics.audio.saving import write_audio
 from hear_aesthetics.cli import main
 from songeval_task import AestheticScorer
 from songeval_task.data.dataset import read_songeval
-from songeval_task.data.inspection import inspect_audio
-from songeval_task.data.preparation import Choices, prepare
+from songeval_task.data.preparation import Choices, inspect_audio, prepare
 from songeval_task.dimensions import DIMENSIONS
 
 WriteClip = Callable[..., Path]

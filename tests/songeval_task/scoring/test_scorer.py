@@ -286,6 +286,12 @@ def test_scorers_of_other_packages_get_features_and_prompt(prompted, write_clip,
     assert table[0, -1] - table[1, -1] == pytest.approx(4)
 
 
+def test_scorers_of_other_packages_alone_have_no_windows(prompted, write_clip, tmp_path) -> None:
+    alone = AestheticScorer(prompted.model, ScorerSet({"prompted": Prompted()}))
+    scores = alone.score(write_clip(tmp_path / "a.wav"), timeline=True, explain=True)
+    assert (scores.timeline, scores.explain) == ([], [])
+
+
 def test_scores_that_are_not_finite_are_an_error(prompted, write_clip, tmp_path) -> None:
     class Broken(Prompted):
         def __call__(self, features, row):
