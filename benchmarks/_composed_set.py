@@ -25,7 +25,7 @@ class Size:
         songs: How many.
         seconds: Shortest and longest song.
         test_songs: How many of them are reported.
-        copies: Augmented copies of each training song.
+        augmentations: Augmented versions of each training song.
         epochs: Of training.
         seeds: Runs of the same training.
     """
@@ -34,7 +34,7 @@ class Size:
     songs: int
     seconds: str
     test_songs: int
-    copies: int
+    augmentations: int
     epochs: int
     seeds: int
 
@@ -44,15 +44,15 @@ class Size:
         return WORK / self.name
 
 
-FULL = Size("full", 400, "30-50", 100, copies=1, epochs=10, seeds=3)
-QUICK = Size("quick", 48, "8-12", 12, copies=1, epochs=3, seeds=2)
+FULL = Size("full", 400, "30-50", 100, augmentations=1, epochs=10, seeds=3)
+QUICK = Size("quick", 48, "8-12", 12, augmentations=1, epochs=3, seeds=2)
 
 
 def training_options(size: Size) -> dict[str, str]:
     """What differs from the published training, as fields of its configuration."""
     return {
         "head_size": "small",
-        "standardise": "true",
+        "standardize": "true",
         "learning_rate": "1e-3",
         "batch_size": "16",
         "accumulation": "1",
@@ -86,5 +86,5 @@ def composed_set(size: Size) -> Path:
 
 def features(size: Size, out: str, model: str) -> None:
     """Compute a model's features of the set, into ``out`` in its folder."""
-    wanted = ("--out", out, "--model", model, "--copies", str(size.copies))
+    wanted = ("--out", out, "--model", model, "--augmentations", str(size.augmentations))
     songeval(size.folder, "features", "prepared", *wanted)

@@ -113,7 +113,7 @@ def measure(quick: bool) -> Report:
             "shuffled labels",
             f"shuffled labels: mean of {SHUFFLES} shuffles, between {min(shuffled):.3f} and "
             f"{max(shuffled):.3f}",
-            f"training: {settings}; otherwise as published; augmented copies: {size.copies}",
+            f"training: {settings}; otherwise as published; augmentations: {size.augmentations}",
         ],
     )
 

@@ -18,8 +18,8 @@ from benchmarks.heads import QUICK, PublishedHead
 from heads import AestheticHead, AestheticHeadConfig, list_mle
 from hear_aesthetics.compute.precision import auto_precision
 from songeval_task.dimensions import TRACKS
-from songeval_task.training.batches import Stack
-from songeval_task.training.config import TrainingConfig
+from songeval_task.training.batches import PaddedBatch
+from songeval_task.training.config import SongEvalConfig
 from songeval_task.training.step import Draw, MixingStep
 
 __all__ = ["PublishedStep", "measure"]
@@ -118,10 +118,10 @@ class Case:
 
 def our_step(head: AestheticHead, case: Case, dtype: torch.dtype) -> Callable[[], Tensor]:
     """Our micro-batch, forward and backward; returns its loss."""
-    step = MixingStep(head, TrainingConfig())
+    step = MixingStep(head, SongEvalConfig())
     both = torch.arange(2 * case.songs)
     draw = Draw(both, both[: case.songs], both[case.songs :], torch.full((case.songs,), FACTOR), 0)
-    stacks = [Stack(case.features.to(dtype), None, both)]
+    stacks = [PaddedBatch(case.features.to(dtype), None, both)]
 
     def work() -> Tensor:
         head.zero_grad()

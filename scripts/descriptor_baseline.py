@@ -3,7 +3,7 @@
     python scripts/descriptor_baseline.py SONGS PREPARED [RUN ...]
 
 Ridge regression on level (RMS), spectral centroid, zero crossings, duration and tempo, fitted on
-the training and inner songs, measured on the test songs. A head that is no better than this has
+the training and valid songs, measured on the test songs. A head that is no better than this has
 learnt how a song was made, not how good it is.
 """
 

@@ -16,9 +16,9 @@ def ablation(
     features: FeaturesOption,
     out: Annotated[Path, typer.Option(help="Folder of the table and of all runs.")],
     track: Annotated[
-        list[int] | None, typer.Option(min=1, max=2, help="1 or 2; may be given twice: both.")
+        list[int] | None, typer.Option(min=1, max=2, help="Track, 1 or 2; default: both.")
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Runs per row.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of runs per row.")] = 3,
     baseline_features: Annotated[
         str, typer.Option(help="Hidden state that the rows without MMR read.")
     ] = "muq_06",

@@ -71,9 +71,9 @@ def _score(song: Path, scorer: "AestheticScorer") -> None:
     """Write the row of ``hear-aesthetics score`` beside the song."""
     from hear_aesthetics.engine.inputs import collect_inputs
     from hear_aesthetics.files import json_text, write_text
-    from songeval_task.scoring.run import Options, score_inputs
+    from songeval_task.scoring.run import ScoreOptions, score_inputs
 
-    rows = list(score_inputs(scorer, collect_inputs([str(song)]), Options()))
+    rows = list(score_inputs(scorer, collect_inputs([str(song)]), ScoreOptions()))
     path = song.with_name(f"{song.name}.scores.json")
     write_text(path, json_text(rows))
     said = ", ".join(f"{name} {rows[0][name]:.2f}" for name in scorer.columns)

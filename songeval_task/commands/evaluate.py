@@ -1,4 +1,4 @@
-"""``songeval evaluate``: predictions to figures with intervals, answer files, a report."""
+"""``songeval evaluate``: figures with intervals, answer files and a report of predictions."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,12 +19,13 @@ def evaluate(
         Path | None, typer.Option(help="Folder of the report. Default: RUN/evaluation.")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Folder of `songeval prepare`; scores need it.")
+        Path | None,
+        typer.Option(help="Folder of `songeval prepare`, with the ratings that scores need."),
     ] = None,
     against: Annotated[
         Path | None, typer.Option(help="Another run or scores file, for the paired difference.")
     ] = None,
-    split: Annotated[str, typer.Option(help="test or inner.")] = "test",
+    split: Annotated[str, typer.Option(help="Split to evaluate: test or valid.")] = "test",
     systems: Annotated[
         Path | None, typer.Option(help="CSV of name,system: which generator made a song.")
     ] = None,

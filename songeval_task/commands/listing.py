@@ -1,4 +1,4 @@
-"""Rows on stdout: a table on a terminal, CSV in a pipe as rows come, JSON where it is asked for."""
+"""Listing of rows on stdout: a table on a terminal, CSV in a pipe as rows come, or JSON."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -14,13 +14,13 @@ DECIMALS = {"start": 1, "end": 1, "duration": 1, "loudness_lufs": 1}  # others: 
 
 
 class Listing:
-    """Shows rows: in a pipe each as it comes, on a terminal all at the end.
+    """Rows on stdout: in a pipe each as it comes, on a terminal all at the end.
 
     Args:
-        columns: Of a row.
-        scores: Those of them that hold scores and means.
+        columns: Columns of a row.
+        scores: Columns that hold scores and means.
         as_json: Show a JSON list at the end.
-        top: Show so many at the end, best mean first, instead of all.
+        top: Number of rows to show at the end, best mean first; None: all.
     """
 
     def __init__(
@@ -37,16 +37,16 @@ class Listing:
         self._header = True
 
     def add(self, row: dict[str, Any]) -> None:
-        """Take a row; in a pipe it is written at once."""
-        from songeval_task.scoring.formats import csv_text
+        """Write a row at once in a pipe; elsewhere wait for :meth:`finish`."""
+        from songeval_task.scoring.formats import rows_csv
 
         if self._streams:
-            sys.stdout.write(csv_text([row], self._columns, header=self._header))
+            sys.stdout.write(rows_csv([row], self._columns, header=self._header))
             sys.stdout.flush()
             self._header = False
 
     def finish(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Show what has not been shown of all ``rows``."""
+        """Show all ``rows``, unless they were written as they came."""
         chosen = ranked(rows)[: self._top] if self._top else rows
         if self._as_json:
             write_json(chosen)
@@ -65,7 +65,7 @@ class Listing:
 
 
 def ranked(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows that were scored, best mean first; equal means by path."""
+    """Return the rows that were scored, best mean first; equal means by path."""
     good = [row for row in rows if row["error"] is None]
     return sorted(good, key=lambda row: (-row["mean"], row["path"]))
 

@@ -1,4 +1,4 @@
-"""``hear-aesthetics score``: songs to scores, resumable, in the format that the file name says."""
+"""``hear-aesthetics score``: songs to scores, resumable, in the format of the file's suffix."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -23,10 +23,10 @@ from songeval_task.commands.listing import Listing, ranked
 if TYPE_CHECKING:
     from hear_aesthetics.engine.inputs import Inputs
     from songeval_task.scoring.journal import Journal
-    from songeval_task.scoring.run import Options
+    from songeval_task.scoring.run import ScoreOptions
     from songeval_task.scoring.scorer import AestheticScorer
 
-__all__ = ["HeadOption", "LoudnessOption", "load_scorer", "score"]
+__all__ = ["HeadOption", "LoudnessOption", "load_aesthetic_scorer", "score"]
 
 QUIETEST, LOUDEST = -70.0, 0.0  # LUFS: the gate of the measure, and full scale
 
@@ -108,16 +108,16 @@ def score(
     Exit codes: 0 all good, 1 nothing worked, 2 wrong usage, 3 some inputs failed.
     """
     from hear_aesthetics.engine.inputs import collect_inputs
-    from songeval_task.scoring.run import Options
+    from songeval_task.scoring.run import ScoreOptions
 
     found = collect_inputs(inputs, prompt=prompt)
-    options = Options(timeline=timeline, explain=explain, loudness=loudness)
+    options = ScoreOptions(timeline=timeline, explain=explain, loudness=loudness)
     _check_usage(found, options, out, plot=plot, as_json=as_json)
     if not found.inputs:
         for bad in found.errors:
             error_line(bad.message)
         raise typer.Exit(ExitCode.FAILED)
-    scorer = load_scorer(head, model, precision=precision, device=device)
+    scorer = load_aesthetic_scorer(head, model, precision=precision, device=device)
     try:
         rows, code = _score_all(
             scorer,
@@ -138,10 +138,10 @@ def score(
     raise typer.Exit(code)
 
 
-def load_scorer(
+def load_aesthetic_scorer(
     head: list[str] | None, model: str, *, precision: str, device: str | None
 ) -> "AestheticScorer":
-    """Model and heads; a word of warning where their scores say nothing.
+    """Return a scorer; write a warning if its scores say nothing about music.
 
     Raises:
         InputError: If a name is unknown or a head does not fit the model.
@@ -153,24 +153,24 @@ def load_scorer(
     )
     if scorer.demo:
         warning_line(
-            f"demo scores: model {scorer.model.name} with head {scorer.panel.name} never learned "
-            "from people's ratings and says nothing about the music"
+            f"demo scores: model {scorer.model.name} with head {scorer.scorer_set.name} never "
+            "learned from people's ratings and says nothing about the music"
         )
     return scorer
 
 
 def _check_usage(
     found: "Inputs",
-    options: "Options",
+    options: "ScoreOptions",
     out: Path | None,
     *,
     plot: Path | None,
     as_json: bool,
 ) -> None:
-    """What can be wrong before anything is loaded.
+    """Check the options before anything is loaded.
 
     Raises:
-        InputError: Says what, and what would do.
+        InputError: If options do not fit together, or a path cannot be written.
     """
     from songeval_task.scoring import formats
 
@@ -190,7 +190,7 @@ def _check_usage(
 def _score_all(
     scorer: "AestheticScorer",
     found: "Inputs",
-    options: "Options",
+    options: "ScoreOptions",
     out: Path | None,
     *,
     max_minutes: float,
@@ -198,17 +198,19 @@ def _score_all(
     top: int | None,
     as_json: bool,
 ) -> tuple[list[dict[str, Any]], ExitCode]:
-    """The rows of all inputs, shown and written as they were asked for, and the exit code."""
+    """Score, show and write all inputs; return their rows and the exit code."""
     from songeval_task.scoring import formats
     from songeval_task.scoring.journal import Journal
     from songeval_task.scoring.rows import row_columns
     from songeval_task.scoring.run import score_inputs
 
-    fingerprint, columns = options.fingerprint(scorer), row_columns(scorer.panel)
+    fingerprint, columns = options.fingerprint(scorer), row_columns(scorer.scorer_set)
     if out is not None and out.suffix.lower() == ".scp":
         formats.check_scp_scores(scorer.columns)
     journal = Journal(out, fingerprint, overwrite=overwrite) if out else None
-    shown = [name for name in columns if name in (*scorer.columns, *scorer.panel.means.values())]
+    shown = [
+        name for name in columns if name in (*scorer.columns, *scorer.scorer_set.means.values())
+    ]
     if journal and out:
         _tell_kept(journal, found, out)
     listing = Listing(columns, shown, as_json=as_json, top=top)
@@ -230,7 +232,7 @@ def _score_all(
 
 
 def _tell_kept(journal: "Journal", found: "Inputs", out: Path) -> None:
-    """Say what is not scored again, and what the new file will no longer hold."""
+    """Write which rows are kept, and which the new file will no longer hold."""
     from songeval_task.scoring.journal import clip_key
 
     kept = sum(clip_key(item) in journal.done for item in found.inputs)
@@ -257,7 +259,7 @@ def _plot(
     if len(good) > MAX_SONGS:
         which = "best" if top else "first"
         warning_line(f"{path}: shows the {which} {MAX_SONGS} of {len(good)} songs")
-    name, dimensions = next(iter(scorer.panel.groups.items()))
+    name, dimensions = next(iter(scorer.scorer_set.groups.items()))
     status = "demo: the scores say nothing" if scorer.demo else "after each name: the mean"
     draw_scores(
         path,

@@ -28,7 +28,7 @@ from songeval_task.protocol import METRICS, Predictions, mean_over, metrics_of
 from songeval_task.reports.ablation_plot import draw_ablation
 from songeval_task.reports.read_predictions import read_predictions
 from songeval_task.reports.report import interval_text
-from songeval_task.training.config import TrainingConfig
+from songeval_task.training.config import SongEvalConfig
 from songeval_task.training.run import train_run
 
 __all__ = ["ROWS", "AblationRow", "published_figures", "run_ablation", "summarise"]
@@ -57,7 +57,7 @@ class AblationRow:
         parts = {"MMR": self.mmr, "HAS": self.has, "Ltotal": self.total}
         return "+".join(name for name, on in parts.items() if on) or "baseline"
 
-    def config(self, base: TrainingConfig, state: str) -> TrainingConfig:
+    def config(self, base: SongEvalConfig, state: str) -> SongEvalConfig:
         """The row's training.
 
         Args:
@@ -88,7 +88,7 @@ def published_figures(track: str) -> dict[str, dict[str, float]]:
 
 
 def run_ablation(
-    base: TrainingConfig,
+    base: SongEvalConfig,
     prepared: Path,
     features: Path,
     out: Path,
@@ -180,7 +180,7 @@ def _triple(interval: Interval) -> list[float]:
 
 
 def _write(
-    out: Path, base: TrainingConfig, state: str, seeds: int, figures: Mapping[str, Any]
+    out: Path, base: SongEvalConfig, state: str, seeds: int, figures: Mapping[str, Any]
 ) -> None:
     write_text(out / "ablation.csv", _csv(figures))
     write_text(out / "ablation.md", _page(base, state, seeds, figures))
@@ -200,7 +200,7 @@ def _csv(figures: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _page(base: TrainingConfig, state: str, seeds: int, figures: Mapping[str, Any]) -> str:
+def _page(base: SongEvalConfig, state: str, seeds: int, figures: Mapping[str, Any]) -> str:
     parts = [
         "# Ablation",
         f"Mean over {seeds} seed{'s' * (seeds > 1)}; brackets are 95 % intervals over the "

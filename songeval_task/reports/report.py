@@ -9,7 +9,7 @@ from hear_aesthetics.files import json_text, write_text
 from hear_aesthetics.markdown import markdown_table
 from hear_aesthetics.metrics.intervals import METHOD
 from songeval_task.protocol import METRICS, compare, evaluate, write_scp
-from songeval_task.reports.read_predictions import Source
+from songeval_task.reports.read_predictions import NamedPredictions
 from songeval_task.reports.report_plots import (
     draw_bars,
     draw_confusion,
@@ -27,13 +27,15 @@ PICTURES = {
 }
 LEVELS = {"utterance": "songs", "system": "systems"}
 OPTIMISTIC = (
-    "**Protocol `published`:** the head was chosen on the very songs reported here, after every "
-    "update, as the released code did. These figures are optimistic; compare them only with "
+    "**Selected on the test songs:** the head was chosen on the very songs reported here, after "
+    "every update, as the released code did. These figures are optimistic; compare them only with "
     "published ones."
 )
 
 
-def write_report(folder: Path, source: Source, other: Source | None = None) -> dict[str, Any]:
+def write_report(
+    folder: Path, source: NamedPredictions, other: NamedPredictions | None = None
+) -> dict[str, Any]:
     """Write everything about some predictions into a folder.
 
     Args:
@@ -79,10 +81,10 @@ def interval_text(values: Sequence[float], *, signed: bool = False) -> str:
     return f"{value} [{'not estimable' if math.isnan(values[1]) else f'{low}, {high}'}]"
 
 
-def _page(source: Source, figures: Mapping[str, Any]) -> str:
+def _page(source: NamedPredictions, figures: Mapping[str, Any]) -> str:
     track = source.predictions.track
     parts = [f"# {source.name}: {track.name}, {source.split} songs"]
-    if source.details.get("protocol") == "published":
+    if source.details.get("selected_on") == "test":
         parts.append(OPTIMISTIC)
     for level, noun in LEVELS.items():
         if level in figures:

@@ -1,28 +1,15 @@
-"""What a run tells while it trains: a table, TensorBoard where it is installed, a line to watch."""
+"""Logs of a run: a table, TensorBoard events where it is installed, a progress line."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hear_aesthetics.files import csv_text, write_text
 from hear_aesthetics.engine.progress import ProgressBar
-from hear_aesthetics.files import write_text
 
-__all__ = ["Logs", "ProgressLine", "write_log"]
+__all__ = ["Logs", "ProgressLine"]
 
 TENSORBOARD = "tensorboard"
-
-
-def write_log(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write all rows as CSV, whole or not at all."""
-    if not rows:
-        return
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
 
 
 class Logs:
@@ -32,7 +19,7 @@ class Logs:
     the checkpoint remembers and nothing twice.
 
     Args:
-        folder: Of the run.
+        folder: Folder of the run.
         events: Whether to write TensorBoard events.
     """
 
@@ -42,9 +29,11 @@ class Logs:
 
     def record(self, history: Sequence[Mapping[str, Any]]) -> None:
         """Write the table, and the newest row as events."""
-        write_log(self._table, history)
-        if self._writer and history:
-            newest = history[-1]
+        if not history:
+            return
+        newest = history[-1]
+        write_text(self._table, csv_text([newest.keys(), *(row.values() for row in history)]))
+        if self._writer:
             for name, value in newest.items():
                 if isinstance(value, int | float) and name != "update":
                     self._writer.add_scalar(name.replace(" ", "/", 1), value, newest["update"])
@@ -82,7 +71,7 @@ class ProgressLine(ProgressBar):
 
 
 def _tensorboard(folder: Path) -> Any:
-    """A writer of events, or None where TensorBoard is not installed."""
+    """Return a writer of events, or None where TensorBoard is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:

@@ -151,7 +151,7 @@ def song_embeddings(kit, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("songs")
     for words in (
         "synthesize songs --songs 48 --seconds 10-14",
-        "prepare songs --out prepared --test-songs 12 --inner-fraction 0.2",
+        "prepare songs --out prepared --test-songs 12 --valid-fraction 0.2",
         "hear-task prepared --out tasks",
     ):
         subprocess.run(

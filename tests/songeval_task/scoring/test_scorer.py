@@ -16,9 +16,9 @@ from hear_aesthetics.audio.loudness import LoudnessMeter
 from hear_aesthetics.errors import AudioError, InputError, WeightsUnavailableError
 from hear_aesthetics.scorers import Scorer
 from songeval_task import AestheticScorer
-from songeval_task.scoring.head_scorers import load_demo, load_head
-from songeval_task.scoring.panel import Panel
-from songeval_task.scoring.scorer import Clip
+from songeval_task.scoring.head_scorers import load_demo, load_head_scorer
+from songeval_task.scoring.scorer import AudioSpan
+from songeval_task.scoring.scorer_set import ScorerSet
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_three_heads_cost_one_encoder_pass(scorer, encoded, published_heads, gol
     scorer.score(song)
     three = encoded.copy()
     encoded.clear()
-    one = AestheticScorer(scorer.model, Panel(dict([load_head(published_heads[1])])))
+    one = AestheticScorer(scorer.model, ScorerSet(dict([load_head_scorer(published_heads[1])])))
     one.score(song)
     assert len(three) == len(encoded) == 2  # MusicFM and MuQ
     assert sorted(three.values()) == sorted(encoded.values()) == [1, 1]
@@ -112,7 +112,7 @@ def test_further_heads_have_their_name_before_their_columns(scorer) -> None:
         "track2.model:Coherence",
         "track2.model:Musicality",
     )
-    assert scorer.panel.means["track2.model"] == "track2.model:mean"
+    assert scorer.scorer_set.means["track2.model"] == "track2.model:mean"
 
 
 @pytest.mark.parametrize("shape", ["mono", "stereo"])
@@ -236,7 +236,7 @@ def test_errors_take_the_place_of_scores_and_the_rest_goes_on(
     demo_scorer, write_clip, tmp_path
 ) -> None:
     good = write_clip(tmp_path / "good.wav")
-    clips = [Clip(good), Clip(tmp_path / "absent.wav"), Clip(good, 0.1, 0.4)]
+    clips = [AudioSpan(good), AudioSpan(tmp_path / "absent.wav"), AudioSpan(good, 0.1, 0.4)]
     results = list(demo_scorer.score_files(clips))
     assert [result.item for result in results] == clips
     assert [result.error is None for result in results] == [True, False, True]
@@ -289,7 +289,7 @@ class Prompted:
 @pytest.fixture
 def prompted() -> AestheticScorer:
     scorers: dict[str, Scorer] = {"demo": load_demo(), "prompted": Prompted()}
-    return AestheticScorer(load_model(states={"muq": (2,)}), Panel(scorers))
+    return AestheticScorer(load_model(states={"muq": (2,)}), ScorerSet(scorers))
 
 
 def test_scorers_of_other_packages_get_features_and_prompt(prompted, write_clip, tmp_path) -> None:
@@ -306,12 +306,18 @@ def test_scorers_of_other_packages_get_features_and_prompt(prompted, write_clip,
     assert table[0, -1] - table[1, -1] == pytest.approx(4)
 
 
+def test_scorers_of_other_packages_alone_have_no_windows(prompted, write_clip, tmp_path) -> None:
+    alone = AestheticScorer(prompted.model, ScorerSet({"prompted": Prompted()}))
+    scores = alone.score(write_clip(tmp_path / "a.wav"), timeline=True, explain=True)
+    assert (scores.timeline, scores.explain) == ([], [])
+
+
 def test_scores_that_are_not_finite_are_an_error(prompted, write_clip, tmp_path) -> None:
     class Broken(Prompted):
         def __call__(self, features, row):
             return {"alignment": float("nan")}
 
-    prompted.panel.scorers["prompted"] = Broken()
+    prompted.scorer_set.scorers["prompted"] = Broken()
     with pytest.raises(AudioError, match="scores of prompted:alignment are not finite"):
         prompted.score(write_clip(tmp_path / "a.wav"))
 
@@ -321,9 +327,9 @@ def test_a_foreign_scorer_that_fails_costs_one_clip(prompted, write_clip, tmp_pa
         def __call__(self, features, row):
             return {"alignment": 5 / len(row["prompt"])}
 
-    prompted.panel.scorers["prompted"] = Picky()
+    prompted.scorer_set.scorers["prompted"] = Picky()
     path = write_clip(tmp_path / "a.wav")
-    good, bad = prompted.score_files([Clip(path, prompt="fives"), Clip(path, prompt="")])
+    good, bad = prompted.score_files([AudioSpan(path, prompt="fives"), AudioSpan(path, prompt="")])
     assert good.output.values["prompted:alignment"] == 1
     assert "a.wav: scorer prompted failed (ZeroDivisionError" in str(bad.error)
 
@@ -355,5 +361,5 @@ def test_a_file_is_opened_and_decoded_once(
 def test_a_scorer_moves_as_one() -> None:
     scorer = AestheticScorer.from_pretrained(model="mini", device="cpu")
     assert scorer.to("meta") is scorer
-    parts = [scorer.model, *(head.head for head in scorer.panel.heads.values())]
+    parts = [scorer.model, *(head.head for head in scorer.scorer_set.heads.values())]
     assert {p.device.type for part in parts for p in part.parameters()} == {"meta"}

@@ -10,7 +10,7 @@ from hear_aesthetics.files import json_text
 from songeval_task.dimensions import TRACKS
 from songeval_task.protocol import METRICS, Predictions
 from songeval_task.reports.ablation import ROWS, published_figures, run_ablation, summarise
-from songeval_task.training.config import TrainingConfig
+from songeval_task.training.config import SongEvalConfig
 
 
 def test_the_rows_are_those_of_the_published_table_in_its_order():
@@ -21,7 +21,7 @@ def test_the_rows_are_those_of_the_published_table_in_its_order():
 
 
 def test_each_part_turns_on_what_it_names():
-    base = TrainingConfig()
+    base = SongEvalConfig()
     configs = {row.name: row.config(base, "muq_06") for row in ROWS}
     assert (configs["baseline"].features, configs["MMR"].features) == ("muq_06", "fused")
     assert not configs["MMR"].mixup
@@ -57,7 +57,7 @@ def test_a_row_is_the_mean_over_its_seeds():
 
 @pytest.mark.slow
 def test_an_ablation_writes_its_table_and_goes_on_where_it_was(folders, tmp_path):
-    base = TrainingConfig(head_size="small", epochs=1, learning_rate=1e-3, precision="float32")
+    base = SongEvalConfig(head_size="small", epochs=1, learning_rate=1e-3, precision="float32")
     options = {"tracks": ["track1", "track2"], "seeds": 2, "state": "muq_02"}
     figures = run_ablation(base, *folders, tmp_path, **options)
     weights = tmp_path / "track1" / "MMR+HAS" / "seed1" / "model.safetensors"

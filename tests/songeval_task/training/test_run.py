@@ -89,15 +89,15 @@ def test_a_run_of_other_rows_is_refused(run, folders, config, tmp_path):
     out, _ = run
     features = shutil.copytree(folders.features, tmp_path / "features")
     store = FeatureStore(features)
-    store.write_index(entry for entry in store.entries() if entry.version != "copy2")
+    store.write_index(entry for entry in store.entries() if entry.version != "aug2")
     with pytest.raises(InputError, match=r"rows\.train\.count was 60, now 40"):
         train_run(config, folders.prepared, features, out)
 
 
-def test_copies_are_in_the_order_of_their_numbers():
-    found = dict.fromkeys(("copy10", "copy2", "original"), 1)
-    assert _chosen(found, "train", True, "honest") == ["original", "copy2", "copy10"]
-    assert _chosen(found, "train", True, "published") == ["copy10"]
+def test_versions_are_in_the_order_of_their_numbers():
+    found = dict.fromkeys(("aug10", "aug2", "original"), 1)
+    assert _chosen(found, "train", True, False) == ["original", "aug2", "aug10"]
+    assert _chosen(found, "train", True, True) == ["aug10"]
 
 
 def test_training_stops_at_the_first_loss_that_is_not_finite(folders, config, tmp_path):
@@ -163,7 +163,7 @@ def test_training_leaves_the_callers_random_numbers_alone(folders, config, tmp_p
         {"mixup_per_sample": True},
         {"rank_weight": 0.0, "regression": "mse"},
         {"precision": "bfloat16"},
-        {"standardise": True},
+        {"standardize": True},
     ],
     ids=lambda change: ",".join(change),
 )
@@ -172,21 +172,21 @@ def test_every_variant_trains(folders, config, tmp_path, change):
     assert metrics["updates"] > 0
 
 
-def test_the_published_protocol_selects_on_the_test_songs_after_every_update(
-    folders, config, tmp_path
-):
+def test_a_run_may_select_on_the_test_songs_after_every_update(folders, config, tmp_path):
     out = tmp_path / "run"
-    metrics = train_run(replace(config, epochs=1, protocol="published"), *folders, out)
+    metrics = train_run(
+        replace(config, epochs=1, select_on="test", last_version_only=True), *folders, out
+    )
     assert metrics["selected_on"] == "test"
     assert len(pd.read_csv(out / "log.csv")) == metrics["updates"]
 
 
-def test_training_stops_when_the_inner_songs_stop_gaining(folders, config, tmp_path):
+def test_training_stops_when_the_valid_songs_stop_gaining(folders, config, tmp_path):
     still = replace(config, learning_rate=1e-12, min_learning_rate=0.0, patience=2, epochs=9)
     assert train_run(still, *folders, tmp_path / "run")["epochs"] == 3
 
 
-def test_shuffled_labels_stay_with_training_and_inner_songs(data):
+def test_shuffled_labels_stay_with_training_and_valid_songs(data):
     shuffled = data.with_shuffled_labels(0)
     assert torch.equal(shuffled.labels("test"), data.labels("test"))
     assert not torch.equal(shuffled.labels("train"), data.labels("train"))

@@ -1,4 +1,4 @@
-"""A panel: scorers that judge the same features, and the columns in which they answer.
+"""A set of scorers that read the same features, and the columns in which they answer.
 
 Columns are the dimensions of the first scorer under their own names, then those of each further
 one with its name before them (``songeval:Clarity``). ``mean`` stands for the mean of the first
@@ -22,6 +22,9 @@ from hear_aesthetics.scorers import FUSED, Scorer, hidden_states, reads_of
 from hear_aesthetics.spec import HOP_LENGTH, MEL_PER_FRAME, MIN_SAMPLES
 from songeval_task.scoring.head_scorers import HeadScorer
 from songeval_task.scoring.windows import (
+    EXPLAIN_SECONDS,
+    HOP_SECONDS,
+    WINDOW_SECONDS,
     attention_per_window,
     changes_without,
     disjoint_windows,
@@ -29,12 +32,13 @@ from songeval_task.scoring.windows import (
     window_scores,
 )
 
-__all__ = ["Outputs", "Panel"]
+__all__ = ["Detail", "Outputs", "ScorerSet"]
 
 Outputs = Mapping[str, Tensor]
+Detail = list[dict[str, float | None]]  # per window: start and end (seconds of the file), values
 
 
-class Panel:
+class ScorerSet:
     """Scorers by name, in the order of the columns.
 
     Args:
@@ -44,8 +48,8 @@ class Panel:
         groups: Scorer name -> its columns.
         means: Scorer name -> the column of its mean.
         columns: All score columns, without means.
-        reads: What all of them read.
-        states: The hidden states among that, as ``load_model`` and ``extract`` take them.
+        reads: Names of the features that they read.
+        states: The hidden states among these, as ``load_model`` and ``extract`` take them.
         min_samples: Fewest samples at 24 kHz that all of them can score.
     """
 
@@ -72,11 +76,11 @@ class Panel:
 
     @property
     def demo(self) -> bool:
-        """Whether a scorer is untrained or a demonstration: its scores say nothing."""
+        """Whether a scorer is untrained or a demonstration, whose scores say nothing."""
         return any(getattr(scorer, "demo", False) for scorer in self.scorers.values())
 
     def provenance(self) -> list[dict[str, Any]]:
-        """What each scorer says of itself."""
+        """Return what each scorer says of itself."""
         records = []
         for name, scorer in self.scorers.items():
             describe: Callable[[], dict[str, Any]] = getattr(scorer, "provenance", dict)
@@ -84,7 +88,7 @@ class Panel:
         return records
 
     def fingerprint(self) -> dict[str, Any]:
-        """What decides the scores of each scorer; one without a fingerprint has its provenance."""
+        """Return what decides the scores; a scorer without a fingerprint gives its provenance."""
         return {
             name: getattr(scorer, "fingerprint", getattr(scorer, "provenance", dict))()
             for name, scorer in self.scorers.items()
@@ -110,7 +114,7 @@ class Panel:
     def compute(
         self, features: Features, *, timeline: bool = False, explain: bool = False
     ) -> dict[str, Tensor]:
-        """All that can be computed for a batch; the batch is the first axis of every tensor."""
+        """Compute all outputs of a batch, which is the first axis of every tensor."""
         outputs: dict[str, Tensor] = {}
         inputs = {name: head.input(features) for name, head in self.heads.items()}
         # A hidden state may be a frame longer than the fused feature; windows are those of both.
@@ -134,7 +138,7 @@ class Panel:
         return outputs
 
     def table(self, outputs: Outputs, rows: Sequence[Mapping[str, Any]]) -> Tensor:
-        """The scores of a batch, ``(B, columns)``, from the outputs of :meth:`compute`.
+        """Return the scores of a batch, ``(B, columns)``, from the outputs of :meth:`compute`.
 
         Raises:
             HearAestheticsError: If a scorer of another package fails; names it and the clip.
@@ -150,7 +154,7 @@ class Panel:
         return torch.cat([column.to(columns[0].device) for column in columns], dim=1)
 
     def values(self, outputs: Outputs, row: Mapping[str, Any]) -> dict[str, float]:
-        """Column -> score of one clip, whose outputs have lost their batch axis.
+        """Return column -> score of one clip, whose outputs have no batch axis.
 
         Raises:
             AudioError: If a score is not finite.
@@ -166,15 +170,64 @@ class Panel:
         return values
 
     def mean_values(self, values: Mapping[str, float]) -> dict[str, float]:
-        """Column -> mean of the scores of each scorer."""
+        """Return column -> mean of the scores of each scorer."""
         return {
             self.means[name]: math.fsum(values[column] for column in group) / len(group)
             for name, group in self.groups.items()
         }
 
+    def timeline(self, outputs: Outputs, start: float, duration: float) -> Detail:
+        """Return scores of windows of 30 s, one every 10 s; the last one ends with the clip.
+
+        Scorers of other packages have no windows.
+
+        Args:
+            outputs: Outputs of one clip, without their batch axis.
+            start: Beginning of the clip in its file, in seconds.
+            duration: Duration of the clip, in seconds.
+        """
+        begins = [i * HOP_SECONDS for i in range(self._windows(outputs, "timeline"))]
+        ends = [min(begin + WINDOW_SECONDS, duration) for begin in begins]
+        return self._detail(outputs, "timeline", begins, ends, start)
+
+    def explanation(self, outputs: Outputs, start: float, duration: float) -> Detail:
+        """Return, per window of 10 s, how the scores change without it, and its attention.
+
+        Arguments as :meth:`timeline`. ``attention`` is the window's share in the vector that the
+        head pools, the shares of a clip sum to 1; heads that do not pool by attention have none.
+        """
+        begins = [i * EXPLAIN_SECONDS for i in range(self._windows(outputs, "explain"))]
+        records = self._detail(outputs, "explain", begins, [*begins[1:], duration], start)
+        for name, mean in self.means.items():
+            if (shares := outputs.get(f"attention {name}")) is not None:
+                for record, share in zip(records, shares.tolist(), strict=True):
+                    record[mean.removesuffix("mean") + "attention"] = share
+        return records
+
+    def _windows(self, outputs: Outputs, kind: str) -> int:
+        return max([len(outputs[f"{kind} {name}"]) for name in self.heads], default=0)
+
+    def _detail(
+        self,
+        outputs: Outputs,
+        kind: str,
+        begins: Sequence[float],
+        ends: Sequence[float],
+        start: float,
+    ) -> Detail:
+        records: Detail = [
+            {"start": start + begin, "end": start + end}
+            for begin, end in zip(begins, ends, strict=False)  # no windows: `ends` may have one
+        ]
+        for name in self.heads:
+            for record, scores in zip(records, outputs[f"{kind} {name}"].tolist(), strict=True):
+                for column, score in zip(self.groups[name], scores, strict=True):
+                    record[column] = None if math.isnan(score) else score
+        return records
+
 
 def _ask(name: str, scorer: Scorer, features: Features, row: Mapping[str, Any]) -> list[float]:
-    """The answer of a scorer of another package, which may fail in any way."""
+    """Return the answer of a scorer of another package, which may fail in any way."""
     try:
         answer = scorer(features, row)
         return [float(answer[column]) for column in scorer.columns]
@@ -184,6 +237,6 @@ def _ask(name: str, scorer: Scorer, features: Features, row: Mapping[str, Any]) 
 
 
 def _features(outputs: Outputs, reads: Sequence[str], index: int) -> Features:
-    """The features of one clip; what its scorer does not read is empty."""
+    """Return the features of one clip; what its scorer does not read is empty."""
     parts = {name: outputs[name][index : index + 1].cpu() for name in reads}
     return Features(parts.pop(FUSED, torch.empty(1, 0, 0)), parts)

@@ -1,10 +1,10 @@
-"""Standardised training: the scale, and heads that take raw features afterwards."""
+"""Standardized training: the constants, and heads that take raw features afterwards."""
 
 import pytest
 import torch
 
-from songeval_task.training.config import TrainingConfig, build_head
-from songeval_task.training.scale import fold, measure_scale
+from songeval_task.training.config import SongEvalConfig, build_head
+from songeval_task.training.standardize import Standardizer, fold
 
 
 def songs():
@@ -13,8 +13,8 @@ def songs():
     return [torch.randn(n, 16, generator=generator) * spread + offset for n in (40, 70, 25)]
 
 
-def test_standardised_features_have_mean_zero_and_deviation_one():
-    scale = measure_scale(songs())
+def test_standardized_features_have_mean_zero_and_deviation_one():
+    scale = Standardizer.fit(songs())
     frames = torch.cat([scale(song) for song in songs()])
     torch.testing.assert_close(frames.mean(dim=0), torch.zeros(16), atol=1e-5, rtol=0)
     torch.testing.assert_close(frames.std(dim=0, correction=0), torch.ones(16))
@@ -23,15 +23,15 @@ def test_standardised_features_have_mean_zero_and_deviation_one():
 def test_a_constant_channel_stays_finite():
     frames = torch.randn(30, 4)
     frames[:, 2] = 7.0
-    assert measure_scale([frames])(frames).isfinite().all()
-    assert measure_scale([torch.ones(3, 4)])(torch.ones(3, 4)).isfinite().all()
+    assert Standardizer.fit([frames])(frames).isfinite().all()
+    assert Standardizer.fit([torch.ones(3, 4)])(torch.ones(3, 4)).isfinite().all()
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("features", ["fused", "muq_06"])
-def test_a_folded_head_scores_raw_features_as_it_scored_standardised_ones(features):
-    head = build_head(TrainingConfig(features=features, head_size="small"), 16).eval()
-    scale = measure_scale(songs())
+def test_a_folded_head_scores_raw_features_as_it_scored_standardized_ones(features):
+    head = build_head(SongEvalConfig(features=features, head_size="small"), 16).eval()
+    scale = Standardizer.fit(songs())
     expected = [head(scale(song)[None]) for song in songs()]
     fold(head, scale)
     for song, scores in zip(songs(), expected, strict=True):
