@@ -66,7 +66,9 @@ def train(
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Most epochs. Default: 60.")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate. Default: 1e-5.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Random seed of the run. Default: 0.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Random seed of the run. Default: 0.")
+    ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Train a head on the training songs; report the test songs once, at the end.

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hear_aesthetics.files import csv_text, write_text
 from hear_aesthetics.engine.progress import ProgressBar
+from hear_aesthetics.files import csv_text, write_text
 
 __all__ = ["Logs", "ProgressLine"]
 
