@@ -210,7 +210,7 @@ def test_closed_streams_change_no_outcome(closed):
 @pytest.mark.parametrize(
     "words",
     [
-        "songeval prepare songs --out out --inner-fraction nan",
+        "songeval prepare songs --out out --valid-fraction nan",
         "songeval prepare songs --out out --seed -1",
         "songeval synthesize out --seed -1",
         "songeval augment out --out out --seed -1",
