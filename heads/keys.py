@@ -65,9 +65,7 @@ def from_published(
 def to_published(ours: Mapping[str, Tensor], slots: Mapping[str, Slot]) -> dict[str, Tensor]:
     """Return the published layout of our tensors (a state dict, or gradients by name)."""
     parts = {name: ours[slot.name][slot.index] for name, slot in slots.items()}
-    return {
-        name: part.reshape(slots[name].shape or part.shape).clone() for name, part in parts.items()
-    }
+    return {name: p.reshape(slots[name].shape or p.shape).clone() for name, p in parts.items()}
 
 
 def check_shapes(

@@ -61,10 +61,7 @@ class Motif:
 
 @dataclass(frozen=True, slots=True)
 class LeadNote:
-    """A note of the lead before it is performed: unit, beats from the unit's start, pitch.
-
-    ``hook`` tells whether it belongs to a motif that returns.
-    """
+    """Note of the lead before its performance; ``hook`` is True in a motif that returns."""
 
     unit: int
     beat: float
