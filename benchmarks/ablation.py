@@ -10,8 +10,8 @@ import argparse
 import json
 from dataclasses import replace
 
-from benchmarks._composed_set import FULL, QUICK, composed_set, songeval, training_options
-from benchmarks._harness import Report, main
+from benchmarks.common.composed_set import FULL, QUICK, composed_set, songeval, training_options
+from benchmarks.common.harness import Report, main
 
 __all__ = ["measure"]
 

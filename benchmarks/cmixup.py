@@ -11,7 +11,7 @@ import torch
 from sklearn.neighbors import KernelDensity
 from torch import Tensor
 
-from benchmarks._harness import Report, alternate, difference, main, peak_memory
+from benchmarks.common.harness import Report, alternate, difference, main, peak_memory
 from heads import SONGEVAL_DIMENSIONS, CMixupSampler
 
 __all__ = ["labels_and_songs", "measure", "published_draws", "published_matrix"]

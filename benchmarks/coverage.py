@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks._harness import Report, main
+from benchmarks.common.harness import Report, main
 from hear_aesthetics.evaluation.tasks.event_postprocessing import Events
 from hear_aesthetics.evaluation.tasks.scores import make_scores
 from hear_aesthetics.metrics import lcc

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks._full_size import PRECISIONS, ours, published, song
-from benchmarks._harness import (
+from benchmarks.common.full_size import PRECISIONS, ours, published, song
+from benchmarks.common.harness import (
     Report,
     device_name,
     difference,
@@ -24,7 +24,7 @@ from benchmarks._harness import (
     peak_memory,
     usage,
 )
-from benchmarks._stages import Stages, best_of, product_peak, subsampling_flops
+from benchmarks.common.stages import Stages, best_of, product_peak, subsampling_flops
 from benchmarks.published import golden_difference, published_features
 from heads import AestheticHead
 from hear_aesthetics.backbones.conformer import ConformerConfig
@@ -46,7 +46,7 @@ LEAST_COSINE = 0.9999
 HEAD_DIFFERENCE = 0.01
 FAIR = 0.5  # share of the peak that the restatement's convolutions must reach
 CONFIG = ConformerConfig()
-OURS, PUBLISHED = (f"benchmarks._full_size:prepare_{name}" for name in ("ours", "published"))
+OURS, PUBLISHED = (f"benchmarks.common.full_size:prepare_{name}" for name in ("ours", "published"))
 
 
 class Comparison:

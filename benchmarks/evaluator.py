@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._embeddings import SOURCE, make_folder, with_fixed_work
-from benchmarks._harness import Report, Timing, main
+from benchmarks.common.embeddings import SOURCE, make_folder, with_fixed_work
+from benchmarks.common.harness import Report, Timing, main
 from hear_aesthetics.evaluation.embeddings.rows import read_rows
 from hear_aesthetics.evaluation.tasks.event_postprocessing import Timeline, postprocessing_grid
 from hear_aesthetics.evaluation.tasks.scores import named_values
@@ -41,7 +41,7 @@ sys.exit(code)
 ROOT = Path(__file__).parents[1]
 KIT = ROOT / ".venv-kit/bin/python"
 KIT_EVENT_RUNNER = ROOT / "tests/official_kit/predict_events.py"
-KIT_EVENT_STAGE = Path(__file__).with_name("_kit_event_stage.py")
+KIT_EVENT_STAGE = Path(__file__).parent / "common/kit_event_stage.py"
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "CUDA_VISIBLE_DEVICES": "",

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks._harness import Report, alternate, difference, main, peak_memory
+from benchmarks.common.harness import Report, alternate, difference, main, peak_memory
 from heads import AestheticHead, AestheticHeadConfig
 
 __all__ = ["PublishedHead", "measure", "song_memory"]

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from statistics import median
 
-from benchmarks._harness import Report, main
+from benchmarks.common.harness import Report, main
 
 SECONDS, RUNS = 60, 5
 LOAD, EMBED = 0.5, 2.0  # aims, seconds

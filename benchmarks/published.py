@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from benchmarks._harness import difference
+from benchmarks.common.harness import difference
 from hear_aesthetics.backbones import Backbone, MelStatistics
 from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.backbones.log_mel import mel_filterbank

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping
 from statistics import fmean
 
-from benchmarks._composed_set import (
+from benchmarks.common.composed_set import (
     FULL,
     QUICK,
     ROOT,
@@ -22,7 +22,7 @@ from benchmarks._composed_set import (
     songeval,
     training_options,
 )
-from benchmarks._harness import Report, main
+from benchmarks.common.harness import Report, main
 
 __all__ = ["measure", "trained"]
 

@@ -9,8 +9,8 @@ what counts is the change beside the spread of the scores over the songs.
 import torch
 from torch import Tensor
 
-from benchmarks._full_size import ours as full_size_pair
-from benchmarks._harness import Report, difference, main
+from benchmarks.common.full_size import ours as full_size_pair
+from benchmarks.common.harness import Report, difference, main
 from heads import (
     AestheticHead,
     AestheticHeadConfig,

@@ -21,7 +21,7 @@ import soxr
 import torch
 from torch import Tensor
 
-from benchmarks._harness import Report, difference, main
+from benchmarks.common.harness import Report, difference, main
 from benchmarks.published import (
     PublishedEncoder,
     encoder_tensors,

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks._harness import Report, Timing, alternate, difference, main
+from benchmarks.common.harness import Report, Timing, alternate, difference, main
 from benchmarks.heads import QUICK, PublishedHead
 from heads import AestheticHead, AestheticHeadConfig, list_mle
 from hear_aesthetics.compute.precision import auto_precision

@@ -43,7 +43,7 @@ __all__ = [
     "write_section",
 ]
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
+RESULTS = Path(__file__).parents[1] / "RESULTS.md"
 RESULTS_HEADER = """\
 # Results
 
@@ -182,8 +182,8 @@ def usage(prepare: str, **arguments: Any) -> Usage:
             inputs, warms up what should not count, and returns the work: a function of nothing.
         **arguments: For ``prepare``; anything JSON can carry.
     """
-    command = [sys.executable, "-m", "benchmarks._harness", prepare, json.dumps(arguments)]
-    root = Path(__file__).parents[1]
+    command = [sys.executable, "-m", "benchmarks.common.harness", prepare, json.dumps(arguments)]
+    root = Path(__file__).parents[2]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{prepare} failed while its memory was measured:\n{done.stderr}")
@@ -211,7 +211,7 @@ def main(
     """Run a benchmark from the command line.
 
     Args:
-        name: Of its module, and of its section in ``RESULTS.md``.
+        name: Its module below ``benchmarks``, and section in ``RESULTS.md``.
         measure: Makes the report; ``quick=True`` asks for a run of seconds. Takes ``options`` too.
         argv: Arguments; default: those of the process.
         options: Of this benchmark alone, in a parser without help.

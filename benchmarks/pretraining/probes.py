@@ -1,9 +1,9 @@
 """Did a pretrained pair learn? Against untrained pairs and the log-mel, on fixed paired splits.
 
-    python -m benchmarks.pretraining --model RUN --tasks TASKS_DIR [--splits 20] [--write]
+    python -m benchmarks.pretraining.probes --model RUN --tasks TASKS_DIR [--splits 20] [--write]
 
-Tasks, splits and probe: :mod:`benchmarks._representation`. Which layer and pooling:
-:mod:`benchmarks.pretraining_choice`; the way there: :mod:`benchmarks.pretraining_curve`.
+Tasks, splits and probe: :mod:`benchmarks.common.representation`. Which layer and pooling:
+:mod:`benchmarks.pretraining.choice`; the way there: :mod:`benchmarks.pretraining.curve`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._harness import Report, main
-from benchmarks._representation import TaskData, difference
-from benchmarks._small_pairs import (
+from benchmarks.common.harness import Report, main
+from benchmarks.common.representation import TaskData, difference
+from benchmarks.common.small_pairs import (
     Choice,
     Scores,
     States,
@@ -115,4 +115,4 @@ def _targets(differences: Differences) -> dict[str, bool]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main("pretraining", measure, options=options()))
+    raise SystemExit(main("pretraining.probes", measure, options=options()))

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks._representation import SPLITS, TaskData, accuracy, real_tasks, rendered_tasks
+from benchmarks.common.representation import SPLITS, TaskData, accuracy, real_tasks, rendered_tasks
 from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.backbones.log_mel import LogMel

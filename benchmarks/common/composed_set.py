@@ -12,7 +12,7 @@ from pathlib import Path
 
 __all__ = ["FULL", "QUICK", "Size", "composed_set", "features", "songeval", "training_options"]
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 WORK = Path(tempfile.gettempdir()) / "songeval-evidence"
 
 

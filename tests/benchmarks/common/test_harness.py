@@ -6,8 +6,8 @@ import json
 import pytest
 import torch
 
-from benchmarks import _harness
-from benchmarks._harness import (
+from benchmarks.common import harness
+from benchmarks.common.harness import (
     Report,
     alternate,
     difference,
@@ -19,7 +19,7 @@ from benchmarks._harness import (
 
 def test_runs_alternate_and_medians_shrug_off_one_slow_run(monkeypatch):
     clock, calls = [0.0], []
-    monkeypatch.setattr(_harness.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(harness.time, "perf_counter", lambda: clock[0])
 
     def work(name, *seconds):
         def run():

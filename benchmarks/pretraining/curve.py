@@ -1,6 +1,6 @@
 """What does an encoder learn, and when? Masked prediction and probes over the steps of a run.
 
-    python -m benchmarks.pretraining_curve --model RUN --tasks TASKS_DIR [--splits 20] [--write]
+    python -m benchmarks.pretraining.curve --model RUN --tasks TASKS_DIR [--splits 20] [--write]
 
 ``RUN`` was made with ``hear-aesthetics pretrain --snapshot-every``, for both sources.
 """
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._harness import Report, main
-from benchmarks._small_pairs import (
+from benchmarks.common.harness import Report, main
+from benchmarks.common.small_pairs import (
     Choice,
     Pair,
     all_tasks,
@@ -91,4 +91,4 @@ def _snapshots(model: Path) -> list[tuple[int, Path]]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main("pretraining_curve", measure, options=options()))
+    raise SystemExit(main("pretraining.curve", measure, options=options()))

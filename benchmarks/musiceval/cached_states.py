@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks._harness import Report, Timing, alternate, difference, main
+from benchmarks.common.harness import Report, Timing, alternate, difference, main
 from benchmarks.published import PublishedEncoder, encoder_tensors, golden_difference
 from heads import DualBranchHead
 from hear_aesthetics.backbones import MelStatistics
@@ -188,4 +188,4 @@ def _measure(size: Size, runs: int) -> tuple[Timing, float, float]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main("musiceval", measure))
+    raise SystemExit(main("musiceval.cached_states", measure))

@@ -1,9 +1,9 @@
 """The bundled pair in the HEAR evaluator's own protocols, its embeddings centred and as they are.
 
-    python -m benchmarks.pretraining_hear --tasks TASKS_DIR [--write]
+    python -m benchmarks.pretraining.hear --tasks TASKS_DIR [--write]
 
 All of a task's clips and heareval's probes, trained in both protocols, on the tasks from which
-:mod:`benchmarks._representation` takes its few-shot and grouped splits.
+:mod:`benchmarks.common.representation` takes its few-shot and grouped splits.
 """
 
 import argparse
@@ -16,9 +16,9 @@ from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks._harness import Report, main
-from benchmarks._representation import COMMANDS, DIGITS
-from benchmarks._small_pairs import write_untrained
+from benchmarks.common.harness import Report, main
+from benchmarks.common.representation import COMMANDS, DIGITS
+from benchmarks.common.small_pairs import write_untrained
 from hear_aesthetics import load_model
 from hear_aesthetics.pretraining.export import MODEL_JSON
 from hear_aesthetics.pretraining.standardization import centre_model
@@ -75,7 +75,7 @@ def _contenders(work: Path) -> dict[str, tuple[str, ...]]:
         PLAIN: ("--model", str(work / "plain")),
         CENTRED: ("--model", str(work / "centred")),
         UNTRAINED: ("--model", str(work / "random")),
-        LOG_MEL: ("--module", "benchmarks._log_mel"),
+        LOG_MEL: ("--module", "benchmarks.common.log_mel"),
     }
 
 
@@ -106,4 +106,4 @@ def _options() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main("pretraining_hear", measure, options=_options()))
+    raise SystemExit(main("pretraining.hear", measure, options=_options()))

@@ -1,6 +1,6 @@
 """What is pretraining worth to a head? The bundled pair against untrained ones on composed songs.
 
-    python -m benchmarks.pretraining_songeval [--write]
+    python -m benchmarks.pretraining.songeval [--write]
 
 Heads of three seeds on the features of ``mini`` and on those of a pair of the same sizes that was
 only calibrated, all of the same layer; the interval is of the difference on the same test songs.
@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from benchmarks._composed_set import FULL, QUICK, Size, composed_set, features
-from benchmarks._harness import Report, main
-from benchmarks._small_pairs import write_untrained
+from benchmarks.common.composed_set import FULL, QUICK, Size, composed_set, features
+from benchmarks.common.harness import Report, main
+from benchmarks.common.small_pairs import write_untrained
 from benchmarks.songeval import trained
 from hear_aesthetics import load_model
 from hear_aesthetics.metrics.correlation import lcc
@@ -82,4 +82,4 @@ def _lcc(run: Predictions) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main("pretraining_songeval", measure))
+    raise SystemExit(main("pretraining.songeval", measure))

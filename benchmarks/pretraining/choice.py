@@ -1,14 +1,14 @@
 """Which layer, pooling and sources of a pretrained pair? Validation accuracy of every choice.
 
-    python -m benchmarks.pretraining_choice --model RUN --tasks TASKS_DIR [--splits 20] [--write]
+    python -m benchmarks.pretraining.choice --model RUN --tasks TASKS_DIR [--splits 20] [--write]
 
 A choice of layer is one of depth too: the layers above it are not computed.
 """
 
 from pathlib import Path
 
-from benchmarks._harness import Report, main
-from benchmarks._small_pairs import (
+from benchmarks.common.harness import Report, main
+from benchmarks.common.small_pairs import (
     all_tasks,
     choose,
     embed,
@@ -49,4 +49,4 @@ def measure(quick: bool, model: Path, tasks: Path | None, splits: int) -> Report
 
 
 if __name__ == "__main__":
-    raise SystemExit(main("pretraining_choice", measure, options=options()))
+    raise SystemExit(main("pretraining.choice", measure, options=options()))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._harness import Report, main
+from benchmarks.common.harness import Report, main
 from heads import DualBranchHead
 from hear_aesthetics.metrics.correlation import lcc
 from musiceval_task.commands.options import make_encoders
@@ -203,4 +203,4 @@ def _options() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main("musiceval_members", measure, options=_options()))
+    raise SystemExit(main("musiceval.members", measure, options=_options()))
