@@ -15,19 +15,20 @@ from typing import Any, get_args
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch.utils.data import DataLoader
 
 from heads import DualBranchHead
+from hear_aesthetics.compute.precision import usable_device
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.metrics.correlation import mse, srcc, system_means
 from musiceval_task.data.dataset import Clip
 from musiceval_task.training.inference import Example, apply_head, collate
-from musiceval_task.training.members import Member, Protocol, head_config
+from musiceval_task.training.members import PUBLISHED_AUDIO_DIM, Member, Protocol, head_config
 from musiceval_task.training.objective import loss
 
 __all__ = ["INNER", "Epoch", "Fit", "TrainingConfig", "fit", "inner_split", "selection_score"]
 
-PUBLISHED_RATE, PUBLISHED_AUDIO_DIM = 5e-5, 1024
+PUBLISHED_RATE = 5e-5
 NARROWER = 1.5  # power with which the rate grows as states get narrower, found on `mini`
 INNER = "inner"
 SPLIT_SEED = 0  # the same inner split for every member, whatever its seed
@@ -139,118 +140,74 @@ def fit(
         train: States and scores to train on.
         inner: States and scores that choose the epoch.
         inner_systems: System of each of ``inner``.
-        device: ``"cpu"`` keeps it off a GPU; None takes what ``accelerate`` finds.
+        device: Such as "cpu" or "cuda:0"; None is a GPU if there is one.
         on_epoch: Called after each epoch.
 
     Raises:
-        InputError: If a loss is not finite.
+        InputError: If a loss is not finite, or there is no such device.
     """
     truth = np.array([example.scores for example in inner])
+    audio_dim, text_dim = train[0].audio.shape[1], train[0].text.shape[1]
+    log: list[Epoch] = []
     with torch.random.fork_rng():
         torch.manual_seed(member.seed)
-        trainer = _Trainer(member, config, train, device)
-        head, choice = trainer.head, _Choice()
-        for number in range(1, config.epochs + 1):
-            mean = trainer.run_epoch()
-            scores, _ = apply_head(head, inner)
-            chosen = selection_score(scores, truth, inner_systems)
-            epoch = Epoch(number, mean, chosen, float(mse(scores, truth).mean()))
-            choice.add(epoch, head)
-            if on_epoch:
-                on_epoch(epoch)
-            if choice.stale >= config.patience:
-                break
-    head.load_state_dict(choice.weights)
-    return Fit(head.cpu().eval(), choice.best, tuple(choice.log))
-
-
-class _Trainer:
-    """A head, its optimiser and the clips in random order, one epoch at a time."""
-
-    def __init__(
-        self, member: Member, config: TrainingConfig, train: Sequence[Example], device: str | None
-    ) -> None:
-        self.member, self.config, self.train = member, config, train
-        self.accelerator = _accelerator(device)
-        width, text_width = train[0].audio.shape[1], train[0].text.shape[1]
-        self.head = DualBranchHead(head_config(member, width, text_width, config.protocol))
-        loader: Any = torch.utils.data.DataLoader(
-            range(len(train)),  # type: ignore[arg-type]
+        head = DualBranchHead(head_config(member, audio_dim, text_dim, config.protocol))
+        head.to(usable_device(device))
+        optimizer = torch.optim.AdamW(head.parameters(), lr=config.rate(audio_dim))
+        loader: DataLoader[list[Example]] = DataLoader(
+            train,  # type: ignore[arg-type]
             batch_size=config.batch_size,
             shuffle=True,
+            collate_fn=list,
             generator=torch.Generator().manual_seed(member.seed),
         )
-        optimizer = torch.optim.AdamW(self.head.parameters(), lr=config.rate(width))
-        self.model, self.optimizer, self.loader = self.accelerator.prepare(
-            self.head, optimizer, loader
-        )
+        for number in range(1, config.epochs + 1):
+            mean = _run_epoch(head, optimizer, loader, member, config)
+            scores, _ = apply_head(head, inner)
+            order = selection_score(scores, truth, inner_systems)
+            epoch = Epoch(number, mean, order, float(mse(scores, truth).mean()))
+            log.append(epoch)
+            best = max(log, key=lambda epoch: epoch.rank)
+            if best is epoch:
+                weights = deepcopy(head.state_dict())
+            if on_epoch:
+                on_epoch(epoch)
+            progress = (
+                max(log, key=lambda epoch: epoch.inner_system_srcc).epoch,
+                min(log, key=lambda epoch: epoch.inner_mse).epoch,
+            )
+            if number - max(progress) >= config.patience:
+                break
+    head.load_state_dict(weights)
+    return Fit(head.cpu().eval(), best, tuple(log))
 
-    def run_epoch(self) -> float:
-        """One pass over the clips; the mean loss."""
-        self.model.train()
-        total = torch.zeros(())
-        for rows in self.loader:
-            examples = [self.train[row] for row in rows.tolist()]
-            objective = self._loss(examples)
-            if not torch.isfinite(objective):
-                raise InputError(
-                    f"training {self.member.name}: the loss is not finite; check the scores, or "
-                    "take a lower learning rate"
-                )
-            self.optimizer.zero_grad()
-            self.accelerator.backward(objective)
-            self.optimizer.step()
-            total += objective.detach().cpu() * len(examples)
-        return float(total) / len(self.train)
 
-    def _loss(self, examples: Sequence[Example]) -> Tensor:
-        """The losses of both branches, added."""
-        outputs = collate(examples).outputs(self.model)
+def _run_epoch(
+    head: DualBranchHead,
+    optimizer: torch.optim.Optimizer,
+    loader: DataLoader[list[Example]],
+    member: Member,
+    config: TrainingConfig,
+) -> float:
+    """Train on every clip once; return the mean loss, both branches added."""
+    head.train()
+    total, clips = torch.zeros(()), 0
+    for examples in loader:
+        outputs = collate(examples).outputs(head)
         truth = torch.tensor([example.scores for example in examples], device=outputs[0].device)
         losses = [
-            loss(output, column, self.member.target, self.config.protocol)
+            loss(output, column, member.target, config.protocol)
             for output, column in zip(outputs, truth.T, strict=True)
         ]
-        return torch.stack(losses).sum()
-
-
-class _Choice:
-    """The best epoch so far with its weights, and for how long nothing got better.
-
-    Attributes:
-        log: All epochs.
-        best: The one with the best order of systems; equal orders, which few systems often have,
-            are told apart by the error.
-        weights: Of the best epoch.
-        stale: Epochs since the order or the error was better than ever.
-    """
-
-    best: Epoch
-
-    def __init__(self) -> None:
-        self.log: list[Epoch] = []
-        self.weights: dict[str, Tensor] = {}
-        self.stale = 0
-
-    def add(self, epoch: Epoch, head: DualBranchHead) -> None:
-        """Take notice of an epoch."""
-        before = self.log
-        self.log = [*before, epoch]
-        if not before or epoch.rank > self.best.rank:
-            self.best, self.weights = epoch, deepcopy(head.state_dict())
-        better = (
-            not before
-            or epoch.inner_system_srcc > max(e.inner_system_srcc for e in before)
-            or epoch.inner_mse < min(e.inner_mse for e in before)
-        )
-        self.stale = 0 if better else self.stale + 1
-
-
-def _accelerator(device: str | None) -> Any:
-    try:
-        from accelerate import Accelerator
-    except ImportError as error:
-        raise InputError(
-            "training needs accelerate; run `pip install 'hear-aesthetics[train]'`"
-        ) from error
-    return Accelerator(cpu=device == "cpu")
+        objective = torch.stack(losses).sum()
+        if not torch.isfinite(objective):
+            raise InputError(
+                f"training {member.name}: the loss is not finite; check the scores, or take a "
+                "lower learning rate"
+            )
+        optimizer.zero_grad()
+        objective.backward()
+        optimizer.step()
+        total += objective.detach().cpu() * len(examples)
+        clips += len(examples)
+    return float(total) / clips

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from torch import Tensor
 
 from heads import DualBranchHead
@@ -135,7 +136,8 @@ def train_run(
     record |= {"member": asdict(member), "training": asdict(config), "best": asdict(result.best)}
     result.head.save_pretrained(out, record)
     write_predictions(out / FILE_NAME, predictions)
-    _write_log(out / "log.csv", result.log)
+    log = pd.DataFrame(map(asdict, result.log))
+    write_text(out / "log.csv", log.to_csv(index=False, float_format="%.6g"))
     write_metrics(out, predictions)
     return predictions
 
@@ -192,9 +194,3 @@ def _example(clip: Clip, audio: Tensor, text: Mapping[str, Tensor]) -> Example:
     if clip.overall is not None and clip.textual is not None:
         scores = (clip.overall, clip.textual)
     return Example(audio, text[clip.prompt], scores)
-
-
-def _write_log(path: Path, log: Sequence[Epoch]) -> None:
-    names = list(asdict(log[0]))
-    lines = [",".join(f"{value:.6g}" for value in asdict(epoch).values()) for epoch in log]
-    write_text(path, "\n".join([",".join(names), *lines]) + "\n")
