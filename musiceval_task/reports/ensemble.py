@@ -75,10 +75,14 @@ def ridge_stacking(fitted_on: Sequence[Array], truth: Array, applied_to: Sequenc
         - fitted_on: runs x ``(clips, BINS)``; truth: ``(clips,)``
         - applied_to: runs x ``(others, BINS)``; output: ``(others,)`` in [1, 5]
     """
-    from sklearn.linear_model import Ridge
-
-    model = Ridge(alpha=RIDGE_ALPHA).fit(np.concatenate(fitted_on, axis=1), truth)
-    return np.clip(model.predict(np.concatenate(applied_to, axis=1)), LOW, HIGH)
+    known, others = (
+        np.concatenate(part, axis=1, dtype=np.float64) for part in (fitted_on, applied_to)
+    )
+    mean, intercept = known.mean(axis=0), truth.mean(dtype=np.float64)
+    centred = known - mean
+    gram = centred.T @ centred + RIDGE_ALPHA * np.eye(len(mean))  # the intercept is not penalised
+    weights = np.linalg.solve(gram, centred.T @ (truth - intercept))
+    return np.clip((others - mean) @ weights + intercept, LOW, HIGH)
 
 
 def _stacked(runs: Sequence[Predictions]) -> Array:
