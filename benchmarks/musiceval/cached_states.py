@@ -22,7 +22,7 @@ from heads import DualBranchHead
 from hear_aesthetics.backbones import MelStatistics
 from hear_aesthetics.backbones.conformer import ConformerConfig
 from musiceval_task.features.states import AUDIO_DTYPE, StateStore
-from musiceval_task.training.inference import Example, collate
+from musiceval_task.training.inference import Example, run_head
 from musiceval_task.training.members import MEMBERS, head_config
 from musiceval_task.training.objective import loss
 
@@ -111,7 +111,7 @@ class Bench:
         get = (self.read, self.encode)[which]
         for places in torch.arange(self.size.clips).split(self.size.batch_size):
             examples = get(places.tolist())
-            outputs = collate(examples).outputs(head)
+            outputs = run_head(head, examples)
             truth = torch.tensor([example.scores for example in examples])
             total = sum(
                 loss(output, column, MEMBER.target)
@@ -125,9 +125,7 @@ class Bench:
     def gap(self) -> float:
         """Largest difference between predictions from cached and from fresh states of a clip."""
         head, places = self.heads[0].eval(), [0]
-        ours, fresh = (
-            torch.cat(collate(get(places)).outputs(head)) for get in (self.read, self.encode)
-        )
+        ours, fresh = (torch.cat(run_head(head, get(places))) for get in (self.read, self.encode))
         return difference(ours, fresh)
 
     def _stored(self, kind: str, place: int) -> Tensor:

@@ -22,7 +22,7 @@ from hear_aesthetics.compute.precision import usable_device
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.metrics.correlation import mse, srcc, system_means
 from musiceval_task.data.dataset import Clip
-from musiceval_task.training.inference import Example, apply_head, collate
+from musiceval_task.training.inference import Example, apply_head, run_head
 from musiceval_task.training.members import PUBLISHED_AUDIO_DIM, Member, Protocol, head_config
 from musiceval_task.training.objective import loss
 
@@ -193,7 +193,7 @@ def _run_epoch(
     head.train()
     total, clips = torch.zeros(()), 0
     for examples in loader:
-        outputs = collate(examples).outputs(head)
+        outputs = run_head(head, examples)
         truth = torch.tensor([example.scores for example in examples], device=outputs[0].device)
         losses = [
             loss(output, column, member.target, config.protocol)
