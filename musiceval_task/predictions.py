@@ -11,7 +11,7 @@ by a loader that builds nothing but numbers, texts, lists and arrays.
 
 import pickle
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -116,19 +116,13 @@ class Predictions:
             )
         return self._take([place[name] for name in clips])
 
-    def _take(self, places: Sequence[int]) -> "Predictions":
-        def pick(names: tuple[str, ...]) -> tuple[str, ...]:
-            return tuple(names[place] for place in places)
-
-        rows = np.asarray(places, dtype=np.int64)
-        return replace(
-            self,
-            clips=pick(self.clips),
-            systems=pick(self.systems),
-            splits=pick(self.splits),
-            scores=self.scores[rows],
-            truth=self.truth[rows],
-            distributions=None if self.distributions is None else self.distributions[rows],
+    def _take(self, rows: list[int]) -> "Predictions":
+        clips, systems, splits = (
+            tuple(names[row] for row in rows) for names in (self.clips, self.systems, self.splits)
+        )
+        distributions = None if self.distributions is None else self.distributions[rows]
+        return Predictions(
+            clips, systems, splits, self.scores[rows], self.truth[rows], distributions
         )
 
 
@@ -152,14 +146,11 @@ def read_predictions(path: str | Path) -> Predictions:
     found = _read_released(path) if path.suffix == ".pt" else _read_parquet(path)
     if twice := len(found.clips) - len(set(found.clips)):
         raise InputError(f"{path}: {twice} clips come twice; predict again")
-    numbers = {
-        "score": found.scores,
-        "true score": np.where(np.isnan(found.truth), 0, found.truth),
-    }  # NaN: not known
+    wrong = {"score": ~np.isfinite(found.scores), "true score": np.isinf(found.truth)}
     if found.distributions is not None:
-        numbers["distribution"] = found.distributions
-    for what, table in numbers.items():
-        for row, target, *_ in np.argwhere(~np.isfinite(table)).tolist():
+        wrong["distribution"] = ~np.isfinite(found.distributions)
+    for what, table in wrong.items():
+        for row, target, *_ in np.argwhere(table).tolist():
             raise InputError(
                 f"{path}: row {row + 1}, {found.clips[row]}: the {TARGETS[target]} {what} is not "
                 "a finite number; predict again"
@@ -178,7 +169,8 @@ def _write_parquet(path: Path, predictions: Predictions) -> None:
     for column, target in enumerate(TARGETS):
         table[target] = predictions.truth[:, column]
         table[f"{target}_score"] = predictions.scores[:, column]
-        table[f"{target}_dist"] = _dist_column(predictions, column)
+        dists = predictions.distributions
+        table[f"{target}_dist"] = None if dists is None else dists[:, column].tolist()
     with atomic_file(path) as file:
         pd.DataFrame(table).to_parquet(file, index=False)
 
@@ -197,13 +189,12 @@ def _read_parquet(path: Path) -> Predictions:
 def _write_released(path: Path, predictions: Predictions) -> None:
     rows: list[dict[str, Any]] = []
     for index, name in enumerate(predictions.clips):
-        row: dict[str, Any] = {NAME: name}
+        rows.append({NAME: name})
         for column, target in enumerate(TARGETS):
-            row[f"{target}_score"] = float(predictions.scores[index, column])
+            rows[-1][f"{target}_score"] = float(predictions.scores[index, column])
             if predictions.distributions is not None:
                 dist = torch.from_numpy(predictions.distributions[index, column]).float()
-                row[f"{target}_dist"] = dist
-        rows.append(row)
+                rows[-1][f"{target}_dist"] = dist
     with atomic_file(path) as file:
         torch.save(rows, file)
 
@@ -231,9 +222,8 @@ def _from_columns(columns: dict[str, list[Any]]) -> Predictions:
     clips = tuple(columns["clip"])
     unknown = [float("nan")] * len(clips)
     dists = [columns[f"{target}_dist"] for target in TARGETS]
-    known = all(dist is not None for column in dists for dist in column) and bool(clips)
     distributions = None
-    if known:
+    if clips and all(dist is not None for column in dists for dist in column):
         tables = [np.stack([np.asarray(d, np.float64).ravel() for d in column]) for column in dists]
         distributions = np.stack(tables, axis=1)
         if distributions.shape[2] != BINS:
@@ -246,9 +236,3 @@ def _from_columns(columns: dict[str, list[Any]]) -> Predictions:
         np.stack([np.asarray(columns.get(t, unknown), np.float64) for t in TARGETS], axis=1),
         distributions,
     )
-
-
-def _dist_column(predictions: Predictions, column: int) -> list[Any]:
-    if predictions.distributions is None:
-        return [None] * len(predictions)
-    return predictions.distributions[:, column].tolist()

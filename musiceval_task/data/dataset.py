@@ -10,17 +10,16 @@ CSV: columns ``path,prompt`` and, where known, ``overall,textual,system,split``;
 to the file. A list is right as a whole or an error: a clip is never left out or replaced.
 """
 
-import csv
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from io import StringIO
 from pathlib import Path, PurePosixPath
+from typing import ClassVar
 
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.text_files import read_text
-from musiceval_task.scale import HIGH, LOW
+from hear_aesthetics.text_files import read_table, read_text
+from musiceval_task.scale import HIGH, LOW, TARGETS
 
 __all__ = [
     "CLIP_SECONDS",
@@ -46,7 +45,7 @@ HEADER = ("id", "text")
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip with its prompt, and its scores where they are known.
+    """A clip with its prompt, and its scores where they are known; its first 30 s are heard.
 
     Attributes:
         name: File name with extension, or the path as a CSV has it; unique in a data set.
@@ -58,6 +57,8 @@ class Clip:
         textual: Text alignment in [1, 5].
     """
 
+    start: ClassVar[None] = None
+    end: ClassVar[float] = CLIP_SECONDS
     name: str
     path: Path
     prompt: str
@@ -65,16 +66,6 @@ class Clip:
     split: str = "test"
     overall: float | None = None
     textual: float | None = None
-
-    @property
-    def start(self) -> None:
-        """Clips are heard from their beginning."""
-        return
-
-    @property
-    def end(self) -> float:
-        """Seconds that are heard at most."""
-        return CLIP_SECONDS
 
     @property
     def scored(self) -> bool:
@@ -196,34 +187,24 @@ def _read_prompts(path: Path) -> dict[str, str]:
 
 
 def _read_csv(path: Path) -> Iterator[Clip]:
+    columns, rows = read_table(path)
+    missing = sorted({"path", "prompt"} - set(columns))
+    if missing:
+        raise InputError(
+            f"{path}: no column {' or '.join(missing)}; the first line is "
+            "path,prompt and, where known, overall,textual,system,split"
+        )
     seen: dict[str, str] = {}
-    try:
-        rows = csv.DictReader(StringIO(read_text(path)))
-        missing = {"path", "prompt"} - set(rows.fieldnames or ())
-        if missing:
-            raise InputError(
-                f"{path}: no column {' or '.join(sorted(missing))}; the first line is "
-                "path,prompt and, where known, overall,textual,system,split"
-            )
-        for row in rows:
-            yield _csv_clip(f"{path}:{rows.line_num}", row, path.parent, seen)
-    except csv.Error as error:
-        raise InputError(f"{path}: the list cannot be read ({error})") from error
-
-
-def _csv_clip(place: str, row: dict[str, str | None], root: Path, seen: dict[str, str]) -> Clip:
-    name, prompt, system, split, *texts = (
-        (row.get(key) or "").strip()
-        for key in ("path", "prompt", "system", "split", "overall", "textual")
-    )
-    name = _check_new(place, name, seen)
-    if not prompt:
-        raise InputError(f"{place}: {name} has no prompt; give the text it was made from")
-    split = split or "train"
-    if split not in SPLITS:
-        raise InputError(f"{place}: split {split!r}; it is one of {', '.join(SPLITS)}")
-    overall, textual = (_score(place, name, text or None) for text in texts)
-    return Clip(name, _audio(place, root / name), prompt, system, split, overall, textual)
+    for place, row in rows:
+        name = _check_new(place, row["path"], seen)
+        if not row["prompt"]:
+            raise InputError(f"{place}: {name} has no prompt; give the text it was made from")
+        split = row.get("split") or "train"
+        if split not in SPLITS:
+            raise InputError(f"{place}: split {split!r}; it is one of {', '.join(SPLITS)}")
+        overall, textual = (_score(place, name, row.get(target) or None) for target in TARGETS)
+        audio, system = _audio(place, path.parent / name), row.get("system", "")
+        yield Clip(name, audio, row["prompt"], system, split, overall, textual)
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
