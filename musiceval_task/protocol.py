@@ -5,7 +5,7 @@ tie. Intervals are over clips at utterance level, over systems at system level; 
 estimated are NaN.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ from hear_aesthetics.metrics import (
 from musiceval_task.predictions import Predictions
 from musiceval_task.scale import TARGETS
 
-__all__ = ["LEVELS", "METRICS", "Measure", "as_table", "evaluate", "value_of"]
+__all__ = ["LEVELS", "METRICS", "Measure", "Measures", "as_table", "evaluate"]
 
 METRICS: dict[str, Metric] = {"MSE": mse, "LCC": lcc, "SRCC": srcc, "KTAU": ktau}
 LEVELS = ("utterance", "system")
@@ -59,7 +59,10 @@ class Measure:
     method: str
 
 
-def evaluate(predictions: Predictions) -> list[Measure]:
+Measures = dict[tuple[str, str, str], Measure]  # by target, level and metric
+
+
+def evaluate(predictions: Predictions) -> Measures:
     """All figures of predictions whose truth is known; system level where there are two or more.
 
     Raises:
@@ -70,24 +73,16 @@ def evaluate(predictions: Predictions) -> list[Measure]:
         raise InputError(
             f"the true scores of {len(known)} clips are known; two or more can be compared"
         )
-    return [measure for level in _levels(known) for measure in _measures(*level)]
+    return {
+        (found.target, found.level, found.metric): found
+        for level in _levels(known)
+        for found in _measures(*level)
+    }
 
 
-def value_of(measures: Sequence[Measure], target: str, level: str, metric: str) -> float:
-    """The value of one figure.
-
-    Raises:
-        KeyError: If it was not measured.
-    """
-    for measure in measures:
-        if (measure.target, measure.level, measure.metric) == (target, level, metric):
-            return measure.value
-    raise KeyError((target, level, metric))
-
-
-def as_table(measures: Sequence[Measure]) -> list[dict[str, Any]]:
+def as_table(measures: Measures) -> list[dict[str, Any]]:
     """The figures as plain rows, for JSON."""
-    return [asdict(measure) for measure in measures]
+    return [asdict(measure) for measure in measures.values()]
 
 
 def _levels(known: Predictions) -> Iterator[tuple[str, Array, Array]]:

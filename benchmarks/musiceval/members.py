@@ -24,7 +24,7 @@ from musiceval_task.commands.synthesize import synthesize
 from musiceval_task.commands.train import train
 from musiceval_task.data.dataset import Clip, read_clips
 from musiceval_task.predictions import FILE_NAME, Predictions, read_predictions
-from musiceval_task.protocol import evaluate, value_of
+from musiceval_task.protocol import evaluate
 from musiceval_task.reports.ensemble import combine
 from musiceval_task.training.inference import Example
 from musiceval_task.training.members import MEMBERS
@@ -177,7 +177,7 @@ def _figures(made: Predictions) -> dict[str, float]:
     names = {"impression": "overall", "alignment": "textual"}
     kinds = {"LCC": ("utterance", "LCC"), "system SRCC": ("system", "SRCC")}
     return {
-        f"{shown} {kind}": value_of(measures, target, *key)
+        f"{shown} {kind}": measures[target, *key].value
         for shown, target in names.items()
         for kind, key in kinds.items()
     }

@@ -11,7 +11,7 @@ from musiceval_task.commands.options import run_name
 
 if TYPE_CHECKING:
     from musiceval_task.predictions import Predictions
-    from musiceval_task.protocol import Measure
+    from musiceval_task.protocol import Measures
 
 __all__ = ["evaluate"]
 
@@ -62,11 +62,11 @@ def _read(run: Path, split: str, truth: Path | None) -> "Predictions":
     return found
 
 
-def _line(name: str, measures: "list[Measure]") -> str:
+def _line(name: str, measures: "Measures") -> str:
     wanted = {("utterance", "LCC"): "LCC", ("system", "SRCC"): "system SRCC"}
     figures = [
-        f"{m.target} {wanted[m.level, m.metric]} {m.value:.3f}"
-        for m in measures
-        if (m.level, m.metric) in wanted
+        f"{target} {wanted[level, metric]} {found.value:.3f}"
+        for (target, level, metric), found in measures.items()
+        if (level, metric) in wanted
     ]
     return f"{name}: {', '.join(figures)}"

@@ -18,7 +18,7 @@ from hear_aesthetics.plotting.style import (
     save,
 )
 from musiceval_task.predictions import Predictions
-from musiceval_task.protocol import Measure, value_of
+from musiceval_task.protocol import Measure, Measures
 from musiceval_task.scale import HIGH, LOW, TARGETS
 
 __all__ = ["draw_runs", "draw_scatter"]
@@ -33,7 +33,7 @@ LABEL_WIDTH, LABEL_HEIGHT = 0.32, 0.1  # of a system's name, in points of the sc
 
 
 def draw_scatter(
-    path: Path, predictions: Predictions, measures: list[Measure], *, title: str, subtitle: str = ""
+    path: Path, predictions: Predictions, measures: Measures, *, title: str, subtitle: str = ""
 ) -> None:
     """Write a PNG of predictions against the truth: a panel for each score, systems on top.
 
@@ -74,7 +74,7 @@ def draw_scatter(
     save(figure, path)
 
 
-def draw_runs(path: Path, runs: dict[str, list[Measure]], *, title: str, subtitle: str) -> None:
+def draw_runs(path: Path, runs: dict[str, Measures], *, title: str, subtitle: str) -> None:
     """Write a PNG that compares runs: SRCC of systems and LCC of clips with their intervals.
 
     Args:
@@ -92,7 +92,7 @@ def draw_runs(path: Path, runs: dict[str, list[Measure]], *, title: str, subtitl
             left, top = NAMES + column * (PANEL + GAP / 2), HEADER + line * (height + GAP)
             axes = _panel(figure, left, top, PANEL, height)
             for row, measures in enumerate(runs.values()):
-                _draw_interval(axes, row, _find(measures, target, level, metric))
+                _draw_interval(axes, row, measures.get((target, level, metric)))
             axes.set_ylim(len(runs) - 0.5, -0.5)
             axes.set_yticks(range(len(runs)), list(runs) if column == 0 else [""] * len(runs))
             axes.grid(axis="x", color=FAINT, lw=0.7)
@@ -121,15 +121,10 @@ def _draw_interval(axes: Axes, row: float, measure: Measure | None) -> None:
                   textcoords="offset points", ha="center")  # fmt: skip
 
 
-def _find(measures: list[Measure], target: str, level: str, metric: str) -> Measure | None:
-    wanted = (target, level, metric)
-    return next((m for m in measures if (m.target, m.level, m.metric) == wanted), None)
-
-
-def _figures_of(measures: list[Measure], target: str) -> str:
-    parts = [f"clips: LCC {value_of(measures, target, 'utterance', 'LCC'):.3f}"]
-    if _find(measures, target, "system", "SRCC"):
-        parts.append(f"systems: SRCC {value_of(measures, target, 'system', 'SRCC'):.3f}")
+def _figures_of(measures: Measures, target: str) -> str:
+    parts = [f"clips: LCC {measures[target, 'utterance', 'LCC'].value:.3f}"]
+    if system := measures.get((target, "system", "SRCC")):
+        parts.append(f"systems: SRCC {system.value:.3f}")
     return "   ".join(parts)
 
 

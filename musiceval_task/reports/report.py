@@ -9,7 +9,7 @@ from hear_aesthetics.markdown import markdown_table
 from hear_aesthetics.metrics.intervals import METHOD
 from hear_aesthetics.version import __version__
 from musiceval_task.predictions import Predictions
-from musiceval_task.protocol import LEVELS, METRICS, Measure, as_table, evaluate
+from musiceval_task.protocol import LEVELS, METRICS, Measure, Measures, as_table, evaluate
 from musiceval_task.reports.plots import TITLES, draw_runs, draw_scatter
 from musiceval_task.scale import TARGETS
 from musiceval_task.training.objective import centers
@@ -21,7 +21,7 @@ COVERAGE = 0.9  # of the predicted intervals that the report checks
 
 def write_report(
     out: Path, runs: Mapping[str, Predictions], *, data: str = ""
-) -> dict[str, list[Measure]]:
+) -> dict[str, Measures]:
     """Write ``report.md``, ``metrics.json`` and the pictures of a comparison of runs.
 
     Args:
@@ -34,7 +34,7 @@ def write_report(
     """
     out.mkdir(parents=True, exist_ok=True)
     figures = {name: evaluate(run) for name, run in runs.items()}
-    clips = next(iter(figures.values()))[0].count
+    clips = next(iter(figures.values()))[TARGETS[0], LEVELS[0], "MSE"].count
     lines = [f"# MusicEval: {data}".rstrip(": "), ""]
     lines += [f"{clips} clips. After each figure: its 95 % interval ({METHOD}).", ""]
     for target in TARGETS:
@@ -65,16 +65,16 @@ def write_report(
     return figures
 
 
-def _section(target: str, figures: Mapping[str, list[Measure]]) -> list[str]:
+def _section(target: str, figures: Mapping[str, Measures]) -> list[str]:
     lines = [f"## {TITLES[target]}", ""]
     for level in LEVELS:
         rows = []
         for name, measures in figures.items():
-            cells = [_cell(m) for m in measures if (m.target, m.level) == (target, level)]
+            cells = [_cell(m) for key, m in measures.items() if key[:2] == (target, level)]
             if cells:
                 rows.append([name, *cells])
         if rows:
-            count = next(m.count for m in next(iter(figures.values())) if m.level == level)
+            count = next(iter(figures.values()))[target, level, "MSE"].count
             table = markdown_table(["run", *METRICS], rows)
             lines += [f"{level.capitalize()} level ({count}):", "", table, ""]
     return lines

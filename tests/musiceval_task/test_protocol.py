@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 from hear_aesthetics.errors import InputError
 from musiceval_task.data.dataset import system_of
 from musiceval_task.predictions import Predictions
-from musiceval_task.protocol import evaluate, value_of
+from musiceval_task.protocol import evaluate
 from musiceval_task.scale import TARGETS
 
 
@@ -40,7 +40,7 @@ def test_figures_equal_the_published_ones(shared: Path) -> None:
         for level, prefix in (("utterance", "utt"), ("system", "sys")):
             for metric in ("MSE", "LCC", "SRCC", "KTAU"):
                 value = figures[f"{prefix}_{metric.lower()}_{suffix}"]
-                found = value_of(measures, target, level, metric)
+                found = measures[target, level, metric].value
                 assert found == pytest.approx(value, rel=1e-4, abs=1e-5)
                 compared += 1
     assert compared == 16
@@ -49,18 +49,19 @@ def test_figures_equal_the_published_ones(shared: Path) -> None:
 def test_every_figure_has_an_interval_around_it() -> None:
     measures = evaluate(predictions())
     assert len(measures) == 2 * 2 * 4
-    assert all(m.low <= m.value <= m.high for m in measures if m.level == "utterance")
-    assert {m.count for m in measures if m.level == "system"} == {4}
+    found = measures.values()
+    assert all(m.low <= m.value <= m.high for m in found if m.level == "utterance")
+    assert {m.count for m in found if m.level == "system"} == {4}
 
 
 def test_one_system_has_no_system_level() -> None:
-    assert {m.level for m in evaluate(predictions(systems=1))} == {"utterance"}
+    assert {key[1] for key in evaluate(predictions(systems=1))} == {"utterance"}
 
 
 def test_clips_without_truth_are_left_out() -> None:
     run = predictions()
     run.truth[::2] = np.nan
-    assert evaluate(run)[0].count == 20
+    assert evaluate(run)["overall", "utterance", "LCC"].count == 20
 
 
 def test_without_truth_there_is_nothing_to_compare() -> None:
