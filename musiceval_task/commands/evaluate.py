@@ -7,7 +7,6 @@ import typer
 
 from hear_aesthetics.commands.options import JsonOption
 from hear_aesthetics.errors import InputError
-from musiceval_task.commands.options import run_name
 
 if TYPE_CHECKING:
     from musiceval_task.predictions import Predictions
@@ -35,7 +34,9 @@ def evaluate(
     from musiceval_task.protocol import as_table
     from musiceval_task.reports.report import write_report
 
-    found = {run_name(run): _read(run, split, truth) for run in runs}
+    found = {
+        run.resolve().name if run.is_dir() else run.stem: _read(run, split, truth) for run in runs
+    }
     if len(found) < len(runs):
         raise InputError("two runs have the same name; rename one of them")
     first = next(iter(found.values()))

@@ -15,7 +15,6 @@ __all__ = [
     "StatesOption",
     "encode_all",
     "make_encoders",
-    "run_name",
 ]
 
 DataArgument = Annotated[
@@ -53,8 +52,3 @@ def encode_all(clips: "list[Clip]", encoders: "Encoders") -> "list[Example]":
 
     with Report(None, "encoded", "clip") as report:
         return encode(clips, encoders, report.done)
-
-
-def run_name(path: Path) -> str:
-    """What a report calls the predictions of a run folder or a file."""
-    return path.resolve().name if path.is_dir() else path.stem

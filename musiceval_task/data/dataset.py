@@ -29,7 +29,6 @@ __all__ = [
     "Clip",
     "clip_id",
     "list_hash",
-    "prompt_of",
     "read_clips",
     "system_of",
 ]
@@ -119,15 +118,6 @@ def system_of(name: str) -> str:
     return clip_id(name).removeprefix(PREFIX).partition("_")[0]
 
 
-def prompt_of(name: str) -> str:
-    """Prompt id of a MusicEval clip.
-
-    >>> prompt_of("audiomos2025-track1-S002_P044.wav")
-    'P044'
-    """
-    return clip_id(name).removeprefix(PREFIX).partition("_")[2]
-
-
 def list_hash(clips: Sequence[Clip]) -> str:
     """SHA-256 of what a list says (names, prompts, scores, splits); the audio is not read."""
     rows = [{**asdict(clip), "path": None} for clip in clips]
@@ -162,10 +152,9 @@ def _lists_of(root: Path) -> list[str]:
 
 
 def _find_prompt(place: str, name: str, prompts: dict[str, str], demos: dict[str, str]) -> str:
-    if system_of(name) in DEMO_SYSTEMS:
-        key, table, file = clip_id(name).removeprefix(PREFIX), demos, DEMO_PROMPTS
-    else:
-        key, table, file = prompt_of(name), prompts, PROMPTS
+    key, table, file = clip_id(name).removeprefix(PREFIX), demos, DEMO_PROMPTS
+    if system_of(name) not in DEMO_SYSTEMS:
+        key, table, file = key.partition("_")[2], prompts, PROMPTS
     if key not in table:
         raise InputError(f"{place}: {name}: {file} has no prompt {key!r}; add it there")
     return table[key]

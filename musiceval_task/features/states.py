@@ -1,13 +1,12 @@
-"""What the frozen encoders make of clips and prompts, computed once and kept on disk.
+"""Hidden states of clips and prompts from the frozen encoders, computed once and kept on disk.
 
-Files are named by what they were made from, ``audio/<encoder>/<sha256 of the clip's file>`` and
-``text/<encoder>/<sha256 of the prompt>``; ``<encoder>`` is a digest of
-its fingerprint: a clip that changes is encoded again, one that several
-sets share is not, and features of two encoders never mix. Each is whole or absent.
+Files are ``audio/<encoder>/<sha256 of the clip's file>`` and ``text/<encoder>/<sha256 of the
+prompt>``; ``<encoder>`` is a digest of its fingerprint. A clip that changes is encoded again, a
+clip that several sets share once, and states of two encoders never mix.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ __all__ = ["AudioEncoder", "StateStore", "audio_hash", "clip_states", "prompt_st
 
 PUBLISHED_STATE = 12  # of MuQ, the last one; a smaller model gives its own last one
 KEY = "states"
+DIGITS = 16  # of the digest that names an encoder's folder
 AUDIO_DTYPE = torch.float16  # states are layer-normalised: three decimals are plenty
 
 Progress = Callable[[], None]
@@ -60,9 +60,7 @@ class AudioEncoder:
             precision=precision,
             device=device,
         )
-        backbone = self.model.fused.encoders["muq"]
-        self.state: int = backbone.config.depth
-        self.dim: int = backbone.dim
+        self.state: int = self.model.fused.encoders["muq"].config.depth
         self.encoded = 0
 
     @property
@@ -133,7 +131,7 @@ def clip_states(
         AudioError: If a clip cannot be read, or its states are not finite; another never takes its
             place.
     """
-    folder = ("audio", _folder(encoder.fingerprint()))
+    folder = ("audio", digest(encoder.fingerprint())[:DIGITS])
     hashes = {clip.path: _file_hash(clip.path) for clip in clips}
     todo = {
         hashes[clip.path]: clip for clip in clips if store.read(*folder, hashes[clip.path]) is None
@@ -158,7 +156,7 @@ def prompt_states(
     prompts: Iterable[str], encoder: TextEncoder, store: StateStore
 ) -> dict[str, Tensor]:
     """The states of prompts, ``(tokens, dim)`` each; only what the store lacks is encoded."""
-    folder = ("text", _folder(encoder.fingerprint()))
+    folder = ("text", digest(encoder.fingerprint())[:DIGITS])
     keys = {prompt: hashlib.sha256(prompt.encode()).hexdigest() for prompt in prompts}
     todo = [prompt for prompt, key in keys.items() if store.read(*folder, key) is None]
     for prompt, states in zip(todo, encoder.encode(todo), strict=True):
@@ -176,10 +174,6 @@ def _stored(store: StateStore, *key: str) -> Tensor:
     if states is None:
         raise OSError(f"{store.root}: states that were written cannot be read; check the disk")
     return states
-
-
-def _folder(fingerprint: Mapping[str, Any]) -> str:
-    return digest(fingerprint)[:16]
 
 
 def _file_hash(path: Path) -> str:

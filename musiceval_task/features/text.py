@@ -30,7 +30,6 @@ class TextEncoder:
 
     Attributes:
         source: As given; a folder by its full path.
-        dim: Width of the states.
         sha256: Of the weights.
         tokens_sha256: Of the tokenizer.
         encoded: Prompts encoded so far.
@@ -38,7 +37,7 @@ class TextEncoder:
     Raises:
         CheckpointError: If the folder holds no complete RoBERTa.
         WeightsUnavailableError: If the published weights are neither on disk nor reachable.
-        InputError: If ``transformers`` is not installed, or there is no such folder.
+        InputError: If there is no such folder.
     """
 
     def __init__(
@@ -49,7 +48,6 @@ class TextEncoder:
         self.tokenizer, self.model = _load(folder)
         self.model.eval().requires_grad_(False).to(device)
         self.device = torch.device(device)
-        self.dim: int = self.model.config.hidden_size
         self.sha256 = _hash(folder)
         self.tokens_sha256 = _tokenizer_hash(folder)
         self.encoded = 0
@@ -109,12 +107,8 @@ def _locate(source: str | Path) -> Path:
 
 
 def _load(folder: Path) -> tuple[Any, Any]:
-    try:
-        from transformers import AutoTokenizer, RobertaModel
-    except ImportError as error:
-        raise InputError(
-            "prompts need transformers; run `pip install 'hear-aesthetics[text]'`"
-        ) from error
+    from transformers import AutoTokenizer, RobertaModel
+
     try:
         with quiet_transformers():
             tokenizer = AutoTokenizer.from_pretrained(folder)

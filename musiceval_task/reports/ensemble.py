@@ -18,10 +18,9 @@ from musiceval_task.scale import HIGH, LOW
 from musiceval_task.training.loop import INNER
 from musiceval_task.training.objective import as_distribution, centers
 
-__all__ = ["METHODS", "Method", "combine", "distributions_of", "ridge_stacking"]
+__all__ = ["Method", "combine", "distributions_of", "ridge_stacking"]
 
 Method = Literal["scores", "distributions", "ridge"]
-METHODS: tuple[Method, ...] = get_args(Method)
 RIDGE_ALPHA = 1.0  # as released
 
 Array = NDArray[np.float64]
@@ -39,13 +38,10 @@ def combine(runs: Sequence[Predictions], method: Method = "distributions") -> Pr
     """
     if not runs:
         raise InputError("an ensemble of no runs; name at least one")
-    if method not in METHODS:
-        raise InputError(f"unknown method {method!r}; choose one of: {', '.join(METHODS)}")
+    if method not in get_args(Method):
+        raise InputError(f"unknown method {method!r}; choose one of: {', '.join(get_args(Method))}")
     first = runs[0]
-    runs = [
-        first,
-        *(run.aligned_with(first.clips, f"run {n + 2}") for n, run in enumerate(runs[1:])),
-    ]
+    runs = [run.aligned_with(first.clips, f"run {n}") for n, run in enumerate(runs, start=1)]
     distributions = np.mean([distributions_of(run) for run in runs], axis=0)
     if method == "scores":
         scores = np.mean([run.scores for run in runs], axis=0)

@@ -5,13 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from heads import (
-    bin_centers,
-    coral_loss,
-    gaussian_target,
-    kl_loss,
-    one_hot_target,
-)
+from heads import bin_centers, coral_loss, gaussian_target, kl_loss, one_hot_target
 from musiceval_task.scale import BINS, HIGH, LOW
 from musiceval_task.training.members import Protocol, Target
 
