@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.files import atomic_file
-from musiceval_task.data.dataset import Clip, system_of
+from musiceval_task.data.dataset import MusicEvalClip, system_of
 from musiceval_task.scale import BINS, TARGETS
 
-__all__ = ["FILE_NAME", "Predictions", "read_predictions", "write_predictions"]
+__all__ = ["FILE_NAME", "ClipPredictions", "read_predictions", "write_predictions"]
 
 FILE_NAME = "predictions.parquet"  # in a run folder
 NAME = "wavname_with_ext"
@@ -41,7 +41,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Predictions:
+class ClipPredictions:
     """Predictions for some clips.
 
     Attributes:
@@ -61,7 +61,9 @@ class Predictions:
     distributions: Array | None = None
 
     @classmethod
-    def of(cls, clips: Sequence[Clip], scores: Any, distributions: Any = None) -> "Predictions":
+    def of(
+        cls, clips: Sequence[MusicEvalClip], scores: Any, distributions: Any = None
+    ) -> "ClipPredictions":
         """Predictions for the clips of a data set."""
         unknown = float("nan")
         truth = [[unknown if v is None else v for v in (c.overall, c.textual)] for c in clips]
@@ -77,15 +79,17 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.clips)
 
-    def of_split(self, split: str) -> "Predictions":
+    def of_split(self, split: str) -> "ClipPredictions":
         """Those of one split."""
         return self._take([i for i, name in enumerate(self.splits) if name == split])
 
-    def scored(self) -> "Predictions":
+    def scored(self) -> "ClipPredictions":
         """Those whose truth is known."""
         return self._take(np.flatnonzero(np.isfinite(self.truth).all(axis=1)).tolist())
 
-    def with_truth(self, clips: Sequence[Clip], source: str = "predictions") -> "Predictions":
+    def with_truth(
+        self, clips: Sequence[MusicEvalClip], source: str = "predictions"
+    ) -> "ClipPredictions":
         """The same predictions with system, split and truth from a data set, in its order.
 
         Raises:
@@ -99,9 +103,9 @@ class Predictions:
                 "the whole list"
             )
         taken = self._take([place[clip.name] for clip in clips])
-        return Predictions.of(clips, taken.scores, taken.distributions)
+        return ClipPredictions.of(clips, taken.scores, taken.distributions)
 
-    def aligned_with(self, clips: Sequence[str], source: str = "predictions") -> "Predictions":
+    def aligned_with(self, clips: Sequence[str], source: str = "predictions") -> "ClipPredictions":
         """The same predictions in the order of ``clips``.
 
         Raises:
@@ -116,24 +120,24 @@ class Predictions:
             )
         return self._take([place[name] for name in clips])
 
-    def _take(self, rows: list[int]) -> "Predictions":
+    def _take(self, rows: list[int]) -> "ClipPredictions":
         clips, systems, splits = (
             tuple(names[row] for row in rows) for names in (self.clips, self.systems, self.splits)
         )
         distributions = None if self.distributions is None else self.distributions[rows]
-        return Predictions(
+        return ClipPredictions(
             clips, systems, splits, self.scores[rows], self.truth[rows], distributions
         )
 
 
-def write_predictions(path: Path, predictions: Predictions) -> None:
+def write_predictions(path: Path, predictions: ClipPredictions) -> None:
     """Write a ``.parquet`` or a released-style ``.pt``, as the name says."""
     write = _write_released if path.suffix == ".pt" else _write_parquet
     path.parent.mkdir(parents=True, exist_ok=True)
     write(path, predictions)
 
 
-def read_predictions(path: str | Path) -> Predictions:
+def read_predictions(path: str | Path) -> ClipPredictions:
     """Read a run folder, a ``.parquet`` or a ``.pt``.
 
     Raises:
@@ -158,7 +162,7 @@ def read_predictions(path: str | Path) -> Predictions:
     return found
 
 
-def _write_parquet(path: Path, predictions: Predictions) -> None:
+def _write_parquet(path: Path, predictions: ClipPredictions) -> None:
     import pandas as pd
 
     table: dict[str, Any] = {
@@ -175,7 +179,7 @@ def _write_parquet(path: Path, predictions: Predictions) -> None:
         pd.DataFrame(table).to_parquet(file, index=False)
 
 
-def _read_parquet(path: Path) -> Predictions:
+def _read_parquet(path: Path) -> ClipPredictions:
     import pandas as pd
     import pyarrow
 
@@ -186,7 +190,7 @@ def _read_parquet(path: Path) -> Predictions:
         raise InputError(f"{path}: not predictions of this program ({error})") from error
 
 
-def _write_released(path: Path, predictions: Predictions) -> None:
+def _write_released(path: Path, predictions: ClipPredictions) -> None:
     rows: list[dict[str, Any]] = []
     for index, name in enumerate(predictions.clips):
         rows.append({NAME: name})
@@ -199,7 +203,7 @@ def _write_released(path: Path, predictions: Predictions) -> None:
         torch.save(rows, file)
 
 
-def _read_released(path: Path) -> Predictions:
+def _read_released(path: Path) -> ClipPredictions:
     try:
         with torch.serialization.safe_globals(list(NUMPY)):
             rows = torch.load(path, map_location="cpu", weights_only=True)
@@ -218,7 +222,7 @@ def _read_released(path: Path) -> Predictions:
         ) from error
 
 
-def _from_columns(columns: dict[str, list[Any]]) -> Predictions:
+def _from_columns(columns: dict[str, list[Any]]) -> ClipPredictions:
     clips = tuple(columns["clip"])
     unknown = [float("nan")] * len(clips)
     dists = [columns[f"{target}_dist"] for target in TARGETS]
@@ -228,7 +232,7 @@ def _from_columns(columns: dict[str, list[Any]]) -> Predictions:
         distributions = np.stack(tables, axis=1)
         if distributions.shape[2] != BINS:
             raise ValueError(f"distributions of {distributions.shape[2]} bins, expected {BINS}")
-    return Predictions(
+    return ClipPredictions(
         clips,
         tuple(columns.get("system") or map(system_of, clips)),
         tuple(columns.get("split") or ["test"] * len(clips)),

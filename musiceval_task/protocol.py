@@ -23,10 +23,10 @@ from hear_aesthetics.metrics import (
     srcc,
     system_means,
 )
-from musiceval_task.predictions import Predictions
+from musiceval_task.predictions import ClipPredictions
 from musiceval_task.scale import TARGETS
 
-__all__ = ["LEVELS", "METRICS", "Measure", "Measures", "as_table", "evaluate"]
+__all__ = ["LEVELS", "METRICS", "Measure", "Measures", "as_table", "compute_metrics"]
 
 METRICS: dict[str, Metric] = {"MSE": mse, "LCC": lcc, "SRCC": srcc, "KTAU": ktau}
 LEVELS = ("utterance", "system")
@@ -62,7 +62,7 @@ class Measure:
 Measures = dict[tuple[str, str, str], Measure]  # by target, level and metric
 
 
-def evaluate(predictions: Predictions) -> Measures:
+def compute_metrics(predictions: ClipPredictions) -> Measures:
     """All figures of predictions whose truth is known; system level where there are two or more.
 
     Raises:
@@ -85,7 +85,7 @@ def as_table(measures: Measures) -> list[dict[str, Any]]:
     return [asdict(measure) for measure in measures.values()]
 
 
-def _levels(known: Predictions) -> Iterator[tuple[str, Array, Array]]:
+def _levels(known: ClipPredictions) -> Iterator[tuple[str, Array, Array]]:
     yield "utterance", known.scores, known.truth
     if len(set(known.systems)) > 1:
         scores, _ = system_means(known.scores, known.systems)

@@ -22,9 +22,9 @@ from hear_aesthetics.metrics.correlation import lcc
 from musiceval_task.commands.options import make_encoders
 from musiceval_task.commands.synthesize import synthesize
 from musiceval_task.commands.train import train
-from musiceval_task.data.dataset import Clip, read_clips
-from musiceval_task.predictions import FILE_NAME, Predictions, read_predictions
-from musiceval_task.protocol import evaluate
+from musiceval_task.data.dataset import MusicEvalClip, read_clips
+from musiceval_task.predictions import FILE_NAME, ClipPredictions, read_predictions
+from musiceval_task.protocol import compute_metrics
 from musiceval_task.reports.ensemble import combine
 from musiceval_task.training.inference import Example
 from musiceval_task.training.members import MEMBERS
@@ -82,7 +82,7 @@ class HeldOut:
     """The test list with its states, and the trained heads."""
 
     def __init__(self, work: Path, runs: Mapping[str, Path]) -> None:
-        self.clips: list[Clip] = read_clips(work / "set", ["test"])
+        self.clips: list[MusicEvalClip] = read_clips(work / "set", ["test"])
         text, states = str(work / "set" / "text_encoder"), work / "runs" / "states"
         encoders = make_encoders("mini", text, states, precision="auto", device=None)
         self.examples: list[Example] = encode(self.clips, encoders)
@@ -102,7 +102,7 @@ class HeldOut:
         made[ENSEMBLE] = combine(list(made.values()))
         return {name: float(lcc(p.scores, p.truth)[TEXTUAL]) for name, p in made.items()}
 
-    def unseen(self, others: Sequence[Clip]) -> np.ndarray:
+    def unseen(self, others: Sequence[MusicEvalClip]) -> np.ndarray:
         """Which of the clips answer to a prompt that none of the others has, ``(clips,)``."""
         seen = {clip.prompt for clip in others}
         return np.array([clip.prompt not in seen for clip in self.clips])
@@ -172,8 +172,8 @@ def _measure(size: Size, work: Path, *, judged: bool) -> Report:
     )
 
 
-def _figures(made: Predictions) -> dict[str, float]:
-    measures = evaluate(made)
+def _figures(made: ClipPredictions) -> dict[str, float]:
+    measures = compute_metrics(made)
     names = {"impression": "overall", "alignment": "textual"}
     kinds = {"LCC": ("utterance", "LCC"), "system SRCC": ("system", "SRCC")}
     return {
@@ -183,7 +183,7 @@ def _figures(made: Predictions) -> dict[str, float]:
     }
 
 
-def _unseen_note(held_out: HeldOut, work: Path, ensemble: Predictions) -> str:
+def _unseen_note(held_out: HeldOut, work: Path, ensemble: ClipPredictions) -> str:
     """The ensemble on the clips whose prompt occurs in no list that training saw."""
     others = read_clips(work / "set", ["train", "dev"])
     ensemble = ensemble.aligned_with([clip.name for clip in held_out.clips])

@@ -9,7 +9,7 @@ from hear_aesthetics.commands.options import JsonOption
 from hear_aesthetics.errors import InputError
 
 if TYPE_CHECKING:
-    from musiceval_task.predictions import Predictions
+    from musiceval_task.predictions import ClipPredictions
     from musiceval_task.protocol import Measures
 
 __all__ = ["evaluate"]
@@ -50,7 +50,7 @@ def evaluate(
     typer.echo(f"{out / 'report.md'}: tables with intervals, and pictures")
 
 
-def _read(run: Path, split: str, truth: Path | None) -> "Predictions":
+def _read(run: Path, split: str, truth: Path | None) -> "ClipPredictions":
     from musiceval_task.data.dataset import read_clips
     from musiceval_task.predictions import read_predictions
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from musiceval_task.data.dataset import Clip
+    from musiceval_task.data.dataset import MusicEvalClip
     from musiceval_task.training.inference import Example
     from musiceval_task.training.runs import Encoders
 
@@ -45,7 +45,7 @@ def make_encoders(
     return Encoders(audio, TextEncoder(text, audio.model.device), StateStore(states))
 
 
-def encode_all(clips: "list[Clip]", encoders: "Encoders") -> "list[Example]":
+def encode_all(clips: "list[MusicEvalClip]", encoders: "Encoders") -> "list[Example]":
     """The states of all clips; a line on stderr says how many had to be computed."""
     from hear_aesthetics.commands.console import Report
     from musiceval_task.training.runs import encode

@@ -51,7 +51,7 @@ def train(
         float | None,
         typer.Option("--lr", help="Of AdamW.", show_default="5e-5 at width 1024, more below"),
     ] = None,
-    protocol: Annotated[
+    recipe: Annotated[
         str,
         typer.Option(
             help="corrected, or published: no positions, no text residual, one-hot floor."
@@ -82,7 +82,7 @@ def train(
         patience=patience,
         batch_size=batch_size,
         learning_rate=learning_rate,
-        protocol=protocol,  # type: ignore[arg-type]
+        recipe=recipe,  # type: ignore[arg-type]
     )
     clips = read_clips(data)
     encoders = make_encoders(

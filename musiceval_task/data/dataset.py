@@ -26,7 +26,7 @@ __all__ = [
     "DEMO_SYSTEMS",
     "PREFIX",
     "SPLITS",
-    "Clip",
+    "MusicEvalClip",
     "clip_id",
     "list_hash",
     "read_clips",
@@ -43,7 +43,7 @@ HEADER = ("id", "text")
 
 
 @dataclass(frozen=True)
-class Clip:
+class MusicEvalClip:
     """A clip with its prompt, and its scores where they are known; its first 30 s are heard.
 
     Attributes:
@@ -72,7 +72,7 @@ class Clip:
         return self.overall is not None and self.textual is not None
 
 
-def read_clips(source: str | Path, splits: Collection[str] | None = None) -> list[Clip]:
+def read_clips(source: str | Path, splits: Collection[str] | None = None) -> list[MusicEvalClip]:
     """The clips of a MusicEval folder or of a CSV, in the order of the lists.
 
     Args:
@@ -118,13 +118,13 @@ def system_of(name: str) -> str:
     return clip_id(name).removeprefix(PREFIX).partition("_")[0]
 
 
-def list_hash(clips: Sequence[Clip]) -> str:
+def list_hash(clips: Sequence[MusicEvalClip]) -> str:
     """SHA-256 of what a list says (names, prompts, scores, splits); the audio is not read."""
     rows = [{**asdict(clip), "path": None} for clip in clips]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
-def _read_folder(root: Path, splits: Collection[str]) -> Iterator[Clip]:
+def _read_folder(root: Path, splits: Collection[str]) -> Iterator[MusicEvalClip]:
     prompts, demos = _read_prompts(root / PROMPTS), _read_prompts(root / DEMO_PROMPTS)
     seen: dict[str, str] = {}
     for split in splits:
@@ -137,7 +137,7 @@ def _read_folder(root: Path, splits: Collection[str]) -> Iterator[Clip]:
             overall, textual = (_score(place, name, text) for text in scores or (None, None))
             prompt = _find_prompt(place, name, prompts, demos)
             audio = _audio(place, root / AUDIO_FOLDER / name)
-            yield Clip(name, audio, prompt, system_of(name), split, overall, textual)
+            yield MusicEvalClip(name, audio, prompt, system_of(name), split, overall, textual)
 
 
 def _list_path(root: Path, split: str) -> Path:
@@ -175,7 +175,7 @@ def _read_prompts(path: Path) -> dict[str, str]:
     return prompts
 
 
-def _read_csv(path: Path) -> Iterator[Clip]:
+def _read_csv(path: Path) -> Iterator[MusicEvalClip]:
     columns, rows = read_table(path)
     missing = sorted({"path", "prompt"} - set(columns))
     if missing:
@@ -193,7 +193,7 @@ def _read_csv(path: Path) -> Iterator[Clip]:
             raise InputError(f"{place}: split {split!r}; it is one of {', '.join(SPLITS)}")
         overall, textual = (_score(place, name, row.get(target) or None) for target in TARGETS)
         audio, system = _audio(place, path.parent / name), row.get("system", "")
-        yield Clip(name, audio, row["prompt"], system, split, overall, textual)
+        yield MusicEvalClip(name, audio, row["prompt"], system, split, overall, textual)
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:

@@ -22,7 +22,7 @@ from hear_aesthetics.errors import AudioError
 from hear_aesthetics.files import atomic_file
 from hear_aesthetics.fingerprint import digest, file_stamp
 from hear_aesthetics.model import HearModel
-from musiceval_task.data.dataset import Clip
+from musiceval_task.data.dataset import MusicEvalClip
 from musiceval_task.features.text import TextEncoder
 
 __all__ = ["AudioEncoder", "StateStore", "audio_hash", "clip_states", "prompt_states"]
@@ -117,7 +117,10 @@ class StateStore:
 
 
 def clip_states(
-    clips: Sequence[Clip], encoder: AudioEncoder, store: StateStore, advance: Progress | None = None
+    clips: Sequence[MusicEvalClip],
+    encoder: AudioEncoder,
+    store: StateStore,
+    advance: Progress | None = None,
 ) -> list[Tensor]:
     """The states of clips, ``(frames, dim)`` each; only what the store lacks is encoded.
 
@@ -164,7 +167,7 @@ def prompt_states(
     return {prompt: _stored(store, *folder, key) for prompt, key in keys.items()}
 
 
-def audio_hash(clips: Sequence[Clip]) -> str:
+def audio_hash(clips: Sequence[MusicEvalClip]) -> str:
     """Return a hash of the audio of clips, in their order."""
     return digest({"audio": [_file_hash(clip.path) for clip in clips]})
 

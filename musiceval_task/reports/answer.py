@@ -4,12 +4,12 @@ from pathlib import Path
 
 from hear_aesthetics.files import write_text
 from musiceval_task.data.dataset import clip_id
-from musiceval_task.predictions import Predictions
+from musiceval_task.predictions import ClipPredictions
 
 __all__ = ["answer_text", "write_answer"]
 
 
-def answer_text(predictions: Predictions) -> str:
+def answer_text(predictions: ClipPredictions) -> str:
     """The file's text: a line per clip, each with its end."""
     rows = zip(map(clip_id, predictions.clips), predictions.scores.tolist(), strict=True)
     return "".join(
@@ -17,7 +17,7 @@ def answer_text(predictions: Predictions) -> str:
     )
 
 
-def write_answer(path: Path, predictions: Predictions) -> None:
+def write_answer(path: Path, predictions: ClipPredictions) -> None:
     """Write the file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, answer_text(predictions))

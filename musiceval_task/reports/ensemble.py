@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from hear_aesthetics.errors import InputError
-from musiceval_task.predictions import Predictions
+from musiceval_task.predictions import ClipPredictions
 from musiceval_task.scale import HIGH, LOW
 from musiceval_task.training.loop import INNER
 from musiceval_task.training.objective import as_distribution, centers
@@ -26,7 +26,7 @@ RIDGE_ALPHA = 1.0  # as released
 Array = NDArray[np.float64]
 
 
-def combine(runs: Sequence[Predictions], method: Method = "distributions") -> Predictions:
+def combine(runs: Sequence[ClipPredictions], method: Method = "distributions") -> ClipPredictions:
     """The predictions of an ensemble, for the clips of its runs.
 
     Args:
@@ -52,7 +52,7 @@ def combine(runs: Sequence[Predictions], method: Method = "distributions") -> Pr
     return replace(first, scores=scores, distributions=distributions)
 
 
-def distributions_of(run: Predictions) -> Array:
+def distributions_of(run: ClipPredictions) -> Array:
     """The distributions of a run, ``(clips, 2, BINS)``; Gaussians where it has scores alone."""
     if run.distributions is not None:
         return run.distributions
@@ -81,7 +81,7 @@ def ridge_stacking(fitted_on: Sequence[Array], truth: Array, applied_to: Sequenc
     return np.clip((others - mean) @ weights + intercept, LOW, HIGH)
 
 
-def _stacked(runs: Sequence[Predictions]) -> Array:
+def _stacked(runs: Sequence[ClipPredictions]) -> Array:
     inner = [run.of_split(INNER).scored() for run in runs]
     if len(inner[0]) < 2:
         raise InputError(

@@ -17,7 +17,7 @@ from hear_aesthetics.plotting.style import (
     place,
     save,
 )
-from musiceval_task.predictions import Predictions
+from musiceval_task.predictions import ClipPredictions
 from musiceval_task.protocol import Measure, Measures
 from musiceval_task.scale import HIGH, LOW, TARGETS
 
@@ -33,14 +33,14 @@ LABEL_WIDTH, LABEL_HEIGHT = 0.32, 0.1  # of a system's name, in points of the sc
 
 
 def draw_scatter(
-    path: Path, predictions: Predictions, measures: Measures, *, title: str, subtitle: str = ""
+    path: Path, predictions: ClipPredictions, measures: Measures, *, title: str, subtitle: str = ""
 ) -> None:
     """Write a PNG of predictions against the truth: a panel for each score, systems on top.
 
     Args:
         path: The file.
         predictions: With their truth known.
-        measures: Of :func:`musiceval_task.protocol.evaluate`.
+        measures: Of :func:`musiceval_task.protocol.compute_metrics`.
         title: Large, above the picture.
         subtitle: Small, below the title.
     """

@@ -8,8 +8,8 @@ from hear_aesthetics.files import json_text, write_text
 from hear_aesthetics.markdown import markdown_table
 from hear_aesthetics.metrics.intervals import METHOD
 from hear_aesthetics.version import __version__
-from musiceval_task.predictions import Predictions
-from musiceval_task.protocol import LEVELS, METRICS, Measure, Measures, as_table, evaluate
+from musiceval_task.predictions import ClipPredictions
+from musiceval_task.protocol import LEVELS, METRICS, Measure, Measures, as_table, compute_metrics
 from musiceval_task.reports.plots import TITLES, draw_runs, draw_scatter
 from musiceval_task.scale import TARGETS
 from musiceval_task.training.objective import centers
@@ -20,7 +20,7 @@ COVERAGE = 0.9  # of the predicted intervals that the report checks
 
 
 def write_report(
-    out: Path, runs: Mapping[str, Predictions], *, data: str = ""
+    out: Path, runs: Mapping[str, ClipPredictions], *, data: str = ""
 ) -> dict[str, Measures]:
     """Write ``report.md``, ``metrics.json`` and the pictures of a comparison of runs.
 
@@ -33,7 +33,7 @@ def write_report(
         Name -> its figures.
     """
     out.mkdir(parents=True, exist_ok=True)
-    figures = {name: evaluate(run) for name, run in runs.items()}
+    figures = {name: compute_metrics(run) for name, run in runs.items()}
     clips = next(iter(figures.values()))[TARGETS[0], LEVELS[0], "MSE"].count
     lines = [f"# MusicEval: {data}".rstrip(": "), ""]
     lines += [f"{clips} clips. After each figure: its 95 % interval ({METHOD}).", ""]
@@ -86,7 +86,7 @@ def _cell(measure: Measure) -> str:
     return f"{measure.value:.3f} ({measure.low:.3f} to {measure.high:.3f})"
 
 
-def _uncertainty(runs: Mapping[str, Predictions]) -> list[str]:
+def _uncertainty(runs: Mapping[str, ClipPredictions]) -> list[str]:
     """How often the truth lies in the central interval that a run predicts."""
     import torch
 

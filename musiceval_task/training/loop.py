@@ -21,9 +21,14 @@ from heads import DualBranchHead
 from hear_aesthetics.compute.precision import usable_device
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.metrics.correlation import mse, srcc, system_means
-from musiceval_task.data.dataset import Clip
+from musiceval_task.data.dataset import MusicEvalClip
 from musiceval_task.training.inference import Example, apply_head, run_head
-from musiceval_task.training.members import PUBLISHED_AUDIO_DIM, Member, Protocol, head_config
+from musiceval_task.training.members import (
+    PUBLISHED_AUDIO_DIM,
+    EnsembleMember,
+    TrainingRecipe,
+    head_config,
+)
 from musiceval_task.training.objective import loss
 
 __all__ = ["INNER", "Epoch", "Fit", "TrainingConfig", "fit", "inner_split", "selection_score"]
@@ -45,10 +50,10 @@ class TrainingConfig:
         batch_size: Clips.
         learning_rate: Of AdamW; None is 5e-5 at the published width, more below it.
         inner_share: Of each system's clips, held back from training.
-        protocol: "corrected" or "published": :func:`musiceval_task.training.members.head_config`.
+        recipe: "corrected" or "published": :func:`musiceval_task.training.members.head_config`.
 
     Raises:
-        InputError: If the protocol is neither, or there are no epochs.
+        InputError: If the recipe is neither, or there are no epochs.
     """
 
     epochs: int = 100
@@ -56,11 +61,11 @@ class TrainingConfig:
     batch_size: int = 32
     learning_rate: float | None = None
     inner_share: float = 0.15
-    protocol: Protocol = "corrected"
+    recipe: TrainingRecipe = "corrected"
 
     def __post_init__(self) -> None:
-        if self.protocol not in get_args(Protocol):
-            raise InputError(f"protocol {self.protocol!r}: choose corrected or published")
+        if self.recipe not in get_args(TrainingRecipe):
+            raise InputError(f"recipe {self.recipe!r}: choose corrected or published")
         if self.epochs < 1:
             raise InputError(f"{self.epochs} epochs: take at least one")
 
@@ -95,7 +100,7 @@ class Fit:
     log: tuple[Epoch, ...]
 
 
-def inner_split(clips: Sequence[Clip], share: float) -> list[Clip]:
+def inner_split(clips: Sequence[MusicEvalClip], share: float) -> list[MusicEvalClip]:
     """The clips with some of ``"train"`` moved to ``"inner"``: a share of every system's.
 
     Raises:
@@ -123,7 +128,7 @@ def selection_score(scores: Any, truth: Any, systems: Sequence[str]) -> float:
 
 
 def fit(
-    member: Member,
+    member: EnsembleMember,
     config: TrainingConfig,
     train: Sequence[Example],
     inner: Sequence[Example],
@@ -151,7 +156,7 @@ def fit(
     log: list[Epoch] = []
     with torch.random.fork_rng():
         torch.manual_seed(member.seed)
-        head = DualBranchHead(head_config(member, audio_dim, text_dim, config.protocol))
+        head = DualBranchHead(head_config(member, audio_dim, text_dim, config.recipe))
         head.to(usable_device(device))
         optimizer = torch.optim.AdamW(head.parameters(), lr=config.rate(audio_dim))
         loader: DataLoader[list[Example]] = DataLoader(
@@ -186,7 +191,7 @@ def _run_epoch(
     head: DualBranchHead,
     optimizer: torch.optim.Optimizer,
     loader: DataLoader[list[Example]],
-    member: Member,
+    member: EnsembleMember,
     config: TrainingConfig,
 ) -> float:
     """Train on every clip once; return the mean loss, both branches added."""
@@ -196,7 +201,7 @@ def _run_epoch(
         outputs = run_head(head, examples)
         truth = torch.tensor([example.scores for example in examples], device=outputs[0].device)
         losses = [
-            loss(output, column, member.target, config.protocol)
+            loss(output, column, member.target, config.recipe)
             for output, column in zip(outputs, truth.T, strict=True)
         ]
         objective = torch.stack(losses).sum()

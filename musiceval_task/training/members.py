@@ -10,15 +10,15 @@ from typing import Any, Literal
 from heads import DualBranchConfig
 from hear_aesthetics.errors import InputError
 
-__all__ = ["MEMBERS", "Member", "Protocol", "Target", "head_config", "member_named"]
+__all__ = ["MEMBERS", "EnsembleMember", "Target", "TrainingRecipe", "head_config", "member_named"]
 
 Target = Literal["gaussian", "one-hot", "coral"]
-Protocol = Literal["corrected", "published"]
+TrainingRecipe = Literal["corrected", "published"]
 PUBLISHED_AUDIO_DIM, PUBLISHED_COMMON_DIM = 1024, 768
 
 
 @dataclass(frozen=True)
-class Member:
+class EnsembleMember:
     """One model of the ensemble.
 
     Attributes:
@@ -37,19 +37,19 @@ class Member:
 MEMBERS = {
     member.name: member
     for member in (
-        Member("gaussian-1984", seed=1984),
-        Member("gaussian-1990", seed=1990),
-        Member("gaussian-1910", seed=1910),
-        Member("gaussian-1510", seed=1510),
-        Member("one-hot", target="one-hot"),
-        Member("coral", seed=1510, target="coral", variant={"output": "ordinal"}),
-        Member("decoupled-lstm", variant={"coupled": False, "branch": "lstm"}),
-        Member("decoupled", variant={"coupled": False}),
+        EnsembleMember("gaussian-1984", seed=1984),
+        EnsembleMember("gaussian-1990", seed=1990),
+        EnsembleMember("gaussian-1910", seed=1910),
+        EnsembleMember("gaussian-1510", seed=1510),
+        EnsembleMember("one-hot", target="one-hot"),
+        EnsembleMember("coral", seed=1510, target="coral", variant={"output": "ordinal"}),
+        EnsembleMember("decoupled-lstm", variant={"coupled": False, "branch": "lstm"}),
+        EnsembleMember("decoupled", variant={"coupled": False}),
     )
 }
 
 
-def member_named(name: str) -> Member:
+def member_named(name: str) -> EnsembleMember:
     """The member of that name.
 
     Raises:
@@ -61,7 +61,7 @@ def member_named(name: str) -> Member:
 
 
 def head_config(
-    member: Member, audio_dim: int, text_dim: int, protocol: Protocol = "corrected"
+    member: EnsembleMember, audio_dim: int, text_dim: int, recipe: TrainingRecipe = "corrected"
 ) -> DualBranchConfig:
     """The head of a member over states of these widths.
 
@@ -70,11 +70,11 @@ def head_config(
         audio_dim: Width of the audio states; the common width keeps its published proportion to
             it, 768 to 1024.
         text_dim: Width of the text states.
-        protocol: "corrected" adds positions in every batch and the text to what it attends to.
+        recipe: "corrected" adds positions in every batch and the text to what it attends to.
             "published" does neither, as the released training: its head can choose frames by the
             text, but hardly compare the two.
     """
-    corrected = protocol == "corrected"
+    corrected = recipe == "corrected"
     return DualBranchConfig(
         audio_dim=audio_dim,
         text_dim=text_dim,

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from heads import bin_centers, coral_loss, gaussian_target, kl_loss, one_hot_target
 from musiceval_task.scale import BINS, HIGH, LOW
-from musiceval_task.training.members import Protocol, Target
+from musiceval_task.training.members import Target, TrainingRecipe
 
 __all__ = ["SCALAR_SIGMA", "as_distribution", "centers", "loss"]
 
@@ -21,7 +21,7 @@ def centers() -> Tensor:
 
 
 def loss(
-    output: Tensor, scores: Tensor, target: Target, protocol: Protocol = "corrected"
+    output: Tensor, scores: Tensor, target: Target, recipe: TrainingRecipe = "corrected"
 ) -> Tensor:
     """The loss of one branch.
 
@@ -29,7 +29,7 @@ def loss(
         output: What it predicts.
         scores: Truth.
         target: What it is trained towards.
-        protocol: "published" puts a one-hot target into the bin below the score, which is biased
+        recipe: "published" puts a one-hot target into the bin below the score, which is biased
             low; "corrected" into the nearest.
 
     Shape:
@@ -40,7 +40,7 @@ def loss(
         return coral_loss(output, scores)
     bins = bin_centers(output.shape[1], LOW, HIGH).to(output.device)
     if target == "one-hot":
-        rounding: Literal["nearest", "floor"] = "floor" if protocol == "published" else "nearest"
+        rounding: Literal["nearest", "floor"] = "floor" if recipe == "published" else "nearest"
         return kl_loss(output, one_hot_target(scores, bins, rounding))
     return kl_loss(output, gaussian_target(scores, bins, SIGMA))
 

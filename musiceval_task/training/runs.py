@@ -19,7 +19,7 @@ from heads.checkpoint import WEIGHTS_FILE
 from hear_aesthetics.errors import CheckpointError, InputError
 from hear_aesthetics.files import json_text, remove_leftovers, write_text
 from hear_aesthetics.fingerprint import is_finished, start_over
-from musiceval_task.data.dataset import Clip, list_hash
+from musiceval_task.data.dataset import MusicEvalClip, list_hash
 from musiceval_task.features.states import (
     AudioEncoder,
     StateStore,
@@ -28,11 +28,16 @@ from musiceval_task.features.states import (
     prompt_states,
 )
 from musiceval_task.features.text import TextEncoder
-from musiceval_task.predictions import FILE_NAME, Predictions, read_predictions, write_predictions
-from musiceval_task.protocol import as_table, evaluate
+from musiceval_task.predictions import (
+    FILE_NAME,
+    ClipPredictions,
+    read_predictions,
+    write_predictions,
+)
+from musiceval_task.protocol import as_table, compute_metrics
 from musiceval_task.training.inference import Example, apply_head
 from musiceval_task.training.loop import INNER, Epoch, TrainingConfig, fit, inner_split
-from musiceval_task.training.members import Member
+from musiceval_task.training.members import EnsembleMember
 
 __all__ = ["Encoders", "check_encoders", "encode", "load_run", "predict_clips", "train_run"]
 
@@ -61,7 +66,7 @@ class Encoders:
 
 
 def encode(
-    clips: Sequence[Clip], encoders: Encoders, advance: Callable[[], None] | None = None
+    clips: Sequence[MusicEvalClip], encoders: Encoders, advance: Callable[[], None] | None = None
 ) -> list[Example]:
     """The states of clips and prompts; each clip and each prompt is encoded once, ever.
 
@@ -75,16 +80,16 @@ def encode(
 
 def train_run(
     out: Path,
-    member: Member,
+    member: EnsembleMember,
     config: TrainingConfig,
-    clips: Sequence[Clip],
+    clips: Sequence[MusicEvalClip],
     examples: Sequence[Example],
     encoders: Encoders,
     *,
     overwrite: bool = False,
     device: str | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
-) -> Predictions:
+) -> ClipPredictions:
     """Train a member and write its run folder, or return what a finished one predicts.
 
     Args:
@@ -131,7 +136,7 @@ def train_run(
         device=device,
         on_epoch=on_epoch,
     )
-    predictions = Predictions.of(divided, *apply_head(result.head, examples))
+    predictions = ClipPredictions.of(divided, *apply_head(result.head, examples))
     record = {"data_sha256": list_hash(clips), "license": LICENCE, **encoders.provenance()}
     record |= {"member": asdict(member), "training": asdict(config), "best": asdict(result.best)}
     result.head.save_pretrained(out, record)
@@ -142,10 +147,12 @@ def train_run(
     return predictions
 
 
-def write_metrics(out: Path, predictions: Predictions) -> None:
+def write_metrics(out: Path, predictions: ClipPredictions) -> None:
     """Write ``metrics.json``: the figures of the dev and test lists, as far as truth is known."""
     parts = {split: predictions.of_split(split).scored() for split in REPORTED}
-    figures = {name: as_table(evaluate(part)) for name, part in parts.items() if len(part) > 1}
+    figures = {
+        name: as_table(compute_metrics(part)) for name, part in parts.items() if len(part) > 1
+    }
     write_text(out / METRICS, json_text(figures))
 
 
@@ -183,13 +190,13 @@ def check_encoders(head: DualBranchHead, encoders: Encoders) -> None:
 
 
 def predict_clips(
-    head: DualBranchHead, clips: Sequence[Clip], examples: Sequence[Example]
-) -> Predictions:
+    head: DualBranchHead, clips: Sequence[MusicEvalClip], examples: Sequence[Example]
+) -> ClipPredictions:
     """The predictions of a trained head for any clips."""
-    return Predictions.of(clips, *apply_head(head, examples))
+    return ClipPredictions.of(clips, *apply_head(head, examples))
 
 
-def _example(clip: Clip, audio: Tensor, text: Mapping[str, Tensor]) -> Example:
+def _example(clip: MusicEvalClip, audio: Tensor, text: Mapping[str, Tensor]) -> Example:
     scores = None
     if clip.overall is not None and clip.textual is not None:
         scores = (clip.overall, clip.textual)

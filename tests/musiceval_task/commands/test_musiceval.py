@@ -151,7 +151,7 @@ def test_evaluate_takes_released_files_with_the_truth_from_the_data(
         (("train", "{set}", "--all", "--member", "coral"), "leave --member out"),
         (("train", "{set}", "--text", "/none", "--model", "mini"), "no folder of a text encoder"),
         (("train", "/none"), "neither a MusicEval folder nor a .csv"),
-        (("train", "{set}", "--protocol", "best"), "choose corrected or published"),
+        (("train", "{set}", "--recipe", "best"), "choose corrected or published"),
         (("predict", "{run}", "{set}", "--out", "x.csv"), "written as .parquet or .pt"),
         (("predict", "{run}", "{set}", "--split", "inner"), "unknown split 'inner'"),
         (("ensemble", "{run}", "--method", "median"), "unknown method 'median'"),

@@ -94,12 +94,14 @@ def test_only_thirty_seconds_are_heard(encoder: AudioEncoder, tmp_path: Path) ->
     import numpy as np
     import soundfile
 
-    from musiceval_task.data.dataset import Clip
+    from musiceval_task.data.dataset import MusicEvalClip
 
     samples = 0.1 * np.random.default_rng(0).standard_normal(33 * 24_000)
     soundfile.write(tmp_path / "long.wav", samples, 24_000)
     (states,) = clip_states(
-        [Clip("long.wav", tmp_path / "long.wav", "")], encoder, StateStore(tmp_path / "states")
+        [MusicEvalClip("long.wav", tmp_path / "long.wav", "")],
+        encoder,
+        StateStore(tmp_path / "states"),
     )
     assert len(states) == 750
 

@@ -8,7 +8,7 @@ import torch
 
 from heads import DualBranchHead
 from musiceval_task.training.inference import BATCH, Example, apply_head, pad
-from musiceval_task.training.members import MEMBERS, Member, head_config
+from musiceval_task.training.members import MEMBERS, EnsembleMember, head_config
 
 AUDIO_DIM, TEXT_DIM = 32, 12
 
@@ -26,7 +26,7 @@ def examples(count: int, seed: int = 0) -> list[Example]:
     ]
 
 
-def head_of(member: Member) -> DualBranchHead:
+def head_of(member: EnsembleMember) -> DualBranchHead:
     torch.manual_seed(0)
     config = dataclasses.replace(head_config(member, AUDIO_DIM, TEXT_DIM), ordinal_hidden=(8,))
     return DualBranchHead(config).eval()
@@ -42,7 +42,7 @@ def test_masks_are_true_where_nothing_is() -> None:
 
 
 @pytest.mark.parametrize("member", MEMBERS.values(), ids=lambda member: member.name)
-def test_a_clip_in_a_batch_is_the_clip_alone_for_every_member(member: Member) -> None:
+def test_a_clip_in_a_batch_is_the_clip_alone_for_every_member(member: EnsembleMember) -> None:
     some, head = examples(BATCH + 3), head_of(member)
     scores, distributions = apply_head(head, some)
     assert scores.shape == (BATCH + 3, 2)

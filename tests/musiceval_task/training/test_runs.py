@@ -1,6 +1,7 @@
 """Run folders: complete, reproducible, and made by encoders that training leaves alone."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.errors import CheckpointError, InputError
@@ -189,6 +192,26 @@ def test_a_finished_run_is_kept_and_another_refused(
     assert train("one-hot", overwrite=True, epochs=2) == [1, 2]
     (tmp_path / "run" / "metrics.json").unlink()
     assert train("one-hot", epochs=2) == [1, 2], "an interrupted run is trained to its end"
+
+
+def test_a_run_of_an_earlier_version_loads_and_is_not_mixed_with_this_one(
+    run: Path, small_set: Path, encoders: Encoders, tmp_path: Path
+) -> None:
+    """Its recipe was called protocol."""
+    old = Path(shutil.copytree(run, tmp_path / "old"))
+    for name in ("config.json", "run.json"):
+        (old / name).write_text((old / name).read_text().replace('"recipe"', '"protocol"'))
+    weights = old / "model.safetensors"
+    with safe_open(weights, "pt") as file:
+        metadata = {k: v.replace('"recipe"', '"protocol"') for k, v in file.metadata().items()}
+    save_file(load_file(weights), weights, metadata)
+    head, clips = load_run(old), read_clips(small_set)
+    assert head.provenance["training"]["protocol"] == "corrected"
+    check_encoders(head, encoders)
+    assert len(read_predictions(old)) == len(clips)
+    examples = encode(clips, encoders)
+    with pytest.raises(InputError, match=r"training\.protocol was corrected.*or --overwrite"):
+        train_run(old, MEMBERS["one-hot"], CONFIG, clips, examples, encoders, device="cpu")
 
 
 def test_a_folder_that_is_no_run_is_one_message(tmp_path: Path) -> None:
