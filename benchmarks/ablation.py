@@ -11,7 +11,7 @@ import json
 from dataclasses import replace
 
 from benchmarks.common.composed_set import FULL, QUICK, composed_set, songeval, training_options
-from benchmarks.common.harness import Report, main
+from benchmarks.common.harness import BenchmarkReport, main
 
 __all__ = ["measure"]
 
@@ -24,7 +24,7 @@ def _cell(values: list[float]) -> str:
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def measure(quick: bool, seeds: int) -> Report:
+def measure(quick: bool, seeds: int) -> BenchmarkReport:
     """Train the eight rows of both tracks on composed songs."""
     size = replace(QUICK if quick else FULL, seeds=seeds)
     folder = composed_set(size)
@@ -45,7 +45,7 @@ def measure(quick: bool, seeds: int) -> Report:
         for name, found in figures.items()
     ]
     lcc = {name: found["value"]["lcc"][0] for name, found in tracks["track2"].items()}
-    return Report(
+    return BenchmarkReport(
         title=f"Ablation on {size.songs} composed songs, seeds: {size.seeds} "
         f"({size.test_songs} test songs, 95 % intervals)",
         rows=rows,

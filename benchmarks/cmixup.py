@@ -11,7 +11,7 @@ import torch
 from sklearn.neighbors import KernelDensity
 from torch import Tensor
 
-from benchmarks.common.harness import Report, alternate, difference, main, peak_memory
+from benchmarks.common.harness import BenchmarkReport, alternate, difference, main, peak_memory
 from heads import SONGEVAL_DIMENSIONS, CMixupSampler
 
 __all__ = ["labels_and_songs", "measure", "published_draws", "published_matrix"]
@@ -63,7 +63,7 @@ def prepare_ours(songs: int) -> Callable[[], object]:
     return lambda: our_draws(*data)
 
 
-def measure(quick: bool) -> Report:
+def measure(quick: bool) -> BenchmarkReport:
     """C-Mixup partner sampling: ready plus one epoch, ours against the published computation."""
     songs = QUICK_SONGS if quick else SONGS
     data = labels_and_songs(songs)
@@ -80,7 +80,7 @@ def measure(quick: bool) -> Report:
         f"at least {FASTER_THAN_PUBLISHED} times faster": timing.ratio >= FASTER_THAN_PUBLISHED,
         f"at most {SHARE_OF_MATRIX:.0%} of the matrix": our_bytes <= SHARE_OF_MATRIX * matrix_bytes,
     }
-    return Report(
+    return BenchmarkReport(
         title=f"C-Mixup, ready plus one epoch of draws, {rows:,} rows of {songs:,} songs",
         rows=[
             {"": "ours", "seconds": timing.ours, "MB": our_bytes / 1e6},

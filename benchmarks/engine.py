@@ -16,7 +16,7 @@ from torch import Tensor
 
 from benchmarks.common.full_size import PRECISIONS, ours, published, song
 from benchmarks.common.harness import (
-    Report,
+    BenchmarkReport,
     device_name,
     difference,
     main,
@@ -238,7 +238,7 @@ def _computed_memory(seconds: int) -> str:
     return f"{3 * 4 * CONFIG.heads * (seconds * FRAME_RATE) ** 2 / 1e6:.0f} (computed)"
 
 
-def measure(quick: bool, device: str = "cpu") -> Report:
+def measure(quick: bool, device: str = "cpu") -> BenchmarkReport:
     """Time, memory and numbers of the fused features against the published computation."""
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
@@ -250,7 +250,7 @@ def measure(quick: bool, device: str = "cpu") -> Report:
         run.run_alone(seconds)
     compared = [row for row in run.rows if isinstance(row["ratio"], float)]
     name = torch.cuda.get_device_name() if device == "cuda" else device_name()
-    return Report(
+    return BenchmarkReport(
         title="Fused features of a song: seconds, memory and numbers against the published way",
         rows=run.rows,
         ratio=max(row["ratio"] for row in compared),

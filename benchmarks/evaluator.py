@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common.embeddings import SOURCE, make_folder, with_fixed_work
-from benchmarks.common.harness import Report, Timing, main
+from benchmarks.common.harness import BenchmarkReport, Timing, main
 from hear_aesthetics.evaluation.embeddings.rows import read_rows
 from hear_aesthetics.evaluation.tasks.event_postprocessing import Timeline, postprocessing_grid
 from hear_aesthetics.evaluation.tasks.scores import named_values
@@ -113,7 +113,7 @@ class Cost:
     score: float
 
 
-def measure(quick: bool) -> Report:
+def measure(quick: bool) -> BenchmarkReport:
     """Evaluator against heareval: processor time, memory and scores on the same embeddings."""
     cases = QUICK_CASES if quick else CASES
     pairs = [(case, *_both(case)) for case in cases]
@@ -122,7 +122,7 @@ def measure(quick: bool) -> Report:
     ratios = {case: kit.seconds / ours.seconds for case, ours, kit in pairs}
     wanted = {case: ratio / case.target for case, ratio in ratios.items() if case.target}
     lighter = all(ours.megabytes <= kit.megabytes for _, ours, kit in pairs)
-    return Report(
+    return BenchmarkReport(
         title="Evaluations, processor seconds and peak memory, one thread",
         rows=[*(_row(*pair) for pair in pairs), _stage_row(stage)],
         ratio=min(ratios.values()),

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.common.harness import Report, alternate, difference, main, peak_memory
+from benchmarks.common.harness import BenchmarkReport, alternate, difference, main, peak_memory
 from heads import AestheticHead, AestheticHeadConfig
 
 __all__ = ["PublishedHead", "measure", "song_memory"]
@@ -136,7 +136,7 @@ def song_memory(which: int, frames: int, quick: bool) -> Callable[[], object]:
     return work
 
 
-def measure(quick: bool) -> Report:
+def measure(quick: bool) -> BenchmarkReport:
     """Aesthetic head on one song: ours against the published head, time and memory."""
     config = QUICK if quick else AestheticHeadConfig()
     ours, published = both_heads(config)
@@ -152,7 +152,7 @@ def measure(quick: bool) -> Report:
     ]
     memory = f"MB, {long_frames // FRAMES_PER_SECOND} s song"
     rows = len(features[0])
-    return Report(
+    return BenchmarkReport(
         title=f"Aesthetic head, one song of {SONG_SECONDS} s, float32",
         rows=[
             {"": "ours", "seconds": timing.ours, memory: megabytes[0]},

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from statistics import median
 
-from benchmarks.common.harness import Report, main
+from benchmarks.common.harness import BenchmarkReport, main
 
 SECONDS, RUNS = 60, 5
 LOAD, EMBED = 0.5, 2.0  # aims, seconds
@@ -21,11 +21,11 @@ print(loaded - start, time.perf_counter() - made)
 """
 
 
-def measure(quick: bool) -> Report:
+def measure(quick: bool) -> BenchmarkReport:
     """Seconds of ``load_model`` and of a scene embedding, in fresh processes."""
     seconds = [_run() for _ in range(1 if quick else RUNS)]
     load, embed = (median(part) for part in zip(*seconds, strict=True))
-    return Report(
+    return BenchmarkReport(
         "The bundled pair in a fresh process",
         [
             {"what": "load_model, torch imported before", "seconds": load},

@@ -22,7 +22,7 @@ from benchmarks.common.composed_set import (
     songeval,
     training_options,
 )
-from benchmarks.common.harness import Report, main
+from benchmarks.common.harness import BenchmarkReport, main
 
 __all__ = ["measure", "trained"]
 
@@ -74,7 +74,7 @@ def targets(rows: list[dict[str, object]]) -> dict[str, bool]:
     }
 
 
-def measure(quick: bool) -> Report:
+def measure(quick: bool) -> BenchmarkReport:
     """Train on composed songs with three seeds, and on shuffled labels."""
     size = QUICK if quick else FULL
     folder = composed_set(size)
@@ -99,7 +99,7 @@ def measure(quick: bool) -> Report:
     means = {str(row["LCC"]): float(str(row["mean"])) for row in rows}
     worst = min(means[name] for name in names.values() if name != CONTROL)
     settings = ", ".join(f"{key} {value}" for key, value in training_options(size).items())
-    return Report(
+    return BenchmarkReport(
         title=f"SongEval task on {size.songs} composed songs of {size.seconds} s, features of "
         f"mini ({size.test_songs} test songs)",
         rows=rows,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.common.full_size import ours as full_size_pair
-from benchmarks.common.harness import Report, difference, main
+from benchmarks.common.harness import BenchmarkReport, difference, main
 from heads import (
     AestheticHead,
     AestheticHeadConfig,
@@ -84,7 +84,7 @@ def compare(name: str, head: torch.nn.Module, features: list[Tensor]) -> list[di
     return rows
 
 
-def measure(quick: bool) -> Report:
+def measure(quick: bool) -> BenchmarkReport:
     """Scores from stored features against those from the features as computed."""
     count, seconds = (QUICK_SONGS, QUICK_SECONDS) if quick else (SONGS, SECONDS)
     encoders = load_model().fused if quick else full_size_pair("float32")
@@ -94,7 +94,7 @@ def measure(quick: bool) -> Report:
     default = [row for row in rows if row["stored"] == DEFAULT]
     share = max(float(str(row["beside the spread"])) for row in default)
     target = f"{DEFAULT} moves no score by {LARGEST_SHARE:.0%} of the spread"
-    return Report(
+    return BenchmarkReport(
         title=f"Scores of {count} songs from stored features, against unstored ones",
         rows=rows,
         ratio=DTYPES["float32"].itemsize / DTYPES[DEFAULT].itemsize,

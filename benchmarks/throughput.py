@@ -21,7 +21,7 @@ import soxr
 import torch
 from torch import Tensor
 
-from benchmarks.common.harness import Report, difference, main
+from benchmarks.common.harness import BenchmarkReport, difference, main
 from benchmarks.published import (
     PublishedEncoder,
     encoder_tensors,
@@ -153,7 +153,7 @@ def compare(
     ]
 
 
-def measure(quick: bool) -> Report:
+def measure(quick: bool) -> BenchmarkReport:
     """Files per second from disk to features: the engine against the published pipeline."""
     config = QUICK if quick else ConformerConfig()
     tensors = {name: encoder_tensors(seed, config) for seed, name in enumerate(SOURCES)}
@@ -170,7 +170,7 @@ def measure(quick: bool) -> Report:
     auto = str(auto_precision("cpu")).removeprefix("torch.")
     ratio = next(row["ratio"] for row in rows if row[""] == auto)  # the clips come first
     target = f"clips, precision auto: at least {FASTER_THAN_PUBLISHED} times faster"
-    return Report(
+    return BenchmarkReport(
         title=f"From files to features, {'small' if quick else 'full-size'} encoders",
         rows=rows,
         ratio=ratio,

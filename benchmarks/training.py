@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.common.harness import Report, Timing, alternate, difference, main
+from benchmarks.common.harness import BenchmarkReport, Timing, alternate, difference, main
 from benchmarks.heads import QUICK, PublishedHead
 from heads import AestheticHead, AestheticHeadConfig, list_mle
 from hear_aesthetics.compute.precision import auto_precision
@@ -148,7 +148,7 @@ def published_step(head: PublishedStep, case: Case) -> Callable[[], Tensor]:
     return work
 
 
-def measure(quick: bool) -> Report:
+def measure(quick: bool) -> BenchmarkReport:
     """A training step of the published-size head: ours against the plain published step."""
     config = replace(QUICK, dropout=0.0) if quick else AestheticHeadConfig(dropout=0.0)
     torch.manual_seed(0)
@@ -167,7 +167,7 @@ def measure(quick: bool) -> Report:
             if dtype == torch.float32:
                 gaps.append(_gradient_difference(ours, published, step, reference))
     picked = str(auto).removeprefix("torch.")
-    return Report(
+    return BenchmarkReport(
         title="Training step of the published-size head, forward and backward, songs per second",
         rows=rows,
         ratio=min(ratio for (_, precision), ratio in ratios.items() if precision == picked),

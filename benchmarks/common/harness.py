@@ -1,6 +1,6 @@
 """What every benchmark shares: alternating timers, peak memory, and one way to report.
 
-A benchmark is a module with a ``measure(quick) -> Report`` and two lines at its end::
+A benchmark is a module with a ``measure(quick) -> BenchmarkReport`` and two lines at its end::
 
     if __name__ == "__main__":
         raise SystemExit(main("cmixup", measure))
@@ -30,7 +30,7 @@ from hear_aesthetics.markdown import markdown_table
 
 __all__ = [
     "RESULTS",
-    "Report",
+    "BenchmarkReport",
     "Timing",
     "Usage",
     "alternate",
@@ -73,7 +73,7 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Report:
+class BenchmarkReport:
     """What a benchmark found.
 
     Attributes:
@@ -203,7 +203,7 @@ def device_name() -> str:
 
 def main(
     name: str,
-    measure: Callable[..., Report],
+    measure: Callable[..., BenchmarkReport],
     argv: Sequence[str] | None = None,
     *,
     options: argparse.ArgumentParser | None = None,

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.common.harness import Report, Timing, alternate, difference, main
+from benchmarks.common.harness import BenchmarkReport, Timing, alternate, difference, main
 from benchmarks.published import PublishedEncoder, encoder_tensors, golden_difference
 from heads import DualBranchHead
 from hear_aesthetics.backbones import MelStatistics
@@ -139,7 +139,7 @@ class Bench:
         return Example(audio, text, (overall, textual))
 
 
-def measure(quick: bool) -> Report:
+def measure(quick: bool) -> BenchmarkReport:
     """An epoch with cached states against both encoders in every step."""
     sizes = {"mini, quick": QUICK} if quick else SIZES
     golden = golden_difference()  # fails where the restated encoder is another one
@@ -160,7 +160,7 @@ def measure(quick: bool) -> Report:
                 "difference": gap,
             }
         )
-    return Report(
+    return BenchmarkReport(
         title="One epoch of a MusicEval member: cached states against encoding in every step",
         rows=rows,
         ratio=ratios[-1],

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common.harness import Report, main
+from benchmarks.common.harness import BenchmarkReport, main
 from heads import DualBranchHead
 from hear_aesthetics.metrics.correlation import lcc
 from musiceval_task.commands.options import make_encoders
@@ -130,7 +130,7 @@ def targets(
     }
 
 
-def measure(quick: bool, work: Path | None = None) -> Report:
+def measure(quick: bool, work: Path | None = None) -> BenchmarkReport:
     """The eight members and their ensemble on held-out clips, prompts as given and permuted."""
     size = QUICK if quick else SIZE
     if work is not None:
@@ -139,7 +139,7 @@ def measure(quick: bool, work: Path | None = None) -> Report:
         return _measure(size, Path(folder), judged=not quick)
 
 
-def _measure(size: Size, work: Path, *, judged: bool) -> Report:
+def _measure(size: Size, work: Path, *, judged: bool) -> BenchmarkReport:
     runs = make_runs(work, size)
     predictions = {name: read_predictions(run) for name, run in runs.items()}
     predictions[ENSEMBLE] = combine(list(predictions.values()))
@@ -152,7 +152,7 @@ def _measure(size: Size, work: Path, *, judged: bool) -> Report:
     permuted = {name: float(np.mean([one[name] for one in controls])) for name in figures}
     together = [one[ENSEMBLE] for one in controls]
     best = figures[ENSEMBLE]["alignment LCC"]
-    return Report(
+    return BenchmarkReport(
         title=f"Eight members and their ensemble on {len(held_out.clips)} held-out synthetic clips",
         rows=[
             {"": name, **figures[name], "alignment LCC, prompts permuted": permuted[name]}

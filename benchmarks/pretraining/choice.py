@@ -7,7 +7,7 @@ A choice of layer is one of depth too: the layers above it are not computed.
 
 from pathlib import Path
 
-from benchmarks.common.harness import Report, main
+from benchmarks.common.harness import BenchmarkReport, main
 from benchmarks.common.small_pairs import (
     all_tasks,
     choose,
@@ -21,7 +21,7 @@ from hear_aesthetics.features.fusion import SOURCES
 SETS = {"fused": SOURCES, **{source: (source,) for source in SOURCES}}
 
 
-def measure(quick: bool, model: Path, tasks: Path | None, splits: int) -> Report:
+def measure(quick: bool, model: Path, tasks: Path | None, splits: int) -> BenchmarkReport:
     """Validation accuracy, mean of all tasks, of layers, poolings and sources."""
     data = all_tasks(tasks, 3 if quick else splits)
     trained = load_pair(model)
@@ -36,7 +36,7 @@ def measure(quick: bool, model: Path, tasks: Path | None, splits: int) -> Report
                 rows.append({**row, "valid": f"{valid:.4f}"})
             best[pair, name] = next(iter(found.items()))
     (layer, pooling), valid = best["trained", "fused"]
-    return Report(
+    return BenchmarkReport(
         "Layer, pooling and sources of a pretrained pair",
         rows,
         ratio=valid / best["untrained", "fused"][1],

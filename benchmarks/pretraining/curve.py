@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common.harness import Report, main
+from benchmarks.common.harness import BenchmarkReport, main
 from benchmarks.common.small_pairs import (
     Choice,
     Pair,
@@ -27,7 +27,7 @@ from hear_aesthetics.errors import InputError
 from hear_aesthetics.features.fusion import SOURCES
 
 
-def measure(quick: bool, model: Path, tasks: Path | None, splits: int) -> Report:
+def measure(quick: bool, model: Path, tasks: Path | None, splits: int) -> BenchmarkReport:
     """Held-out masked accuracy of both sources and test accuracy of the probes, by step."""
     data = all_tasks(tasks, 3 if quick else splits)
     logs = {source: _log(model, source) for source in SOURCES}
@@ -56,7 +56,7 @@ def measure(quick: bool, model: Path, tasks: Path | None, splits: int) -> Report
                 "mean": f"{means[step]:.3f}",
             }
         )
-    return Report(
+    return BenchmarkReport(
         "Masked prediction and probes over the steps of a run",
         rows,
         ratio=means[last] / means[0],

@@ -16,7 +16,7 @@ from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.common.harness import Report, main
+from benchmarks.common.harness import BenchmarkReport, main
 from benchmarks.common.representation import COMMANDS, DIGITS
 from benchmarks.common.small_pairs import write_untrained
 from hear_aesthetics import load_model
@@ -27,7 +27,7 @@ PLAIN, CENTRED, UNTRAINED, LOG_MEL = "trained", "trained, centred", "untrained",
 PROTOCOLS = ("robust", "official")
 
 
-def measure(quick: bool, tasks: Path) -> Report:
+def measure(quick: bool, tasks: Path) -> BenchmarkReport:
     """Accuracies of the bundled pair, centred and not, of an untrained one, and of the log-mel."""
     rows, valid = [], {}
     with TemporaryDirectory() as work:
@@ -43,7 +43,7 @@ def measure(quick: bool, tasks: Path) -> Report:
     mean = {name: fmean(float(r["test"]) for r in rows if r["model"] == name) for name in means}
     mean[UNTRAINED] = fmean(float(row["test"]) for row in rows if row["model"] == UNTRAINED)
     better = max(means, key=lambda name: means[name])
-    return Report(
+    return BenchmarkReport(
         "The bundled pair in heareval's probes, all clips",
         rows,
         ratio=mean[better] / mean[UNTRAINED],

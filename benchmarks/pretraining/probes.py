@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common.harness import Report, main
+from benchmarks.common.harness import BenchmarkReport, main
 from benchmarks.common.representation import TaskData, difference
 from benchmarks.common.small_pairs import (
     Choice,
@@ -44,7 +44,7 @@ GAIN, LOSS, ADDED = 0.03, -0.01, 0.02
 Differences = Mapping[tuple[str, str, str], float]  # by task and what is compared
 
 
-def measure(quick: bool, model: Path, tasks: Path | None, splits: int) -> Report:
+def measure(quick: bool, model: Path, tasks: Path | None, splits: int) -> BenchmarkReport:
     """Pretrained against untrained encoders and log-mel statistics."""
     data = all_tasks(tasks, 3 if quick else splits)
     trained = load_pair(model)
@@ -70,7 +70,7 @@ def measure(quick: bool, model: Path, tasks: Path | None, splits: int) -> Report
     names = ["trained", *(f"untrained {seed}" for seed in range(UNTRAINED))]
     shown = [f"{n}: layer {k}, {p}" for n, (k, p) in zip(names, chosen, strict=True)]
     gains = [differences[task.name, FUSED, RANDOM] for task in data]
-    return Report(
+    return BenchmarkReport(
         "Is a pretrained small pair better than an untrained one and than the log-mel?",
         rows,
         ratio=1.0 + float(np.mean(gains)),

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmarks.common.composed_set import FULL, QUICK, Size, composed_set, features
-from benchmarks.common.harness import Report, main
+from benchmarks.common.harness import BenchmarkReport, main
 from benchmarks.common.small_pairs import write_untrained
 from benchmarks.songeval import trained
 from hear_aesthetics import load_model
@@ -25,7 +25,7 @@ PAIRS = {"trained": "features", "untrained": "features-untrained"}
 Runs = Mapping[str, Sequence[Predictions]]
 
 
-def measure(quick: bool) -> Report:
+def measure(quick: bool) -> BenchmarkReport:
     """Mean LCC of heads on trained and untrained encoders, paired by song."""
     size = QUICK if quick else FULL
     folder = composed_set(size)
@@ -46,7 +46,7 @@ def measure(quick: bool) -> Report:
     ]
     means = {pair: float(np.mean([_lcc(run) for run in each])) for pair, each in runs.items()}
     (estimate,), (low,), (high,) = found.estimate, found.low, found.high
-    return Report(
+    return BenchmarkReport(
         title=f"Heads on trained and untrained encoders, LCC on {size.test_songs} composed songs",
         rows=rows,
         ratio=means["trained"] / means["untrained"],

@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.common import harness
 from benchmarks.common.harness import (
-    Report,
+    BenchmarkReport,
     alternate,
     difference,
     main,
@@ -59,7 +59,7 @@ def test_peak_memory_sees_what_the_work_allocates_and_frees(tmp_path, monkeypatc
 
 
 def report(ratio, **options):
-    return Report(
+    return BenchmarkReport(
         title="Which is faster?",
         rows=[{"who": "ours", "seconds": 0.123456}],
         ratio=ratio,
