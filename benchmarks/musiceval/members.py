@@ -26,9 +26,9 @@ from musiceval_task.data.dataset import MusicEvalClip, read_clips
 from musiceval_task.predictions import FILE_NAME, ClipPredictions, read_predictions
 from musiceval_task.protocol import compute_metrics
 from musiceval_task.reports.ensemble import combine
-from musiceval_task.training.inference import Example
+from musiceval_task.training.inference import Example, apply_head
 from musiceval_task.training.members import MEMBERS
-from musiceval_task.training.runs import encode, load_run, predict_clips
+from musiceval_task.training.runs import encode, load_run
 
 __all__ = ["QUICK", "SIZE", "HeldOut", "Size", "make_runs", "measure", "targets"]
 
@@ -97,7 +97,8 @@ class HeldOut:
     def text_alignment(self, examples: Sequence[Example]) -> dict[str, float]:
         """LCC of text alignment of every member and of the ensemble."""
         made = {
-            name: predict_clips(head, self.clips, examples) for name, head in self.heads.items()
+            name: ClipPredictions.of(self.clips, *apply_head(head, examples))
+            for name, head in self.heads.items()
         }
         made[ENSEMBLE] = combine(list(made.values()))
         return {name: float(lcc(p.scores, p.truth)[TEXTUAL]) for name, p in made.items()}

@@ -42,9 +42,10 @@ def predict(
 ) -> None:
     """Predict scores and distributions of clips with prompts."""
     from musiceval_task.data.dataset import read_clips
-    from musiceval_task.predictions import write_predictions
+    from musiceval_task.predictions import ClipPredictions, write_predictions
     from musiceval_task.reports.answer import write_answer
-    from musiceval_task.training.runs import check_encoders, load_run, predict_clips
+    from musiceval_task.training.inference import apply_head
+    from musiceval_task.training.runs import check_encoders, load_run
 
     if out.suffix not in (".parquet", ".pt"):
         raise InputError(f"{out}: predictions are written as .parquet or .pt")
@@ -59,7 +60,7 @@ def predict(
         device=device,
     )
     check_encoders(head, encoders)
-    predictions = predict_clips(head, clips, encode_all(clips, encoders))
+    predictions = ClipPredictions.of(clips, *apply_head(head, encode_all(clips, encoders)))
     write_predictions(out, predictions)
     typer.echo(f"{out}: {len(predictions)} clips")
     if answer:

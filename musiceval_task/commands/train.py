@@ -70,13 +70,14 @@ def train(
     from hear_aesthetics.files import one_line_when_full
     from musiceval_task.data.dataset import read_clips
     from musiceval_task.training.loop import TrainingConfig
-    from musiceval_task.training.members import MEMBERS, member_named
+    from musiceval_task.training.members import MEMBERS
     from musiceval_task.training.runs import train_run
 
     if every and member:
         raise InputError("--all trains every member; leave --member out")
     names = list(MEMBERS) if every else list(dict.fromkeys(member or [next(iter(MEMBERS))]))
-    members = [member_named(name) for name in names]
+    if unknown := [name for name in names if name not in MEMBERS]:
+        raise InputError(f"unknown member {unknown[0]!r}; choose one of: {', '.join(MEMBERS)}")
     config = TrainingConfig(
         epochs=epochs,
         patience=patience,
@@ -90,13 +91,13 @@ def train(
     )
     with one_line_when_full(out):
         examples = encode_all(clips, encoders)
-        for chosen in members:
-            folder = out / chosen.name
+        for name in names:
+            folder = out / name
             seen: list[Epoch] = []
-            with Report(epochs, f"of {chosen.name} trained", "epoch") as report:
+            with Report(epochs, f"of {name} trained", "epoch") as report:
                 train_run(
                     folder,
-                    chosen,
+                    MEMBERS[name],
                     config,
                     clips,
                     examples,

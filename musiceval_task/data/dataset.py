@@ -66,11 +66,6 @@ class MusicEvalClip:
     overall: float | None = None
     textual: float | None = None
 
-    @property
-    def scored(self) -> bool:
-        """Whether both scores are known."""
-        return self.overall is not None and self.textual is not None
-
 
 def read_clips(source: str | Path, splits: Collection[str] | None = None) -> list[MusicEvalClip]:
     """The clips of a MusicEval folder or of a CSV, in the order of the lists.

@@ -1,4 +1,4 @@
-"""A head over frozen states: batches of unequal length in, scores and distributions out."""
+"""Inference of a head over frozen states of unequal lengths: scores and distributions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Example:
-    """The frozen states of a clip and its prompt, and its scores where they are known.
+    """Frozen states of a clip and its prompt, with its scores where they are known.
 
     Shape:
         - audio: ``(frames, audio_dim)``; text: ``(tokens, text_dim)``
@@ -29,7 +29,7 @@ class Example:
 
 
 def run_head(head: torch.nn.Module, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
-    """Return what both branches of a head predict for examples of any lengths, on its device."""
+    """Return the outputs of both branches for examples of any lengths, on the head's device."""
     audio, audio_padding_mask = pad([example.audio for example in examples])
     text, text_padding_mask = pad([example.text for example in examples])
     device = next(head.parameters()).device
@@ -53,21 +53,21 @@ def pad(sequences: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 def apply_head(
     head: DualBranchHead, examples: Sequence[Example]
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Scores ``(n, 2)`` and distributions ``(n, 2, bins)``; None where the head predicts none.
+    """Return scores ``(n, 2)`` and distributions ``(n, 2, bins)`` (None if the head has none).
 
-    The head is left in evaluation mode. Clips of similar length go together.
+    The head is left in evaluation mode. Clips of similar length share a batch.
     """
     head.eval()
-    order = sorted(range(len(examples)), key=lambda place: len(examples[place].audio))
+    order = sorted(range(len(examples)), key=lambda row: len(examples[row].audio))
     scores = np.empty((len(examples), 2))
     distributions: np.ndarray | None = None
     if head.config.output == "distribution":
         distributions = np.empty((len(examples), 2, head.config.bins))
     for first in range(0, len(order), BATCH):
-        places = order[first : first + BATCH]
-        outputs = run_head(head, [examples[place] for place in places])
+        rows = order[first : first + BATCH]
+        outputs = run_head(head, [examples[row] for row in rows])
         for column, output in enumerate(outputs):
-            scores[places, column] = head.scores(output).double().cpu().numpy()
+            scores[rows, column] = head.scores(output).double().cpu().numpy()
             if distributions is not None:
-                distributions[places, column] = output.double().cpu().numpy()
+                distributions[rows, column] = output.double().cpu().numpy()
     return scores, distributions

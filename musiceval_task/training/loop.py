@@ -1,11 +1,11 @@
-"""Training of one member: frozen states in, a head out, chosen on an inner split of the train list.
+"""Training of one member on frozen states.
 
-The published recipe: AdamW at 5e-5, batches of 32, at most 100 epochs, patience 15. A head over
-narrower states than the published ones takes larger steps.
+The published recipe: AdamW at 5e-5, batches of 32, at most 100 epochs, patience 15. Narrower states
+than the published ones take a higher learning rate.
 
-The inner split (a share of every system's clips) is not trained on. It chooses the best epoch, by
-the mean of the two system-level SRCCs, and an ensemble may be fitted on it; nothing is ever chosen
-or fitted on the dev and test lists.
+The inner split, a share of every system's clips of the train list, is held back from training. It
+selects the best epoch, by the mean of the two system-level SRCCs, and an ensemble may be fitted on
+it. The dev and test lists are only reported.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,22 +34,22 @@ from musiceval_task.training.objective import loss
 __all__ = ["INNER", "Epoch", "Fit", "TrainingConfig", "fit", "inner_split", "selection_score"]
 
 PUBLISHED_RATE = 5e-5
-NARROWER = 1.5  # power with which the rate grows as states get narrower, found on `mini`
+NARROWER = 1.5  # power by which the rate grows as states get narrower, found on `mini`
 INNER = "inner"
 SPLIT_SEED = 0  # the same inner split for every member, whatever its seed
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How a member is trained; the defaults are the published recipe.
+    """Training configuration; the defaults are the published ones.
 
     Attributes:
-        epochs: At most.
-        patience: Epochs with neither a better order nor a lower error on the inner split, after
-            which training ends: text and audio are compared late, when the order has long settled.
-        batch_size: Clips.
-        learning_rate: Of AdamW; None is 5e-5 at the published width, more below it.
-        inner_share: Of each system's clips, held back from training.
+        epochs: Maximum number of epochs.
+        patience: Epochs with neither a higher SRCC nor a lower MSE on the inner split, after which
+            training ends. (Heads learn to compare text and audio late, when the SRCC has settled.)
+        batch_size: Clips per batch.
+        learning_rate: Learning rate of AdamW; None is 5e-5 at the published width, more below it.
+        inner_share: Share of each system's clips held back from training.
         recipe: "corrected" or "published": :func:`musiceval_task.training.members.head_config`.
 
     Raises:
@@ -70,7 +70,7 @@ class TrainingConfig:
             raise InputError(f"{self.epochs} epochs: take at least one")
 
     def rate(self, audio_dim: int) -> float:
-        """The learning rate for states of this width."""
+        """Return the learning rate for states of this width."""
         if self.learning_rate is not None:
             return self.learning_rate
         return PUBLISHED_RATE * (PUBLISHED_AUDIO_DIM / audio_dim) ** NARROWER
@@ -78,7 +78,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch came to: its number, mean training loss, and metrics on the inner split."""
+    """Number of an epoch, its mean training loss, and metrics on the inner split."""
 
     epoch: int
     loss: float
@@ -87,13 +87,13 @@ class Epoch:
 
     @property
     def rank(self) -> tuple[float, float]:
-        """What the best epoch has most of: the order of systems, among equal ones accuracy."""
+        """Key of the best epoch: the highest SRCC of systems, among equals the lowest MSE."""
         return self.inner_system_srcc, -self.inner_mse
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A trained head with its best epoch's weights, and the log of all epochs."""
+    """Head with the weights of its best epoch, and the log of all epochs."""
 
     head: DualBranchHead
     best: Epoch
@@ -101,27 +101,27 @@ class Fit:
 
 
 def inner_split(clips: Sequence[MusicEvalClip], share: float) -> list[MusicEvalClip]:
-    """The clips with some of ``"train"`` moved to ``"inner"``: a share of every system's.
+    """Return the clips with a share of every system's moved from ``"train"`` to ``"inner"``.
 
     Raises:
-        InputError: If either part would be empty, or hold fewer than two systems' clips.
+        InputError: If fewer than two clips would be moved.
     """
     systems: dict[str, list[int]] = {}
-    for place, clip in enumerate(clips):
+    for index, clip in enumerate(clips):
         if clip.split == "train":
-            systems.setdefault(clip.system, []).append(place)
+            systems.setdefault(clip.system, []).append(index)
     rng = np.random.default_rng(SPLIT_SEED)
     inner: set[int] = set()
-    for places in systems.values():
-        count = max(1, round(share * len(places))) if len(places) > 1 else 0
-        inner.update(rng.choice(places, count, replace=False).tolist())
+    for indices in systems.values():
+        count = max(1, round(share * len(indices))) if len(indices) > 1 else 0
+        inner.update(rng.choice(indices, count, replace=False).tolist())
     if len(inner) < 2:
         raise InputError("too few clips to train on: every system needs two scored ones or more")
-    return [replace(c, split=INNER) if place in inner else c for place, c in enumerate(clips)]
+    return [replace(c, split=INNER) if index in inner else c for index, c in enumerate(clips)]
 
 
 def selection_score(scores: Any, truth: Any, systems: Sequence[str]) -> float:
-    """Mean of the two system-level SRCCs; over clips where there are fewer than two systems."""
+    """Return the mean of the two SRCCs over systems; over clips if there is only one system."""
     if len(set(systems)) > 1:
         scores, truth = (system_means(values, systems)[0] for values in (scores, truth))
     return float(srcc(scores, truth).mean())
@@ -140,12 +140,12 @@ def fit(
     """Train a member.
 
     Args:
-        member: What to train.
-        config: How.
+        member: The member.
+        config: Training configuration.
         train: States and scores to train on.
-        inner: States and scores that choose the epoch.
+        inner: States and scores that select the epoch.
         inner_systems: System of each of ``inner``.
-        device: Such as "cpu" or "cuda:0"; None is a GPU if there is one.
+        device: Device to train on, such as "cpu" or "cuda:0"; None is a GPU if there is one.
         on_epoch: Called after each epoch.
 
     Raises:

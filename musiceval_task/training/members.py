@@ -1,16 +1,11 @@
-"""The eight members of the published ensemble, as data.
-
-A member is a variant of the dual-branch head, a kind of target, and a seed. All train alike: see
-:mod:`musiceval_task.training.loop`.
-"""
+"""The eight members of the published ensemble: head variant, kind of target and seed of each."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from heads import DualBranchConfig
-from hear_aesthetics.errors import InputError
 
-__all__ = ["MEMBERS", "EnsembleMember", "Target", "TrainingRecipe", "head_config", "member_named"]
+__all__ = ["MEMBERS", "EnsembleMember", "Target", "TrainingRecipe", "head_config"]
 
 Target = Literal["gaussian", "one-hot", "coral"]
 TrainingRecipe = Literal["corrected", "published"]
@@ -22,9 +17,9 @@ class EnsembleMember:
     """One model of the ensemble.
 
     Attributes:
-        name: What its run folder is called.
-        seed: Of weights, dropout and the order of clips.
-        target: What it is trained towards.
+        name: Name of its run folder.
+        seed: Random seed of weights, dropout and the order of clips.
+        target: Kind of training target.
         variant: Fields of ``DualBranchConfig`` that differ from the main model.
     """
 
@@ -49,30 +44,19 @@ MEMBERS = {
 }
 
 
-def member_named(name: str) -> EnsembleMember:
-    """The member of that name.
-
-    Raises:
-        InputError: If there is none; lists the names.
-    """
-    if name not in MEMBERS:
-        raise InputError(f"unknown member {name!r}; choose one of: {', '.join(MEMBERS)}")
-    return MEMBERS[name]
-
-
 def head_config(
     member: EnsembleMember, audio_dim: int, text_dim: int, recipe: TrainingRecipe = "corrected"
 ) -> DualBranchConfig:
-    """The head of a member over states of these widths.
+    """Return the configuration of a member's head over states of these widths.
 
     Args:
-        member: Which.
+        member: The member.
         audio_dim: Width of the audio states; the common width keeps its published proportion to
             it, 768 to 1024.
         text_dim: Width of the text states.
-        recipe: "corrected" adds positions in every batch and the text to what it attends to.
-            "published" does neither, as the released training: its head can choose frames by the
-            text, but hardly compare the two.
+        recipe: "corrected" adds positions to every batch, and the text to what it attends to.
+            "published" does neither, as in the released training: the head can choose frames by
+            the text, but hardly compare the two.
     """
     corrected = recipe == "corrected"
     return DualBranchConfig(

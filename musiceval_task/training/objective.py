@@ -1,4 +1,4 @@
-"""What each kind of output is trained towards, and the distribution that it predicts."""
+"""Training targets and losses of the kinds of output, and the bins of their distributions."""
 
 from typing import Literal
 
@@ -16,25 +16,25 @@ SCALAR_SIGMA = 0.35  # of the Gaussian that stands for a score without a distrib
 
 
 def centers() -> Tensor:
-    """Centres of the bins of all distributions, ``(BINS,)``."""
+    """Return the centres of the bins of all distributions, ``(BINS,)``."""
     return bin_centers(BINS, LOW, HIGH)
 
 
 def loss(
     output: Tensor, scores: Tensor, target: Target, recipe: TrainingRecipe = "corrected"
 ) -> Tensor:
-    """The loss of one branch.
+    """Return the loss of one branch.
 
     Args:
-        output: What it predicts.
-        scores: Truth.
-        target: What it is trained towards.
+        output: Predictions of the branch.
+        scores: True scores.
+        target: Kind of target.
         recipe: "published" puts a one-hot target into the bin below the score, which is biased
             low; "corrected" into the nearest.
 
     Shape:
         - output: ``(batch, bins)`` probabilities, or ``(batch, ranks - 1)`` logits for "coral"
-        - scores: ``(batch,)`` true scores
+        - scores: ``(batch,)``
     """
     if target == "coral":
         return coral_loss(output, scores)
@@ -46,5 +46,5 @@ def loss(
 
 
 def as_distribution(scores: Tensor) -> Tensor:
-    """The distribution that stands for plain scores in an ensemble, ``(n,)`` -> ``(n, BINS)``."""
+    """Return Gaussians around plain scores, for an ensemble: ``(n,)`` -> ``(n, BINS)``."""
     return gaussian_target(torch.as_tensor(scores).float(), centers(), SCALAR_SIGMA)

@@ -1,18 +1,17 @@
-"""Run folders: what a trained member leaves, and how it is found again.
+"""Run folders of trained members.
 
 ``config.json model.safetensors README.md`` are the head with its provenance (member, seed, data,
-both encoders), ``predictions.parquet`` its predictions for every split, ``log.csv`` its epochs,
-``metrics.json`` its figures on the dev and test lists, written last: where it is, the run is
-complete. ``run.json`` says what decides all of it.
+both encoders), ``predictions.parquet`` its predictions for every split, ``log.csv`` its epochs and
+``metrics.json`` its metrics on the dev and test lists, written last: a run that has it is complete.
+``run.json`` is the fingerprint of the run.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from torch import Tensor
 
 from heads import DualBranchHead
 from heads.checkpoint import WEIGHTS_FILE
@@ -39,43 +38,46 @@ from musiceval_task.training.inference import Example, apply_head
 from musiceval_task.training.loop import INNER, Epoch, TrainingConfig, fit, inner_split
 from musiceval_task.training.members import EnsembleMember
 
-__all__ = ["Encoders", "check_encoders", "encode", "load_run", "predict_clips", "train_run"]
+__all__ = ["Encoders", "check_encoders", "encode", "load_run", "train_run"]
 
 REPORTED = ("dev", "test")
 METRICS, RECORD = "metrics.json", "run.json"
 LICENCE = "other"
 CHECKED = {"weights_sha256": "--model", "reads": "--model", "text_sha256": "--text"}
-KNOWN = (*CHECKED, "model", "text_encoder")  # what a run says of its encoders
+KNOWN = (*CHECKED, "model", "text_encoder")  # what provenance says of the encoders
 
 
 @dataclass(frozen=True)
 class Encoders:
-    """The two frozen encoders and where their states are kept."""
+    """Both frozen encoders, and the store of their states."""
 
     audio: AudioEncoder
     text: TextEncoder
     store: StateStore
 
     def provenance(self) -> dict[str, Any]:
-        """What made the states."""
+        """Return where the states come from."""
         return {**self.audio.provenance(), **self.text.provenance()}
 
     def fingerprint(self) -> dict[str, Any]:
-        """What decides the states."""
+        """Return what decides the states."""
         return {"audio": self.audio.fingerprint(), "text": self.text.fingerprint()}
 
 
 def encode(
     clips: Sequence[MusicEvalClip], encoders: Encoders, advance: Callable[[], None] | None = None
 ) -> list[Example]:
-    """The states of clips and prompts; each clip and each prompt is encoded once, ever.
+    """Return the states of clips and prompts; only those that the store lacks are computed.
 
     Raises:
         AudioError: If a clip cannot be read.
     """
     audio = clip_states(clips, encoders.audio, encoders.store, advance)
     text = prompt_states([clip.prompt for clip in clips], encoders.text, encoders.store)
-    return [_example(clip, states, text) for clip, states in zip(clips, audio, strict=True)]
+    return [
+        Example(states, text[clip.prompt], _scores(clip))
+        for clip, states in zip(clips, audio, strict=True)
+    ]
 
 
 def train_run(
@@ -94,12 +96,12 @@ def train_run(
 
     Args:
         out: The folder.
-        member: What to train.
-        config: How.
-        clips: Of all splits.
+        member: The member.
+        config: Training configuration.
+        clips: Clips of all splits.
         examples: Their states, from :func:`encode`.
-        encoders: What made the states.
-        overwrite: Start over where the folder holds a run, this one or another.
+        encoders: Encoders of the states.
+        overwrite: Delete a run that the folder holds, this one or another.
         device: See :func:`musiceval_task.training.loop.fit`.
         on_epoch: Called after each epoch.
 
@@ -107,12 +109,12 @@ def train_run(
         InputError: If clips to train on have no scores, or are too few, or the folder holds
             another run.
     """
-    unscored = [clip.name for clip in clips if clip.split == "train" and not clip.scored]
+    unscored = [clip.name for clip in clips if clip.split == "train" and _scores(clip) is None]
     if unscored:
         raise InputError(f"{unscored[0]}: no scores, and it is in the train list; add them")
     divided = inner_split(clips, config.inner_share)
     train, inner = (
-        [place for place, clip in enumerate(divided) if clip.split == split]
+        [row for row, clip in enumerate(divided) if clip.split == split]
         for split in ("train", INNER)
     )
     made = {
@@ -130,9 +132,9 @@ def train_run(
     result = fit(
         member,
         config,
-        [examples[place] for place in train],
-        [examples[place] for place in inner],
-        [divided[place].system for place in inner],
+        [examples[row] for row in train],
+        [examples[row] for row in inner],
+        [divided[row].system for row in inner],
         device=device,
         on_epoch=on_epoch,
     )
@@ -148,7 +150,7 @@ def train_run(
 
 
 def write_metrics(out: Path, predictions: ClipPredictions) -> None:
-    """Write ``metrics.json``: the figures of the dev and test lists, as far as truth is known."""
+    """Write ``metrics.json``: the metrics on the dev and test lists, where scores are known."""
     parts = {split: predictions.of_split(split).scored() for split in REPORTED}
     figures = {
         name: as_table(compute_metrics(part)) for name, part in parts.items() if len(part) > 1
@@ -157,7 +159,7 @@ def write_metrics(out: Path, predictions: ClipPredictions) -> None:
 
 
 def load_run(folder: str | Path) -> DualBranchHead:
-    """The head of a run folder, with its provenance.
+    """Load the head of a run folder, with its provenance.
 
     Raises:
         CheckpointError: If the folder holds no head of this task.
@@ -170,7 +172,7 @@ def load_run(folder: str | Path) -> DualBranchHead:
         raise CheckpointError(str(error)) from error
     lacking = [key for key in KNOWN if key not in head.provenance]
     if lacking:
-        raise CheckpointError(f"{path}: says nothing of its {lacking[0]}; train it again")
+        raise CheckpointError(f"{path}: its provenance lacks {lacking[0]}; train it again")
     return head
 
 
@@ -189,15 +191,7 @@ def check_encoders(head: DualBranchHead, encoders: Encoders) -> None:
             )
 
 
-def predict_clips(
-    head: DualBranchHead, clips: Sequence[MusicEvalClip], examples: Sequence[Example]
-) -> ClipPredictions:
-    """The predictions of a trained head for any clips."""
-    return ClipPredictions.of(clips, *apply_head(head, examples))
-
-
-def _example(clip: MusicEvalClip, audio: Tensor, text: Mapping[str, Tensor]) -> Example:
-    scores = None
-    if clip.overall is not None and clip.textual is not None:
-        scores = (clip.overall, clip.textual)
-    return Example(audio, text[clip.prompt], scores)
+def _scores(clip: MusicEvalClip) -> tuple[float, float] | None:
+    if clip.overall is None or clip.textual is None:
+        return None
+    return clip.overall, clip.textual

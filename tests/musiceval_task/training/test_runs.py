@@ -18,7 +18,8 @@ from musiceval_task.data.dataset import read_clips
 from musiceval_task.features.states import AudioEncoder, StateStore
 from musiceval_task.features.text import TextEncoder
 from musiceval_task.features.tiny_text import write_tiny_roberta
-from musiceval_task.predictions import read_predictions
+from musiceval_task.predictions import ClipPredictions, read_predictions
+from musiceval_task.training.inference import apply_head
 from musiceval_task.training.loop import INNER, TrainingConfig
 from musiceval_task.training.members import MEMBERS
 from musiceval_task.training.runs import (
@@ -26,7 +27,6 @@ from musiceval_task.training.runs import (
     check_encoders,
     encode,
     load_run,
-    predict_clips,
     train_run,
 )
 
@@ -77,7 +77,7 @@ def test_a_loaded_run_predicts_what_it_predicted(
     run: Path, small_set: Path, encoders: Encoders
 ) -> None:
     clips = read_clips(small_set, ["test"])
-    again = predict_clips(load_run(run), clips, encode(clips, encoders))
+    again = ClipPredictions.of(clips, *apply_head(load_run(run), encode(clips, encoders)))
     before = read_predictions(run).of_split("test").aligned_with(again.clips)
     np.testing.assert_allclose(again.scores, before.scores, atol=1e-6)
 
@@ -137,7 +137,7 @@ def test_encoders_run_once_per_clip_and_prompt_whatever_follows(
         examples = encode(clips, encoders)
         out = tmp_path / name
         train_run(out, MEMBERS[name], CONFIG, clips, examples, encoders, device="cpu")
-        predict_clips(load_run(out), clips, encode(clips, encoders))
+        apply_head(load_run(out), encode(clips, encoders))
     assert rows == {"clips": len(clips), "prompts": len({clip.prompt for clip in clips})}
 
 
@@ -222,5 +222,5 @@ def test_a_folder_that_is_no_run_is_one_message(tmp_path: Path) -> None:
     DualBranchHead(DualBranchConfig(audio_dim=8, text_dim=8, common_dim=8)).save_pretrained(
         tmp_path
     )
-    with pytest.raises(CheckpointError, match="says nothing of its weights_sha256"):
+    with pytest.raises(CheckpointError, match="its provenance lacks weights_sha256"):
         load_run(tmp_path)
