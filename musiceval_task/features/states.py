@@ -30,23 +30,23 @@ __all__ = ["AudioEncoder", "StateStore", "audio_hash", "clip_states", "prompt_st
 PUBLISHED_STATE = 12  # of MuQ, the last one; a smaller model gives its own last one
 KEY = "states"
 DIGITS = 16  # of the digest that names an encoder's folder
-AUDIO_DTYPE = torch.float16  # states are layer-normalised: three decimals are plenty
+AUDIO_DTYPE = torch.float16  # precise enough for layer-normalised states
 
 Progress = Callable[[], None]
 
 
 class AudioEncoder:
-    """Frozen MuQ, its last hidden state.
+    """Frozen MuQ that returns its last hidden state.
 
     Args:
-        model: ``"large"``, ``"mini"`` or a model directory.
+        model: "large", "mini" or a model directory.
         precision: See :func:`hear_aesthetics.load_model`.
-        device: Where to compute; a GPU if there is one when None.
+        device: Device to run on; None is a GPU if there is one.
 
     Attributes:
-        model: The encoder, frozen.
+        model: The encoder.
         state: Number of the hidden state.
-        encoded: Clips encoded so far.
+        encoded: Number of clips encoded so far.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class AudioEncoder:
         return f"muq_{self.state:02d}"
 
     def provenance(self) -> dict[str, Any]:
-        """What made the states."""
+        """Return where the states come from."""
         made = self.model.provenance()
         kept = {key: made[key] for key in ("model", "precision", "version", "weights_sha256")}
         return {**kept, "model_status": made["status"], "reads": self.reads}
@@ -79,22 +79,22 @@ class AudioEncoder:
         return {**self.model.fingerprint("states"), "reads": self.reads}
 
     def states(self, waveform: Tensor) -> Tensor:
-        """``(B, samples)`` at 24 kHz -> ``(B, frames, dim)``."""
+        """Return the states of waveforms, ``(B, samples)`` at 24 kHz -> ``(B, frames, dim)``."""
         return self.model.extract(waveform, {"muq": (self.state,)}).states[self.reads]
 
 
 class StateStore:
-    """States on disk; see the module for the layout.
+    """Store of states on disk, in the layout of this module.
 
     Args:
-        root: The folder, made when something is added.
+        root: The folder, made when something is written.
     """
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
 
     def read(self, *key: str) -> Tensor | None:
-        """States ``(frames, dim)``, mapped into memory; None where they are not there or broken."""
+        """Return states ``(frames, dim)``, mapped into memory; None if missing or damaged."""
         try:
             with safe_open(self._path(*key), framework="pt") as file:
                 return file.get_tensor(KEY)
@@ -102,11 +102,7 @@ class StateStore:
             return None
 
     def write(self, states: Tensor, *key: str) -> None:
-        """Add states, whole or not at all.
-
-        Raises:
-            OSError: If they cannot be written.
-        """
+        """Write states ``(frames, dim)``, whole or not at all."""
         path = self._path(*key)
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(path) as file:
@@ -122,17 +118,16 @@ def clip_states(
     store: StateStore,
     advance: Progress | None = None,
 ) -> list[Tensor]:
-    """The states of clips, ``(frames, dim)`` each; only what the store lacks is encoded.
+    """Return the states of clips, ``(frames, dim)`` each; encode those that the store lacks.
 
     Args:
-        clips: Of any length; the first 30 s of each are heard.
-        encoder: Frozen.
-        store: Keeps them.
+        clips: Clips of any length; the first 30 s of each are encoded.
+        encoder: The encoder.
+        store: Where states are read and written.
         advance: Called for each clip that was encoded.
 
     Raises:
-        AudioError: If a clip cannot be read, or its states are not finite; another never takes its
-            place.
+        AudioError: If a clip cannot be read, or its states are not finite.
     """
     folder = ("audio", digest(encoder.fingerprint())[:DIGITS])
     hashes = {clip.path: _file_hash(clip.path) for clip in clips}
@@ -158,7 +153,7 @@ def clip_states(
 def prompt_states(
     prompts: Iterable[str], encoder: TextEncoder, store: StateStore
 ) -> dict[str, Tensor]:
-    """The states of prompts, ``(tokens, dim)`` each; only what the store lacks is encoded."""
+    """Return the states of prompts, ``(tokens, dim)`` each; encode those that the store lacks."""
     folder = ("text", digest(encoder.fingerprint())[:DIGITS])
     keys = {prompt: hashlib.sha256(prompt.encode()).hexdigest() for prompt in prompts}
     todo = [prompt for prompt, key in keys.items() if store.read(*folder, key) is None]
@@ -168,7 +163,7 @@ def prompt_states(
 
 
 def audio_hash(clips: Sequence[MusicEvalClip]) -> str:
-    """Return a hash of the audio of clips, in their order."""
+    """Return a hash of the audio files of clips, in their order."""
     return digest({"audio": [_file_hash(clip.path) for clip in clips]})
 
 
@@ -185,6 +180,6 @@ def _file_hash(path: Path) -> str:
 
 @cache
 def _content_hash(path: Path, **_stamp: int) -> str:
-    """Read a file once, as long as it stays the same."""
+    """Return the SHA-256 of a file, read again only if its stamp changed."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

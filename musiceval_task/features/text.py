@@ -1,4 +1,4 @@
-"""Prompts to states: a frozen RoBERTa from a folder or the hub, every prompt encoded once."""
+"""Hidden states of prompts from a frozen RoBERTa, loaded from a folder or the hub."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -14,25 +14,25 @@ from hear_aesthetics.errors import CheckpointError, InputError
 
 __all__ = ["MAX_TOKENS", "TextEncoder", "quiet_transformers"]
 
-MAX_TOKENS = 128  # of a prompt are read, as published
+MAX_TOKENS = 128  # of a prompt, as published
 BATCH = 32
-DECIDING = ("hidden_act", "layer_norm_eps", "num_attention_heads", "pad_token_id")
+CONFIG_KEYS = ("hidden_act", "layer_norm_eps", "num_attention_heads", "pad_token_id")
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt")
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
 class TextEncoder:
-    """Token states of prompts from a frozen RoBERTa.
+    """Frozen RoBERTa that returns the states of a prompt's tokens.
 
     Args:
-        source: ``"roberta-base"``, or a folder in the layout of ``transformers``.
-        device: Where to compute.
+        source: "roberta-base", or a folder in the layout of ``transformers``.
+        device: Device to run on.
 
     Attributes:
         source: As given; a folder by its full path.
-        sha256: Of the weights.
-        tokens_sha256: Of the tokenizer.
-        encoded: Prompts encoded so far.
+        sha256: SHA-256 of the weights.
+        tokens_sha256: SHA-256 of the tokenizer.
+        encoded: Number of prompts encoded so far.
 
     Raises:
         CheckpointError: If the folder holds no complete RoBERTa.
@@ -53,17 +53,17 @@ class TextEncoder:
         self.encoded = 0
 
     def provenance(self) -> dict[str, Any]:
-        """What made the states."""
+        """Return where the states come from."""
         return {"text_encoder": self.source, "text_sha256": self.sha256}
 
     def fingerprint(self) -> dict[str, Any]:
-        """What decides the states: weights, tokenizer, and what of the configuration they need."""
-        config = {name: getattr(self.model.config, name) for name in DECIDING}
+        """Return what decides the states: weights, tokenizer and configuration."""
+        config = {name: getattr(self.model.config, name) for name in CONFIG_KEYS}
         return {"weights": self.sha256, "tokens": self.tokens_sha256, **config}
 
     @torch.no_grad()
     def encode(self, prompts: Iterable[str]) -> list[Tensor]:
-        """The states of prompts, each ``(tokens, dim)`` float32, without padding."""
+        """Return the states of prompts, each ``(tokens, dim)`` float32, without padding."""
         prompts = list(prompts)
         states: list[Tensor] = []
         for first in range(0, len(prompts), BATCH):
@@ -83,7 +83,7 @@ class TextEncoder:
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """No progress bars, and no table of the unused language-model head, which is expected."""
+    """Silence the progress bars of transformers, and its table of unused weights."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
