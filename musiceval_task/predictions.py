@@ -1,12 +1,12 @@
-"""Predictions of a run: scores, distributions and truth of every clip, in one Parquet file.
+"""Predictions of a run, and their files: Parquet, or the released exchange format.
 
-Columns: ``clip, system, split``, and for each of ``overall`` and ``textual`` the truth (null where
-it is secret), ``<target>_score`` and ``<target>_dist``, 20 probabilities on ``linspace(1, 5)``
-(null for a model that predicts no distribution).
+Columns in Parquet: ``clip, system, split``, and for each of ``overall`` and ``textual`` the true
+score (null where it is secret), ``<target>_score`` and ``<target>_dist``, 20 probabilities on
+``linspace(1, 5)`` (null for a model that predicts no distribution).
 
-The released exchange format is read and written too: a ``.pt`` with a list of dicts,
-``wavname_with_ext, overall_score, textual_score, overall_dist, textual_dist``. It is a pickle, read
-by a loader that builds nothing but numbers, texts, lists and arrays.
+The exchange format is a ``.pt`` with a list of dicts, ``wavname_with_ext, overall_score,
+textual_score, overall_dist, textual_dist``. It is a pickle, read by a loader that builds nothing
+but numbers, strings, lists and arrays.
 """
 
 import pickle
@@ -42,15 +42,15 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ClipPredictions:
-    """Predictions for some clips.
+    """Predicted and true scores of clips.
 
     Attributes:
-        clips: Names.
-        systems: Of each clip.
-        splits: Of each clip.
-        scores: Predicted, ``(clips, 2)``, in the order of ``TARGETS``.
-        truth: Mean listener scores, ``(clips, 2)``; NaN where they are not known.
-        distributions: ``(clips, 2, BINS)``; None for a model that predicts none.
+        clips: Names of the clips.
+        systems: System of each clip.
+        splits: Split of each clip.
+        scores: Predicted scores, ``(clips, 2)``, in the order of ``TARGETS``.
+        truth: Mean opinion scores of the listeners, ``(clips, 2)``; NaN where unknown.
+        distributions: Predicted distributions, ``(clips, 2, BINS)``; None if there are none.
     """
 
     clips: tuple[str, ...]
@@ -64,9 +64,8 @@ class ClipPredictions:
     def of(
         cls, clips: Sequence[MusicEvalClip], scores: Any, distributions: Any = None
     ) -> "ClipPredictions":
-        """Predictions for the clips of a data set."""
-        unknown = float("nan")
-        truth = [[unknown if v is None else v for v in (c.overall, c.textual)] for c in clips]
+        """Return predictions for the clips of a data set."""
+        truth = [(clip.overall, clip.textual) for clip in clips]  # None becomes NaN
         return cls(
             tuple(clip.name for clip in clips),
             tuple(clip.system for clip in clips),
@@ -80,45 +79,45 @@ class ClipPredictions:
         return len(self.clips)
 
     def of_split(self, split: str) -> "ClipPredictions":
-        """Those of one split."""
+        """Return the predictions for one split."""
         return self._take([i for i, name in enumerate(self.splits) if name == split])
 
     def scored(self) -> "ClipPredictions":
-        """Those whose truth is known."""
+        """Return the predictions for clips whose true scores are known."""
         return self._take(np.flatnonzero(np.isfinite(self.truth).all(axis=1)).tolist())
 
     def with_truth(
         self, clips: Sequence[MusicEvalClip], source: str = "predictions"
     ) -> "ClipPredictions":
-        """The same predictions with system, split and truth from a data set, in its order.
+        """Return the predictions with system, split and truth from a data set, in its order.
 
         Raises:
             InputError: If a clip of the data set was not predicted.
         """
-        place = {name: index for index, name in enumerate(self.clips)}
-        missing = [clip.name for clip in clips if clip.name not in place]
+        rows = {name: row for row, name in enumerate(self.clips)}
+        missing = [clip.name for clip in clips if clip.name not in rows]
         if missing:
             raise InputError(
                 f"{source}: {len(missing)} clips were not predicted, such as {missing[0]}; predict "
                 "the whole list"
             )
-        taken = self._take([place[clip.name] for clip in clips])
+        taken = self._take([rows[clip.name] for clip in clips])
         return ClipPredictions.of(clips, taken.scores, taken.distributions)
 
     def aligned_with(self, clips: Sequence[str], source: str = "predictions") -> "ClipPredictions":
-        """The same predictions in the order of ``clips``.
+        """Return the predictions in the order of ``clips``.
 
         Raises:
-            InputError: If the clips are not the same; nothing is ever filled in.
+            InputError: If they are not for the same clips.
         """
-        place = {name: index for index, name in enumerate(self.clips)}
-        odd = sorted(set(clips) ^ set(place))
+        rows = {name: row for row, name in enumerate(self.clips)}
+        odd = sorted(set(clips) ^ set(rows))
         if odd:
             raise InputError(
                 f"{source}: {len(odd)} clips differ from the first run's, such as {odd[0]}; "
                 "predict the same list with every run"
             )
-        return self._take([place[name] for name in clips])
+        return self._take([rows[name] for name in clips])
 
     def _take(self, rows: list[int]) -> "ClipPredictions":
         clips, systems, splits = (
@@ -131,17 +130,17 @@ class ClipPredictions:
 
 
 def write_predictions(path: Path, predictions: ClipPredictions) -> None:
-    """Write a ``.parquet`` or a released-style ``.pt``, as the name says."""
+    """Write predictions to a ``.parquet`` file, or to a ``.pt`` in the released format."""
     write = _write_released if path.suffix == ".pt" else _write_parquet
     path.parent.mkdir(parents=True, exist_ok=True)
     write(path, predictions)
 
 
 def read_predictions(path: str | Path) -> ClipPredictions:
-    """Read a run folder, a ``.parquet`` or a ``.pt``.
+    """Read the predictions of a run folder, a ``.parquet`` or a ``.pt`` file.
 
     Raises:
-        InputError: If it is not there, holds something else, or a number is not finite.
+        InputError: If the file is missing, holds something else, or a number is not finite.
     """
     path = Path(path)
     path = path / FILE_NAME if path.is_dir() else path

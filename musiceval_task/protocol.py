@@ -1,4 +1,4 @@
-"""Agreement with the listeners: MSE, LCC, SRCC and KTAU over clips and over systems.
+"""Metrics of agreement with the listeners: MSE, LCC, SRCC and KTAU over clips and over systems.
 
 A system's score is the mean over its clips, in float64 and rounded to 1e-6, so that equal means
 tie. Intervals are over clips at utterance level, over systems at system level; ends that cannot be
@@ -36,17 +36,17 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Measure:
-    """One figure with its interval.
+    """Value of one metric with its interval.
 
     Attributes:
-        target: ``"overall"`` or ``"textual"``.
-        level: ``"utterance"`` or ``"system"``.
-        metric: Name.
-        value: On all clips or systems.
+        target: "overall" or "textual".
+        level: "utterance" or "system".
+        metric: Name of the metric.
+        value: Its value.
         low: Lower end of the 95 % interval.
-        high: Upper end.
-        count: Clips or systems.
-        method: Of the interval.
+        high: Upper end of the interval.
+        count: Number of clips or systems.
+        method: Method of the interval.
     """
 
     target: str
@@ -63,10 +63,12 @@ Measures = dict[tuple[str, str, str], Measure]  # by target, level and metric
 
 
 def compute_metrics(predictions: ClipPredictions) -> Measures:
-    """All figures of predictions whose truth is known; system level where there are two or more.
+    """Compute all metrics on the clips whose true scores are known.
+
+    The system level is left out if there is only one system.
 
     Raises:
-        InputError: If the truth of fewer than two clips is known.
+        InputError: If the true scores of fewer than two clips are known.
     """
     known = predictions.scored()
     if len(known) < 2:
@@ -81,7 +83,7 @@ def compute_metrics(predictions: ClipPredictions) -> Measures:
 
 
 def as_table(measures: Measures) -> list[dict[str, Any]]:
-    """The figures as plain rows, for JSON."""
+    """Return the metrics as rows for JSON."""
     return [asdict(measure) for measure in measures.values()]
 
 

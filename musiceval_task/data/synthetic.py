@@ -25,7 +25,7 @@ from hear_aesthetics.files import write_text
 from hear_aesthetics.spec import SAMPLE_RATE
 from hear_aesthetics.synthesis import Description, Qualities, Score, compose, describe, render
 from hear_aesthetics.synthesis.composition.qualities import stream
-from musiceval_task.data.dataset import DEMO_SYSTEMS, PREFIX, SPLITS
+from musiceval_task.data.dataset import DEMO_SYSTEMS, PREFIX, SPLITS, clip_id, system_of
 from musiceval_task.scale import HIGH, LOW
 
 __all__ = ["SYSTEMS", "Recipe", "SyntheticClip", "plan", "render_clips", "write_lists"]
@@ -147,12 +147,11 @@ def write_lists(out: Path, clips: Sequence[SyntheticClip]) -> None:
     prompts: dict[str, str] = {}
     demos: dict[str, str] = {}
     for clip in clips:
-        name = clip.name.removesuffix(".wav")
-        system, _, prompt = name.removeprefix(PREFIX).partition("_")
-        if system in DEMO_SYSTEMS:
+        name = clip_id(clip.name)
+        if system_of(name) in DEMO_SYSTEMS:
             demos[name] = clip.prompt.text
         else:
-            prompts[prompt] = clip.prompt.text
+            prompts[name.rpartition("_")[2]] = clip.prompt.text
     for file, table in (("prompt_info.txt", prompts), ("demo_prompt_info.txt", demos)):
         lines = "".join(f"{key}\t{text}\n" for key, text in table.items())
         write_text(out / file, f"id\ttext\n{lines}")

@@ -1,4 +1,4 @@
-"""The challenge's answer file: ``id,overall,textual``, 8 decimals, sorted by id."""
+"""Answer file of the challenge: ``id,overall,textual``, 8 decimals, sorted by id."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ __all__ = ["answer_text", "write_answer"]
 
 
 def answer_text(predictions: ClipPredictions) -> str:
-    """The file's text: a line per clip, each with its end."""
+    """Return the text of the file, one line per clip."""
     rows = zip(map(clip_id, predictions.clips), predictions.scores.tolist(), strict=True)
     return "".join(
         f"{name},{overall:.8f},{textual:.8f}\n" for name, (overall, textual) in sorted(rows)
@@ -18,6 +18,6 @@ def answer_text(predictions: ClipPredictions) -> str:
 
 
 def write_answer(path: Path, predictions: ClipPredictions) -> None:
-    """Write the file, whole or not at all."""
+    """Write the file and make its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, answer_text(predictions))

@@ -1,7 +1,7 @@
-"""Several runs as one: mean of scores, mean of distributions, or the released ridge stacking.
+"""Ensembles of runs: mean of scores, mean of distributions, or the released ridge stacking.
 
-A run that predicts no distribution stands in with a Gaussian of deviation 0.35 around its score.
-Whatever is fitted is fitted on the inner split, which no run was trained on and nothing reports.
+A run without distributions takes part with Gaussians around its scores, of standard deviation 0.35.
+Stacking is fitted on the inner split, on which no run was trained and which is not reported.
 """
 
 from collections.abc import Sequence
@@ -27,10 +27,10 @@ Array = NDArray[np.float64]
 
 
 def combine(runs: Sequence[ClipPredictions], method: Method = "distributions") -> ClipPredictions:
-    """The predictions of an ensemble, for the clips of its runs.
+    """Return the predictions of an ensemble of runs.
 
     Args:
-        runs: Of the same clips, in any order.
+        runs: Predictions for the same clips, in any order.
         method: "scores" and "distributions" are means; "ridge" is fitted on the inner split.
 
     Raises:
@@ -53,19 +53,19 @@ def combine(runs: Sequence[ClipPredictions], method: Method = "distributions") -
 
 
 def distributions_of(run: ClipPredictions) -> Array:
-    """The distributions of a run, ``(clips, 2, BINS)``; Gaussians where it has scores alone."""
+    """Return the distributions of a run, ``(clips, 2, BINS)``; Gaussians if it has only scores."""
     if run.distributions is not None:
         return run.distributions
     return as_distribution(torch.from_numpy(run.scores)).double().numpy()
 
 
 def ridge_stacking(fitted_on: Sequence[Array], truth: Array, applied_to: Sequence[Array]) -> Array:
-    """The released stacking rule: ridge regression on all distributions side by side.
+    """Return scores by the released rule: ridge regression on the distributions side by side.
 
     Args:
-        fitted_on: Distributions of each run, for the clips whose truth is known.
+        fitted_on: Distributions of each run for clips with true scores.
         truth: Scores of those clips.
-        applied_to: Distributions of each run, for the clips to score.
+        applied_to: Distributions of each run for the clips to score.
 
     Shape:
         - fitted_on: runs x ``(clips, BINS)``; truth: ``(clips,)``

@@ -1,6 +1,7 @@
-"""Pictures of a report: predicted against true scores, for clips and for systems."""
+"""Plots of a report: predicted against true scores, and the metrics of several runs."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -24,6 +25,7 @@ from musiceval_task.scale import HIGH, LOW, TARGETS
 __all__ = ["draw_runs", "draw_scatter"]
 
 CLIP, SYSTEM = LIGHT, ACCENT
+CLIPS: Any = {"s": 13, "color": CLIP, "alpha": 0.55, "lw": 0, "label": "clip", "zorder": 2}
 TITLES = {"overall": "Music impression", "textual": "Text alignment"}
 PANEL, SIDE, HEADER, FOOTER, GAP = 4.0, 0.75, 1.35, 0.65, 0.95  # inches
 ROW = 0.34  # of a run in the picture of all runs
@@ -35,14 +37,14 @@ LABEL_WIDTH, LABEL_HEIGHT = 0.32, 0.1  # of a system's name, in points of the sc
 def draw_scatter(
     path: Path, predictions: ClipPredictions, measures: Measures, *, title: str, subtitle: str = ""
 ) -> None:
-    """Write a PNG of predictions against the truth: a panel for each score, systems on top.
+    """Write a PNG of predicted against true scores of clips and systems, a panel for each target.
 
     Args:
         path: The file.
-        predictions: With their truth known.
-        measures: Of :func:`musiceval_task.protocol.compute_metrics`.
-        title: Large, above the picture.
-        subtitle: Small, below the title.
+        predictions: Predictions for clips with true scores.
+        measures: Metrics of :func:`musiceval_task.protocol.compute_metrics`.
+        title: Title of the plot.
+        subtitle: Line below the title.
     """
     width, height = 2 * PANEL + SIDE + GAP + 0.35, PANEL + HEADER + FOOTER
     figure = new_figure(width, height, title, subtitle, left=SIDE)
@@ -51,16 +53,7 @@ def draw_scatter(
     for column, target in enumerate(TARGETS):
         axes = _panel(figure, SIDE + column * (PANEL + GAP), HEADER, PANEL, PANEL)
         axes.plot([LOW, HIGH], [LOW, HIGH], color=FAINT, lw=1.2, zorder=1)
-        axes.scatter(
-            predictions.truth[:, column],
-            predictions.scores[:, column],
-            s=13,
-            color=CLIP,
-            alpha=0.55,
-            lw=0,
-            label="clip",
-            zorder=2,
-        )
+        axes.scatter(predictions.truth[:, column], predictions.scores[:, column], **CLIPS)
         if len(names) > 1:
             _draw_systems(axes, truth[:, column], means[:, column], names)
         axes.set_xlim(LOW - MARGIN, HIGH + MARGIN)
@@ -75,13 +68,13 @@ def draw_scatter(
 
 
 def draw_runs(path: Path, runs: dict[str, Measures], *, title: str, subtitle: str) -> None:
-    """Write a PNG that compares runs: SRCC of systems and LCC of clips with their intervals.
+    """Write a PNG that compares runs: LCC of clips and SRCC of systems, with their intervals.
 
     Args:
         path: The file.
-        runs: Name -> its figures.
-        title: Large, above the picture.
-        subtitle: Small, below the title.
+        runs: Metrics of each run by its name.
+        title: Title of the plot.
+        subtitle: Line below the title.
     """
     shown = (("utterance", "LCC"), ("system", "SRCC"))
     height = ROW * (len(runs) + 1)
@@ -107,7 +100,7 @@ def _draw_systems(axes: Axes, truth: np.ndarray, means: np.ndarray, names: list[
     named: list[tuple[float, float]] = []
     for x, y, name in zip(truth, means, names, strict=True):
         if any(abs(x - left) < LABEL_WIDTH and abs(y - low) < LABEL_HEIGHT for left, low in named):
-            continue  # it would be written over another
+            continue  # it would cover another name
         named.append((x, y))
         axes.annotate(name, (x, y), (4, 3), textcoords="offset points", size=6.5, color=INK)
 
@@ -129,7 +122,7 @@ def _figures_of(measures: Measures, target: str) -> str:
 
 
 def _panel(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Axes with lines at the left and below."""
+    """Return axes with spines at the left and below."""
     axes = place(figure, left, top, width, height)
     axes.spines[["top", "right"]].set_visible(False)
     return axes

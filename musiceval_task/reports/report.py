@@ -1,4 +1,4 @@
-"""A report on one run or several: tables with intervals in Markdown, pictures, and JSON."""
+"""Report on one run or several: tables with intervals in Markdown, plots, and JSON."""
 
 import math
 from collections.abc import Mapping
@@ -22,42 +22,33 @@ COVERAGE = 0.9  # of the predicted intervals that the report checks
 def write_report(
     out: Path, runs: Mapping[str, ClipPredictions], *, data: str = ""
 ) -> dict[str, Measures]:
-    """Write ``report.md``, ``metrics.json`` and the pictures of a comparison of runs.
+    """Write ``report.md``, ``metrics.json`` and the plots of a comparison of runs.
 
     Args:
         out: The folder, made if missing.
-        runs: Name -> its predictions for the same clips, whose truth is known.
-        data: What was predicted, for the headings.
+        runs: Predictions of each run by its name, for the same clips.
+        data: Name of the data, for the headings.
 
     Returns:
-        Name -> its figures.
+        Metrics of each run by its name.
     """
     out.mkdir(parents=True, exist_ok=True)
     figures = {name: compute_metrics(run) for name, run in runs.items()}
     clips = next(iter(figures.values()))[TARGETS[0], LEVELS[0], "MSE"].count
+    what = f"{data}, {clips} clips" if data else f"{clips} clips"
     lines = [f"# MusicEval: {data}".rstrip(": "), ""]
     lines += [f"{clips} clips. After each figure: its 95 % interval ({METHOD}).", ""]
     for target in TARGETS:
         lines += _section(target, figures)
     lines += ["## Predicted uncertainty", "", *_uncertainty(runs), "", "## Pictures", ""]
     if len(runs) > 1:
-        draw_runs(
-            out / "runs.png",
-            figures,
-            title="All runs",
-            subtitle=f"{_what(data, clips)}; lines: 95 % intervals",
-        )
+        subtitle = f"{what}; lines: 95 % intervals"
+        draw_runs(out / "runs.png", figures, title="All runs", subtitle=subtitle)
         lines += ["![all runs](runs.png)", ""]
     for name, run in runs.items():
-        picture = f"{name}.png"
-        draw_scatter(
-            out / picture,
-            run.scored(),
-            figures[name],
-            title=name,
-            subtitle=_what(data, clips),
-        )
-        lines += [f"![{name}]({picture})", ""]
+        path = out / f"{name}.png"
+        draw_scatter(path, run.scored(), figures[name], title=name, subtitle=what)
+        lines += [f"![{name}]({path.name})", ""]
     lines += [f"hear-aesthetics {__version__}"]
     write_text(out / "report.md", "\n".join(lines) + "\n")
     table = {name: as_table(measures) for name, measures in figures.items()}
@@ -87,7 +78,7 @@ def _cell(measure: Measure) -> str:
 
 
 def _uncertainty(runs: Mapping[str, ClipPredictions]) -> list[str]:
-    """How often the truth lies in the central interval that a run predicts."""
+    """Return a table of how often true scores lie in the intervals that each run predicts."""
     import torch
 
     from heads import score_deviation, score_interval
@@ -113,7 +104,3 @@ def _uncertainty(runs: Mapping[str, ClipPredictions]) -> list[str]:
         "",
         markdown_table(["run", *header], rows),
     ]
-
-
-def _what(data: str, clips: int) -> str:
-    return f"{data}, {clips} clips" if data else f"{clips} clips"
