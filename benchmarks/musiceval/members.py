@@ -19,7 +19,6 @@ import numpy as np
 from benchmarks.common.harness import BenchmarkReport, main
 from heads import DualBranchHead
 from hear_aesthetics.metrics.correlation import lcc
-from musiceval_task.commands.options import make_encoders
 from musiceval_task.commands.synthesize import synthesize
 from musiceval_task.commands.train import train
 from musiceval_task.data.dataset import MusicEvalClip, read_clips
@@ -28,7 +27,7 @@ from musiceval_task.protocol import compute_metrics
 from musiceval_task.reports.ensemble import combine
 from musiceval_task.training.inference import Example, apply_head
 from musiceval_task.training.members import MEMBERS
-from musiceval_task.training.runs import encode, load_run
+from musiceval_task.training.runs import Encoders, encode, load_run
 
 __all__ = ["QUICK", "SIZE", "HeldOut", "Size", "make_runs", "measure", "targets"]
 
@@ -84,7 +83,7 @@ class HeldOut:
     def __init__(self, work: Path, runs: Mapping[str, Path]) -> None:
         self.clips: list[MusicEvalClip] = read_clips(work / "set", ["test"])
         text, states = str(work / "set" / "text_encoder"), work / "runs" / "states"
-        encoders = make_encoders("mini", text, states, precision="auto", device=None)
+        encoders = Encoders.load("mini", text, states, precision="auto", device=None)
         self.examples: list[Example] = encode(self.clips, encoders)
         self.heads: dict[str, DualBranchHead] = {n: load_run(run) for n, run in runs.items()}
 

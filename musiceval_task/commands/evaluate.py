@@ -1,4 +1,4 @@
-"""``musiceval evaluate``: predictions against the listeners, with intervals and pictures."""
+"""``musiceval evaluate``: metrics of agreement with the listeners, with intervals and plots."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,17 +19,17 @@ def evaluate(
     runs: Annotated[
         list[Path], typer.Argument(help="Run folders, .parquet or .pt files with predictions.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for report.md, pictures and JSON.")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder for report.md, plots and JSON.")] = Path(
         "runs/musiceval/report"
     ),
-    split: Annotated[str, typer.Option(help="List to compare on.")] = "test",
+    split: Annotated[str, typer.Option(help="List to evaluate on: train, dev or test.")] = "test",
     truth: Annotated[
         Path | None,
-        typer.Option(metavar="DATA", help="Where the true scores are, for files without them."),
+        typer.Option(metavar="DATA", help="Data with the true scores, for files without them."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """MSE, LCC, SRCC and KTAU of clips and of systems, with 95 % intervals."""
+    """Compute MSE, LCC, SRCC and KTAU over clips and systems, with 95 % intervals."""
     from hear_aesthetics.commands.console import write_json
     from musiceval_task.protocol import as_table
     from musiceval_task.reports.report import write_report
@@ -47,7 +47,7 @@ def evaluate(
         return
     for name, measures in figures.items():
         typer.echo(_line(name, measures))
-    typer.echo(f"{out / 'report.md'}: tables with intervals, and pictures")
+    typer.echo(f"{out / 'report.md'}: tables with intervals, and plots")
 
 
 def _read(run: Path, split: str, truth: Path | None) -> "ClipPredictions":

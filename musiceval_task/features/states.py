@@ -46,6 +46,7 @@ class AudioEncoder:
     Attributes:
         model: The encoder.
         state: Number of the hidden state.
+        reads: Name of the hidden state, such as ``"muq_12"``.
         encoded: Number of clips encoded so far.
     """
 
@@ -61,12 +62,8 @@ class AudioEncoder:
             device=device,
         )
         self.state: int = self.model.fused.encoders["muq"].config.depth
+        self.reads = f"muq_{self.state:02d}"
         self.encoded = 0
-
-    @property
-    def reads(self) -> str:
-        """Name of the state, such as ``"muq_12"``."""
-        return f"muq_{self.state:02d}"
 
     def provenance(self) -> dict[str, Any]:
         """Return where the states come from."""

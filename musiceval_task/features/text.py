@@ -66,19 +66,16 @@ class TextEncoder:
         """Return the states of prompts, each ``(tokens, dim)`` float32, without padding."""
         prompts = list(prompts)
         states: list[Tensor] = []
+        options = {"padding": True, "truncation": True, "max_length": MAX_TOKENS}
         for first in range(0, len(prompts), BATCH):
-            states += self._encode(prompts[first : first + BATCH])
+            batch = prompts[first : first + BATCH]
+            tokens = self.tokenizer(batch, return_tensors="pt", **options).to(self.device)
+            mask = tokens["attention_mask"]
+            output = self.model(input_ids=tokens["input_ids"], attention_mask=mask)
+            hidden = output.last_hidden_state.float()
+            states += [row[real].cpu() for row, real in zip(hidden, mask.bool(), strict=True)]
         self.encoded += len(prompts)
         return states
-
-    def _encode(self, prompts: list[str]) -> list[Tensor]:
-        tokens = self.tokenizer(
-            prompts, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
-        )
-        mask = tokens["attention_mask"].to(self.device)
-        output = self.model(input_ids=tokens["input_ids"].to(self.device), attention_mask=mask)
-        hidden = output.last_hidden_state.float()
-        return [row[valid.bool()].cpu() for row, valid in zip(hidden, mask, strict=True)]
 
 
 @contextmanager

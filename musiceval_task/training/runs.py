@@ -55,6 +55,15 @@ class Encoders:
     text: TextEncoder
     store: StateStore
 
+    @classmethod
+    def load(
+        cls, model: str, text: str, states: Path, *, precision: str, device: str | None
+    ) -> "Encoders":
+        """Load the encoders, and open the store in the folder of the states."""
+        audio = AudioEncoder(model, precision=precision, device=device)
+        remove_leftovers(states)
+        return cls(audio, TextEncoder(text, audio.model.device), StateStore(states))
+
     def provenance(self) -> dict[str, Any]:
         """Return where the states come from."""
         return {**self.audio.provenance(), **self.text.provenance()}

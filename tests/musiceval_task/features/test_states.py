@@ -125,10 +125,10 @@ def test_a_clip_whose_states_are_not_finite_is_an_error_that_names_it(
 
 
 def test_what_a_killed_run_left_is_removed(tmp_path: Path, roberta: Path) -> None:
-    from musiceval_task.commands.options import make_encoders
+    from musiceval_task.training.runs import Encoders
 
     left = tmp_path / "audio" / ".x.safetensors.999999999.partial"
     left.parent.mkdir()
     left.write_bytes(b"half")
-    make_encoders("mini", str(roberta), tmp_path, precision="float32", device="cpu")
+    Encoders.load("mini", str(roberta), tmp_path, precision="float32", device="cpu")
     assert not left.exists()
