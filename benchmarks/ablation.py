@@ -1,4 +1,4 @@
-"""The paper's ablation on the composed set of :mod:`benchmarks.songeval`, whatever it says.
+"""Ablation of the paper, on the composed set of :mod:`benchmarks.songeval`.
 
     python -m benchmarks.ablation [--seeds 3] [--write]
 
@@ -65,7 +65,7 @@ def measure(quick: bool, seeds: int) -> BenchmarkReport:
 
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--seeds", type=int, default=3, help="of every row")
+    parser.add_argument("--seeds", type=int, default=3, help="training runs of every row")
     return parser
 
 

@@ -1,6 +1,6 @@
-"""How long until C-Mixup can train, and what memory does it hold?
+"""How long does C-Mixup take to prepare and draw an epoch, and how much memory does it need?
 
-Ready plus one epoch of draws for 6,597 rows (2,199 songs, three copies each). The published way
+Setup and one epoch of draws for 6,597 rows (2,199 songs, three copies each). The published way
 fits a kernel density on each row's labels, evaluates it at all others, and keeps the N x N matrix
 to draw from.
 """
@@ -64,7 +64,7 @@ def prepare_ours(songs: int) -> Callable[[], object]:
 
 
 def measure(quick: bool) -> BenchmarkReport:
-    """C-Mixup partner sampling: ready plus one epoch, ours against the published computation."""
+    """Measure partner sampling of C-Mixup: setup and one epoch, ours and published."""
     songs = QUICK_SONGS if quick else SONGS
     data = labels_and_songs(songs)
     rows = len(data[0])

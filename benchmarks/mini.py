@@ -1,4 +1,4 @@
-"""What the bundled pair costs: loading it, and a minute of audio."""
+"""How long does the bundled pair take to load, and to embed a minute of audio?"""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from statistics import median
 from benchmarks.common.harness import BenchmarkReport, main
 
 SECONDS, RUNS = 60, 5
-LOAD, EMBED = 0.5, 2.0  # aims, seconds
+LOAD, EMBED = 0.5, 2.0  # targets, seconds
 SCRIPT = f"""
 import time, torch
 start = time.perf_counter()
@@ -22,7 +22,7 @@ print(loaded - start, time.perf_counter() - made)
 
 
 def measure(quick: bool) -> BenchmarkReport:
-    """Seconds of ``load_model`` and of a scene embedding, in fresh processes."""
+    """Time ``load_model`` and a scene embedding in fresh processes."""
     seconds = [_run() for _ in range(1 if quick else RUNS)]
     load, embed = (median(part) for part in zip(*seconds, strict=True))
     return BenchmarkReport(

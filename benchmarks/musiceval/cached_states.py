@@ -1,4 +1,4 @@
-"""How long is an epoch of a MusicEval member with cached states, against encoding in every step?
+"""How much shorter is an epoch of a MusicEval member with cached states?
 
 The published training runs both frozen encoders on every clip and prompt in every step; ours reads
 their states from disk. Encoders: MuQ restated as published (it passes the golden fixtures; random
@@ -35,12 +35,12 @@ TOKENS = 24  # of a prompt
 
 @dataclass(frozen=True)
 class Size:
-    """What is trained on.
+    """Size of the data and the encoders.
 
     Attributes:
-        clips: In the epoch.
-        seconds: Of each clip.
-        batch_size: Clips.
+        clips: Clips of an epoch.
+        seconds: Length of each clip.
+        batch_size: Clips per batch.
         audio: Configuration of MuQ; None is the published one.
         text: Configuration of RoBERTa; empty is the published base.
     """
@@ -62,7 +62,7 @@ QUICK = Size(4, 2.0, 2, MINI, SIZES["mini"].text)
 
 
 class Bench:
-    """Clips and prompts, both encoders, and a head with its optimiser for each way of training."""
+    """Clips and prompts, both encoders, and a head with its optimizer for each way of training."""
 
     def __init__(self, size: Size, folder: Path) -> None:
         from transformers import RobertaConfig, RobertaModel
@@ -85,28 +85,28 @@ class Bench:
 
     @torch.no_grad()
     def encode(self, places: Sequence[int]) -> list[Example]:
-        """Both encoders, on every clip and prompt of a batch."""
+        """Run both encoders on every clip and prompt of a batch."""
         rows = list(places)
         audio = self.muq(self.waveforms[rows])[-1]
         text = self.roberta(input_ids=self.tokens[rows]).last_hidden_state
         return [self._example(*parts) for parts in zip(rows, audio, text, strict=True)]
 
     def fill_store(self) -> None:
-        """What our way does once: every clip and prompt, kept on disk."""
+        """Write the states of every clip and prompt to disk."""
         for place in range(self.size.clips):
             (example,) = self.encode([place])
             self.store.write(example.audio.to(AUDIO_DTYPE), "audio", str(place))
             self.store.write(example.text, "text", str(place))
 
     def read(self, places: Sequence[int]) -> list[Example]:
-        """The states of a batch from disk."""
+        """Read the states of a batch from disk."""
         return [
             self._example(place, *(self._stored(kind, place) for kind in ("audio", "text")))
             for place in places
         ]
 
     def epoch(self, which: int) -> None:
-        """One epoch with cached states (0), or with both encoders in every step (1)."""
+        """Train an epoch with cached states (0), or with both encoders in every step (1)."""
         head, optimizer = self.heads[which].train(), self.optimizers[which]
         get = (self.read, self.encode)[which]
         for places in torch.arange(self.size.clips).split(self.size.batch_size):
@@ -123,7 +123,7 @@ class Bench:
 
     @torch.no_grad()
     def gap(self) -> float:
-        """Largest difference between predictions from cached and from fresh states of a clip."""
+        """Return the difference between predictions from cached and from fresh states."""
         head, places = self.heads[0].eval(), [0]
         ours, fresh = (torch.cat(run_head(head, get(places))) for get in (self.read, self.encode))
         return difference(ours, fresh)
@@ -140,7 +140,7 @@ class Bench:
 
 
 def measure(quick: bool) -> BenchmarkReport:
-    """An epoch with cached states against both encoders in every step."""
+    """Compare an epoch with cached states with one that encodes in every step."""
     sizes = {"mini, quick": QUICK} if quick else SIZES
     golden = golden_difference()  # fails where the restated encoder is another one
     rows: list[dict[str, object]] = []
@@ -174,7 +174,7 @@ def measure(quick: bool) -> BenchmarkReport:
 
 
 def _measure(size: Size, runs: int) -> tuple[Timing, float, float]:
-    """Timing, difference, and the seconds that filling the store takes once."""
+    """Return timing, difference, and the seconds to fill the store once."""
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(size, Path(folder))
         started = time.perf_counter()

@@ -33,18 +33,18 @@ __all__ = ["QUICK", "SIZE", "HeldOut", "Size", "make_runs", "measure", "targets"
 
 ENSEMBLE = "ensemble"
 OVERALL, TEXTUAL = 0, 1  # columns of scores
-SYSTEM_SRCC, TEXT_LCC, CONTROL = 0.85, 0.5, 0.1  # what is aimed at
+SYSTEM_SRCC, TEXT_LCC, CONTROL = 0.85, 0.5, 0.1  # targets
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much is made.
+    """Size of the set and of the training.
 
     Attributes:
-        prompts: Each of the 16 systems answers to as many.
-        seconds: Of a clip.
-        epochs: Of training; the best on the inner split is kept.
-        permutations: Of the prompts.
+        prompts: Number of prompts, and of clips of each of the 16 systems.
+        seconds: Length of a clip.
+        epochs: Epochs of training; the best on the inner split is kept.
+        permutations: Number of permutations of the prompts.
     """
 
     prompts: int
@@ -58,7 +58,7 @@ QUICK = Size(prompts=5, seconds=2.0, epochs=1, permutations=2)
 
 
 def make_runs(work: Path, size: Size) -> dict[str, Path]:
-    """Set, states and run folders of all members under a folder; only what it lacks is made."""
+    """Make set, states and run folders of all members, as far as the folder lacks them."""
     data, runs = work / "set", {name: work / "runs" / name for name in MEMBERS}
     with redirect_stdout(sys.stderr):
         if not (data / "sets").is_dir():
@@ -78,7 +78,7 @@ def make_runs(work: Path, size: Size) -> dict[str, Path]:
 
 
 class HeldOut:
-    """The test list with its states, and the trained heads."""
+    """Clips of the test list with their states, and the trained heads."""
 
     def __init__(self, work: Path, runs: Mapping[str, Path]) -> None:
         self.clips: list[MusicEvalClip] = read_clips(work / "set", ["test"])
@@ -88,13 +88,13 @@ class HeldOut:
         self.heads: dict[str, DualBranchHead] = {n: load_run(run) for n, run in runs.items()}
 
     def permuted(self, seed: int) -> list[Example]:
-        """Every clip with the prompt of another."""
+        """Return the examples with their prompts permuted."""
         order = np.random.default_rng(seed).permutation(len(self.examples))
         texts = [self.examples[place].text for place in order]
         return [replace(e, text=text) for e, text in zip(self.examples, texts, strict=True)]
 
     def text_alignment(self, examples: Sequence[Example]) -> dict[str, float]:
-        """LCC of text alignment of every member and of the ensemble."""
+        """Return the LCC of text alignment of every member and of the ensemble."""
         made = {
             name: ClipPredictions.of(self.clips, *apply_head(head, examples))
             for name, head in self.heads.items()
@@ -103,7 +103,7 @@ class HeldOut:
         return {name: float(lcc(p.scores, p.truth)[TEXTUAL]) for name, p in made.items()}
 
     def unseen(self, others: Sequence[MusicEvalClip]) -> np.ndarray:
-        """Which of the clips answer to a prompt that none of the others has, ``(clips,)``."""
+        """Return True for clips whose prompt none of the others has, ``(clips,)``."""
         seen = {clip.prompt for clip in others}
         return np.array([clip.prompt not in seen for clip in self.clips])
 
@@ -111,7 +111,7 @@ class HeldOut:
 def targets(
     figures: Mapping[str, Mapping[str, float]], permuted: Mapping[str, float]
 ) -> dict[str, bool]:
-    """What was aimed at, from the figures of members and ensemble and from the control."""
+    """Return each target, and whether the metrics and the control reach it."""
     ensemble = figures[ENSEMBLE]
     members = [figures[name] for name in figures if name != ENSEMBLE]
     columns = ("impression LCC", "alignment LCC")
@@ -131,7 +131,7 @@ def targets(
 
 
 def measure(quick: bool, work: Path | None = None) -> BenchmarkReport:
-    """The eight members and their ensemble on held-out clips, prompts as given and permuted."""
+    """Evaluate the members and their ensemble on held-out clips, also with permuted prompts."""
     size = QUICK if quick else SIZE
     if work is not None:
         return _measure(size, work, judged=not quick)
@@ -184,7 +184,7 @@ def _figures(made: ClipPredictions) -> dict[str, float]:
 
 
 def _unseen_note(held_out: HeldOut, work: Path, ensemble: ClipPredictions) -> str:
-    """The ensemble on the clips whose prompt occurs in no list that training saw."""
+    """Return a note on the ensemble's LCC for prompts that are in no other list."""
     others = read_clips(work / "set", ["train", "dev"])
     ensemble = ensemble.aligned_with([clip.name for clip in held_out.clips])
     new = held_out.unseen(others)
@@ -198,7 +198,7 @@ def _unseen_note(held_out: HeldOut, work: Path, ensemble: ClipPredictions) -> st
 
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--work", type=Path, help="folder that keeps everything made")
+    parser.add_argument("--work", type=Path, help="folder to keep set, states and runs in")
     return parser
 
 

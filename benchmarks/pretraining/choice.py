@@ -1,8 +1,8 @@
-"""Which layer, pooling and sources of a pretrained pair? Validation accuracy of every choice.
+"""Which layer, pooling and sources of a pretrained pair are best on validation?
 
     python -m benchmarks.pretraining.choice --model RUN --tasks TASKS_DIR [--splits 20] [--write]
 
-A choice of layer is one of depth too: the layers above it are not computed.
+The choice of a layer is a choice of depth too: the layers above it are not computed.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ SETS = {"fused": SOURCES, **{source: (source,) for source in SOURCES}}
 
 
 def measure(quick: bool, model: Path, tasks: Path | None, splits: int) -> BenchmarkReport:
-    """Validation accuracy, mean of all tasks, of layers, poolings and sources."""
+    """Measure the mean validation accuracy of layers, poolings and sources."""
     data = all_tasks(tasks, 3 if quick else splits)
     trained = load_pair(model)
     pairs = {"trained": trained, "untrained": untrained_pair(trained["muq"].config, 0)}

@@ -1,4 +1,4 @@
-"""What does an encoder learn, and when? Masked prediction and probes over the steps of a run.
+"""How do masked prediction and probes improve over the steps of a run?
 
     python -m benchmarks.pretraining.curve --model RUN --tasks TASKS_DIR [--splits 20] [--write]
 
@@ -28,7 +28,7 @@ from hear_aesthetics.features.fusion import SOURCES
 
 
 def measure(quick: bool, model: Path, tasks: Path | None, splits: int) -> BenchmarkReport:
-    """Held-out masked accuracy of both sources and test accuracy of the probes, by step."""
+    """Measure held-out masked accuracy and test accuracy of the probes at each snapshot."""
     data = all_tasks(tasks, 3 if quick else splits)
     logs = {source: _log(model, source) for source in SOURCES}
     trained = load_pair(model)
@@ -75,7 +75,7 @@ def measure(quick: bool, model: Path, tasks: Path | None, splits: int) -> Benchm
 
 
 def _log(model: Path, source: str) -> dict[int, float]:
-    """By step, how many times the share of the commonest code the accuracy is."""
+    """Return the ratio of accuracy to the majority share by step."""
     path = model / source / "pretraining" / "log.csv"
     if not path.is_file():
         raise InputError(f"{path} is missing; give the folder that hear-aesthetics pretrain made")
@@ -84,7 +84,7 @@ def _log(model: Path, source: str) -> dict[int, float]:
 
 
 def _snapshots(model: Path) -> list[tuple[int, Path]]:
-    """Steps at which both sources were kept."""
+    """Return the steps and folders of snapshots that hold both sources."""
     folders = sorted((model / "snapshots").glob("step-*"))
     whole = [f for f in folders if all((f / source).is_dir() for source in SOURCES)]
     return [(int(folder.name.removeprefix("step-")), folder) for folder in whole]

@@ -1,4 +1,4 @@
-"""The bundled pair in the HEAR evaluator's own protocols, its embeddings centred and as they are.
+"""How good is the bundled pair in the protocols of the HEAR evaluator, and should it be centred?
 
     python -m benchmarks.pretraining.hear --tasks TASKS_DIR [--write]
 
@@ -28,7 +28,7 @@ PROTOCOLS = ("robust", "official")
 
 
 def measure(quick: bool, tasks: Path) -> BenchmarkReport:
-    """Accuracies of the bundled pair, centred and not, of an untrained one, and of the log-mel."""
+    """Measure the bundled pair, centred and not, an untrained pair, and the log-mel."""
     rows, valid = [], {}
     with TemporaryDirectory() as work:
         for name, options in _contenders(Path(work)).items():
@@ -59,7 +59,7 @@ def measure(quick: bool, tasks: Path) -> BenchmarkReport:
 
 
 def _contenders(work: Path) -> dict[str, tuple[str, ...]]:
-    """Options of ``hear-aesthetics evaluate`` by name; makes the model directories."""
+    """Make the model directories; return options of ``hear-aesthetics evaluate`` by name."""
     bundled = load_model("mini")
     config = bundled.files.config
     if config is None:
@@ -82,7 +82,7 @@ def _contenders(work: Path) -> dict[str, tuple[str, ...]]:
 def _evaluate(
     tasks: Path, out: Path, protocol: str, quick: bool, options: tuple[str, ...]
 ) -> dict[str, dict[str, float]]:
-    """Validation and test accuracy by task."""
+    """Return validation and test accuracy by task."""
     chosen = ("--task", COMMANDS, *(() if quick else ("--task", DIGITS)))
     probes = ("--protocol", protocol, "--grid", "faster", "--overwrite")
     line = [sys.executable, "-m", "hear_aesthetics", "evaluate", str(tasks), "--out", str(out)]
@@ -101,7 +101,7 @@ def _scores(written: dict[str, Any]) -> dict[str, float]:
 
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--tasks", type=Path, required=True, help="HEAR task folders")
+    parser.add_argument("--tasks", type=Path, required=True, help="folder of HEAR tasks")
     return parser
 
 

@@ -1,9 +1,9 @@
-"""Did a pretrained pair learn? Against untrained pairs and the log-mel, on fixed paired splits.
+"""Is a pretrained pair better than untrained pairs and the log-mel, on fixed paired splits?
 
     python -m benchmarks.pretraining.probes --model RUN --tasks TASKS_DIR [--splits 20] [--write]
 
-Tasks, splits and probe: :mod:`benchmarks.common.representation`. Which layer and pooling:
-:mod:`benchmarks.pretraining.choice`; the way there: :mod:`benchmarks.pretraining.curve`.
+Tasks, splits and probe: :mod:`benchmarks.common.representation`. Layers and
+poolings: :mod:`benchmarks.pretraining.choice`; steps: :mod:`benchmarks.pretraining.curve`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ Differences = Mapping[tuple[str, str, str], float]  # by task and what is compar
 
 
 def measure(quick: bool, model: Path, tasks: Path | None, splits: int) -> BenchmarkReport:
-    """Pretrained against untrained encoders and log-mel statistics."""
+    """Compare pretrained encoders with untrained ones and with log-mel statistics."""
     data = all_tasks(tasks, 3 if quick else splits)
     trained = load_pair(model)
     states = [embed(data, trained)]

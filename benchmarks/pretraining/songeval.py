@@ -1,4 +1,4 @@
-"""What is pretraining worth to a head? The bundled pair against untrained ones on composed songs.
+"""How much does pretraining improve heads on composed songs?
 
     python -m benchmarks.pretraining.songeval [--write]
 
@@ -26,7 +26,7 @@ Runs = Mapping[str, Sequence[Predictions]]
 
 
 def measure(quick: bool) -> BenchmarkReport:
-    """Mean LCC of heads on trained and untrained encoders, paired by song."""
+    """Compare the LCC of heads on trained and untrained encoders, paired by song."""
     size = QUICK if quick else FULL
     folder = composed_set(size)
     layer = load_model("mini").fused.layer
@@ -62,7 +62,7 @@ def measure(quick: bool) -> BenchmarkReport:
 
 
 def paired(runs: Runs) -> Interval:
-    """Trained minus untrained: LCC, mean of dimensions and seeds, on the same songs."""
+    """Return the interval of the difference of mean LCC, trained minus untrained."""
     first, *others = [run for pair in PAIRS for run in runs[pair]]
     if any(run.songs != first.songs for run in others):
         raise ValueError("the runs were tested on different songs")
