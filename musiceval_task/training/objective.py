@@ -1,7 +1,5 @@
 """Training targets and losses of the kinds of output, and the bins of their distributions."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
@@ -40,8 +38,8 @@ def loss(
         return coral_loss(output, scores)
     bins = bin_centers(output.shape[1], LOW, HIGH).to(output.device)
     if target == "one-hot":
-        rounding: Literal["nearest", "floor"] = "floor" if recipe == "published" else "nearest"
-        return kl_loss(output, one_hot_target(scores, bins, rounding))
+        hot = one_hot_target(scores, bins, "floor" if recipe == "published" else "nearest")
+        return kl_loss(output, hot)
     return kl_loss(output, gaussian_target(scores, bins, SIGMA))
 
 
