@@ -19,7 +19,6 @@ CORE = [
     "soxr>=0.3.2",
     "safetensors>=0.4.3",
     "huggingface_hub>=0.34",
-    "scikit-learn>=1.5",
     "matplotlib>=3.8",
     "typer>=0.20",
     "rich>=13.7",
@@ -44,6 +43,7 @@ EXTRAS["dev"] = [
     "mypy>=1.13",
     "pandas-stubs",
     "pyloudnorm>=0.1.1",
+    "scikit-learn>=1.5",
 ]
 
 SCORERS = [

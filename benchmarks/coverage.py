@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks._harness import Report, main
+from benchmarks.common.harness import BenchmarkReport, main
 from hear_aesthetics.evaluation.tasks.event_postprocessing import Events
 from hear_aesthetics.evaluation.tasks.scores import make_scores
 from hear_aesthetics.metrics import lcc
@@ -182,7 +182,7 @@ def _figures(ends: Sequence[Any], truth: float) -> tuple[float, object, object]:
     return float(given.mean()), float(held), float((high - low)[given].mean())
 
 
-def measure(quick: bool) -> Report:
+def measure(quick: bool) -> BenchmarkReport:
     """Coverage of 95 % intervals on simulated test sets, ours and a percentile bootstrap's."""
     few, many = (20, 20) if quick else (300, 1200)
     rows = [row(case, many if case.songs <= SMALL else few) for case in cases()]
@@ -190,7 +190,7 @@ def measure(quick: bool) -> Report:
         np.array([r[key] for r in rows if "-" not in (r["coverage"], r["percentile: coverage"])])
         for key in ("coverage", "percentile: coverage")
     )
-    return Report(
+    return BenchmarkReport(
         title="How often 95 % intervals hold the truth",
         rows=rows,
         ratio=float(ours.mean() / percentile.mean()),

@@ -4,9 +4,9 @@ The commands that made it, in their order::
 
     hear-aesthetics pretrain --source musicfm --out RUN --visible-weight 1 --snapshot-every 5000
     hear-aesthetics pretrain --source muq --out RUN --visible-weight 1 --snapshot-every 5000
-    python -m benchmarks.pretraining_choice --model RUN --tasks TASKS_DIR  # layer and pooling
+    python -m benchmarks.pretraining.choice --model RUN --tasks TASKS_DIR  # layer and pooling
     python scripts/make_mini.py RUN --layer 2 --pooling mean+std
-    python -m benchmarks.pretraining_hear --tasks TASKS_DIR  # whether to standardize
+    python -m benchmarks.pretraining.hear --tasks TASKS_DIR  # whether to standardize
     python scripts/make_mini.py RUN --layer 2 --pooling mean+std --standardize
 """
 

@@ -106,7 +106,7 @@ def main() -> int:
     text = markdown_table(list(rows[0]), [row.values() for row in rows])
     print(text)
     if chosen.write:
-        from benchmarks._harness import device_name, write_section
+        from benchmarks.common.harness import device_name, write_section
 
         what = "kernel-dependent" if chosen.kernels else "fast"
         note = f"- the {what} tests; `make portable ARGS=--write` on {device_name()}"

@@ -1,4 +1,4 @@
-"""A report on one run or several: tables with intervals in Markdown, pictures, and JSON."""
+"""Report on one run or several: tables with intervals in Markdown, plots, and JSON."""
 
 import math
 from collections.abc import Mapping
@@ -8,8 +8,8 @@ from hear_aesthetics.files import json_text, write_text
 from hear_aesthetics.markdown import markdown_table
 from hear_aesthetics.metrics.intervals import METHOD
 from hear_aesthetics.version import __version__
-from musiceval_task.predictions import Predictions
-from musiceval_task.protocol import LEVELS, METRICS, Measure, as_table, evaluate
+from musiceval_task.predictions import ClipPredictions
+from musiceval_task.protocol import LEVELS, METRICS, Measure, Measures, as_table, compute_metrics
 from musiceval_task.reports.plots import TITLES, draw_runs, draw_scatter
 from musiceval_task.scale import TARGETS
 from musiceval_task.training.objective import centers
@@ -20,44 +20,35 @@ COVERAGE = 0.9  # of the predicted intervals that the report checks
 
 
 def write_report(
-    out: Path, runs: Mapping[str, Predictions], *, data: str = ""
-) -> dict[str, list[Measure]]:
-    """Write ``report.md``, ``metrics.json`` and the pictures of a comparison of runs.
+    out: Path, runs: Mapping[str, ClipPredictions], *, data: str = ""
+) -> dict[str, Measures]:
+    """Write ``report.md``, ``metrics.json`` and the plots of a comparison of runs.
 
     Args:
         out: The folder, made if missing.
-        runs: Name -> its predictions for the same clips, whose truth is known.
-        data: What was predicted, for the headings.
+        runs: Predictions of each run by its name, for the same clips.
+        data: Name of the data, for the headings.
 
     Returns:
-        Name -> its figures.
+        Metrics of each run by its name.
     """
     out.mkdir(parents=True, exist_ok=True)
-    figures = {name: evaluate(run) for name, run in runs.items()}
-    clips = next(iter(figures.values()))[0].count
+    figures = {name: compute_metrics(run) for name, run in runs.items()}
+    clips = next(iter(figures.values()))[TARGETS[0], LEVELS[0], "MSE"].count
+    what = f"{data}, {clips} clips" if data else f"{clips} clips"
     lines = [f"# MusicEval: {data}".rstrip(": "), ""]
     lines += [f"{clips} clips. After each figure: its 95 % interval ({METHOD}).", ""]
     for target in TARGETS:
         lines += _section(target, figures)
     lines += ["## Predicted uncertainty", "", *_uncertainty(runs), "", "## Pictures", ""]
     if len(runs) > 1:
-        draw_runs(
-            out / "runs.png",
-            figures,
-            title="All runs",
-            subtitle=f"{_what(data, clips)}; lines: 95 % intervals",
-        )
+        subtitle = f"{what}; lines: 95 % intervals"
+        draw_runs(out / "runs.png", figures, title="All runs", subtitle=subtitle)
         lines += ["![all runs](runs.png)", ""]
     for name, run in runs.items():
-        picture = f"{name}.png"
-        draw_scatter(
-            out / picture,
-            run.scored(),
-            figures[name],
-            title=name,
-            subtitle=_what(data, clips),
-        )
-        lines += [f"![{name}]({picture})", ""]
+        path = out / f"{name}.png"
+        draw_scatter(path, run.scored(), figures[name], title=name, subtitle=what)
+        lines += [f"![{name}]({path.name})", ""]
     lines += [f"hear-aesthetics {__version__}"]
     write_text(out / "report.md", "\n".join(lines) + "\n")
     table = {name: as_table(measures) for name, measures in figures.items()}
@@ -65,16 +56,16 @@ def write_report(
     return figures
 
 
-def _section(target: str, figures: Mapping[str, list[Measure]]) -> list[str]:
+def _section(target: str, figures: Mapping[str, Measures]) -> list[str]:
     lines = [f"## {TITLES[target]}", ""]
     for level in LEVELS:
         rows = []
         for name, measures in figures.items():
-            cells = [_cell(m) for m in measures if (m.target, m.level) == (target, level)]
+            cells = [_cell(m) for key, m in measures.items() if key[:2] == (target, level)]
             if cells:
                 rows.append([name, *cells])
         if rows:
-            count = next(m.count for m in next(iter(figures.values())) if m.level == level)
+            count = next(iter(figures.values()))[target, level, "MSE"].count
             table = markdown_table(["run", *METRICS], rows)
             lines += [f"{level.capitalize()} level ({count}):", "", table, ""]
     return lines
@@ -86,8 +77,8 @@ def _cell(measure: Measure) -> str:
     return f"{measure.value:.3f} ({measure.low:.3f} to {measure.high:.3f})"
 
 
-def _uncertainty(runs: Mapping[str, Predictions]) -> list[str]:
-    """How often the truth lies in the central interval that a run predicts."""
+def _uncertainty(runs: Mapping[str, ClipPredictions]) -> list[str]:
+    """Return a table of how often true scores lie in the intervals that each run predicts."""
     import torch
 
     from heads import score_deviation, score_interval
@@ -113,7 +104,3 @@ def _uncertainty(runs: Mapping[str, Predictions]) -> list[str]:
         "",
         markdown_table(["run", *header], rows),
     ]
-
-
-def _what(data: str, clips: int) -> str:
-    return f"{data}, {clips} clips" if data else f"{clips} clips"

@@ -39,7 +39,7 @@ def test_only_the_lists_asked_for_are_read(musiceval: Path) -> None:
 def test_secret_scores_are_unknown(musiceval: Path) -> None:
     (musiceval / "sets" / "test_mos_list.txt").write_text(f"{PREFIX}S002_P003.wav\n")
     (clip,) = read_clips(musiceval, ["test"])
-    assert (clip.overall, clip.textual, clip.scored) == (None, None, False)
+    assert (clip.overall, clip.textual) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -8,19 +8,19 @@ import pytest
 import torch
 from matplotlib import image
 
-from musiceval_task.predictions import Predictions
+from musiceval_task.predictions import ClipPredictions
 from musiceval_task.reports.report import write_report
 from musiceval_task.training.objective import as_distribution
 
 
-def run(seed: int, noise: float, distributions: bool = True) -> Predictions:
+def run(seed: int, noise: float, distributions: bool = True) -> ClipPredictions:
     rng = np.random.default_rng(0)
     names = tuple(f"S{index % 6:03d}_P{index}" for index in range(60))
     truth = 1 + 4 * rng.random((60, 2))
     noisy = truth + np.random.default_rng(seed).normal(0, noise, truth.shape)
     scores = np.clip(noisy, 1, 5)
     dist = as_distribution(torch.from_numpy(scores)).double().numpy() if distributions else None
-    return Predictions(names, tuple(n[:4] for n in names), ("test",) * 60, scores, truth, dist)
+    return ClipPredictions(names, tuple(n[:4] for n in names), ("test",) * 60, scores, truth, dist)
 
 
 @pytest.fixture(scope="module")

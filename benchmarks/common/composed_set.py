@@ -1,7 +1,7 @@
-"""The composed data set that SongEval's benchmarks train on, made by the commands of the README.
+"""Composed data set of SongEval's benchmarks, made by the commands of the README.
 
-It lies in a folder of the system's temporary directory and stays there: every command goes on with
-what an earlier run left, and two benchmarks share one set.
+It stays in a folder of the system's temporary directory: every command resumes an earlier run, and
+two benchmarks share one set.
 """
 
 import subprocess
@@ -12,22 +12,22 @@ from pathlib import Path
 
 __all__ = ["FULL", "QUICK", "Size", "composed_set", "features", "songeval", "training_options"]
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 WORK = Path(tempfile.gettempdir()) / "songeval-evidence"
 
 
 @dataclass(frozen=True)
 class Size:
-    """How large a set is, and how long heads train on it.
+    """Size of a set, and of the training on it.
 
     Attributes:
-        name: Of its folder.
-        songs: How many.
+        name: Name of its folder.
+        songs: Number of songs.
         seconds: Shortest and longest song.
-        test_songs: How many of them are reported.
+        test_songs: Number of test songs.
         augmentations: Augmented versions of each training song.
-        epochs: Of training.
-        seeds: Runs of the same training.
+        epochs: Epochs of training.
+        seeds: Training runs.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Size:
 
     @property
     def folder(self) -> Path:
-        """Where the set and all runs on it are."""
+        """Folder of the set and of all runs on it."""
         return WORK / self.name
 
 
@@ -49,7 +49,7 @@ QUICK = Size("quick", 48, "8-12", 12, augmentations=1, epochs=3, seeds=2)
 
 
 def training_options(size: Size) -> dict[str, str]:
-    """What differs from the published training, as fields of its configuration."""
+    """Return the fields of the training configuration that differ from the published ones."""
     return {
         "head_size": "small",
         "standardize": "true",
@@ -65,7 +65,7 @@ def songeval(folder: Path, command: str, *arguments: str) -> None:
     """Run a command of ``hear-aesthetics songeval`` in a folder.
 
     Raises:
-        RuntimeError: If it fails; with what it said.
+        RuntimeError: If it fails; with its error output.
     """
     line = [sys.executable, "-m", "hear_aesthetics", "songeval", command, *arguments]
     done = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
@@ -74,7 +74,7 @@ def songeval(folder: Path, command: str, *arguments: str) -> None:
 
 
 def composed_set(size: Size) -> Path:
-    """Make songs, splits and features where they are missing; returns the folder."""
+    """Make songs, splits and features if they are missing; return the folder."""
     folder = size.folder
     folder.mkdir(parents=True, exist_ok=True)
     made = ("--songs", str(size.songs), "--seconds", size.seconds)
@@ -85,6 +85,6 @@ def composed_set(size: Size) -> Path:
 
 
 def features(size: Size, out: str, model: str) -> None:
-    """Compute a model's features of the set, into ``out`` in its folder."""
+    """Compute the features of the set with a model, into ``out`` in its folder."""
     wanted = ("--out", out, "--model", model, "--augmentations", str(size.augmentations))
     songeval(size.folder, "features", "prepared", *wanted)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.musiceval import QUICK, Bench, main, measure
+from benchmarks.musiceval.cached_states import QUICK, Bench, main, measure
 
 
 def test_both_ways_take_the_same_steps(tmp_path: Path) -> None:
@@ -27,5 +27,5 @@ def test_both_ways_take_the_same_steps(tmp_path: Path) -> None:
 
 
 def test_quick_run_reports_the_ratio(capsys) -> None:
-    assert main("musiceval", measure, ["--quick", "--json"]) == 0
+    assert main("musiceval.cached_states", measure, ["--quick", "--json"]) == 0
     assert '"ratio"' in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""How pretrained encoders are judged: tasks, splits and probe, fixed before any was trained.
+"""Tasks, splits and probe of the pretrained encoders, fixed before any was trained.
 
 Every contender sees the same splits, so differences are paired. A split has three parts: the probe
 is fitted on ``train``; layer and pooling are chosen on ``valid``, by the mean over all tasks and
@@ -41,7 +41,7 @@ SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Split:
-    """Rows of the three parts."""
+    """Rows of the three parts of a task."""
 
     train: np.ndarray
     valid: np.ndarray
@@ -59,7 +59,7 @@ class TaskData:
 
 
 def real_tasks(folder: Path, splits: int = SPLITS) -> Iterator[TaskData]:
-    """Tasks (a) to (c) from HEAR task folders at any rate."""
+    """Yield the three real tasks, from HEAR task folders at any sample rate."""
     names, clips, labels = _read(folder / COMMANDS)
     groups = [n if n.startswith("_silence_") else n.split("_")[1] for n in names]
     yield TaskData("commands", clips, labels, tuple(_grouped(groups, splits)))
@@ -70,7 +70,7 @@ def real_tasks(folder: Path, splits: int = SPLITS) -> Iterator[TaskData]:
 
 
 def rendered_tasks(splits: int = SPLITS) -> Iterator[TaskData]:
-    """Task (d): pitch and chord kinds, on instruments that the probe never heard."""
+    """Yield the tasks of pitch and chord kinds, on instruments outside the training part."""
     rng = np.random.default_rng(2)
     kinds = list(CHORDS)
     for name in ("pitch", "chord"):
@@ -96,7 +96,7 @@ def rendered_tasks(splits: int = SPLITS) -> Iterator[TaskData]:
 
 
 def accuracy(inputs: np.ndarray, labels: np.ndarray, split: Split) -> tuple[float, float]:
-    """Share of right classes on ``valid`` and ``test`` of a probe fitted on ``train``."""
+    """Return the accuracy on ``valid`` and ``test`` of a probe fitted on ``train``."""
     scaler = StandardScaler().fit(inputs[split.train])
     probe = RidgeClassifierCV(PENALTIES).fit(scaler.transform(inputs[split.train]),
                                              labels[split.train])  # fmt: skip
@@ -110,7 +110,7 @@ def accuracy(inputs: np.ndarray, labels: np.ndarray, split: Split) -> tuple[floa
 def difference(
     ours: Sequence[float], theirs: Sequence[float], task: TaskData
 ) -> tuple[float, float]:
-    """Mean paired difference and its standard error.
+    """Return the mean paired difference and its standard error.
 
     Splits share clips, so the plain error of the mean is too small: corrected as by Nadeau and
     Bengio (2003), by the ratio of test to training rows.
@@ -137,7 +137,7 @@ def _read(folder: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
 
 
 def _grouped(groups: Sequence[str], splits: int) -> Iterator[Split]:
-    """Half of the groups train, a quarter validates, a quarter tests."""
+    """Yield splits of half of the groups for training, a quarter for validation and for test."""
     names, rows = np.unique(groups), np.array(groups)
     for seed in range(splits):
         order = np.random.default_rng((1, seed)).permutation(names)

@@ -1,6 +1,6 @@
-"""What every benchmark shares: alternating timers, peak memory, and one way to report.
+"""Harness of the benchmarks: alternating timers, peak memory, reports.
 
-A benchmark is a module with a ``measure(quick) -> Report`` and two lines at its end::
+A benchmark is a module with a ``measure(quick) -> BenchmarkReport`` and two lines at its end::
 
     if __name__ == "__main__":
         raise SystemExit(main("cmixup", measure))
@@ -30,7 +30,7 @@ from hear_aesthetics.markdown import markdown_table
 
 __all__ = [
     "RESULTS",
-    "Report",
+    "BenchmarkReport",
     "Timing",
     "Usage",
     "alternate",
@@ -43,7 +43,7 @@ __all__ = [
     "write_section",
 ]
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
+RESULTS = Path(__file__).parents[1] / "RESULTS.md"
 RESULTS_HEADER = """\
 # Results
 
@@ -54,12 +54,12 @@ medians of alternating runs; "difference" is max|ours - reference| / RMS(referen
 
 @dataclass(frozen=True)
 class Timing:
-    """Medians of alternating runs.
+    """Median times of alternating runs.
 
     Attributes:
-        ours: Seconds.
-        reference: Seconds.
-        runs: Runs of each.
+        ours: Seconds of ours.
+        reference: Seconds of the reference.
+        runs: Timed runs of each.
     """
 
     ours: float
@@ -68,21 +68,21 @@ class Timing:
 
     @property
     def ratio(self) -> float:
-        """How many times faster ours is."""
+        """Reference time over our time."""
         return self.reference / self.ours
 
 
 @dataclass(frozen=True)
-class Report:
-    """What a benchmark found.
+class BenchmarkReport:
+    """Report of a benchmark.
 
     Attributes:
-        title: The question, one line.
+        title: One line.
         rows: Table, one mapping per row, all with the same keys.
-        ratio: The headline: reference time / our time, or memory, as the title says.
+        ratio: Main result: reference time / our time, or as a note says.
         max_difference: Largest numeric difference between ours and the reference.
-        device: What it ran on; default: this processor.
-        targets: What was aimed at, and whether it was reached.
+        device: Name of the device; default: this processor.
+        targets: Each target, and whether it was reached.
         notes: Lines below the table.
     """
 
@@ -95,7 +95,7 @@ class Report:
     notes: Sequence[str] = ()
 
     def as_json(self) -> dict[str, object]:
-        """Return everything a program may read."""
+        """Return the report for programs."""
         return {
             "title": self.title,
             "ratio": self.ratio,
@@ -132,9 +132,9 @@ def alternate(
 
     Args:
         ours: Our computation.
-        reference: What it is compared with.
+        reference: The reference computation.
         runs: Timed runs of each; medians are taken.
-        warmup: Runs of each before, not timed.
+        warmup: Untimed runs of each before.
     """
     seconds = medians({"ours": ours, "reference": reference}, runs=runs, warmup=warmup)
     return Timing(seconds["ours"], seconds["reference"], runs)
@@ -163,10 +163,10 @@ def difference(ours: Tensor, reference: Tensor) -> float:
 
 @dataclass(frozen=True)
 class Usage:
-    """What some work takes in a process of its own.
+    """Memory and time of some work in a process of its own.
 
     Attributes:
-        bytes: The most memory it adds.
+        bytes: Peak memory that it adds.
         seconds: Its time.
     """
 
@@ -175,15 +175,15 @@ class Usage:
 
 
 def usage(prepare: str, **arguments: Any) -> Usage:
-    """Memory and time that some work takes in a fresh process (Linux).
+    """Measure memory and time of some work in a fresh process (Linux).
 
     Args:
         prepare: ``"module:function"``. Called in the new process with the arguments, it makes the
-            inputs, warms up what should not count, and returns the work: a function of nothing.
-        **arguments: For ``prepare``; anything JSON can carry.
+            inputs, warms up, and returns the work: a function without arguments.
+        **arguments: Arguments of ``prepare``, as JSON.
     """
-    command = [sys.executable, "-m", "benchmarks._harness", prepare, json.dumps(arguments)]
-    root = Path(__file__).parents[1]
+    command = [sys.executable, "-m", "benchmarks.common.harness", prepare, json.dumps(arguments)]
+    root = Path(__file__).parents[2]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{prepare} failed while its memory was measured:\n{done.stderr}")
@@ -203,7 +203,7 @@ def device_name() -> str:
 
 def main(
     name: str,
-    measure: Callable[..., Report],
+    measure: Callable[..., BenchmarkReport],
     argv: Sequence[str] | None = None,
     *,
     options: argparse.ArgumentParser | None = None,
@@ -211,10 +211,10 @@ def main(
     """Run a benchmark from the command line.
 
     Args:
-        name: Of its module, and of its section in ``RESULTS.md``.
-        measure: Makes the report; ``quick=True`` asks for a run of seconds. Takes ``options`` too.
+        name: Its module below ``benchmarks``, and section in ``RESULTS.md``.
+        measure: Function that returns the report, from ``quick`` and the values of ``options``.
         argv: Arguments; default: those of the process.
-        options: Of this benchmark alone, in a parser without help.
+        options: Parser of further options, without help.
 
     Returns:
         0, or 1 if a target was missed.
@@ -275,7 +275,7 @@ def _status(key: str) -> int:
 
 
 def _report_usage(prepare: str, arguments: str) -> None:
-    """Print by how many bytes the resident memory of this process grows at most, and seconds."""
+    """Print the peak growth of this process's resident memory in bytes, and seconds."""
     module, _, function = prepare.partition(":")
     work = getattr(importlib.import_module(module), function)(**json.loads(arguments))
     gc.collect()

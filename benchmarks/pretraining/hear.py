@@ -1,9 +1,9 @@
-"""The bundled pair in the HEAR evaluator's own protocols, its embeddings centred and as they are.
+"""How good is the bundled pair in the protocols of the HEAR evaluator, and should it be centred?
 
-    python -m benchmarks.pretraining_hear --tasks TASKS_DIR [--write]
+    python -m benchmarks.pretraining.hear --tasks TASKS_DIR [--write]
 
 All of a task's clips and heareval's probes, trained in both protocols, on the tasks from which
-:mod:`benchmarks._representation` takes its few-shot and grouped splits.
+:mod:`benchmarks.common.representation` takes its few-shot and grouped splits.
 """
 
 import argparse
@@ -16,9 +16,9 @@ from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks._harness import Report, main
-from benchmarks._representation import COMMANDS, DIGITS
-from benchmarks._small_pairs import write_untrained
+from benchmarks.common.harness import BenchmarkReport, main
+from benchmarks.common.representation import COMMANDS, DIGITS
+from benchmarks.common.small_pairs import write_untrained
 from hear_aesthetics import load_model
 from hear_aesthetics.pretraining.export import MODEL_JSON
 from hear_aesthetics.pretraining.standardization import standardize_model
@@ -27,8 +27,8 @@ PLAIN, CENTRED, UNTRAINED, LOG_MEL = "trained", "trained, centred", "untrained",
 PROTOCOLS = ("robust", "official")
 
 
-def measure(quick: bool, tasks: Path) -> Report:
-    """Accuracies of the bundled pair, centred and not, of an untrained one, and of the log-mel."""
+def measure(quick: bool, tasks: Path) -> BenchmarkReport:
+    """Measure the bundled pair, centred and not, an untrained pair, and the log-mel."""
     rows, valid = [], {}
     with TemporaryDirectory() as work:
         for name, options in _contenders(Path(work)).items():
@@ -43,7 +43,7 @@ def measure(quick: bool, tasks: Path) -> Report:
     mean = {name: fmean(float(r["test"]) for r in rows if r["model"] == name) for name in means}
     mean[UNTRAINED] = fmean(float(row["test"]) for row in rows if row["model"] == UNTRAINED)
     better = max(means, key=lambda name: means[name])
-    return Report(
+    return BenchmarkReport(
         "The bundled pair in heareval's probes, all clips",
         rows,
         ratio=mean[better] / mean[UNTRAINED],
@@ -59,7 +59,7 @@ def measure(quick: bool, tasks: Path) -> Report:
 
 
 def _contenders(work: Path) -> dict[str, tuple[str, ...]]:
-    """Options of ``hear-aesthetics evaluate`` by name; makes the model directories."""
+    """Make the model directories; return options of ``hear-aesthetics evaluate`` by name."""
     bundled = load_model("mini")
     config = bundled.files.config
     if config is None:
@@ -75,14 +75,14 @@ def _contenders(work: Path) -> dict[str, tuple[str, ...]]:
         PLAIN: ("--model", str(work / "plain")),
         CENTRED: ("--model", str(work / "centred")),
         UNTRAINED: ("--model", str(work / "random")),
-        LOG_MEL: ("--module", "benchmarks._log_mel"),
+        LOG_MEL: ("--module", "benchmarks.common.log_mel"),
     }
 
 
 def _evaluate(
     tasks: Path, out: Path, protocol: str, quick: bool, options: tuple[str, ...]
 ) -> dict[str, dict[str, float]]:
-    """Validation and test accuracy by task."""
+    """Return validation and test accuracy by task."""
     chosen = ("--task", COMMANDS, *(() if quick else ("--task", DIGITS)))
     probes = ("--protocol", protocol, "--grid", "faster", "--overwrite")
     line = [sys.executable, "-m", "hear_aesthetics", "evaluate", str(tasks), "--out", str(out)]
@@ -101,9 +101,9 @@ def _scores(written: dict[str, Any]) -> dict[str, float]:
 
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--tasks", type=Path, required=True, help="HEAR task folders")
+    parser.add_argument("--tasks", type=Path, required=True, help="folder of HEAR tasks")
     return parser
 
 
 if __name__ == "__main__":
-    raise SystemExit(main("pretraining_hear", measure, options=_options()))
+    raise SystemExit(main("pretraining.hear", measure, options=_options()))

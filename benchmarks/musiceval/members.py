@@ -16,36 +16,35 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._harness import Report, main
+from benchmarks.common.harness import BenchmarkReport, main
 from heads import DualBranchHead
 from hear_aesthetics.metrics.correlation import lcc
-from musiceval_task.commands.options import make_encoders
 from musiceval_task.commands.synthesize import synthesize
 from musiceval_task.commands.train import train
-from musiceval_task.data.dataset import Clip, read_clips
-from musiceval_task.predictions import FILE_NAME, Predictions, read_predictions
-from musiceval_task.protocol import evaluate, value_of
+from musiceval_task.data.dataset import MusicEvalClip, read_clips
+from musiceval_task.predictions import FILE_NAME, ClipPredictions, read_predictions
+from musiceval_task.protocol import compute_metrics
 from musiceval_task.reports.ensemble import combine
-from musiceval_task.training.inference import Example
+from musiceval_task.training.inference import Example, apply_head
 from musiceval_task.training.members import MEMBERS
-from musiceval_task.training.runs import encode, load_run, predict_clips
+from musiceval_task.training.runs import Encoders, encode, load_run
 
 __all__ = ["QUICK", "SIZE", "HeldOut", "Size", "make_runs", "measure", "targets"]
 
 ENSEMBLE = "ensemble"
 OVERALL, TEXTUAL = 0, 1  # columns of scores
-SYSTEM_SRCC, TEXT_LCC, CONTROL = 0.85, 0.5, 0.1  # what is aimed at
+SYSTEM_SRCC, TEXT_LCC, CONTROL = 0.85, 0.5, 0.1  # targets
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much is made.
+    """Size of the set and of the training.
 
     Attributes:
-        prompts: Each of the 16 systems answers to as many.
-        seconds: Of a clip.
-        epochs: Of training; the best on the inner split is kept.
-        permutations: Of the prompts.
+        prompts: Number of prompts, and of clips of each of the 16 systems.
+        seconds: Length of a clip.
+        epochs: Epochs of training; the best on the inner split is kept.
+        permutations: Number of permutations of the prompts.
     """
 
     prompts: int
@@ -59,7 +58,7 @@ QUICK = Size(prompts=5, seconds=2.0, epochs=1, permutations=2)
 
 
 def make_runs(work: Path, size: Size) -> dict[str, Path]:
-    """Set, states and run folders of all members under a folder; only what it lacks is made."""
+    """Make set, states and run folders of all members, as far as the folder lacks them."""
     data, runs = work / "set", {name: work / "runs" / name for name in MEMBERS}
     with redirect_stdout(sys.stderr):
         if not (data / "sets").is_dir():
@@ -79,31 +78,32 @@ def make_runs(work: Path, size: Size) -> dict[str, Path]:
 
 
 class HeldOut:
-    """The test list with its states, and the trained heads."""
+    """Clips of the test list with their states, and the trained heads."""
 
     def __init__(self, work: Path, runs: Mapping[str, Path]) -> None:
-        self.clips: list[Clip] = read_clips(work / "set", ["test"])
+        self.clips: list[MusicEvalClip] = read_clips(work / "set", ["test"])
         text, states = str(work / "set" / "text_encoder"), work / "runs" / "states"
-        encoders = make_encoders("mini", text, states, precision="auto", device=None)
+        encoders = Encoders.load("mini", text, states, precision="auto", device=None)
         self.examples: list[Example] = encode(self.clips, encoders)
         self.heads: dict[str, DualBranchHead] = {n: load_run(run) for n, run in runs.items()}
 
     def permuted(self, seed: int) -> list[Example]:
-        """Every clip with the prompt of another."""
+        """Return the examples with their prompts permuted."""
         order = np.random.default_rng(seed).permutation(len(self.examples))
         texts = [self.examples[place].text for place in order]
         return [replace(e, text=text) for e, text in zip(self.examples, texts, strict=True)]
 
     def text_alignment(self, examples: Sequence[Example]) -> dict[str, float]:
-        """LCC of text alignment of every member and of the ensemble."""
+        """Return the LCC of text alignment of every member and of the ensemble."""
         made = {
-            name: predict_clips(head, self.clips, examples) for name, head in self.heads.items()
+            name: ClipPredictions.of(self.clips, *apply_head(head, examples))
+            for name, head in self.heads.items()
         }
         made[ENSEMBLE] = combine(list(made.values()))
         return {name: float(lcc(p.scores, p.truth)[TEXTUAL]) for name, p in made.items()}
 
-    def unseen(self, others: Sequence[Clip]) -> np.ndarray:
-        """Which of the clips answer to a prompt that none of the others has, ``(clips,)``."""
+    def unseen(self, others: Sequence[MusicEvalClip]) -> np.ndarray:
+        """Return True for clips whose prompt none of the others has, ``(clips,)``."""
         seen = {clip.prompt for clip in others}
         return np.array([clip.prompt not in seen for clip in self.clips])
 
@@ -111,7 +111,7 @@ class HeldOut:
 def targets(
     figures: Mapping[str, Mapping[str, float]], permuted: Mapping[str, float]
 ) -> dict[str, bool]:
-    """What was aimed at, from the figures of members and ensemble and from the control."""
+    """Return each target, and whether the metrics and the control reach it."""
     ensemble = figures[ENSEMBLE]
     members = [figures[name] for name in figures if name != ENSEMBLE]
     columns = ("impression LCC", "alignment LCC")
@@ -130,8 +130,8 @@ def targets(
     }
 
 
-def measure(quick: bool, work: Path | None = None) -> Report:
-    """The eight members and their ensemble on held-out clips, prompts as given and permuted."""
+def measure(quick: bool, work: Path | None = None) -> BenchmarkReport:
+    """Evaluate the members and their ensemble on held-out clips, also with permuted prompts."""
     size = QUICK if quick else SIZE
     if work is not None:
         return _measure(size, work, judged=not quick)
@@ -139,7 +139,7 @@ def measure(quick: bool, work: Path | None = None) -> Report:
         return _measure(size, Path(folder), judged=not quick)
 
 
-def _measure(size: Size, work: Path, *, judged: bool) -> Report:
+def _measure(size: Size, work: Path, *, judged: bool) -> BenchmarkReport:
     runs = make_runs(work, size)
     predictions = {name: read_predictions(run) for name, run in runs.items()}
     predictions[ENSEMBLE] = combine(list(predictions.values()))
@@ -152,7 +152,7 @@ def _measure(size: Size, work: Path, *, judged: bool) -> Report:
     permuted = {name: float(np.mean([one[name] for one in controls])) for name in figures}
     together = [one[ENSEMBLE] for one in controls]
     best = figures[ENSEMBLE]["alignment LCC"]
-    return Report(
+    return BenchmarkReport(
         title=f"Eight members and their ensemble on {len(held_out.clips)} held-out synthetic clips",
         rows=[
             {"": name, **figures[name], "alignment LCC, prompts permuted": permuted[name]}
@@ -172,19 +172,19 @@ def _measure(size: Size, work: Path, *, judged: bool) -> Report:
     )
 
 
-def _figures(made: Predictions) -> dict[str, float]:
-    measures = evaluate(made)
+def _figures(made: ClipPredictions) -> dict[str, float]:
+    measures = compute_metrics(made)
     names = {"impression": "overall", "alignment": "textual"}
     kinds = {"LCC": ("utterance", "LCC"), "system SRCC": ("system", "SRCC")}
     return {
-        f"{shown} {kind}": value_of(measures, target, *key)
+        f"{shown} {kind}": measures[target, *key].value
         for shown, target in names.items()
         for kind, key in kinds.items()
     }
 
 
-def _unseen_note(held_out: HeldOut, work: Path, ensemble: Predictions) -> str:
-    """The ensemble on the clips whose prompt occurs in no list that training saw."""
+def _unseen_note(held_out: HeldOut, work: Path, ensemble: ClipPredictions) -> str:
+    """Return a note on the ensemble's LCC for prompts that are in no other list."""
     others = read_clips(work / "set", ["train", "dev"])
     ensemble = ensemble.aligned_with([clip.name for clip in held_out.clips])
     new = held_out.unseen(others)
@@ -198,9 +198,9 @@ def _unseen_note(held_out: HeldOut, work: Path, ensemble: Predictions) -> str:
 
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--work", type=Path, help="folder that keeps everything made")
+    parser.add_argument("--work", type=Path, help="folder to keep set, states and runs in")
     return parser
 
 
 if __name__ == "__main__":
-    raise SystemExit(main("musiceval_members", measure, options=_options()))
+    raise SystemExit(main("musiceval.members", measure, options=_options()))

@@ -1,4 +1,4 @@
-"""Small pairs of encoders as the probes see them, and the log-mel beside them."""
+"""Inputs of the probes: hidden states of small pairs of encoders, and log-mel statistics."""
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks._representation import SPLITS, TaskData, accuracy, real_tasks, rendered_tasks
+from benchmarks.common.representation import SPLITS, TaskData, accuracy, real_tasks, rendered_tasks
 from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.backbones.log_mel import LogMel
@@ -52,12 +52,12 @@ Scores = tuple[list[float], list[float]]  # on valid and on test, split by split
 
 
 def load_pair(folder: Path) -> Pair:
-    """The encoders of a model directory."""
+    """Load the encoders of a model directory."""
     return {source: ENCODERS[source].from_pretrained(folder / source) for source in SOURCES}
 
 
 def untrained_pair(config: ConformerConfig, seed: int) -> Pair:
-    """Freshly drawn encoders whose batch norms are calibrated as those of trained ones are."""
+    """Return encoders with random weights and calibrated batch norms."""
     with TemporaryDirectory() as folder:
         pool = open_pool(Path(folder), None, 0, CALIBRATION_CLIPS)
         pair = {}
@@ -72,7 +72,7 @@ def untrained_pair(config: ConformerConfig, seed: int) -> Pair:
 
 
 def write_untrained(folder: Path, layer: int, pooling: str) -> None:
-    """Write such a pair of the sizes of ``mini`` as a model directory."""
+    """Write an untrained pair of the sizes of ``mini`` as a model directory."""
     for source, backbone in untrained_pair(MINI, UNTRAINED_SEED).items():
         write_encoder(folder, source, backbone, "untrained")
     values = {"pooling": pooling, "provenance": {"seed": UNTRAINED_SEED}}
@@ -80,12 +80,12 @@ def write_untrained(folder: Path, layer: int, pooling: str) -> None:
 
 
 def all_tasks(folder: Path | None, splits: int) -> list[TaskData]:
-    """The rendered tasks and, with a folder of HEAR tasks, the real ones."""
+    """Return the rendered tasks and, with a folder of HEAR tasks, the real ones."""
     return [*(real_tasks(folder, splits) if folder else ()), *rendered_tasks(splits)]
 
 
 def embed(tasks: Sequence[TaskData], pair: Pair) -> dict[str, States]:
-    """Mean and deviation over time of every state, ``(clips, 2 * dim)``, by task."""
+    """Return mean and deviation over time of every state, ``(clips, 2 * dim)``, by task."""
     found: dict[int, States] = {}  # tasks may share their clips
     for task in tasks:
         if id(task.clips) not in found:
@@ -94,13 +94,13 @@ def embed(tasks: Sequence[TaskData], pair: Pair) -> dict[str, States]:
 
 
 def log_mel_statistics(task: TaskData) -> np.ndarray:
-    """Mean and deviation over time of the log-mel that the encoders hear: ``(clips, 256)``."""
+    """Return mean and deviation over time of the encoders' log-mel input, ``(clips, 256)``."""
     mel = LogMel()
     return _pooled(task.clips, lambda x: {0: mel(x).transpose(1, 2)})[0]
 
 
 def inputs(states: States, choice: Choice, sources: Sequence[str] = SOURCES) -> np.ndarray:
-    """What a probe sees of the states of some sources, side by side."""
+    """Return the input of a probe: the pooled states of some sources, side by side."""
     layer, pooling = choice
     found = [states[source, layer] for source in sources]
     if pooling == "mean":
@@ -109,20 +109,20 @@ def inputs(states: States, choice: Choice, sources: Sequence[str] = SOURCES) -> 
 
 
 def scores(values: np.ndarray, task: TaskData) -> Scores:
-    """Accuracies of a probe on every split."""
+    """Return the accuracies of a probe on every split."""
     valid, test = zip(*(accuracy(values, task.labels, split) for split in task.splits), strict=True)
     return list(valid), list(test)
 
 
 def choices(states: States) -> list[Choice]:
-    """Every layer with every pooling."""
+    """Return every layer with every pooling."""
     return list(product(sorted({layer for _, layer in states}), POOLINGS))
 
 
 def choose(
     tasks: Sequence[TaskData], states: Mapping[str, States], sources: Sequence[str] = SOURCES
 ) -> dict[Choice, float]:
-    """Validation accuracy, mean of tasks and splits, of every choice; the best choice first."""
+    """Return the mean validation accuracy of every choice, over tasks and splits, best first."""
     found = {
         choice: float(
             np.mean([scores(inputs(states[t.name], choice, sources), t)[0] for t in tasks])
@@ -133,11 +133,17 @@ def choose(
 
 
 def options() -> argparse.ArgumentParser:
-    """What the benchmarks of pretrained pairs ask for."""
+    """Return the options of the benchmarks of pretrained pairs."""
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--model", type=Path, required=True, help="directory of a trained pair")
-    parser.add_argument("--tasks", type=Path, help="HEAR task folders; without: rendered tasks")
-    parser.add_argument("--splits", type=int, default=SPLITS, help="paired splits of a task")
+    parser.add_argument(
+        "--model", type=Path, required=True, help="model directory of a trained pair"
+    )
+    parser.add_argument(
+        "--tasks", type=Path, help="folder of HEAR tasks; default: rendered tasks only"
+    )
+    parser.add_argument(
+        "--splits", type=int, default=SPLITS, help="number of paired splits of a task"
+    )
     return parser
 
 

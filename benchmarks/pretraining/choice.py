@@ -1,14 +1,14 @@
-"""Which layer, pooling and sources of a pretrained pair? Validation accuracy of every choice.
+"""Which layer, pooling and sources of a pretrained pair are best on validation?
 
-    python -m benchmarks.pretraining_choice --model RUN --tasks TASKS_DIR [--splits 20] [--write]
+    python -m benchmarks.pretraining.choice --model RUN --tasks TASKS_DIR [--splits 20] [--write]
 
-A choice of layer is one of depth too: the layers above it are not computed.
+The choice of a layer is a choice of depth too: the layers above it are not computed.
 """
 
 from pathlib import Path
 
-from benchmarks._harness import Report, main
-from benchmarks._small_pairs import (
+from benchmarks.common.harness import BenchmarkReport, main
+from benchmarks.common.small_pairs import (
     all_tasks,
     choose,
     embed,
@@ -21,8 +21,8 @@ from hear_aesthetics.features.fusion import SOURCES
 SETS = {"fused": SOURCES, **{source: (source,) for source in SOURCES}}
 
 
-def measure(quick: bool, model: Path, tasks: Path | None, splits: int) -> Report:
-    """Validation accuracy, mean of all tasks, of layers, poolings and sources."""
+def measure(quick: bool, model: Path, tasks: Path | None, splits: int) -> BenchmarkReport:
+    """Measure the mean validation accuracy of layers, poolings and sources."""
     data = all_tasks(tasks, 3 if quick else splits)
     trained = load_pair(model)
     pairs = {"trained": trained, "untrained": untrained_pair(trained["muq"].config, 0)}
@@ -36,7 +36,7 @@ def measure(quick: bool, model: Path, tasks: Path | None, splits: int) -> Report
                 rows.append({**row, "valid": f"{valid:.4f}"})
             best[pair, name] = next(iter(found.items()))
     (layer, pooling), valid = best["trained", "fused"]
-    return Report(
+    return BenchmarkReport(
         "Layer, pooling and sources of a pretrained pair",
         rows,
         ratio=valid / best["untrained", "fused"][1],
@@ -49,4 +49,4 @@ def measure(quick: bool, model: Path, tasks: Path | None, splits: int) -> Report
 
 
 if __name__ == "__main__":
-    raise SystemExit(main("pretraining_choice", measure, options=options()))
+    raise SystemExit(main("pretraining.choice", measure, options=options()))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks import _representation as representation
-from benchmarks._representation import Split, TaskData, accuracy, difference
+from benchmarks.common import representation as representation
+from benchmarks.common.representation import Split, TaskData, accuracy, difference
 
 
 def test_parts_are_disjoint_and_groups_lie_in_one_part():

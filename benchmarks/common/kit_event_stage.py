@@ -1,6 +1,6 @@
-"""What heareval does after the network in a validation of an event task; for its interpreter.
+"""Event stage of heareval's validation, after the network; run by the interpreter of the kit.
 
-``python _kit_event_stage.py FOLDER PREDICTIONS.npz``: events of every post-processing, and all
+``python kit_event_stage.py FOLDER PREDICTIONS.npz``: events of every post-processing, and all
 scores of each. Prints one JSON line: processor seconds (median of the runs) and the values.
 """
 

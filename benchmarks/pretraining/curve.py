@@ -1,6 +1,6 @@
-"""What does an encoder learn, and when? Masked prediction and probes over the steps of a run.
+"""How do masked prediction and probes improve over the steps of a run?
 
-    python -m benchmarks.pretraining_curve --model RUN --tasks TASKS_DIR [--splits 20] [--write]
+    python -m benchmarks.pretraining.curve --model RUN --tasks TASKS_DIR [--splits 20] [--write]
 
 ``RUN`` was made with ``hear-aesthetics pretrain --snapshot-every``, for both sources.
 """
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._harness import Report, main
-from benchmarks._small_pairs import (
+from benchmarks.common.harness import BenchmarkReport, main
+from benchmarks.common.small_pairs import (
     Choice,
     Pair,
     all_tasks,
@@ -27,8 +27,8 @@ from hear_aesthetics.errors import InputError
 from hear_aesthetics.features.fusion import SOURCES
 
 
-def measure(quick: bool, model: Path, tasks: Path | None, splits: int) -> Report:
-    """Held-out masked accuracy of both sources and test accuracy of the probes, by step."""
+def measure(quick: bool, model: Path, tasks: Path | None, splits: int) -> BenchmarkReport:
+    """Measure held-out masked accuracy and test accuracy of the probes at each snapshot."""
     data = all_tasks(tasks, 3 if quick else splits)
     logs = {source: _log(model, source) for source in SOURCES}
     trained = load_pair(model)
@@ -53,7 +53,7 @@ def measure(quick: bool, model: Path, tasks: Path | None, splits: int) -> Report
                 "mean": f"{means[step]:.3f}",
             }
         )
-    return Report(
+    return BenchmarkReport(
         "Masked prediction and probes over the steps of a run",
         rows,
         ratio=means[last] / means[0],
@@ -83,11 +83,11 @@ def _log(model: Path, source: str) -> dict[int, float]:
 
 
 def _snapshots(model: Path) -> list[tuple[int, Path]]:
-    """Steps at which both sources were kept."""
+    """Return the steps and folders of snapshots that hold both sources."""
     folders = sorted((model / "snapshots").glob("step-*"))
     whole = [f for f in folders if all((f / source).is_dir() for source in SOURCES)]
     return [(int(folder.name.removeprefix("step-")), folder) for folder in whole]
 
 
 if __name__ == "__main__":
-    raise SystemExit(main("pretraining_curve", measure, options=options()))
+    raise SystemExit(main("pretraining.curve", measure, options=options()))

@@ -1,4 +1,4 @@
-"""The seeded pair of published size, ours and restated, and what it works on."""
+"""Seeded encoders of the published size, ours and restated, and audio for them."""
 
 from collections.abc import Callable
 from functools import cache
@@ -24,7 +24,7 @@ PROJECTIONS = {"musicfm": 4096, "muq": 8192}
 
 @cache
 def tensors() -> dict[str, dict[str, Tensor]]:
-    """Published tensors of both encoders, made once per process."""
+    """Return published tensors of both encoders, made once per process."""
     return {
         source: encoder_tensors(seed, projection=outputs)
         for seed, (source, outputs) in enumerate(PROJECTIONS.items())
@@ -32,13 +32,13 @@ def tensors() -> dict[str, dict[str, Tensor]]:
 
 
 def ours(precision: str, device: str = "cpu") -> FusedFeatures:
-    """Our fused features."""
+    """Return our fused features."""
     encoders = {k: seeded_encoder(v, PRECISIONS[precision]) for k, v in tensors().items()}
     return FusedFeatures(encoders).to(device).eval()
 
 
 def published(device: str = "cpu") -> dict[str, PublishedEncoder]:
-    """The restated encoders."""
+    """Return the restated encoders."""
     return {
         source: PublishedEncoder({k: v.to(device) for k, v in state.items()}, MelStatistics())
         for source, state in tensors().items()
@@ -46,7 +46,7 @@ def published(device: str = "cpu") -> dict[str, PublishedEncoder]:
 
 
 def song(seconds: float, device: str = "cpu") -> Tensor:
-    """Seeded tones that come and go, in noise: ``(1, samples)`` at 24 kHz."""
+    """Return seeded tones that swell, in noise: ``(1, samples)`` at 24 kHz."""
     generator = torch.Generator().manual_seed(0)
     times = torch.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     tones = torch.zeros_like(times)
@@ -59,7 +59,7 @@ def song(seconds: float, device: str = "cpu") -> Tensor:
 
 
 def prepare_ours(precision: str, seconds: float) -> Callable[[], object]:
-    """Our work on the CPU, for the memory measurement."""
+    """Return our work on the CPU, for the memory measurement."""
     fused, waveform = ours(precision), song(seconds)
     tensors.cache_clear()
     fused(song(2))
@@ -67,7 +67,7 @@ def prepare_ours(precision: str, seconds: float) -> Callable[[], object]:
 
 
 def prepare_published(seconds: float) -> Callable[[], object]:
-    """The published work on the CPU, for the memory measurement."""
+    """Return the published work on the CPU, for the memory measurement."""
     encoders, waveform = published(), song(seconds)
     published_features(encoders, song(2))
     return lambda: published_features(encoders, waveform)

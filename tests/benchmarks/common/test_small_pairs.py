@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks._representation import Split, TaskData
-from benchmarks._small_pairs import choices, choose, embed, inputs, log_mel_statistics, scores
+from benchmarks.common.representation import Split, TaskData
+from benchmarks.common.small_pairs import choices, choose, embed, inputs, log_mel_statistics, scores
 from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.features.fusion import SOURCES

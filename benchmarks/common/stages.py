@@ -1,4 +1,4 @@
-"""Where an encoder pass spends its time, and what it reaches of the machine's peak."""
+"""Time of each stage of an encoder pass, and its share of the machine's peak."""
 
 import time
 from collections import defaultdict
@@ -24,7 +24,7 @@ PEAK_RUNS = 7
 
 
 def best_of(work: Callable[[], object], runs: int) -> float:
-    """Fastest of some runs after one to warm up, in seconds."""
+    """Return the seconds of the fastest run, after one to warm up."""
     times = []
     for _ in range(runs + 1):
         _synchronise()
@@ -36,7 +36,7 @@ def best_of(work: Callable[[], object], runs: int) -> float:
 
 
 def product_peak(dtype: torch.dtype, device: str) -> float:
-    """FLOP/s of a large matrix product, by whichever of PyTorch's libraries is faster."""
+    """Return the FLOP/s of a large matrix product, by the faster of PyTorch's libraries."""
     rows, inner, columns = PEAK_SIZES
     x = torch.randn(rows, inner, device=device).to(dtype)
     weight = torch.randn(columns, inner, device=device).to(dtype)
@@ -45,7 +45,7 @@ def product_peak(dtype: torch.dtype, device: str) -> float:
 
 
 def subsampling_flops(config: ConformerConfig, mel_frames: int) -> float:
-    """Operations of the direct convolutions and the linear layer (2 per multiply-add)."""
+    """Return the FLOP of the direct convolutions and the linear layer (2 per multiply-add)."""
     channels, positions = config.conv_channels, mel_frames * N_MELS
     blocks = (positions / 4) * (2 * 1 + channels) + (positions / 16) * (3 * channels)
     flattened = channels * N_MELS // MEL_PER_FRAME
@@ -53,7 +53,7 @@ def subsampling_flops(config: ConformerConfig, mel_frames: int) -> float:
 
 
 class Stages:
-    """Seconds and operations of each stage of what runs inside :meth:`watch`."""
+    """Timer of the stages of a model, and counter of their FLOP."""
 
     def __init__(self, config: ConformerConfig) -> None:
         self.config = config
@@ -63,7 +63,7 @@ class Stages:
 
     @contextmanager
     def watch(self, model: nn.Module) -> Iterator[None]:
-        """Time the stages of everything that ``model`` computes meanwhile."""
+        """Time the stages of ``model`` inside the block."""
         handles = []
         for module, stage in self._stages(model):
             handles.append(module.register_forward_pre_hook(self._start))
@@ -77,7 +77,7 @@ class Stages:
             handle.remove()
 
     def summary(self, peak: float) -> str:
-        """One line: share of the time, and of the peak where matrix products are made."""
+        """Return one line: each stage's share of the time and, of matrix products, of the peak."""
         shares = dict(self.seconds)
         total = shares.pop("all")
         layers = shares.pop("layers")

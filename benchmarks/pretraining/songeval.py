@@ -1,6 +1,6 @@
-"""What is pretraining worth to a head? The bundled pair against untrained ones on composed songs.
+"""How much does pretraining improve heads on composed songs?
 
-    python -m benchmarks.pretraining_songeval [--write]
+    python -m benchmarks.pretraining.songeval [--write]
 
 Heads of three seeds on the features of ``mini`` and on those of a pair of the same sizes that was
 only calibrated, all of the same layer; the interval is of the difference on the same test songs.
@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from benchmarks._composed_set import FULL, QUICK, Size, composed_set, features
-from benchmarks._harness import Report, main
-from benchmarks._small_pairs import write_untrained
+from benchmarks.common.composed_set import FULL, QUICK, Size, composed_set, features
+from benchmarks.common.harness import BenchmarkReport, main
+from benchmarks.common.small_pairs import write_untrained
 from benchmarks.songeval import trained
 from hear_aesthetics import load_model
 from hear_aesthetics.metrics.correlation import lcc
@@ -25,8 +25,8 @@ PAIRS = {"trained": "features", "untrained": "features-untrained"}
 Runs = Mapping[str, Sequence[Predictions]]
 
 
-def measure(quick: bool) -> Report:
-    """Mean LCC of heads on trained and untrained encoders, paired by song."""
+def measure(quick: bool) -> BenchmarkReport:
+    """Compare the LCC of heads on trained and untrained encoders, paired by song."""
     size = QUICK if quick else FULL
     folder = composed_set(size)
     layer = load_model("mini").fused.layer
@@ -46,7 +46,7 @@ def measure(quick: bool) -> Report:
     ]
     means = {pair: float(np.mean([_lcc(run) for run in each])) for pair, each in runs.items()}
     (estimate,), (low,), (high,) = found.estimate, found.low, found.high
-    return Report(
+    return BenchmarkReport(
         title=f"Heads on trained and untrained encoders, LCC on {size.test_songs} composed songs",
         rows=rows,
         ratio=means["trained"] / means["untrained"],
@@ -62,7 +62,7 @@ def measure(quick: bool) -> Report:
 
 
 def paired(runs: Runs) -> Interval:
-    """Trained minus untrained: LCC, mean of dimensions and seeds, on the same songs."""
+    """Return the interval of the difference of mean LCC, trained minus untrained."""
     first, *others = [run for pair in PAIRS for run in runs[pair]]
     if any(run.songs != first.songs for run in others):
         raise ValueError("the runs were tested on different songs")
@@ -82,4 +82,4 @@ def _lcc(run: Predictions) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main("pretraining_songeval", measure))
+    raise SystemExit(main("pretraining.songeval", measure))

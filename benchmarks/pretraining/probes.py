@@ -1,9 +1,9 @@
-"""Did a pretrained pair learn? Against untrained pairs and the log-mel, on fixed paired splits.
+"""Is a pretrained pair better than untrained pairs and the log-mel, on fixed paired splits?
 
-    python -m benchmarks.pretraining --model RUN --tasks TASKS_DIR [--splits 20] [--write]
+    python -m benchmarks.pretraining.probes --model RUN --tasks TASKS_DIR [--splits 20] [--write]
 
-Tasks, splits and probe: :mod:`benchmarks._representation`. Which layer and pooling:
-:mod:`benchmarks.pretraining_choice`; the way there: :mod:`benchmarks.pretraining_curve`.
+Tasks, splits and probe: :mod:`benchmarks.common.representation`. Layers and
+poolings: :mod:`benchmarks.pretraining.choice`; steps: :mod:`benchmarks.pretraining.curve`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._harness import Report, main
-from benchmarks._representation import TaskData, difference
-from benchmarks._small_pairs import (
+from benchmarks.common.harness import BenchmarkReport, main
+from benchmarks.common.representation import TaskData, difference
+from benchmarks.common.small_pairs import (
     Choice,
     Scores,
     States,
@@ -44,8 +44,8 @@ GAIN, LOSS, ADDED = 0.03, -0.01, 0.02
 Differences = Mapping[tuple[str, str, str], float]  # by task and what is compared
 
 
-def measure(quick: bool, model: Path, tasks: Path | None, splits: int) -> Report:
-    """Pretrained against untrained encoders and log-mel statistics."""
+def measure(quick: bool, model: Path, tasks: Path | None, splits: int) -> BenchmarkReport:
+    """Compare pretrained encoders with untrained ones and with log-mel statistics."""
     data = all_tasks(tasks, 3 if quick else splits)
     trained = load_pair(model)
     states = [embed(data, trained)]
@@ -70,7 +70,7 @@ def measure(quick: bool, model: Path, tasks: Path | None, splits: int) -> Report
     names = ["trained", *(f"untrained {seed}" for seed in range(UNTRAINED))]
     shown = [f"{n}: layer {k}, {p}" for n, (k, p) in zip(names, chosen, strict=True)]
     gains = [differences[task.name, FUSED, RANDOM] for task in data]
-    return Report(
+    return BenchmarkReport(
         "Is a pretrained small pair better than an untrained one and than the log-mel?",
         rows,
         ratio=1.0 + float(np.mean(gains)),
@@ -115,4 +115,4 @@ def _targets(differences: Differences) -> dict[str, bool]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main("pretraining", measure, options=options()))
+    raise SystemExit(main("pretraining.probes", measure, options=options()))

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import _log_mel, pretraining, pretraining_curve, pretraining_hear
-from benchmarks.pretraining import BOTH, FUSED, MEL, RANDOM, REAL
-from benchmarks.pretraining_songeval import paired
+from benchmarks.common import log_mel
+from benchmarks.pretraining import curve, hear, probes
+from benchmarks.pretraining.probes import BOTH, FUSED, MEL, RANDOM, REAL
+from benchmarks.pretraining.songeval import paired
 from hear_aesthetics.errors import InputError
 from songeval_task.dimensions import TRACKS
 from songeval_task.protocol import Predictions
@@ -34,7 +35,7 @@ def differences(over: list[float], mel: list[float], added: list[float]) -> dict
     ],
 )
 def test_aims_are_about_two_of_three_real_tasks(over, mel, added, met) -> None:
-    assert list(pretraining._targets(differences(over, mel, added)).values()) == met
+    assert list(probes._targets(differences(over, mel, added)).values()) == met
 
 
 def predictions(noise: float, seed: int) -> Predictions:
@@ -58,18 +59,18 @@ def test_the_interval_is_of_the_paired_difference() -> None:
 @pytest.mark.parametrize("name", ["lift", "ratio"])  # the second in earlier versions
 def test_the_curve_needs_the_log_of_a_run(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match=r"muq/pretraining/log\.csv is missing"):
-        pretraining_curve._log(tmp_path, "muq")
+        curve._log(tmp_path, "muq")
     path = tmp_path / "muq" / "pretraining" / "log.csv"
     path.parent.mkdir(parents=True)
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([("step", name), (0, 0.9), (1000, 2.5)])
-    assert pretraining_curve._log(tmp_path, "muq") == {0: 0.9, 1000: 2.5}
+    assert curve._log(tmp_path, "muq") == {0: 0.9, 1000: 2.5}
 
 
 def test_only_snapshots_of_both_sources_count(tmp_path: Path) -> None:
     for name in ("step-000100/muq", "step-000100/musicfm", "step-000200/muq"):
         (tmp_path / "snapshots" / name).mkdir(parents=True)
-    assert pretraining_curve._snapshots(tmp_path) == [(100, tmp_path / "snapshots" / "step-000100")]
+    assert curve._snapshots(tmp_path) == [(100, tmp_path / "snapshots" / "step-000100")]
 
 
 def test_scores_are_means_over_runs() -> None:
@@ -79,16 +80,16 @@ def test_scores_are_means_over_runs() -> None:
         "aggregated_scores": {"test_score_mean": 0.9},
     }
     written = json.loads(json.dumps({**runs, "score_mode": "max"}))
-    assert pretraining_hear._scores(written) == pytest.approx({"valid": 0.6, "test": 0.6})
+    assert hear._scores(written) == pytest.approx({"valid": 0.6, "test": 0.6})
 
 
 def test_the_log_mel_is_a_hear_module() -> None:
-    model = _log_mel.load_model()
+    model = log_mel.load_model()
     audio = torch.randn(2, 48_000, generator=torch.Generator().manual_seed(0)) / 4
-    frames, times = _log_mel.get_timestamp_embeddings(audio, model)
+    frames, times = log_mel.get_timestamp_embeddings(audio, model)
     assert frames.shape == (*times.shape, model.timestamp_embedding_size)
     assert torch.equal(times[0, :3], torch.tensor([0.0, 10.0, 20.0]))
-    scenes = _log_mel.get_scene_embeddings(audio, model)
+    scenes = log_mel.get_scene_embeddings(audio, model)
     assert scenes.shape == (2, model.scene_embedding_size)
     torch.testing.assert_close(scenes[:, :128], frames.mean(1))
-    assert _log_mel.get_scene_embeddings(audio[:, :100], model).isfinite().all()
+    assert log_mel.get_scene_embeddings(audio[:, :100], model).isfinite().all()

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.musiceval_members import ENSEMBLE, HeldOut, main, make_runs, measure, targets
-from benchmarks.musiceval_members import QUICK as SIZE
+from benchmarks.musiceval.members import ENSEMBLE, HeldOut, main, make_runs, measure, targets
+from benchmarks.musiceval.members import QUICK as SIZE
 from musiceval_task.training.members import MEMBERS
 
 MEMBER = {"impression LCC": 0.8, "alignment LCC": 0.6, "impression system SRCC": 0.9}
@@ -22,7 +22,7 @@ def test_quick_run_has_a_row_for_each_member_and_the_ensemble(work: Path, capsys
     report = measure(True, work)
     assert [row[""] for row in report.rows] == [*MEMBERS, ENSEMBLE]
     assert not capsys.readouterr().out  # the report alone goes to standard output
-    assert main("musiceval_members", lambda quick: report, ["--json"]) == 0
+    assert main("musiceval.members", lambda quick: report, ["--json"]) == 0
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Embedding folders for the evaluator's benchmark: real ones, or stand-ins of the same sizes.
+"""Embedding folders for the benchmark of the evaluator, real or random.
 
 The variable ``HEAR_EMBEDDINGS`` may name a folder with the embedding folders (or ``.tar.gz`` of
 them) of the tasks below; without it, random embeddings of the same shapes are made.
@@ -27,7 +27,7 @@ FRAMES, HOP = 600, 50.0  # of a file with events; ms
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of a task: rows (files with events) of every split, values per embedding, labels."""
+    """Sizes of a task: rows (or files with events) of every split, embedding size, labels."""
 
     splits: Mapping[str, int]
     dim: int
@@ -51,7 +51,7 @@ TASKS = {
 
 
 def make_folder(name: str, parent: Path) -> Path:
-    """A fresh embedding folder of a task, ``parent/name``."""
+    """Make a fresh embedding folder of a task, ``parent/name``."""
     folder = parent / name
     source = os.environ.get(SOURCE)
     if source is None:
@@ -98,7 +98,7 @@ def _join(folder: Path, split: str, sources: Sequence[str]) -> None:
 
 
 def _write_random(shape: Shape, folder: Path) -> None:
-    """Labels that are points in the space of the embeddings, and noise around them."""
+    """Write random embeddings: a point for each label, and noise around it."""
     generator = np.random.default_rng(0)
     folder.mkdir(parents=True)
     centres = generator.normal(size=(shape.labels, shape.dim))

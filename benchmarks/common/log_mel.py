@@ -1,4 +1,4 @@
-"""The log-mel that the encoders hear, as a HEAR module: what a model has to be better than."""
+"""HEAR module of the encoders' log-mel input: the baseline of a model."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ class LogMelModel(nn.Module):
 
     @torch.no_grad()
     def forward(self, audio: Tensor) -> Tensor:
-        """Frames, ``(B, frames, 128)``."""
+        """Return log-mel frames, ``(B, frames, 128)``."""
         waveform = self.halve_rate(audio)
         missing = max(0, MIN_SAMPLES - waveform.shape[1])
         frames: Tensor = self.mel(nn.functional.pad(waveform, (0, missing)))
@@ -34,17 +34,17 @@ class LogMelModel(nn.Module):
 
 
 def load_model(model_file_path: str = "", **_: Any) -> LogMelModel:
-    """A model without weights."""
+    """Return a model without weights."""
     return LogMelModel()
 
 
 def get_scene_embeddings(audio: Tensor, model: LogMelModel) -> Tensor:
-    """Mean and deviation over time, ``(B, 256)``."""
+    """Return mean and standard deviation over time, ``(B, 256)``."""
     return pool_frames(model(audio))
 
 
 def get_timestamp_embeddings(audio: Tensor, model: LogMelModel) -> tuple[Tensor, Tensor]:
-    """A frame every 10 ms, ``(B, frames, 128)``, and its time in ms."""
+    """Return a frame every 10 ms, ``(B, frames, 128)``, and its time in ms."""
     frames = model(audio)
     times = torch.arange(frames.shape[1], device=frames.device) * (1000 * HOP_LENGTH / SAMPLE_RATE)
     return frames, times.repeat(len(frames), 1)

@@ -6,9 +6,9 @@ import json
 import pytest
 import torch
 
-from benchmarks import _harness
-from benchmarks._harness import (
-    Report,
+from benchmarks.common import harness
+from benchmarks.common.harness import (
+    BenchmarkReport,
     alternate,
     difference,
     main,
@@ -19,7 +19,7 @@ from benchmarks._harness import (
 
 def test_runs_alternate_and_medians_shrug_off_one_slow_run(monkeypatch):
     clock, calls = [0.0], []
-    monkeypatch.setattr(_harness.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(harness.time, "perf_counter", lambda: clock[0])
 
     def work(name, *seconds):
         def run():
@@ -59,7 +59,7 @@ def test_peak_memory_sees_what_the_work_allocates_and_frees(tmp_path, monkeypatc
 
 
 def report(ratio, **options):
-    return Report(
+    return BenchmarkReport(
         title="Which is faster?",
         rows=[{"who": "ours", "seconds": 0.123456}],
         ratio=ratio,

@@ -1,4 +1,4 @@
-"""How long is an epoch of a MusicEval member with cached states, against encoding in every step?
+"""How much shorter is an epoch of a MusicEval member with cached states?
 
 The published training runs both frozen encoders on every clip and prompt in every step; ours reads
 their states from disk. Encoders: MuQ restated as published (it passes the golden fixtures; random
@@ -16,13 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks._harness import Report, Timing, alternate, difference, main
+from benchmarks.common.harness import BenchmarkReport, Timing, alternate, difference, main
 from benchmarks.published import PublishedEncoder, encoder_tensors, golden_difference
 from heads import DualBranchHead
 from hear_aesthetics.backbones import MelStatistics
 from hear_aesthetics.backbones.conformer import ConformerConfig
 from musiceval_task.features.states import AUDIO_DTYPE, StateStore
-from musiceval_task.training.inference import Example, collate
+from musiceval_task.training.inference import Example, run_head
 from musiceval_task.training.members import MEMBERS, head_config
 from musiceval_task.training.objective import loss
 
@@ -35,12 +35,12 @@ TOKENS = 24  # of a prompt
 
 @dataclass(frozen=True)
 class Size:
-    """What is trained on.
+    """Size of the data and the encoders.
 
     Attributes:
-        clips: In the epoch.
-        seconds: Of each clip.
-        batch_size: Clips.
+        clips: Clips of an epoch.
+        seconds: Length of each clip.
+        batch_size: Clips per batch.
         audio: Configuration of MuQ; None is the published one.
         text: Configuration of RoBERTa; empty is the published base.
     """
@@ -85,33 +85,33 @@ class Bench:
 
     @torch.no_grad()
     def encode(self, places: Sequence[int]) -> list[Example]:
-        """Both encoders, on every clip and prompt of a batch."""
+        """Run both encoders on every clip and prompt of a batch."""
         rows = list(places)
         audio = self.muq(self.waveforms[rows])[-1]
         text = self.roberta(input_ids=self.tokens[rows]).last_hidden_state
         return [self._example(*parts) for parts in zip(rows, audio, text, strict=True)]
 
     def fill_store(self) -> None:
-        """What our way does once: every clip and prompt, kept on disk."""
+        """Write the states of every clip and prompt to disk."""
         for place in range(self.size.clips):
             (example,) = self.encode([place])
             self.store.write(example.audio.to(AUDIO_DTYPE), "audio", str(place))
             self.store.write(example.text, "text", str(place))
 
     def read(self, places: Sequence[int]) -> list[Example]:
-        """The states of a batch from disk."""
+        """Read the states of a batch from disk."""
         return [
             self._example(place, *(self._stored(kind, place) for kind in ("audio", "text")))
             for place in places
         ]
 
     def epoch(self, which: int) -> None:
-        """One epoch with cached states (0), or with both encoders in every step (1)."""
+        """Train an epoch with cached states (0), or with both encoders in every step (1)."""
         head, optimizer = self.heads[which].train(), self.optimizers[which]
         get = (self.read, self.encode)[which]
         for places in torch.arange(self.size.clips).split(self.size.batch_size):
             examples = get(places.tolist())
-            outputs = collate(examples).outputs(head)
+            outputs = run_head(head, examples)
             truth = torch.tensor([example.scores for example in examples])
             total = sum(
                 loss(output, column, MEMBER.target)
@@ -123,11 +123,9 @@ class Bench:
 
     @torch.no_grad()
     def gap(self) -> float:
-        """Largest difference between predictions from cached and from fresh states of a clip."""
+        """Return the difference between predictions from cached and from fresh states."""
         head, places = self.heads[0].eval(), [0]
-        ours, fresh = (
-            torch.cat(collate(get(places)).outputs(head)) for get in (self.read, self.encode)
-        )
+        ours, fresh = (torch.cat(run_head(head, get(places))) for get in (self.read, self.encode))
         return difference(ours, fresh)
 
     def _stored(self, kind: str, place: int) -> Tensor:
@@ -141,8 +139,8 @@ class Bench:
         return Example(audio, text, (overall, textual))
 
 
-def measure(quick: bool) -> Report:
-    """An epoch with cached states against both encoders in every step."""
+def measure(quick: bool) -> BenchmarkReport:
+    """Compare an epoch with cached states with one that encodes in every step."""
     sizes = {"mini, quick": QUICK} if quick else SIZES
     golden = golden_difference()  # fails where the restated encoder is another one
     rows: list[dict[str, object]] = []
@@ -162,7 +160,7 @@ def measure(quick: bool) -> Report:
                 "difference": gap,
             }
         )
-    return Report(
+    return BenchmarkReport(
         title="One epoch of a MusicEval member: cached states against encoding in every step",
         rows=rows,
         ratio=ratios[-1],
@@ -176,7 +174,7 @@ def measure(quick: bool) -> Report:
 
 
 def _measure(size: Size, runs: int) -> tuple[Timing, float, float]:
-    """Timing, difference, and the seconds that filling the store takes once."""
+    """Return timing, difference, and the seconds to fill the store once."""
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(size, Path(folder))
         started = time.perf_counter()
@@ -188,4 +186,4 @@ def _measure(size: Size, runs: int) -> tuple[Timing, float, float]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main("musiceval", measure))
+    raise SystemExit(main("musiceval.cached_states", measure))
