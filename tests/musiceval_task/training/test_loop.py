@@ -110,7 +110,7 @@ def test_among_equal_orders_of_systems_the_smaller_error_is_best() -> None:
 
 
 def test_training_ends_when_nothing_gets_better() -> None:
-    config = dataclasses.replace(QUICK, epochs=50, patience=3, learning_rate=0.0)
+    config = dataclasses.replace(QUICK, epochs=50, patience=3, learning_rate=1e-30)
     seen: list[Epoch] = []
     inner, systems = toy(16, 1), [SYSTEMS[i % 4] for i in range(16)]
     fit(

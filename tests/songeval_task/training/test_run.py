@@ -32,6 +32,8 @@ OUTPUTS = ("metrics.json", "predictions.csv", "log.csv")
 def as_stored(metrics: dict) -> dict:
     """Metrics as their file has them: null where an end cannot be estimated."""
     return json.loads(json_text(metrics))
+
+
 FOLDER = {*OUTPUTS, "config.json", "model.safetensors", "README.md", "state", "tensorboard"}
 
 
