@@ -89,7 +89,7 @@ def _search(task: Task, run: Run, points: Sequence[GridPoint], fitted: Callable[
 
 
 def _maximised(task: Task) -> bool:
-    return task.use_scoring_for_early_stopping and task.scores[0].maximise
+    return task.use_scoring_for_early_stopping and task.scores[0].higher_is_better
 
 
 def _fit(task: Task, point: GridPoint, train: SplitRows, valid: SplitRows) -> _Fit:

@@ -169,7 +169,7 @@ def _scores(task: Task, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     # where runs chose for themselves, the most frequent choice stands here
     point, _ = Counter(outcome.selection.point for outcome in outcomes).most_common(1)[0]
     first = next(o.selection for o in outcomes if o.selection.point == point)
-    maximised = task.use_scoring_for_early_stopping and task.scores[0].maximise
+    maximised = task.use_scoring_for_early_stopping and task.scores[0].higher_is_better
     return content | {
         "hparams": _hparams(point),
         "postprocessing": [list(pair) for pair in first.postprocessing],

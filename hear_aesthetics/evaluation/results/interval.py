@@ -74,7 +74,7 @@ def robust_statement(
     return {
         "protocol": {"name": "robust", "choices": list(CHOICES)} | dict(settings),
         "score": task.scores[0].name,
-        "maximised": task.scores[0].maximise,
+        "maximised": task.scores[0].higher_is_better,
         "mean": float(interval.estimate[0]),
         "interval": None if np.isnan(ends).any() else ends,
         "confidence": interval.confidence,

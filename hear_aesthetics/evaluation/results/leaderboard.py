@@ -135,7 +135,7 @@ def read_result(folder: Path) -> Result:
         model=folder.resolve().parent.name,
         task=entry.title if entry else folder.resolve().name,
         score_name=task.scores[0].name,
-        maximised=task.scores[0].maximise,
+        maximised=task.scores[0].higher_is_better,
         score=score,
         interval=interval,
         protocol=str(settings.get("protocol", "heareval")),

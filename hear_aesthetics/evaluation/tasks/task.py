@@ -6,24 +6,35 @@ task folders add audio in ``<sample rate>/<split>/``, embedding folders the file
 :class:`~hear_aesthetics.errors.TaskError` that names the file and the key.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NewType
 
 from hear_aesthetics.errors import TaskError
+from hear_aesthetics.evaluation.tasks.event_postprocessing import DEFAULT_GRID
 from hear_aesthetics.evaluation.tasks.schema import (
-    MetadataReader,
+    are_names,
+    are_plain_names,
     is_number,
     is_plain,
+    one_of,
     read_grid,
     read_json,
+    read_key,
     read_vocabulary,
 )
 from hear_aesthetics.evaluation.tasks.scores import SCORES, Score, make_scores
 
-__all__ = ["METADATA_FILE", "VOCABULARY_FILE", "Run", "Task", "find_tasks", "load_task"]
+__all__ = [
+    "METADATA_FILE",
+    "VOCABULARY_FILE",
+    "EmbeddedTask",
+    "Run",
+    "Task",
+    "find_tasks",
+    "load_task",
+]
 
 METADATA_FILE = "task_metadata.json"
 VOCABULARY_FILE = "labelvocabulary.csv"
@@ -34,16 +45,12 @@ PREDICTION_TYPES = {
 }
 K_FOLD_MODES = ("new_split_kfold", "presplit_kfold")
 TVT_SPLITS = ("train", "valid", "test")
-POSTPROCESSING_GRID: Mapping[str, tuple[float, ...]] = {
-    "median_filter_ms": (250,),
-    "min_duration": (125, 250),
-}
 _SEARCH_DEPTH = 3  # the published archives unpack to hear-2021.0.6/tasks/<task>
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training: its splits, test being the one that names the run."""
+    """Splits of one training; the test split names it."""
 
     train: tuple[str, ...]
     valid: str
@@ -52,7 +59,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Task:
-    """A validated task: what is read of ``task_metadata.json``, and the vocabulary."""
+    """A validated task: the keys of ``task_metadata.json`` in use, and the vocabulary."""
 
     folder: Path
     task_name: str
@@ -72,7 +79,7 @@ class Task:
 
     @property
     def is_event(self) -> bool:
-        """Whether rows are timestamps of an event task, not whole files."""
+        """True for an event task, whose rows are timestamps and not whole files."""
         return self.embedding_type == "event"
 
     @property
@@ -88,7 +95,7 @@ class Task:
         return tuple(runs)
 
     def label_index(self, label: Any) -> int:
-        """Row of a label in the vocabulary; ``60``, ``"60"`` and ``"060"`` are the same label.
+        """Return the row of a label in the vocabulary; ``60``, ``"60"`` and ``"060"`` are the same label.
 
         Raises:
             KeyError: If the vocabulary has no such label.
@@ -117,7 +124,7 @@ class Task:
         return index
 
     def split_labels(self, split: str) -> dict[str, list[Any]]:
-        """Labels of a split's files in the order of ``<split>.json``, checked against the task.
+        """Return the labels of a split's files, in the order of ``<split>.json``.
 
         Raises:
             TaskError: If the file is missing or a label does not fit.
@@ -134,8 +141,11 @@ class Task:
         return content
 
 
+EmbeddedTask = NewType("EmbeddedTask", Task)  # read from a folder that also holds embeddings
+
+
 def find_tasks(folder: Path) -> list[Path]:
-    """Task folders at or below ``folder``, sorted by name.
+    """Return the task folders at or below ``folder``, sorted by name.
 
     Raises:
         TaskError: If there is none.
@@ -157,30 +167,43 @@ def load_task(folder: Path) -> Task:
     data = read_json(path)
     if not isinstance(data, dict):
         raise TaskError(f"{path}: expected an object, got {type(data).__name__}")
-    checked = MetadataReader(data, path)
-    embedding_type = checked.choice("embedding_type", tuple(PREDICTION_TYPES))
-    params = checked.mapping("evaluation_params")
+    field = partial(read_key, data, path)
+    embedding_type = field("embedding_type", *one_of(tuple(PREDICTION_TYPES)))
+    params = field("evaluation_params", lambda v: not v or isinstance(v, dict), "an object") or {}
+    where = f"{path}: key 'evaluation_params."
     task = Task(
         folder=folder,
-        task_name=checked.text("task_name"),
+        task_name=field("task_name", lambda v: isinstance(v, str) and bool(v), "a name"),
         embedding_type=embedding_type,
-        prediction_type=checked.choice("prediction_type", PREDICTION_TYPES[embedding_type]),
-        split_mode=checked.choice("split_mode", ("trainvaltest", *K_FOLD_MODES)),
-        splits=checked.names("splits"),
-        sample_duration=checked.duration("sample_duration"),
-        evaluation=checked.texts("evaluation"),
+        prediction_type=field("prediction_type", *one_of(PREDICTION_TYPES[embedding_type])),
+        split_mode=field("split_mode", *one_of(("trainvaltest", *K_FOLD_MODES))),
+        splits=tuple(field("splits", are_plain_names, "a list of names, without folders")),
+        sample_duration=field(
+            "sample_duration",
+            lambda v: v is None or (is_number(v) and v > 0),
+            "seconds above 0, or null",
+        ),
+        evaluation=tuple(field("evaluation", are_names, "a list of names")),
         labels=read_vocabulary(folder / VOCABULARY_FILE),
         mode=str(data.get("mode", "")),
         use_scoring_for_early_stopping=bool(data.get("use_scoring_for_early_stopping", True)),
         postprocessing_grid=read_grid(
-            params.get("event_postprocessing_grid", POSTPROCESSING_GRID),
-            f"{path}: key 'evaluation_params.event_postprocessing_grid'",
+            params.get("event_postprocessing_grid", DEFAULT_GRID),
+            f"{where}event_postprocessing_grid'",
         ),
         param_grid=read_grid(
-            params.get("task_specific_param_grid", {}),
-            f"{path}: key 'evaluation_params.task_specific_param_grid'",
+            params.get("task_specific_param_grid", {}), f"{where}task_specific_param_grid'"
         ),
-        top_tier_thresholds=checked.numbers("top_tier_thresholds", params),
+        top_tier_thresholds=tuple(
+            read_key(
+                params,
+                path,
+                "top_tier_thresholds",
+                lambda v: isinstance(v, list) and all(map(is_number, v)),
+                "a list of numbers",
+                default=[],
+            )
+        ),
     )
     _check_consistent(task, path)
     return task
@@ -194,7 +217,7 @@ def _as_number(text: str) -> float | str:
 
 
 def _check_consistent(task: Task, path: Path) -> None:
-    """Check what concerns several keys at once."""
+    """Check keys that depend on each other."""
     kind = "event" if task.is_event else task.prediction_type
     for name in task.evaluation:
         if name not in SCORES:
@@ -208,8 +231,7 @@ def _check_consistent(task: Task, path: Path) -> None:
         raise TaskError(f"{path}: key 'splits' must hold train, valid and test")
     if task.split_mode in K_FOLD_MODES and len(set(task.splits)) < max(3, len(task.splits)):
         raise TaskError(f"{path}: key 'splits' must hold at least three different folds")
-    needs_thresholds = "tta" in task.evaluation
-    if needs_thresholds and len(task.top_tier_thresholds) != len(task.labels):
+    if "tta" in task.evaluation and len(task.top_tier_thresholds) != len(task.labels):
         raise TaskError(
             f"{path}: key 'evaluation_params.top_tier_thresholds' has "
             f"{len(task.top_tier_thresholds)} values for {len(task.labels)} targets"

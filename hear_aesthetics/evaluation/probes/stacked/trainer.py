@@ -228,7 +228,7 @@ def _best_score(
 ) -> tuple[float, Postprocessing]:
     """The signed score of the best post-processing; ties take the larger parameters."""
     score = task.scores[0]
-    sign = 1.0 if score.maximise else -1.0
+    sign = 1.0 if score.higher_is_better else -1.0
     scored: list[tuple[float, Postprocessing]] = []
     for chosen in postprocessing_grid(task.postprocessing_grid) if task.is_event else [()]:
         values = score.values(*decoded(rows.valid, predictions, chosen))
