@@ -95,7 +95,7 @@ class Task:
         return tuple(runs)
 
     def label_index(self, label: Any) -> int:
-        """Return the row of a label in the vocabulary; ``60``, ``"60"`` and ``"060"`` are the same label.
+        """Return a label's row in the vocabulary; ``60``, ``"60"`` and ``"060"`` are one label.
 
         Raises:
             KeyError: If the vocabulary has no such label.
