@@ -63,7 +63,7 @@ def evaluate_embeddings(
     """
     _check_options(protocol, precision, seeds)
     task = load_task(Path(folder))
-    remove_leftovers(task.folder)
+    remove_leftovers(task.folder, recursive=False)  # below lie embeddings, one file per clip
     embedding_size(task)
     points = grids.grid_points(task, grid, grid_points)
     settings: dict[str, Any] = {"protocol": protocol, "grid": grid, "grid_points": grid_points}

@@ -94,6 +94,11 @@ class Task:
             runs.append(Run(tuple(f for f in folds if f not in (test, valid)), valid, test))
         return tuple(runs)
 
+    @property
+    def audio_files(self) -> list[str]:
+        """``<split>/<file>`` of every file, below the folder of a sample rate."""
+        return [f"{split}/{name}" for split in self.splits for name in self.split_labels(split)]
+
     def label_index(self, label: Any) -> int:
         """Return a label's row in the vocabulary; ``60``, ``"60"`` and ``"060"`` are one label.
 

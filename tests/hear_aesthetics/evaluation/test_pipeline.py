@@ -56,6 +56,17 @@ def test_results_of_the_same_options_are_kept(make_embeddings, files_below):
     assert files_below(folder) != before
 
 
+def test_only_what_killed_evaluations_have_left_is_removed(make_embeddings):
+    folder = make_embeddings()
+    ours, theirs = (folder / f"{place}.scores.json.99.partial" for place in ("", "test/"))
+    theirs.parent.mkdir()
+    for leftover in (ours, theirs):
+        leftover.touch()
+    evaluate_embeddings(folder, **QUICK)
+    assert not ours.exists()
+    assert theirs.exists(), "the embedding stage looks below, once"
+
+
 def test_progress_counts_fits(make_embeddings):
     seen = []
     evaluate_embeddings(make_embeddings(), **QUICK, progress=lambda *at: seen.append(at))
