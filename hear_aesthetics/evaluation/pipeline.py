@@ -12,8 +12,9 @@ from hear_aesthetics.evaluation.embeddings.rows import embedding_size
 from hear_aesthetics.evaluation.probes import grid as grids
 from hear_aesthetics.evaluation.probes.official import evaluate_officially
 from hear_aesthetics.evaluation.probes.robust import evaluate_robustly
-from hear_aesthetics.evaluation.results.files import finished, read_scores, write_results
+from hear_aesthetics.evaluation.results.files import finished, write_results
 from hear_aesthetics.evaluation.results.interval import robust_statement
+from hear_aesthetics.evaluation.results.task_result import TaskResult, read_result
 from hear_aesthetics.evaluation.tasks.task import load_task
 from hear_aesthetics.files import remove_leftovers
 from hear_aesthetics.progress import ProgressCallback, no_progress
@@ -37,7 +38,7 @@ def evaluate_embeddings(
     precision: str = "auto",
     overwrite: bool = False,
     progress: ProgressCallback = no_progress,
-) -> dict[str, Any]:
+) -> TaskResult:
     """Train probes on one task's embeddings, test them, and write the scores into the folder.
 
     Args:
@@ -54,8 +55,7 @@ def evaluate_embeddings(
         progress: Called with the fits done and the fits in all.
 
     Returns:
-        The content of ``test.predicted-scores.json``; for the robust protocol that of
-        ``test.robust-scores.json`` under ``"robust"``.
+        The result that is then in the folder.
 
     Raises:
         InputError: If an option has a wrong value; lists the right ones.
@@ -73,7 +73,7 @@ def evaluate_embeddings(
         products = str(dtype).removeprefix("torch.")
         settings |= {"seeds": seeds, "precision": products, "device": place.type}
     if not overwrite and finished(task, settings):
-        return read_scores(task)
+        return read_result(task.folder)
     _keep_freed_memory()
     start = time.perf_counter()
     if protocol == "official":
@@ -82,7 +82,7 @@ def evaluate_embeddings(
         outcomes = evaluate_robustly(task, points, seeds, progress, device=place, dtype=dtype)
     robust = robust_statement(task, outcomes, settings) if protocol == "robust" else None
     write_results(task, outcomes, settings, time.perf_counter() - start, robust)
-    return read_scores(task)
+    return read_result(task.folder)
 
 
 def _check_options(protocol: str, precision: str, seeds: int) -> None:

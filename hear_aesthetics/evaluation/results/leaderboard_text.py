@@ -7,8 +7,9 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from hear_aesthetics.evaluation.results.leaderboard import Leaderboard, Result
+from hear_aesthetics.evaluation.results.leaderboard import Leaderboard
 from hear_aesthetics.evaluation.results.submissions import ABOUT_COLUMNS
+from hear_aesthetics.evaluation.results.task_result import TaskResult
 from hear_aesthetics.files import csv_text
 from hear_aesthetics.markdown import markdown_table
 
@@ -39,7 +40,7 @@ def _markdown_row(board: Leaderboard, task: str) -> list[str]:
     found = {m: board.results[task, m] for m in board.models if (task, m) in board.results}
     any_result = next(iter(found.values()))
     defined = [r.score for r in found.values() if not math.isnan(r.score)]
-    best = (max if any_result.maximised else min)(defined, default=math.nan)
+    best = (max if any_result.higher_is_better else min)(defined, default=math.nan)
     cells = []
     for model in board.models:
         cell = "-"
@@ -136,16 +137,16 @@ def _code(text: str) -> str:
     return f"{mark}{space}{_printable(text)}{space}{mark}"
 
 
-def _facts(result: Result) -> dict[str, Any]:
-    origin, settings = result.origin, dict(result.settings)
+def _facts(result: TaskResult) -> dict[str, Any]:
+    provenance, settings = result.provenance, dict(result.settings)
     facts = {"Module": result.model}
-    if origin:
-        version = origin.get("version")
-        facts["Module"] = f"{origin['module']} {version}" if version else origin["module"]
-        facts["Sample rate"] = f"{origin['sample_rate']} Hz"
-        facts["Embedding sizes"] = _pairs(origin["sizes"])
-        if origin.get("provenance"):
-            facts["Provenance"] = _pairs(origin["provenance"])
+    if provenance:
+        version = provenance.get("version")
+        facts["Module"] = f"{provenance['module']} {version}" if version else provenance["module"]
+        facts["Sample rate"] = f"{provenance['sample_rate']} Hz"
+        facts["Embedding sizes"] = _pairs(provenance["sizes"])
+        if provenance.get("provenance"):
+            facts["Provenance"] = _pairs(provenance["provenance"])
     facts["Evaluation"] = _pairs(settings) or "the official heareval"
     return facts
 
@@ -161,18 +162,20 @@ def _plain(value: Any) -> str:
     return " + ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _command(result: Result) -> str:
+def _command(result: TaskResult) -> str:
     """What evaluates the model again."""
-    origin, settings = result.origin, result.settings
+    provenance, settings = result.provenance, result.settings
     if not settings:
         return f"python -m heareval.predictions.runner embeddings/{result.model}/*"
     words = ["hear-aesthetics", "evaluate", "TASKS", "--out", "embeddings"]
-    if not origin:
+    if not provenance:
         words = ["hear-aesthetics", "evaluate-embeddings", f"embeddings/{result.model}"]
     else:
-        words += ["--module", origin["module"]]
-        words += ["--model", origin["model"]] if origin["model"] else []
-        words += ["--model-options", json.dumps(origin["options"])] if origin["options"] else []
+        words += ["--module", provenance["module"]]
+        words += ["--model", provenance["model"]] if provenance["model"] else []
+        words += (
+            ["--model-options", json.dumps(provenance["options"])] if provenance["options"] else []
+        )
     for name in ("protocol", "grid", "grid_points", "seeds", "precision"):
         if name in settings:
             words += [f"--{name.replace('_', '-')}", str(settings[name])]
