@@ -1,4 +1,4 @@
-"""The hyper-parameter grids of heareval, and the order in which it tries their points."""
+"""Hyper-parameter grids of heareval, in the order in which it tries their points."""
 
 import itertools
 import random
@@ -16,7 +16,7 @@ SEED = 42
 
 @dataclass(frozen=True)
 class GridPoint:
-    """One probe: its architecture and how it is trained.
+    """Hyper-parameters of one probe: its architecture and its training.
 
     ``embedding_norm``, ``hidden_norm`` and ``optim`` have one choice each; they are named because
     they take part in the order of the grid.
@@ -37,7 +37,7 @@ class GridPoint:
     patience: int = 20
 
     def describe(self) -> str:
-        """The choices that the default grids vary, in a few words.
+        """Return the choices that the default grids vary, in a few words.
 
         >>> GridPoint(lr=1e-4).describe()
         '1 x 1024, uniform, lr 0.0001'
@@ -70,7 +70,7 @@ _FIXED = ("embedding_norm", "hidden_norm", "optim")
 
 
 def grid_points(task: Task, grid: str, count: int) -> list[GridPoint]:
-    """The points that heareval would try on a task, in its order.
+    """Return the points that heareval would try on a task, in its order.
 
     The whole product, keys sorted and the last one fastest, is shuffled with seed 42; the first
     ``count`` are used.

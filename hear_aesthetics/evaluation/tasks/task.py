@@ -119,6 +119,12 @@ class Task:
             skip_undefined=self.skip_undefined,
         )
 
+    @property
+    def score_mode(self) -> str:
+        """``"max"`` if selection maximizes the first score, ``"min"`` for an error or the loss."""
+        maximizes = self.use_scoring_for_early_stopping and self.scores[0].higher_is_better
+        return "max" if maximizes else "min"
+
     @cached_property
     def _label_index(self) -> dict[Any, int]:
         """Rows by text and, where all labels are numbers, by value."""

@@ -6,7 +6,11 @@ from torch.nn import functional as F
 
 from hear_aesthetics.evaluation.probes.grid import GridPoint
 from hear_aesthetics.evaluation.probes.probe import build_probe, logit_loss
-from hear_aesthetics.evaluation.probes.stacked.stack import ProbeStack, _Adam, parameter_count
+from hear_aesthetics.evaluation.probes.stacked.batched_probes import (
+    BatchedProbes,
+    _Adam,
+    parameter_count,
+)
 
 FEATURES, LABELS, ROWS = 9, 4, 40
 CPU = torch.device("cpu")
@@ -15,7 +19,7 @@ RATES = (1e-2, 1e-3, 3e-2)
 
 def stack_of(points, dtype=torch.float32, first_seed=0):
     seeds = [first_seed + i for i in range(len(points))]
-    return ProbeStack(FEATURES, LABELS, points, seeds, device=CPU, dtype=dtype)
+    return BatchedProbes(FEATURES, LABELS, points, seeds, device=CPU, dtype=dtype)
 
 
 def batch(prediction_type="multiclass", seed=0):
@@ -45,7 +49,7 @@ def test_training_equals_autograd_and_torchs_adam(layers, prediction_type):
     points = [GridPoint(hidden_layers=layers, hidden_dim=8, dropout=0.0, lr=lr) for lr in RATES]
     stack = stack_of(points)
     twins = [torch_twin(stack, i, point) for i, point in enumerate(points)]
-    optimisers = [
+    optimizers = [
         # torch's extra biases before BatchNorm have no effect, but rounding noise for a gradient
         torch.optim.Adam([p for n, p in twin.named_parameters() if _counts(twin, n)], point.lr)
         for twin, point in zip(twins, points, strict=True)
@@ -54,10 +58,10 @@ def test_training_equals_autograd_and_torchs_adam(layers, prediction_type):
         inputs, targets = batch(prediction_type, step)
         stacked = (tensor.expand(len(points), -1, -1) for tensor in (inputs, targets))
         stack.train_step(*stacked, prediction_type)
-        for twin, optimiser in zip(twins, optimisers, strict=True):
-            optimiser.zero_grad()
+        for twin, optimizer in zip(twins, optimizers, strict=True):
+            optimizer.zero_grad()
             logit_loss(twin(inputs), targets, prediction_type).backward()
-            optimiser.step()
+            optimizer.step()
     for i, twin in enumerate(twins):
         linears = [module for module in twin if isinstance(module, torch.nn.Linear)]
         for linear, matrix in zip(linears, stack._matrices, strict=True):
@@ -90,8 +94,8 @@ def test_predictions_use_the_running_statistics_freed_from_their_start():
 def trained(stack, steps, dtype=torch.float32):
     for step in range(steps):
         inputs, targets = batch(seed=step)
-        inputs = inputs.to(dtype).expand(len(stack), -1, -1)
-        stack.train_step(inputs, targets.expand(len(stack), -1, -1), "multiclass")
+        inputs = inputs.to(dtype).expand(len(stack._rngs), -1, -1)
+        stack.train_step(inputs, targets.expand(len(stack._rngs), -1, -1), "multiclass")
     return stack
 
 
@@ -113,7 +117,7 @@ def test_those_that_are_kept_go_on_as_if_the_others_were_there():
     trained(some, 3).keep(torch.tensor([0, 2]))
     trained(all_along, 3)
     trained(some, 3)
-    assert len(some) == 2
+    assert len(some._rngs) == 2
     inputs = batch(seed=9)[0]
     expected = all_along.weights().logits(inputs.expand(3, -1, -1))[[0, 2]]
     torch.testing.assert_close(some.weights().logits(inputs.expand(2, -1, -1)), expected)
@@ -178,14 +182,14 @@ def test_each_model_of_a_stack_has_its_own_rate_and_state():
     stack = [torch.randn(3, *shape, generator=generator) for shape in SHAPES]
     alone = [[torch.nn.Parameter(p[i].clone()) for p in stack] for i in range(3)]
     references = [torch.optim.Adam(p, lr=lr) for p, lr in zip(alone, rates, strict=True)]
-    optimiser, alive = _Adam(stack, rates), [0, 1, 2]
+    optimizer, alive = _Adam(stack, rates), [0, 1, 2]
     for step in range(9):
         if step == 4:  # the second model stops
             alive = [0, 2]
             stack = [parameter[alive] for parameter in stack]
-            optimiser.keep(torch.tensor(alive), stack)
+            optimizer.keep(torch.tensor(alive), stack)
         found = gradients(generator, len(alive))
-        optimiser.step(found)
+        optimizer.step(found)
         for place, model in enumerate(alive):
             for parameter, gradient in zip(alone[model], found, strict=True):
                 parameter.grad = gradient[place]
