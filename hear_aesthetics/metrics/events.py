@@ -38,9 +38,8 @@ class Events:
     @classmethod
     def of(cls, rows: Iterable[tuple[int, int, float, float]]) -> "Events":
         """Return events from ``(file, label, start, end)`` rows, sorted."""
-        columns = list(zip(*rows, strict=True)) or [(), (), (), ()]
-        types = (np.int64, np.int64, np.float64, np.float64)
-        return cls(*map(np.array, columns, types)).take()
+        file, label, start, end = np.array(list(rows), dtype=np.float64).reshape(-1, 4).T
+        return cls(file.astype(np.int64), label.astype(np.int64), start, end).take()
 
     def take(self, keep: NDArray[np.bool_] | None = None) -> "Events":
         """Return the events where ``keep`` is True (default all), sorted by file, start, label."""

@@ -1,4 +1,4 @@
-"""Pictures of songs: the log-mel spectrogram above, the self-similarity of the embeddings below."""
+"""Picture of a song: log-mel spectrogram above, self-similarity matrix of the embeddings below."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,9 +23,9 @@ STRIP, GAP = 0.2, 0.06  # strips that name the sections, and the air around them
 BAR, BAR_GAP = 0.14, 0.12  # colour bars
 LABEL = (-0.115, 0.5)  # of the vertical axes, in units of the panel: both in one line
 
-LIKENESS = LinearSegmentedColormap.from_list("likeness", DIVERGING)
+SIMILARITY = LinearSegmentedColormap.from_list("similarity", DIVERGING)
 TICKS_HZ = (100, 300, 600, 1000, 2000, 4000, 8000)
-LIKENESS_TICKS = (-1.0, -0.5, 0.0, 0.5, 1.0)
+SIMILARITY_TICKS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 MEL_TICKS = (-75.0, -50.0, -25.0, 0.0)  # dB; the first is the darkest shown
 MEL_COLUMNS = 3000  # more would not be seen
 CELLS = 1500  # rows of a similarity matrix; more would not be seen
@@ -49,13 +49,13 @@ class Section(Protocol):
 
 
 def self_similarity(embeddings: np.ndarray, smoothing: int = SMOOTHING) -> np.ndarray:
-    """How alike two moments are: the cosine between embeddings less the song's mean embedding.
+    """Return the cosine similarity of all frames, less the song's mean embedding.
 
-    Without centring all cosines of a song lie near 1: what its moments share hides how they differ.
+    Without that subtraction all cosines of a song lie near 1.
 
     Args:
-        embeddings: One per frame.
-        smoothing: Frames in the running mean before the comparison.
+        embeddings: One embedding per frame.
+        smoothing: Number of frames of the running mean before the comparison.
 
     Shape:
         - embeddings: ``(frames, dim)``
@@ -85,12 +85,12 @@ def draw_song(
     """Write a PNG of a song: log-mel above, self-similarity below, on one time axis.
 
     Args:
-        path: The file.
-        waveform: Mono at 24 kHz.
+        path: File to write.
+        waveform: Mono audio at 24 kHz.
         embeddings: Timestamp embeddings, evenly spaced over the waveform.
-        title: Large, above the picture.
-        subtitle: Small, below the title.
-        sections: Marked in both panels if there are any.
+        title: Large text above the picture.
+        subtitle: Small text below the title.
+        sections: Sections to mark in both panels.
 
     Shape:
         - waveform: ``(samples,)``; embeddings: ``(frames, dim)``
@@ -100,7 +100,7 @@ def draw_song(
     top = HEADER + MEL + (STRIP + 2 * GAP if sections else 2 * GAP)  # of the square
     figure = new_figure(WIDTH, top + SQUARE + BOTTOM, title, subtitle, left=LEFT)
     square = place(figure, LEFT, top, SQUARE, SQUARE)
-    _draw_likeness(figure, square, self_similarity(embeddings), seconds)
+    _draw_similarity(figure, square, self_similarity(embeddings), seconds)
     mel = place(figure, LEFT, HEADER, SQUARE, MEL, sharex=square)
     _draw_mel(figure, mel, waveform, seconds)
     if sections:
@@ -116,11 +116,11 @@ def draw_song(
     save(figure, path)
 
 
-def _draw_likeness(figure: Figure, axes: Axes, likeness: np.ndarray, seconds: float) -> None:
-    """The matrix with time running right and down."""
+def _draw_similarity(figure: Figure, axes: Axes, similarity: np.ndarray, seconds: float) -> None:
+    """Draw the matrix with time running right and down."""
     image = axes.imshow(
-        likeness,
-        cmap=LIKENESS,
+        similarity,
+        cmap=SIMILARITY,
         vmin=-1,
         vmax=1,
         extent=(0, seconds, seconds, 0),
@@ -130,7 +130,7 @@ def _draw_likeness(figure: Figure, axes: Axes, likeness: np.ndarray, seconds: fl
     axes.set_xlabel("time (s)", size=11, color=INK)
     axes.set_ylabel("time (s)", size=11, color=INK)
     axes.yaxis.set_label_coords(*LABEL)
-    _draw_bar(figure, image, axes, "cosine of the embeddings, less their mean", LIKENESS_TICKS)
+    _draw_bar(figure, image, axes, "cosine of the embeddings, less their mean", SIMILARITY_TICKS)
 
 
 def _draw_mel(figure: Figure, axes: Axes, waveform: np.ndarray, seconds: float) -> None:
@@ -157,13 +157,13 @@ def _draw_mel(figure: Figure, axes: Axes, waveform: np.ndarray, seconds: float) 
 
 
 def _band(hertz: float) -> float:
-    """Position of a frequency between the centres of the mel bands (HTK scale)."""
+    """Return the position of a frequency between the centres of the mel bands (HTK scale)."""
     mels = np.log10(1 + np.array([hertz, SAMPLE_RATE / 2]) / 700)
     return float(mels[0] / mels[1] * (N_MELS + 1) - 1)
 
 
 def _draw_bar(figure: Figure, image: Any, axes: Axes, label: str, ticks: Sequence[float]) -> None:
-    """The image's colour scale, to the right of its axes."""
+    """Draw the image's colour scale, to the right of its axes."""
     box, height = axes.get_position(), figure.get_figheight()
     across = LEFT + SQUARE + BAR_GAP
     panel = place(figure, across, (1 - box.y1) * height, BAR, box.height * height)
@@ -175,7 +175,7 @@ def _draw_bar(figure: Figure, image: Any, axes: Axes, label: str, ticks: Sequenc
 def _draw_strip(
     axes: Axes, sections: Sequence[Section], colour: dict[str, str], *, upright: bool = False
 ) -> None:
-    """A block with its name per section, along the time axis."""
+    """Draw a block with its name per section, along the time axis."""
     for section in sections:
         draw = axes.axhspan if upright else axes.axvspan
         draw(section.start, section.end, color=colour[section.name], lw=0)

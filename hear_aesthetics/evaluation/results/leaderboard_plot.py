@@ -58,7 +58,7 @@ def _short(name: str) -> str:
 
 
 def _submissions(board: Leaderboard) -> list[str]:
-    """Official models with a score on any of our tasks, the best first."""
+    """Return the official models with a score on any of our tasks, the best first."""
     if board.official is None:
         return []
     found: dict[str, list[float]] = {}
@@ -69,7 +69,7 @@ def _submissions(board: Leaderboard) -> list[str]:
 
 
 def _cells(board: Leaderboard, others: list[str]) -> tuple[NDArray[np.float64], list[list[str]]]:
-    """Normalised scores ``(tasks, models)``, NaN where there is none, and what is written there."""
+    """Return normalised scores ``(tasks, models)``, NaN where there is none, and their texts."""
     values = np.full((len(board.tasks), len(board.models) + len(others)), np.nan)
     texts = [[""] * values.shape[1] for _ in board.tasks]
     for row, task in enumerate(board.tasks):

@@ -1,4 +1,4 @@
-"""A leaderboard as Markdown, as CSV in the official layout, and as the section of a model card."""
+"""Leaderboards as Markdown, as CSV in the official layout, and as sections of model cards."""
 
 import json
 import math
@@ -22,7 +22,7 @@ NORMALISED = {
 
 
 def as_markdown(board: Leaderboard) -> str:
-    """Tasks down, our models across; the best of several in bold, places among the submissions."""
+    """Return tasks by models; the best of several in bold, with places among the submissions."""
     header = ["task", "score", *board.models]
     if board.official:
         header.append("best official submission")
@@ -69,7 +69,7 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def _escaped(cell: str) -> str:
-    """Text that Markdown shows as it is: no tags, links or code, nothing that turns the line."""
+    """Return text that Markdown shows as it is: no tags, links, code or line breaks."""
     return re.sub(r"\\|`|\||<|(?<=\])\(", r"\\\g<0>", _printable(cell))
 
 
@@ -78,7 +78,7 @@ def _printable(text: str) -> str:
 
 
 def _harmless(cell: str) -> str:
-    """A cell of a CSV file that no spreadsheet takes for a formula."""
+    """Return a cell of a CSV file that no spreadsheet takes for a formula."""
     cell = _printable(cell)
     try:
         float(cell)
@@ -88,7 +88,7 @@ def _harmless(cell: str) -> str:
 
 
 def as_csv(board: Leaderboard) -> str:
-    """One row per model in the layout of the official leaderboard, whose rows follow ours."""
+    """Return one row per model in the layout of the official leaderboard, whose rows follow."""
     official = board.official
     columns = list(official.columns if official else ABOUT_COLUMNS)
     place = {task: (official.column(task) if official else None) or task for task in board.tasks}
@@ -106,7 +106,7 @@ def as_csv(board: Leaderboard) -> str:
 
 
 def card(board: Leaderboard, model: str) -> str:
-    """A section for the model card of one of our models: scores, how they came about, how to check.
+    """Return a section for the card of one of our models: scores, settings, how to reproduce them.
 
     Raises:
         KeyError: If the leaderboard has no such model.
@@ -131,7 +131,7 @@ def card(board: Leaderboard, model: str) -> str:
 
 
 def _code(text: str) -> str:
-    """A span of code, whose marks are longer than any within."""
+    """Return a span of code, whose marks are longer than any within."""
     ticks = max(map(len, re.findall("`+", text)), default=0)
     mark, space = "`" * (ticks + 1), " " if ticks else ""
     return f"{mark}{space}{_printable(text)}{space}{mark}"
@@ -163,7 +163,7 @@ def _plain(value: Any) -> str:
 
 
 def _command(result: TaskResult) -> str:
-    """What evaluates the model again."""
+    """Return the command that evaluates the model again."""
     provenance, settings = result.provenance, result.settings
     if not settings:
         return f"python -m heareval.predictions.runner embeddings/{result.model}/*"
