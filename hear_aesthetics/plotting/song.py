@@ -1,5 +1,6 @@
 """Picture of a song: log-mel spectrogram above, self-similarity matrix of the embeddings below."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -96,7 +97,8 @@ def draw_song(
         - waveform: ``(samples,)``; embeddings: ``(frames, dim)``
     """
     seconds = len(waveform) / SAMPLE_RATE
-    colour = _colours(sections)
+    names = dict.fromkeys(section.name for section in sections)
+    colour = dict(zip(names, itertools.cycle(COLOURS), strict=False))
     top = HEADER + MEL + (STRIP + 2 * GAP if sections else 2 * GAP)  # of the square
     figure = new_figure(WIDTH, top + SQUARE + BOTTOM, title, subtitle, left=LEFT)
     square = place(figure, LEFT, top, SQUARE, SQUARE)
@@ -118,42 +120,23 @@ def draw_song(
 
 def _draw_similarity(figure: Figure, axes: Axes, similarity: np.ndarray, seconds: float) -> None:
     """Draw the matrix with time running right and down."""
-    image = axes.imshow(
-        similarity,
-        cmap=SIMILARITY,
-        vmin=-1,
-        vmax=1,
-        extent=(0, seconds, seconds, 0),
-        aspect="auto",
-        interpolation="antialiased",
-    )
     axes.set_xlabel("time (s)", size=11, color=INK)
-    axes.set_ylabel("time (s)", size=11, color=INK)
-    axes.yaxis.set_label_coords(*LABEL)
-    _draw_bar(figure, image, axes, "cosine of the embeddings, less their mean", SIMILARITY_TICKS)
+    labels = "time (s)", "cosine of the embeddings, less their mean"
+    scale = {"cmap": SIMILARITY, "vmin": -1, "vmax": 1}
+    extent = (0, seconds, seconds, 0)
+    _draw_image(figure, axes, similarity, labels, SIMILARITY_TICKS, extent=extent, **scale)
 
 
 def _draw_mel(figure: Figure, axes: Axes, waveform: np.ndarray, seconds: float) -> None:
     with torch.no_grad():
         mel = LogMel()(torch.from_numpy(waveform)[None])[0].numpy()
     mel = mel[:, :: -(-mel.shape[1] // MEL_COLUMNS)]
-    mel = mel - mel.max()
-    image = axes.imshow(
-        mel,
-        cmap="magma",
-        vmin=MEL_TICKS[0],
-        vmax=0,
-        origin="lower",
-        extent=(0, seconds, -0.5, N_MELS - 0.5),
-        aspect="auto",
-        interpolation="antialiased",
-    )
+    labels = "frequency (Hz, mel scale)", "level (dB re loudest)"
+    scale = {"cmap": "magma", "vmin": MEL_TICKS[0], "vmax": 0, "origin": "lower"}
+    extent = (0, seconds, -0.5, N_MELS - 0.5)
+    _draw_image(figure, axes, mel - mel.max(), labels, MEL_TICKS, extent=extent, **scale)
     axes.tick_params(axis="x", length=0, labelbottom=False)
-    axes.set_yticks([_band(hertz) for hertz in TICKS_HZ])
-    axes.set_yticklabels([f"{hertz:,}" for hertz in TICKS_HZ])
-    axes.set_ylabel("frequency (Hz, mel scale)", size=11, color=INK)
-    axes.yaxis.set_label_coords(*LABEL)
-    _draw_bar(figure, image, axes, "level (dB re loudest)", MEL_TICKS)
+    axes.set_yticks([_band(hertz) for hertz in TICKS_HZ], [f"{hertz:,}" for hertz in TICKS_HZ])
 
 
 def _band(hertz: float) -> float:
@@ -162,13 +145,23 @@ def _band(hertz: float) -> float:
     return float(mels[0] / mels[1] * (N_MELS + 1) - 1)
 
 
-def _draw_bar(figure: Figure, image: Any, axes: Axes, label: str, ticks: Sequence[float]) -> None:
-    """Draw the image's colour scale, to the right of its axes."""
+def _draw_image(
+    figure: Figure,
+    axes: Axes,
+    values: np.ndarray,
+    labels: tuple[str, str],
+    ticks: Sequence[float],
+    **options: Any,
+) -> None:
+    """Draw a matrix, the label of its vertical axis, and to the right its colour scale."""
+    image = axes.imshow(values, aspect="auto", interpolation="antialiased", **options)
+    axes.set_ylabel(labels[0], size=11, color=INK)
+    axes.yaxis.set_label_coords(*LABEL)
     box, height = axes.get_position(), figure.get_figheight()
     across = LEFT + SQUARE + BAR_GAP
     panel = place(figure, across, (1 - box.y1) * height, BAR, box.height * height)
     bar = figure.colorbar(image, cax=panel, ticks=ticks)
-    bar.set_label(label, size=11, color=INK)
+    bar.set_label(labels[1], size=11, color=INK)
     bar.outline.set_visible(False)  # type: ignore[operator]
 
 
@@ -191,8 +184,3 @@ def _draw_strip(
             color="white",
         )
     axes.set_axis_off()
-
-
-def _colours(sections: Sequence[Section]) -> dict[str, str]:
-    names = dict.fromkeys(section.name for section in sections)
-    return {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(names)}

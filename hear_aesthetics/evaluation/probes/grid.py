@@ -83,17 +83,18 @@ def grid_points(task: Task, grid: str, count: int) -> list[GridPoint]:
         raise InputError(f"unknown grid {grid!r}; choose one of {', '.join(GRIDS)}")
     if count < 1:
         raise InputError(f"{count} grid points; ask for at least 1, the default is 8")
-    names = [field.name for field in fields(GridPoint)]
+    defaults: dict[str, Sequence[Any]] = {f.name: (f.default,) for f in fields(GridPoint)}
+    options = [name for name in defaults if name not in _FIXED]
     for name in task.param_grid:
-        if name not in names or name in _FIXED:
+        if name not in options:
             raise TaskError(
                 f"{task.folder}: key 'evaluation_params.task_specific_param_grid' has the unknown "
-                f"option {name!r}; known: {', '.join(n for n in names if n not in _FIXED)}"
+                f"option {name!r}; known: {', '.join(options)}"
             )
-    choices: dict[str, Sequence[Any]] = {f.name: (f.default,) for f in fields(GridPoint)}
-    choices |= GRIDS[grid] | _TASK_GRIDS.get(task.task_name, {}) | task.param_grid
-    product = itertools.product(*(choices[name] for name in sorted(names)))
-    points = [GridPoint(**dict(zip(sorted(names), values, strict=True))) for values in product]
+    choices = defaults | GRIDS[grid] | _TASK_GRIDS.get(task.task_name, {}) | task.param_grid
+    names = sorted(choices)
+    product = itertools.product(*(choices[name] for name in names))
+    points = [GridPoint(**dict(zip(names, values, strict=True))) for values in product]
     for point in points:
         if point.check_val_every_n_epoch > point.max_epochs:
             raise TaskError(

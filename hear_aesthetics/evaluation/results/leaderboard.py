@@ -148,13 +148,9 @@ def make_leaderboard(
     models = sorted({model for _, model in table})
     board = Leaderboard(tuple(tasks), tuple(models), table, official)
     means = {model: board.mean(model) for model in models}
-    ranked = sorted(models, key=lambda model: (-means[model][1], -_finite(means[model][0])))
-    return Leaderboard(board.tasks, tuple(ranked), table, official)
+    ranked = sorted(models, key=lambda m: (-means[m][1], -means[m][0] if means[m][1] else 0))
+    return replace(board, models=tuple(ranked))
 
 
 def _label(result: TaskResult) -> str:
     return result.model if result.protocol == "robust" else f"{result.model} ({result.protocol})"
-
-
-def _finite(value: float) -> float:
-    return value if math.isfinite(value) else -math.inf

@@ -12,8 +12,10 @@ from hear_aesthetics.errors import TaskError
 
 __all__ = [
     "are_names",
+    "are_numbers",
     "are_plain_names",
     "check_regular",
+    "is_duration",
     "is_number",
     "is_plain",
     "one_of",
@@ -119,12 +121,26 @@ def is_number(value: Any) -> bool:
     return type(value) in NUMBER and abs(value) <= MAX_NUMBER
 
 
-def read_grid(value: Any, where: str) -> dict[str, tuple[Any, ...]]:
-    """Return a grid of options: lists of values by name.
+def is_duration(value: Any) -> bool:
+    """Return True for seconds above 0, and for None."""
+    return value is None or (is_number(value) and value > 0)
+
+
+def are_numbers(value: Any) -> bool:
+    """Return True for a list of finite numbers."""
+    return isinstance(value, list) and all(map(is_number, value))
+
+
+def read_grid(
+    params: Mapping[str, Any], path: Path, key: str, default: Mapping[str, Any]
+) -> dict[str, tuple[Any, ...]]:
+    """Return a grid of ``evaluation_params``: lists of options by name.
 
     Raises:
-        TaskError: If it is anything else, or a list is empty.
+        TaskError: If it is anything else, a list is empty, or a number is out of range.
     """
+    value = params.get(key, default)
+    where = f"{path}: key 'evaluation_params.{key}'"
     lists = isinstance(value, Mapping) and all(isinstance(v, list | tuple) for v in value.values())
     if not lists or not all(value.values()):
         raise TaskError(f"{where} is {value!r}; expected an object of lists of values")
@@ -132,9 +148,9 @@ def read_grid(value: Any, where: str) -> dict[str, tuple[Any, ...]]:
         kind = GRID_VALUES.get(name)
         if kind and not all(isinstance(v, kind) and not isinstance(v, bool) for v in values):
             raise TaskError(f"{where}: {name!r} is {values!r}; expected numbers")
-        limits = GRID_LIMITS.get(name, (0, 2**31))
-        if kind and not all(limits[0] <= v <= limits[1] for v in values):
-            raise TaskError(f"{where}: {name!r} is {values!r}; expected {limits[0]} to {limits[1]}")
+        low, high = GRID_LIMITS.get(name, (0, 2**31))
+        if kind and not all(low <= v <= high for v in values):
+            raise TaskError(f"{where}: {name!r} is {values!r}; expected {low} to {high}")
     return {name: tuple(values) for name, values in value.items()}
 
 

@@ -12,18 +12,8 @@ from pathlib import Path
 from typing import Any, NewType
 
 from hear_aesthetics.errors import TaskError
+from hear_aesthetics.evaluation.tasks import schema
 from hear_aesthetics.evaluation.tasks.event_postprocessing import DEFAULT_GRID
-from hear_aesthetics.evaluation.tasks.schema import (
-    are_names,
-    are_plain_names,
-    is_number,
-    is_plain,
-    one_of,
-    read_grid,
-    read_json,
-    read_key,
-    read_vocabulary,
-)
 from hear_aesthetics.evaluation.tasks.scores import SCORES, Score, make_scores
 
 __all__ = [
@@ -141,12 +131,12 @@ class Task:
             TaskError: If the file is missing or a label does not fit.
         """
         path = self.folder / f"{split}.json"
-        content = read_json(path)
+        content = schema.read_json(path)
         if not isinstance(content, dict) or not content:
             raise TaskError(f"{path}: expected an object with file names as keys, at least one")
         check = _check_events if self.is_event else _check_scene
         for name, labels in content.items():
-            if not is_plain(name):
+            if not schema.is_plain(name):
                 raise TaskError(f"{path}: key {name!r} cannot be a file below the folder")
             check(self, labels, f"{path}: key {name!r}")
         return content
@@ -175,44 +165,31 @@ def load_task(folder: Path) -> Task:
         TaskError: If a file is missing or a key has a value that the evaluator cannot use.
     """
     path = folder / METADATA_FILE
-    data = read_json(path)
+    data = schema.read_json(path)
     if not isinstance(data, dict):
         raise TaskError(f"{path}: expected an object, got {type(data).__name__}")
-    field = partial(read_key, data, path)
-    embedding_type = field("embedding_type", *one_of(tuple(PREDICTION_TYPES)))
+    field = partial(schema.read_key, data, path)
+    embedding_type = field("embedding_type", *schema.one_of(tuple(PREDICTION_TYPES)))
     params = field("evaluation_params", lambda v: not v or isinstance(v, dict), "an object") or {}
-    where = f"{path}: key 'evaluation_params."
     task = Task(
         folder=folder,
         task_name=field("task_name", lambda v: isinstance(v, str) and bool(v), "a name"),
         embedding_type=embedding_type,
-        prediction_type=field("prediction_type", *one_of(PREDICTION_TYPES[embedding_type])),
-        split_mode=field("split_mode", *one_of(("trainvaltest", *K_FOLD_MODES))),
-        splits=tuple(field("splits", are_plain_names, "a list of names, without folders")),
-        sample_duration=field(
-            "sample_duration",
-            lambda v: v is None or (is_number(v) and v > 0),
-            "seconds above 0, or null",
-        ),
-        evaluation=tuple(field("evaluation", are_names, "a list of names")),
-        labels=read_vocabulary(folder / VOCABULARY_FILE),
+        prediction_type=field("prediction_type", *schema.one_of(PREDICTION_TYPES[embedding_type])),
+        split_mode=field("split_mode", *schema.one_of(("trainvaltest", *K_FOLD_MODES))),
+        splits=tuple(field("splits", schema.are_plain_names, "a list of names, without folders")),
+        sample_duration=field("sample_duration", schema.is_duration, "seconds above 0, or null"),
+        evaluation=tuple(field("evaluation", schema.are_names, "a list of names")),
+        labels=schema.read_vocabulary(folder / VOCABULARY_FILE),
         mode=str(data.get("mode", "")),
         use_scoring_for_early_stopping=bool(data.get("use_scoring_for_early_stopping", True)),
-        postprocessing_grid=read_grid(
-            params.get("event_postprocessing_grid", DEFAULT_GRID),
-            f"{where}event_postprocessing_grid'",
+        postprocessing_grid=schema.read_grid(
+            params, path, "event_postprocessing_grid", DEFAULT_GRID
         ),
-        param_grid=read_grid(
-            params.get("task_specific_param_grid", {}), f"{where}task_specific_param_grid'"
-        ),
+        param_grid=schema.read_grid(params, path, "task_specific_param_grid", {}),
         top_tier_thresholds=tuple(
-            read_key(
-                params,
-                path,
-                "top_tier_thresholds",
-                lambda v: isinstance(v, list) and all(map(is_number, v)),
-                "a list of numbers",
-                default=[],
+            schema.read_key(
+                params, path, "top_tier_thresholds", schema.are_numbers, "a list of numbers", []
             )
         ),
     )
@@ -253,7 +230,7 @@ def _check_scene(task: Task, labels: Any, where: str) -> None:
     if not isinstance(labels, list):
         raise TaskError(f"{where} is {labels!r}; expected a list of labels")
     if task.prediction_type == "regression":
-        if len(labels) != len(task.labels) or not all(is_number(v) for v in labels):
+        if len(labels) != len(task.labels) or not all(schema.is_number(v) for v in labels):
             raise TaskError(f"{where} is {labels!r}; expected {len(task.labels)} numbers")
         return
     if task.prediction_type == "multiclass" and len(labels) != 1:
@@ -269,7 +246,7 @@ def _check_events(task: Task, events: Any, where: str) -> None:
         if not isinstance(event, dict) or {"label", "start", "end"} - set(event):
             raise TaskError(f"{where}: event {event!r} needs the keys label, start and end")
         times = event["start"], event["end"]
-        if not all(is_number(t) for t in times) or times[0] > times[1]:
+        if not all(schema.is_number(t) for t in times) or times[0] > times[1]:
             raise TaskError(f"{where}: event {event!r} needs start <= end in milliseconds")
         _check_label(task, event["label"], where)
 
