@@ -125,7 +125,7 @@ class HearModule:
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
-        """How the module was called, and what the model tells of itself."""
+        """Arguments of ``load_model``, version, rate, sizes, and the model's own provenance."""
         provenance = getattr(self._model, "provenance", None)
         return {
             "module": self._module.__name__,

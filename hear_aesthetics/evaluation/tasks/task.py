@@ -152,10 +152,10 @@ def find_tasks(folder: Path) -> list[Path]:
         TaskError: If there is none.
     """
     patterns = ["*/" * depth + METADATA_FILE for depth in range(_SEARCH_DEPTH + 1)]
-    found = sorted({p.parent for pattern in patterns for p in folder.glob(pattern)})
+    found = {path.parent for pattern in patterns for path in folder.glob(pattern)}
     if not found:
         raise TaskError(f"{folder}: no task in it; a task folder holds {METADATA_FILE}")
-    return sorted(found, key=lambda path: path.name)
+    return sorted(found, key=lambda path: (path.name, path))
 
 
 def load_task(folder: Path) -> Task:
@@ -168,18 +168,18 @@ def load_task(folder: Path) -> Task:
     data = schema.read_json(path)
     if not isinstance(data, dict):
         raise TaskError(f"{path}: expected an object, got {type(data).__name__}")
-    field = partial(schema.read_key, data, path)
-    embedding_type = field("embedding_type", *schema.one_of(tuple(PREDICTION_TYPES)))
-    params = field("evaluation_params", lambda v: not v or isinstance(v, dict), "an object") or {}
+    read = partial(schema.read_key, data, path)
+    embedding_type = read("embedding_type", *schema.one_of(tuple(PREDICTION_TYPES)))
+    params = read("evaluation_params", lambda v: not v or isinstance(v, dict), "an object") or {}
     task = Task(
         folder=folder,
-        task_name=field("task_name", lambda v: isinstance(v, str) and bool(v), "a name"),
+        task_name=read("task_name", lambda v: isinstance(v, str) and bool(v), "a name"),
         embedding_type=embedding_type,
-        prediction_type=field("prediction_type", *schema.one_of(PREDICTION_TYPES[embedding_type])),
-        split_mode=field("split_mode", *schema.one_of(("trainvaltest", *K_FOLD_MODES))),
-        splits=tuple(field("splits", schema.are_plain_names, "a list of names, without folders")),
-        sample_duration=field("sample_duration", schema.is_duration, "seconds above 0, or null"),
-        evaluation=tuple(field("evaluation", schema.are_names, "a list of names")),
+        prediction_type=read("prediction_type", *schema.one_of(PREDICTION_TYPES[embedding_type])),
+        split_mode=read("split_mode", *schema.one_of(("trainvaltest", *K_FOLD_MODES))),
+        splits=tuple(read("splits", schema.are_plain_names, "a list of names, without folders")),
+        sample_duration=read("sample_duration", schema.is_duration, "seconds above 0, or null"),
+        evaluation=tuple(read("evaluation", schema.are_names, "a list of names")),
         labels=schema.read_vocabulary(folder / VOCABULARY_FILE),
         mode=str(data.get("mode", "")),
         use_scoring_for_early_stopping=bool(data.get("use_scoring_for_early_stopping", True)),
