@@ -46,21 +46,13 @@ class Weights:
     shifts: list[Tensor]
     bias: Tensor
 
-    def rows(self, index: slice | Tensor) -> "Weights":
-        """Return the weights of some of the probes."""
+    def rows(self, index: slice | list[int]) -> "Weights":
+        """Return the weights of some of the probes: views by a slice, copies by a list."""
         matrices, scales, shifts = (
             [tensor[index] for tensor in group]
             for group in (self.matrices, self.scales, self.shifts)
         )
         return Weights(matrices, scales, shifts, self.bias[index])
-
-    def assign(self, places: Tensor, source: "Weights", index: Tensor) -> None:
-        """Overwrite the probes at ``places`` with those at ``index`` of ``source``."""
-        for mine, other in zip(self._tensors(), source._tensors(), strict=True):
-            mine[places] = other[index]
-
-    def _tensors(self) -> list[Tensor]:
-        return [*self.matrices, *self.scales, *self.shifts, self.bias]
 
     def logits(self, inputs: Tensor) -> Tensor:
         """Return predictions, without dropout and with the running statistics.
@@ -110,10 +102,10 @@ class _Adam:
         self._squares = [torch.zeros_like(parameter) for parameter in parameters]
         self._steps = torch.zeros((), device=parameters[0].device)
 
-    def keep(self, indices: Tensor, parameters: Sequence[Tensor]) -> None:
+    def keep(self, indices: list[int], parameters: Sequence[Tensor]) -> None:
         """Go on with some of the models: ``parameters`` are theirs."""
         self._parameters = list(parameters)
-        self._lrs = [self._lrs[i] for i in indices.tolist()]
+        self._lrs = [self._lrs[i] for i in indices]
         self._means = [mean[indices] for mean in self._means]
         self._squares = [square[indices] for square in self._squares]
 
@@ -183,9 +175,9 @@ class BatchedProbes:
         """Return the matrices in the dtype of the products; in float32 the matrices themselves."""
         return [matrix.to(self._dtype) for matrix in self._matrices]
 
-    def keep(self, indices: Tensor) -> None:
+    def keep(self, indices: list[int]) -> None:
         """Go on with some of the probes only."""
-        self._rngs = [self._rngs[i] for i in indices.tolist()]
+        self._rngs = [self._rngs[i] for i in indices]
         groups = (self._matrices, self._gammas, self._betas, self._means, self._variances)
         self._matrices, self._gammas, self._betas, self._means, self._variances = (
             [tensor[indices] for tensor in group] for group in groups

@@ -97,19 +97,18 @@ def train_probes(
     """
     start = time.perf_counter()
     point, first = specs[0].point, data[specs[0].run]
-    device = first.inputs.device
     probes = BatchedProbes(
         first.inputs.shape[1],
         first.targets.shape[1],
         [spec.point for spec in specs],
         [spec.seed for spec in specs],
-        device=device,
+        device=first.inputs.device,
         dtype=dtype,
     )
     stopping = [_EarlyStopping(spec.point.patience) for spec in specs]
     shuffles = _Shuffles(specs, data)
     alive = list(range(len(specs)))  # fit of each probe that is still trained
-    best: Weights | None = None
+    best: dict[int, Weights] = {}  # of each fit
     for epoch in range(point.max_epochs):
         for inputs, targets in shuffles.batches([specs[i] for i in alive]):
             probes.train_step(inputs, targets, task.prediction_type)
@@ -117,28 +116,22 @@ def train_probes(
             continue
         weights = probes.weights()
         results = _validate(task, [specs[i] for i in alive], data, weights)
-        improved = [
-            row
-            for row, (i, (score, loss, chosen)) in enumerate(zip(alive, results, strict=True))
-            if stopping[i].update(score, loss, epoch, chosen)
-        ]
-        best = best or weights.rows(torch.arange(len(specs), device=device))
-        places = torch.tensor([alive[row] for row in improved], device=device, dtype=torch.long)
-        best.assign(places, weights, torch.tensor(improved, device=device, dtype=torch.long))
+        for row, (i, (score, loss, chosen)) in enumerate(zip(alive, results, strict=True)):
+            if stopping[i].update(score, loss, epoch, chosen):
+                best[i] = weights.rows([row])
         running = [row for row, i in enumerate(alive) if not stopping[i].finished]
         if not running:
             break
         if len(running) < len(alive):
-            probes.keep(torch.tensor(running, device=device))
+            probes.keep(running)
             alive = [alive[row] for row in running]
-    assert best is not None, "every grid point has a validation"
     seconds = (time.perf_counter() - start) / len(specs)
     return [
         Candidate(
             spec,
             Selection(spec.point, s.best[0], s.epoch, s.postprocessing, seconds),
             -s.best[1],
-            best.rows(slice(i, i + 1)),
+            best[i],
         )
         for i, (spec, s) in enumerate(zip(specs, stopping, strict=True))
     ]

@@ -114,7 +114,7 @@ def test_those_that_are_kept_go_on_as_if_the_others_were_there():
     points = [GridPoint(hidden_layers=1, hidden_dim=8, lr=lr) for lr in RATES]
     all_along, some = stack_of(points), stack_of(points)
     trained(all_along, 3)
-    trained(some, 3).keep(torch.tensor([0, 2]))
+    trained(some, 3).keep([0, 2])
     trained(all_along, 3)
     trained(some, 3)
     assert len(some._rngs) == 2
@@ -125,13 +125,12 @@ def test_those_that_are_kept_go_on_as_if_the_others_were_there():
 
 def test_weights_at_the_best_validation_survive_further_training():
     stack = trained(stack_of([GridPoint(hidden_layers=1, hidden_dim=8)]), 2)
-    kept = stack.weights().rows(torch.arange(1))
+    kept = stack.weights().rows([0])
     inputs = batch()[0][None]
     before = kept.logits(inputs)
     trained(stack, 2)
     assert torch.equal(kept.logits(inputs), before)
-    kept.assign(torch.tensor([0]), stack.weights(), torch.tensor([0]))
-    assert not torch.equal(kept.logits(inputs), before)
+    assert not torch.equal(stack.weights().rows([0]).logits(inputs), before)
 
 
 def test_dropout_keeps_the_expected_activation():
@@ -187,7 +186,7 @@ def test_each_model_of_a_stack_has_its_own_rate_and_state():
         if step == 4:  # the second model stops
             alive = [0, 2]
             stack = [parameter[alive] for parameter in stack]
-            optimizer.keep(torch.tensor(alive), stack)
+            optimizer.keep(alive, stack)
         found = gradients(generator, len(alive))
         optimizer.step(found)
         for place, model in enumerate(alive):
