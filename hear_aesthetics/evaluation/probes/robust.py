@@ -65,7 +65,7 @@ def evaluate_robustly(
         ``<test split>.seed<n>``.
 
     Raises:
-        TaskError: If the stored rows are faulty, or the task's own grid asks for what stacks lack.
+        TaskError: If the stored rows are faulty, or the grid has norm_after_activation.
     """
     if any(point.norm_after_activation for point in points):
         raise TaskError(f"{task.folder}: norm_after_activation needs the official protocol")
