@@ -103,10 +103,10 @@ def one_line_when_full(path: Path) -> Iterator[None]:
         ) from error
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Delete, below a folder, what killed writers have left; other living ones keep theirs."""
+def remove_leftovers(folder: Path, *, recursive: bool = True) -> None:
+    """Delete, in or below a folder, what killed writers have left; living ones keep theirs."""
     own = f".{os.getpid()}{SUFFIX}"
-    for path in folder.rglob(f".*{SUFFIX}"):
+    for path in (folder.rglob if recursive else folder.glob)(f".*{SUFFIX}"):
         if path.name.endswith(own) or not _is_locked(path):
             path.unlink(missing_ok=True)
 

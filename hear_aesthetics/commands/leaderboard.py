@@ -59,7 +59,7 @@ def leaderboard(
         written.append(out / f"card-{_file_name(model)}.md")
         write_text(written[-1], text.card(board, model))
     if as_json:
-        write_json([vars(result) for result in board.results.values()])
+        write_json([result.as_json() for result in board.results.values()])
     else:
         typer.echo(markdown, nl=False)
     typer.echo(f"written: {', '.join(map(str, written))}", err=True)

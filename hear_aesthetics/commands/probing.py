@@ -21,7 +21,7 @@ from hear_aesthetics.errors import HearAestheticsError
 
 if TYPE_CHECKING:
     from hear_aesthetics.engine.progress import ProgressBar
-    from hear_aesthetics.evaluation.results.leaderboard import Result
+    from hear_aesthetics.evaluation.results.task_result import TaskResult
 
 __all__ = [
     "GridOption",
@@ -80,16 +80,15 @@ def evaluate_each(
     """
     from hear_aesthetics.engine.progress import ProgressBar
     from hear_aesthetics.evaluation.pipeline import evaluate_embeddings
-    from hear_aesthetics.evaluation.results.leaderboard import read_result
 
-    results: list[Result] = []
+    results: list[TaskResult] = []
     for folder in folders:
         try:
             with ProgressBar(folder.name) as bar, warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)  # numpy's, of an undefined score
                 stored = embed(folder, bar) if embed else folder
-                evaluate_embeddings(stored, **vars(options), progress=bar.stage("training probes"))
-            result = read_result(stored)
+                train = bar.stage("training probes")
+                result = evaluate_embeddings(stored, **vars(options), progress=train)
         except Exception as error:  # whatever happens to one task, the others go on
             known = isinstance(error, HearAestheticsError)
             if not known and tracebacks_shown():
@@ -103,5 +102,5 @@ def evaluate_each(
         if not as_json:
             typer.echo(f"{folder.name}  {result.score_name} {result.describe()}")
     if as_json:
-        write_json([vars(result) for result in results])
+        write_json([result.as_json() for result in results])
     return typer.Exit(exit_code(len(results), failed))

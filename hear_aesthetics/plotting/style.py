@@ -1,4 +1,4 @@
-"""The look of all pictures: colours, a figure with its title, panels placed in inches, the file.
+"""Style of all pictures: colours, figures with a title, panels placed in inches, PNG files.
 
 Figures are made without pyplot: they need no display and leave the caller's figures and settings
 alone.

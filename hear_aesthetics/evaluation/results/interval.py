@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from hear_aesthetics.evaluation.probes.outcome import Outcome, decoded
+from hear_aesthetics.evaluation.probes.fold_result import FoldResult, decoded
 from hear_aesthetics.evaluation.tasks.task import Task
 from hear_aesthetics.metrics.intervals import (
     GROUPS,
@@ -30,7 +30,7 @@ CHOICES = (
 )
 
 
-def score_interval(task: Task, outcomes: Sequence[Outcome]) -> Interval:
+def score_interval(task: Task, outcomes: Sequence[FoldResult]) -> Interval:
     """Interval of the mean first score over runs and repetitions.
 
     What is left out are clips of every test split at once (files, for event tasks), the same ones
@@ -66,7 +66,7 @@ def score_interval(task: Task, outcomes: Sequence[Outcome]) -> Interval:
 
 
 def robust_statement(
-    task: Task, outcomes: Sequence[Outcome], settings: Mapping[str, Any]
+    task: Task, outcomes: Sequence[FoldResult], settings: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The content of ``test.robust-scores.json``."""
     interval = score_interval(task, outcomes)
@@ -74,7 +74,7 @@ def robust_statement(
     return {
         "protocol": {"name": "robust", "choices": list(CHOICES)} | dict(settings),
         "score": task.scores[0].name,
-        "maximised": task.scores[0].maximise,
+        "maximised": task.scores[0].higher_is_better,
         "mean": float(interval.estimate[0]),
         "interval": None if np.isnan(ends).any() else ends,
         "confidence": interval.confidence,
@@ -84,7 +84,7 @@ def robust_statement(
     }
 
 
-def _run(task: Task, outcome: Outcome) -> dict[str, Any]:
+def _run(task: Task, outcome: FoldResult) -> dict[str, Any]:
     selection = outcome.selection
     targets = outcome.rows.targets
     one_class = (targets == targets[0]).all(axis=0)

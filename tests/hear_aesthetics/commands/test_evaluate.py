@@ -100,8 +100,8 @@ def test_a_module_beside_the_tasks_is_evaluated_on_all_of_them(evaluate, tasks, 
     code, out, err = evaluate(tasks, "--out", "out", "--module", "levels_of_evaluate", *QUICK)
     assert (code, err) == (0, [])
     assert out == [
-        "esc50-2.0.0-full  top1_acc 1.000 [1.000, 1.000]",
-        "noise-1.0.0-full  top1_acc 1.000 [1.000, 1.000]",
+        "esc50-2.0.0-full  top1_acc 1.000 [0.476, 1.000]",
+        "noise-1.0.0-full  top1_acc 1.000 [0.476, 1.000]",
     ]
     folder = tmp_path / "out/levels_of_evaluate/noise-1.0.0-full"
     assert (folder / "test.robust-scores.json").is_file()
@@ -122,7 +122,8 @@ def test_results_can_be_read_by_a_program(evaluate, tasks):
     _, out, _ = evaluate(tasks, *words, *QUICK)
     (row,) = json.loads("\n".join(out))
     assert (row["task"], row["score_name"], row["score"]) == ("ESC-50", "top1_acc", 1)
-    assert row["interval"] == [1, 1]
+    t = 2.5706  # quantile of Student's t; six clips, all right, have Wilson's n / (n + t^2)
+    assert row["interval"] == pytest.approx([6 / (6 + t**2), 1], abs=1e-4)
     assert row["origin"]["module"] == "levels_of_evaluate"
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from hear_aesthetics.evaluation.embeddings.rows import read_rows
+from hear_aesthetics.evaluation.probes.fold_result import FoldResult, Selection, logged_values
 from hear_aesthetics.evaluation.probes.grid import GridPoint
-from hear_aesthetics.evaluation.probes.outcome import Outcome, Selection, logged_values
 from hear_aesthetics.evaluation.results.interval import robust_statement, score_interval
 from hear_aesthetics.evaluation.tasks.task import load_task
 
@@ -24,7 +24,7 @@ def outcome(task, wrong=(), repetition=0):
     predictions[list(wrong)] = 1 - predictions[list(wrong)]
     values = logged_values(task, rows, predictions, (), 0.1)
     selection = Selection(GridPoint(), 0.7, 5)
-    return Outcome("test", selection, values, rows, predictions, predictions, repetition)
+    return FoldResult("test", selection, values, rows, predictions, predictions, repetition)
 
 
 def test_the_interval_holds_the_score_and_widens_with_its_spread(task):

@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 
 from hear_aesthetics.evaluation.embeddings.rows import SplitRows
+from hear_aesthetics.evaluation.probes.fold_result import (
+    FoldResult,
+    Selection,
+    decoded,
+    logged_values,
+)
 from hear_aesthetics.evaluation.probes.grid import GridPoint
-from hear_aesthetics.evaluation.probes.outcome import Outcome, Selection, decoded, logged_values
 from hear_aesthetics.evaluation.tasks.event_postprocessing import Timeline
 from hear_aesthetics.evaluation.tasks.task import load_task
 from hear_aesthetics.metrics.events import Events
@@ -53,7 +58,7 @@ def test_the_chosen_post_processing_decides_which_events_there_are():
 @pytest.mark.parametrize(("repetition", "name"), [(0, "test"), (2, "test.seed2")])
 def test_repetitions_after_the_first_are_named(repetition, name):
     selection = Selection(GridPoint(), 0.75, 11, seconds=90)
-    outcome = Outcome("test", selection, {"test_score": 1.0}, None, EYE, EYE, repetition)
+    outcome = FoldResult("test", selection, {"test_score": 1.0}, None, EYE, EYE, repetition)
     assert outcome.name == name
     assert outcome.as_json() == {
         "test_score": 1.0,

@@ -1,12 +1,10 @@
-"""Many probes of one shape trained at once, as batched matrix products.
+"""Probes of one shape trained at once, as batched matrix products.
 
-A *stack* holds ``S`` probes: weights ``(S, in, out)``, activations ``(S, rows, width)``. Forward
-and backward are written out, since the network is small and known: per hidden layer Linear,
-BatchNorm, Dropout and ReLU, then Linear to the labels. Weights, statistics and updates are float32;
-matrix products run, and activations are kept, in ``dtype``. Hidden layers have no bias, which
-BatchNorm would cancel.
-
-Members never influence each other: weights and dropout come from a generator of each one's own.
+``S`` probes have weights ``(S, in, out)`` and activations ``(S, rows, width)``. Forward and
+backward are written out, since the network is small and known: per hidden layer Linear, BatchNorm,
+Dropout and ReLU, then Linear to the labels. Weights, statistics and updates are float32; matrix
+products run, and activations are kept, in ``dtype``. Hidden layers have no bias, which BatchNorm
+would cancel. Probes never influence each other: each has random generators of its own.
 """
 
 import math
@@ -18,9 +16,9 @@ import torch
 from torch import Tensor
 
 from hear_aesthetics.evaluation.probes.grid import GridPoint
-from hear_aesthetics.evaluation.probes.stacked.random_draws import Member
+from hear_aesthetics.evaluation.probes.stacked.probe_rng import ProbeRng
 
-__all__ = ["ProbeStack", "Weights", "parameter_count"]
+__all__ = ["BatchedProbes", "Weights", "parameter_count"]
 
 _NORM_EPSILON = 1e-5
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8  # of Adam, as in torch
@@ -28,18 +26,18 @@ _MOMENTUM = 0.1  # of the running statistics, as in torch's BatchNorm
 
 
 def parameter_count(features: int, labels: int, point: GridPoint) -> int:
-    """Weights of one probe."""
+    """Return the number of weights of one probe."""
     widths = [features, *[point.hidden_dim] * point.hidden_layers, labels]
     return sum(i * o + 2 * o for i, o in pairwise(widths))
 
 
 @dataclass(frozen=True)
 class Weights:
-    """All that a stack needs to predict; row ``s`` of each tensor belongs to probe ``s``.
+    """Weights for prediction; row ``s`` of each tensor belongs to probe ``s``.
 
     Shape:
-        - matrices: ``(S, in, out)`` per layer, in the stack's ``dtype``
-        - scales, shifts: ``(S, 1, width)`` per hidden layer: the normalisation, folded
+        - matrices: ``(S, in, out)`` per layer, in the dtype of the matrix products
+        - scales, shifts: ``(S, 1, width)`` per hidden layer: the folded normalization
         - bias: ``(S, 1, labels)``
     """
 
@@ -48,24 +46,16 @@ class Weights:
     shifts: list[Tensor]
     bias: Tensor
 
-    def rows(self, index: slice | Tensor) -> "Weights":
-        """The weights of some of the probes."""
+    def rows(self, index: slice | list[int]) -> "Weights":
+        """Return the weights of some of the probes: views by a slice, copies by a list."""
         matrices, scales, shifts = (
             [tensor[index] for tensor in group]
             for group in (self.matrices, self.scales, self.shifts)
         )
         return Weights(matrices, scales, shifts, self.bias[index])
 
-    def assign(self, places: Tensor, source: "Weights", index: Tensor) -> None:
-        """Overwrite the probes at ``places`` with those at ``index`` of ``source``."""
-        for mine, other in zip(self._tensors(), source._tensors(), strict=True):
-            mine[places] = other[index]
-
-    def _tensors(self) -> list[Tensor]:
-        return [*self.matrices, *self.scales, *self.shifts, self.bias]
-
     def logits(self, inputs: Tensor) -> Tensor:
-        """Predictions, without dropout and with the running statistics.
+        """Return predictions, without dropout and with the running statistics.
 
         Shape:
             - inputs: ``(S, rows, features)``; output: ``(S, rows, labels)`` float32
@@ -79,11 +69,11 @@ class Weights:
 
 @dataclass(frozen=True)
 class _Hidden:
-    """What the backward pass of a hidden layer needs of one probe.
+    """Cache of a hidden layer of one probe for the backward pass.
 
     Shape:
         - product, output: ``(rows, width)``, before and after BatchNorm, ReLU and dropout
-        - scale: ``(width,)``, gamma over the share of units kept; mean, inverse_std: ``(width,)``
+        - scale: ``(width,)``, gamma over ``keep_prob``; mean, inverse_std: ``(width,)``
     """
 
     product: Tensor
@@ -94,7 +84,7 @@ class _Hidden:
 
 
 class _Adam:
-    """Adam for a stack of models, each with its own learning rate, in one pass over the memory.
+    """Adam for several models, each with its own learning rate, in one pass over the memory.
 
     It calls torch's fused kernel, five times as fast as the operations one by one, directly:
     importing what ``torch.optim`` needs takes longer than training a small probe. Source: Kingma &
@@ -112,10 +102,10 @@ class _Adam:
         self._squares = [torch.zeros_like(parameter) for parameter in parameters]
         self._steps = torch.zeros((), device=parameters[0].device)
 
-    def keep(self, indices: Tensor, parameters: Sequence[Tensor]) -> None:
+    def keep(self, indices: list[int], parameters: Sequence[Tensor]) -> None:
         """Go on with some of the models: ``parameters`` are theirs."""
         self._parameters = list(parameters)
-        self._lrs = [self._lrs[i] for i in indices.tolist()]
+        self._lrs = [self._lrs[i] for i in indices]
         self._means = [mean[indices] for mean in self._means]
         self._squares = [square[indices] for square in self._squares]
 
@@ -140,16 +130,16 @@ class _Adam:
             )
 
 
-class ProbeStack:
+class BatchedProbes:
     """``S`` probes with the same layers; seed, learning rate and dropout are each one's own.
 
     Args:
-        features: Values per embedding.
-        labels: Outputs.
+        features: Number of values per embedding.
+        labels: Number of outputs.
         points: One grid point per probe, alike in ``hidden_layers`` and ``hidden_dim``.
         seeds: One seed per probe.
-        device: Where to train.
-        dtype: Of the matrix products: float32 or bfloat16.
+        device: Device to train on.
+        dtype: Type of the matrix products: float32 or bfloat16.
     """
 
     def __init__(
@@ -163,14 +153,14 @@ class ProbeStack:
         dtype: torch.dtype,
     ) -> None:
         self._dtype = dtype
-        self._members = [Member(p, s, device) for p, s in zip(points, seeds, strict=True)]
+        self._rngs = [ProbeRng(p, s, device) for p, s in zip(points, seeds, strict=True)]
         width, layers = points[0].hidden_dim, points[0].hidden_layers
         sizes = list(pairwise([features, *[width] * layers, labels]))
         self._matrices = [
-            torch.stack([m.matrix(*size, gain=math.sqrt(2) if i else 1.0) for m in self._members])
+            torch.stack([rng.matrix(*size, gain=math.sqrt(2) if i else 1.0) for rng in self._rngs])
             for i, size in enumerate(sizes)
         ]
-        self._bias = torch.stack([m.bias(*sizes[-1]) for m in self._members])
+        self._bias = torch.stack([rng.bias(*sizes[-1]) for rng in self._rngs])
         zeros = [torch.zeros(len(points), width, device=device) for _ in range(3 * layers)]
         self._gammas = [torch.ones_like(z) for z in zeros[:layers]]
         self._betas, self._means, self._variances = (zeros[i::3] for i in range(3))
@@ -178,19 +168,16 @@ class ProbeStack:
         self._products = self._cast()
         self._optimizer = _Adam(self._parameters(), [p.lr for p in points])
 
-    def __len__(self) -> int:
-        return len(self._members)
-
     def _parameters(self) -> list[Tensor]:
         return [*self._matrices, *self._gammas, *self._betas, self._bias]
 
     def _cast(self) -> list[Tensor]:
-        """The matrices as they are multiplied; in float32 the matrices themselves."""
+        """Return the matrices in the dtype of the products; in float32 the matrices themselves."""
         return [matrix.to(self._dtype) for matrix in self._matrices]
 
-    def keep(self, indices: Tensor) -> None:
+    def keep(self, indices: list[int]) -> None:
         """Go on with some of the probes only."""
-        self._members = [self._members[i] for i in indices.tolist()]
+        self._rngs = [self._rngs[i] for i in indices]
         groups = (self._matrices, self._gammas, self._betas, self._means, self._variances)
         self._matrices, self._gammas, self._betas, self._means, self._variances = (
             [tensor[indices] for tensor in group] for group in groups
@@ -200,28 +187,27 @@ class ProbeStack:
         self._optimizer.keep(indices, self._parameters())
 
     def weights(self) -> Weights:
-        """What predicts now: views that the next training step changes.
+        """Return the weights for prediction: views that the next training step changes.
 
         The running statistics are corrected for their start at zero, as Adam corrects its moments;
         uncorrected, a task with one step per epoch is misjudged for tens of epochs.
         """
         correction = 1 - (1 - _MOMENTUM) ** self._steps
         scales = [
-            gamma * (variance / correction + _NORM_EPSILON).rsqrt()
+            (gamma * (variance / correction + _NORM_EPSILON).rsqrt())[:, None]
             for gamma, variance in zip(self._gammas, self._variances, strict=True)
         ]
         shifts = [
-            beta - mean / correction * scale
+            beta[:, None] - (mean / correction)[:, None] * scale
             for beta, mean, scale in zip(self._betas, self._means, scales, strict=True)
         ]
-        scales, shifts = ([tensor[:, None] for tensor in group] for group in (scales, shifts))
         return Weights(self._products, scales, shifts, self._bias)
 
     def train_step(self, inputs: Tensor, targets: Tensor, prediction_type: str) -> None:
-        """One step of every probe on its own batch.
+        """Train every probe for one step on its own batch.
 
         Shape:
-            - inputs: ``(S, rows, features)`` in the stack's ``dtype``, at least two rows
+            - inputs: ``(S, rows, features)`` in ``dtype``, at least two rows
             - targets: ``(S, rows, labels)`` float32
         """
         self._steps += 1
@@ -248,29 +234,29 @@ class ProbeStack:
                 product.copy_(matrix)
 
     def _forward(self, layer: int, products: Tensor) -> list[_Hidden]:
-        """BatchNorm, ReLU and dropout of every probe.
+        """Apply BatchNorm, ReLU and dropout of every probe.
 
-        Probe by probe: what is in the cache is used again. A kept unit counts ``1 / kept_share``,
-        which the scale and shift of BatchNorm take along.
+        Probe by probe: what is in the processor's cache is used again. A kept unit counts
+        ``1 / keep_prob``, which the scale and shift of BatchNorm take along.
         """
         caches = []
-        for i, (member, product) in enumerate(zip(self._members, products, strict=True)):
-            scale = self._gammas[layer][i] / member.kept_share
-            shift = self._betas[layer][i] / member.kept_share
+        for i, (rng, product) in enumerate(zip(self._rngs, products, strict=True)):
+            scale = self._gammas[layer][i] / rng.keep_prob
+            shift = self._betas[layer][i] / rng.keep_prob
             running = self._means[layer][i], self._variances[layer][i]
             output, mean, inverse_std = torch.native_batch_norm(
                 product, scale, shift, *running, True, _MOMENTUM, _NORM_EPSILON
             )
-            output.relu_().mul_(member.draw_mask(torch.empty_like(output)))
+            output.relu_().mul_(rng.draw_mask(torch.empty_like(output)))
             caches.append(_Hidden(product, output, scale, mean, inverse_std))
         return caches
 
     def _backward(
         self, layer: int, caches: Sequence[_Hidden], errors: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Gradients of the layer's product (in ``dtype``), gamma and beta."""
+        """Return the gradients of the layer's product (in ``dtype``), gamma and beta."""
         found = []
-        for i, (member, c, error) in enumerate(zip(self._members, caches, errors, strict=True)):
+        for i, (rng, c, error) in enumerate(zip(self._rngs, caches, errors, strict=True)):
             # a unit that was dropped or not positive is 0 in the output
             error = torch.ops.aten.threshold_backward(error, c.output, 0)
             running = self._means[layer][i], self._variances[layer][i]
@@ -285,18 +271,18 @@ class ProbeStack:
                 _NORM_EPSILON,
                 [True, True, True],
             )
-            found.append((gradient, scale / member.kept_share, shift / member.kept_share))
+            found.append((gradient, scale / rng.keep_prob, shift / rng.keep_prob))
         gradients, gammas, betas = zip(*found, strict=True)
         return _joined(gradients), _joined(gammas), _joined(betas)
 
 
 def _joined(tensors: Sequence[Tensor]) -> Tensor:
-    """One tensor of all probes, without a copy if there is one probe."""
+    """Return one tensor of all probes, without a copy if there is one probe."""
     return tensors[0][None] if len(tensors) == 1 else torch.stack(list(tensors))
 
 
 def _loss_gradient(logits: Tensor, targets: Tensor, prediction_type: str) -> Tensor:
-    """Derivative of :func:`~hear_aesthetics.evaluation.probes.probe.logit_loss` per probe."""
+    """Return the gradient of :func:`~hear_aesthetics.evaluation.probes.probe.logit_loss`."""
     rows, labels = logits.shape[1:]
     if prediction_type == "multiclass":
         return (logits.softmax(dim=-1) - targets) / rows

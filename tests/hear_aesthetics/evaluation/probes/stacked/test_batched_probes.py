@@ -6,7 +6,11 @@ from torch.nn import functional as F
 
 from hear_aesthetics.evaluation.probes.grid import GridPoint
 from hear_aesthetics.evaluation.probes.probe import build_probe, logit_loss
-from hear_aesthetics.evaluation.probes.stacked.stack import ProbeStack, _Adam, parameter_count
+from hear_aesthetics.evaluation.probes.stacked.batched_probes import (
+    BatchedProbes,
+    _Adam,
+    parameter_count,
+)
 
 FEATURES, LABELS, ROWS = 9, 4, 40
 CPU = torch.device("cpu")
@@ -15,7 +19,7 @@ RATES = (1e-2, 1e-3, 3e-2)
 
 def stack_of(points, dtype=torch.float32, first_seed=0):
     seeds = [first_seed + i for i in range(len(points))]
-    return ProbeStack(FEATURES, LABELS, points, seeds, device=CPU, dtype=dtype)
+    return BatchedProbes(FEATURES, LABELS, points, seeds, device=CPU, dtype=dtype)
 
 
 def batch(prediction_type="multiclass", seed=0):
@@ -90,8 +94,8 @@ def test_predictions_use_the_running_statistics_freed_from_their_start():
 def trained(stack, steps, dtype=torch.float32):
     for step in range(steps):
         inputs, targets = batch(seed=step)
-        inputs = inputs.to(dtype).expand(len(stack), -1, -1)
-        stack.train_step(inputs, targets.expand(len(stack), -1, -1), "multiclass")
+        inputs = inputs.to(dtype).expand(len(stack._rngs), -1, -1)
+        stack.train_step(inputs, targets.expand(len(stack._rngs), -1, -1), "multiclass")
     return stack
 
 
@@ -110,10 +114,10 @@ def test_those_that_are_kept_go_on_as_if_the_others_were_there():
     points = [GridPoint(hidden_layers=1, hidden_dim=8, lr=lr) for lr in RATES]
     all_along, some = stack_of(points), stack_of(points)
     trained(all_along, 3)
-    trained(some, 3).keep(torch.tensor([0, 2]))
+    trained(some, 3).keep([0, 2])
     trained(all_along, 3)
     trained(some, 3)
-    assert len(some) == 2
+    assert len(some._rngs) == 2
     inputs = batch(seed=9)[0]
     expected = all_along.weights().logits(inputs.expand(3, -1, -1))[[0, 2]]
     torch.testing.assert_close(some.weights().logits(inputs.expand(2, -1, -1)), expected)
@@ -121,13 +125,12 @@ def test_those_that_are_kept_go_on_as_if_the_others_were_there():
 
 def test_weights_at_the_best_validation_survive_further_training():
     stack = trained(stack_of([GridPoint(hidden_layers=1, hidden_dim=8)]), 2)
-    kept = stack.weights().rows(torch.arange(1))
+    kept = stack.weights().rows([0])
     inputs = batch()[0][None]
     before = kept.logits(inputs)
     trained(stack, 2)
     assert torch.equal(kept.logits(inputs), before)
-    kept.assign(torch.tensor([0]), stack.weights(), torch.tensor([0]))
-    assert not torch.equal(kept.logits(inputs), before)
+    assert not torch.equal(stack.weights().rows([0]).logits(inputs), before)
 
 
 def test_dropout_keeps_the_expected_activation():
@@ -183,7 +186,7 @@ def test_each_model_of_a_stack_has_its_own_rate_and_state():
         if step == 4:  # the second model stops
             alive = [0, 2]
             stack = [parameter[alive] for parameter in stack]
-            optimizer.keep(torch.tensor(alive), stack)
+            optimizer.keep(alive, stack)
         found = gradients(generator, len(alive))
         optimizer.step(found)
         for place, model in enumerate(alive):

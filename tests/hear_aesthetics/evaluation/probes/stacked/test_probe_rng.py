@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hear_aesthetics.evaluation.probes.grid import GridPoint
-from hear_aesthetics.evaluation.probes.stacked.random_draws import Member
+from hear_aesthetics.evaluation.probes.stacked.probe_rng import ProbeRng
 
 CPU = torch.device("cpu")
 
@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 def test_the_same_seed_draws_the_same():
     drawn = []
     for seed in (1, 1, 2):
-        member = Member(GridPoint(), seed, CPU)
+        member = ProbeRng(GridPoint(), seed, CPU)
         weights = member.matrix(3, 4, 1.0), member.bias(3, 4), member.draw_mask(torch.empty(9, 11))
         drawn.append(torch.cat([tensor.flatten() for tensor in weights]))
     assert torch.equal(drawn[0], drawn[1])
@@ -23,7 +23,7 @@ def test_the_same_seed_draws_the_same():
 
 @pytest.mark.parametrize("name", ["xavier_uniform_", "xavier_normal_"])
 def test_weights_have_xaviers_spread(name):
-    weights = Member(GridPoint(initialization=name), 0, CPU).matrix(200, 300, math.sqrt(2))
+    weights = ProbeRng(GridPoint(initialization=name), 0, CPU).matrix(200, 300, math.sqrt(2))
     expected = torch.empty(200, 300)
     getattr(torch.nn.init, name)(expected, gain=math.sqrt(2))
     assert float(weights.std()) == pytest.approx(float(expected.std()), rel=0.02)
@@ -33,14 +33,14 @@ def test_weights_have_xaviers_spread(name):
 @pytest.mark.parametrize("dropout", [0.0, 0.1, 0.5])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_masks_drop_the_right_share(dropout, dtype):
-    member = Member(GridPoint(dropout=dropout), 0, CPU)
+    member = ProbeRng(GridPoint(dropout=dropout), 0, CPU)
     mask = member.draw_mask(torch.empty(300, 333, dtype=dtype)).double()
     assert set(mask.unique().tolist()) <= {0.0, 1.0}
     assert float(mask.mean()) == pytest.approx(1 - dropout, abs=0.005)
-    assert member.kept_share == 1 - dropout
+    assert member.keep_prob == 1 - dropout
 
 
 def test_masks_differ_from_step_to_step():
-    member = Member(GridPoint(), 0, CPU)
+    member = ProbeRng(GridPoint(), 0, CPU)
     masks = [member.draw_mask(torch.empty(20, 30)) for _ in range(2)]
     assert not torch.equal(*masks)

@@ -1,4 +1,4 @@
-"""The random numbers of one probe in a stack: its initial weights, then its dropout masks."""
+"""Random numbers of one of several probes: its initial weights, then its dropout masks."""
 
 import math
 
@@ -8,21 +8,21 @@ from torch import Tensor
 
 from hear_aesthetics.evaluation.probes.grid import GridPoint
 
-__all__ = ["Member"]
+__all__ = ["ProbeRng"]
 
 _DROPOUT_BITS = 16
 
 
-class Member:
-    """Draws from generators of its own, so that no probe depends on which others are trained.
+class ProbeRng:
+    """Random generators of one probe, so that it does not depend on which others are trained.
 
     On a processor the masks come from numpy's SFC64, whose raw bits are ten times as fast as
     torch's Bernoulli numbers; 16 of them decide about one unit.
 
     Args:
-        point: Initialisation and dropout.
-        seed: Of everything drawn.
-        device: Where the tensors are wanted.
+        point: Grid point, with the initialization and the dropout.
+        seed: Seed of all generators.
+        device: Device of the tensors.
     """
 
     def __init__(self, point: GridPoint, seed: int, device: torch.device) -> None:
@@ -33,7 +33,7 @@ class Member:
         self._cuda = torch.Generator(device).manual_seed(seed) if device.type == "cuda" else None
 
     def matrix(self, inputs: int, outputs: int, gain: float) -> Tensor:
-        """Xavier's initial weights ``(inputs, outputs)`` (Glorot & Bengio 2010, Eq. 16)."""
+        """Return Xavier's initial weights ``(inputs, outputs)`` (Glorot & Bengio 2010, Eq. 16)."""
         std = gain * math.sqrt(2 / (inputs + outputs))
         weights = torch.empty(inputs, outputs)
         if self._point.initialization == "xavier_normal_":
@@ -44,13 +44,13 @@ class Member:
         return weights.to(self._device)
 
     def bias(self, inputs: int, outputs: int) -> Tensor:
-        """The initial bias of a torch Linear layer, ``(1, outputs)``."""
+        """Return the initial bias of a torch Linear layer, ``(1, outputs)``."""
         bound = 1 / math.sqrt(inputs)
         bias = torch.empty(1, outputs).uniform_(-bound, bound, generator=self._generator)
         return bias.to(self._device)
 
     @property
-    def kept_share(self) -> float:
+    def keep_prob(self) -> float:
         """The probability that a unit is not dropped."""
         return 1 - self._point.dropout
 
