@@ -15,6 +15,7 @@ from typing import Any
 
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.files import write_text
+from hear_aesthetics.text_files import read_json
 
 __all__ = [
     "check",
@@ -32,6 +33,7 @@ FINGERPRINT, PROVENANCE = "fingerprint", "provenance"
 SHOWN = 3  # differences that a message names
 MAX_VALUE_CHARS = 40
 ABSENT = "not recorded"
+REMEDY = "take another --out, or --overwrite to replace what is there"
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -69,8 +71,7 @@ def check(place: str | Path, known: Mapping[str, Any], wanted: Mapping[str, Any]
     if changed:
         more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
         raise InputError(
-            f"{place}: made with other settings or data ({'; '.join(changed[:SHOWN])}{more}); take "
-            "another --out, or --overwrite to replace what is there"
+            f"{place}: made with other settings or data ({'; '.join(changed[:SHOWN])}{more}); {REMEDY}"
         )
 
 
@@ -111,8 +112,8 @@ def is_finished(
         InputError: If the folder was made with another fingerprint, or holds a result of which no
             record says what made it.
     """
-    if result.is_file():
-        read_record(record)
+    if result.is_file() and not record.is_file():
+        raise InputError(f"{result}: made by another version, nothing records how; {REMEDY}")
     claim(record, fingerprint, provenance)
     return result.is_file()
 
@@ -123,16 +124,10 @@ def read_record(path: Path) -> dict[str, Any]:
     Raises:
         InputError: If there is none, or it is damaged or of an earlier version.
     """
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(record[FINGERPRINT], dict) and isinstance(record[PROVENANCE], dict):
-            return dict(record)
-        raise TypeError("fingerprint and provenance must be objects")
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise InputError(
-            f"{path}: not a record of this version ({type(error).__name__}: {error}); take another "
-            "--out, or --overwrite to replace what is there"
-        ) from error
+    record: dict[str, Any] = read_json(path, remedy=REMEDY)
+    if not all(isinstance(record.get(part), dict) for part in (FINGERPRINT, PROVENANCE)):
+        raise InputError(f"{path}: not a record of this version; {REMEDY}")
+    return record
 
 
 def start_over(path: Path) -> None:
