@@ -71,7 +71,8 @@ def check(place: str | Path, known: Mapping[str, Any], wanted: Mapping[str, Any]
     if changed:
         more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
         raise InputError(
-            f"{place}: made with other settings or data ({'; '.join(changed[:SHOWN])}{more}); {REMEDY}"
+            f"{place}: made with other settings or data ({'; '.join(changed[:SHOWN])}{more}); "
+            + REMEDY
         )
 
 

@@ -8,7 +8,7 @@ The tail is padded with zeros to a whole number of frames, so that the last embe
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import chain
 from pathlib import Path
@@ -29,6 +29,7 @@ from hear_aesthetics.features.fusion import (
     TRACK_LIMIT_SECONDS,
     Features,
     FusedFeatures,
+    HiddenState,
 )
 from hear_aesthetics.features.pooling import POOLINGS, pool_frames
 from hear_aesthetics.features.standardize import Centring
@@ -159,6 +160,14 @@ class HearModel(nn.Module):
         """Variant or directory name."""
         return self.files.name
 
+    def encoder_dim(self, source: str) -> int:
+        """Return the width of an encoder's hidden states."""
+        return self.fused.encoders[source].dim
+
+    def depth(self, source: str) -> int:
+        """Return the number of conformer layers of an encoder, those not loaded included."""
+        return self.fused.encoders[source].config.depth
+
     def provenance(self) -> dict[str, Any]:
         """Tell what made the numbers: model, weight hashes, precision, view options, version.
 
@@ -227,10 +236,8 @@ class HearModel(nn.Module):
         """
         return self.extract(waveform).fused
 
-    def extract(
-        self, waveform: Tensor, states: Mapping[str, Collection[int]] | None = None
-    ) -> Features:
-        """:meth:`features` and further hidden states, such as ``{"muq": (6,)}``, of the same pass.
+    def extract(self, waveform: Tensor, states: Collection[HiddenState] = ()) -> Features:
+        """Return :meth:`features` and further hidden states of the same pass.
 
         Raises:
             ValueError: If a state lies above the layers that :func:`load_model` was asked to keep.
@@ -279,7 +286,7 @@ def load_model(
     segment_seconds: int = SEGMENT_SECONDS,
     precision: str = "auto",
     device: str | torch.device | None = None,
-    states: Mapping[str, Collection[int]] | None = None,
+    states: Collection[HiddenState] = (),
     track_limit_seconds: int = TRACK_LIMIT_SECONDS,
 ) -> HearModel:
     """The model behind the HEAR functions, in evaluation mode and without gradients.
@@ -298,7 +305,7 @@ def load_model(
             bfloat16 where the hardware multiplies it faster
             (:mod:`hear_aesthetics.compute.precision`).
         device: Where to compute; a GPU if there is one when ``None``.
-        states: Further hidden states that :meth:`HearModel.extract` will be asked for.
+        states: Further hidden states to keep the layers for; see :meth:`HearModel.extract`.
         track_limit_seconds: Longer audio is cut into stretches of this length, each encoded like a
             song of its own; a line in the log says so.
 
@@ -324,7 +331,7 @@ def load_model(
     _check_choices("pooling", (config.pooling,), POOLINGS)
     _check_choices("precision", (config.precision,), tuple(PRECISIONS))
     dtype = PRECISIONS[config.precision] or auto_precision(place)
-    highest = max([config.layer, *(k for wanted in (states or {}).values() for k in wanted)])
+    highest = max([config.layer, *(state.layer for state in states)])
     backbones: dict[str, Backbone] = {
         source: ENCODERS[source].from_pretrained(
             getattr(files, source), layers=highest, dtype=dtype

@@ -17,8 +17,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol
 
-from hear_aesthetics.errors import InputError
-from hear_aesthetics.features.fusion import SOURCES, Features
+from hear_aesthetics.features.fusion import FUSED, Features, HiddenState
 
 __all__ = [
     "FUSED",
@@ -32,7 +31,6 @@ __all__ = [
 
 GROUP = "hear_aesthetics.scorers"
 SAVED_GROUP = "hear_aesthetics.saved_scorers"
-FUSED = "fused"
 
 
 class Scorer(Protocol):
@@ -59,25 +57,13 @@ def reads_of(scorer: Scorer) -> tuple[str, ...]:
     return tuple(getattr(scorer, "reads", (FUSED,)))
 
 
-def hidden_states(reads: Iterable[str]) -> dict[str, tuple[int, ...]]:
-    """The ``states`` that ``load_model`` and ``extract`` have to be asked for.
+def hidden_states(reads: Iterable[str]) -> tuple[HiddenState, ...]:
+    """Return the hidden states among what scorers read, each once.
 
     Raises:
         ValueError: If a name is neither ``"fused"`` nor ``"<source>_<layer>"``.
-
-    >>> hidden_states(["fused", "muq_06", "muq_12"])
-    {'muq': (6, 12)}
     """
-    states: dict[str, tuple[int, ...]] = {}
-    for name in dict.fromkeys(reads):
-        source, _, layer = name.partition("_")
-        if source in SOURCES and layer.isdecimal():
-            states[source] = (*states.get(source, ()), int(layer))
-        elif name != FUSED:
-            raise InputError(
-                f"a scorer reads {name!r}; it may read 'fused' or a hidden state such as 'muq_06'"
-            )
-    return states
+    return tuple(dict.fromkeys(HiddenState.parse(name) for name in reads if name != FUSED))
 
 
 def scorer_names() -> list[str]:

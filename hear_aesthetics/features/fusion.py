@@ -15,6 +15,7 @@ import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise, product
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.backbones.subsampling import HALO_AFTER, HALO_BEFORE, RECEPTIVE_MEL
 from hear_aesthetics.compute.precision import exactly
+from hear_aesthetics.errors import InputError
 from hear_aesthetics.spec import (
     FRAME_HOP,
     FRAME_RATE,
@@ -34,11 +36,12 @@ from hear_aesthetics.spec import (
     frame_count,
 )
 
-__all__ = ["SCALES", "SOURCES", "TRACK_LIMIT_SECONDS", "Features", "FusedFeatures"]
+__all__ = ["SCALES", "SOURCES", "TRACK_LIMIT_SECONDS", "Features", "FusedFeatures", "HiddenState"]
 
 LOGGER = logging.getLogger(__name__)
 
 SOURCES = ("musicfm", "muq")
+FUSED = "fused"  # name of the fused feature beside those of hidden states
 SCALES = ("segment", "track")
 TRACK_LIMIT_SECONDS = 1200
 
@@ -57,16 +60,51 @@ SEGMENT_BATCH_FRAMES = 8 * SEGMENT_SECONDS * FRAME_RATE  # frames of segments en
 
 
 @dataclass(frozen=True)
+class HiddenState:
+    """Hidden state of an encoder's track view.
+
+    Attributes:
+        source: Encoder, one of ``SOURCES``.
+        layer: Conformer layer whose output it is; 0 is the input of the first.
+
+    >>> str(HiddenState.parse("muq_06"))
+    'muq_06'
+    """
+
+    source: str
+    layer: int
+
+    @classmethod
+    def parse(cls, name: str) -> Self:
+        """Read the name that files and options give a hidden state.
+
+        Raises:
+            InputError: If it is not the name of an encoder, an underscore and a number.
+        """
+        source, _, layer = name.partition("_")
+        if source not in SOURCES or not layer.isdecimal():
+            raise InputError(f"{name!r} is no hidden state; write one such as 'muq_06'")
+        return cls(source, int(layer))
+
+    def __str__(self) -> str:
+        return f"{self.source}_{self.layer:02d}"
+
+
+@dataclass(frozen=True)
 class Features:
-    """What one pass over a batch of waveforms yields.
+    """Fused feature of a batch of waveforms and further hidden states of the same pass.
 
     Attributes:
         fused: ``(B, frames, dims)`` float32, the views side by side.
-        states: Further hidden states of the track view, ``"muq_06"`` -> ``(B, frames, dim)``.
+        states: ``(B, frames, dim)`` float32 each.
     """
 
     fused: Tensor
-    states: dict[str, Tensor] = field(default_factory=dict)
+    states: dict[HiddenState, Tensor] = field(default_factory=dict)
+
+    def read(self, name: str) -> Tensor:
+        """Return what a scorer reads: ``"fused"``, or a hidden state such as ``"muq_06"``."""
+        return self.fused if name == FUSED else self.states[HiddenState.parse(name)]
 
 
 class FusedFeatures(nn.Module):
@@ -117,14 +155,12 @@ class FusedFeatures(nn.Module):
         return self.extract(waveform).fused
 
     @torch.no_grad()
-    def extract(
-        self, waveform: Tensor, states: Mapping[str, Collection[int]] | None = None
-    ) -> Features:
-        """The fused feature and any further hidden states of the track view, from one pass.
+    def extract(self, waveform: Tensor, states: Collection[HiddenState] = ()) -> Features:
+        """Return the fused feature and further hidden states of the track view, from one pass.
 
         Args:
             waveform: Mono audio at 24 kHz in [-1, 1]; a batch of equal lengths.
-            states: Source -> hidden states wanted besides, such as ``{"muq": (6,)}``.
+            states: Hidden states wanted besides.
 
         Shape:
             - waveform: ``(B, samples)``, samples >= 1025
@@ -133,19 +169,23 @@ class FusedFeatures(nn.Module):
         Raises:
             ValueError: If the audio is too short or a state does not exist.
         """
-        wanted = {source: tuple(layers) for source, layers in (states or {}).items()}
-        backbones = self.encoders
-        for source, layers in wanted.items():
-            backbones[source].check_layers(layers)
+        self.check_states(states)
         stretches = [_Cuts(part, self.segment_samples) for part in self._stretches(waveform)]
         lengths = [cuts.frame_count("segment" in self.scales) for cuts in stretches]
         fused = waveform.new_empty(len(waveform), sum(lengths), self.dim, dtype=torch.float32)
         with exactly(waveform.device):
             parts = [
-                self._encode_stretch(cuts, wanted, target)
+                self._encode_stretch(cuts, states, target)
                 for cuts, target in zip(stretches, fused.split(lengths, dim=1), strict=True)
             ]
         return Features(fused, {key: _join([part[key] for part in parts]) for key in parts[0]})
+
+    def check_states(self, states: Iterable[HiddenState]) -> None:
+        """Raise ``ValueError`` unless every hidden state can be computed."""
+        for state in states:
+            if state.source not in self.backbones:
+                raise InputError(f"{state} asked for; the encoders are {', '.join(self.backbones)}")
+            self.encoders[state.source].check_layers((state.layer,))
 
     def _stretches(self, waveform: Tensor) -> list[Tensor]:
         """The waveform in pieces within the limit; a rest too short to encode joins the last."""
@@ -160,8 +200,8 @@ class FusedFeatures(nn.Module):
         return [waveform[:, a:b] for a, b in pairwise([*starts, samples])]
 
     def _encode_stretch(
-        self, cuts: "_Cuts", wanted: Mapping[str, Collection[int]], target: Tensor
-    ) -> dict[str, Tensor]:
+        self, cuts: "_Cuts", states: Collection[HiddenState], target: Tensor
+    ) -> dict[HiddenState, Tensor]:
         """Write all views into ``target``; the further states come back."""
         backbones = self.encoders
         first = next(iter(backbones.values()))
@@ -169,11 +209,12 @@ class FusedFeatures(nn.Module):
         widths = [backbones[source].dim for _, source in product(self.scales, backbones)]
         columns = target.split(widths, dim=-1)
         views = dict(zip(product(self.scales, backbones), columns, strict=True))
-        extra: dict[str, Tensor] = {}
+        extra: dict[HiddenState, Tensor] = {}
         for source, backbone in backbones.items():
             own = {scale: views[scale, source] for scale in self.scales}
-            states = self._encode_source(backbone, cuts, mel, crops, wanted.get(source, ()), own)
-            extra |= {f"{source}_{layer:02d}": state for layer, state in states.items()}
+            layers = [state.layer for state in states if state.source == source]
+            found = self._encode_source(backbone, cuts, mel, crops, layers, own)
+            extra |= {HiddenState(source, layer): state for layer, state in found.items()}
         return extra
 
     def _encode_source(

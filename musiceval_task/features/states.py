@@ -20,6 +20,7 @@ from torch import Tensor
 from hear_aesthetics import load_model
 from hear_aesthetics.engine.inference import run
 from hear_aesthetics.errors import AudioError
+from hear_aesthetics.features.fusion import HiddenState
 from hear_aesthetics.files import atomic_file
 from hear_aesthetics.fingerprint import digest, file_stamp
 from hear_aesthetics.model import HearModel
@@ -28,7 +29,7 @@ from musiceval_task.features.text import TextEncoder
 
 __all__ = ["AudioEncoder", "StateStore", "audio_hash", "clip_states", "prompt_states"]
 
-PUBLISHED_STATE = 12  # of MuQ, the last one; a smaller model gives its own last one
+PUBLISHED_STATE = HiddenState("muq", 12)  # MuQ's last one; a smaller model gives its own last one
 KEY = "states"
 AUDIO_DTYPE = torch.float16  # states are layer-normalised: three decimals are plenty
 
@@ -45,7 +46,7 @@ class AudioEncoder:
 
     Attributes:
         model: The encoder, frozen.
-        state: Number of the hidden state.
+        state: The hidden state.
         encoded: Clips encoded so far.
     """
 
@@ -56,19 +57,18 @@ class AudioEncoder:
             model,
             sources=("muq",),
             scales=("track",),
-            states={"muq": (PUBLISHED_STATE,)},
+            states=(PUBLISHED_STATE,),
             precision=precision,
             device=device,
         )
-        backbone = self.model.fused.encoders["muq"]
-        self.state: int = backbone.config.depth
-        self.dim: int = backbone.dim
+        self.state = HiddenState("muq", self.model.depth("muq"))
+        self.dim = self.model.encoder_dim("muq")
         self.encoded = 0
 
     @property
     def reads(self) -> str:
         """Name of the state, such as ``"muq_12"``."""
-        return f"muq_{self.state:02d}"
+        return str(self.state)
 
     def provenance(self) -> dict[str, Any]:
         """What made the states."""
@@ -82,7 +82,7 @@ class AudioEncoder:
 
     def states(self, waveform: Tensor) -> Tensor:
         """``(B, samples)`` at 24 kHz -> ``(B, frames, dim)``."""
-        return self.model.extract(waveform, {"muq": (self.state,)}).states[self.reads]
+        return self.model.extract(waveform, (self.state,)).states[self.state]
 
 
 class StateStore:

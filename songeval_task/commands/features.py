@@ -11,6 +11,7 @@ from hear_aesthetics.commands.console import Report, warning_line
 from hear_aesthetics.commands.probing import Overwrite
 
 if TYPE_CHECKING:
+    from hear_aesthetics.features.fusion import HiddenState
     from hear_aesthetics.model import HearModel
     from songeval_task.features.extraction import Job
     from songeval_task.features.store import FeatureStore
@@ -86,14 +87,14 @@ def features(
         copies = COPIES if augmented or protocol is Protocol.published else 0
     jobs = plan(read_prepared(prepared), copies, protocol, seed, augmented)
     warn_of_protocol(protocol)
-    network, names = _load(model, states, precision, device)
+    network, wanted = _load(model, states, precision, device)
     with one_line_when_full(out):
-        made = fingerprint(network, names, dtype)
+        made = fingerprint(network, wanted, dtype)
         store = FeatureStore.create(out, made, network.provenance(), overwrite=overwrite)
         remove_leftovers(out)
         missing = todo(jobs, store)
-        check_free(out, bytes_needed(missing, network, names, dtype))
-        options = {"states": names, "dtype": dtype, "workers": workers or default_workers()}
+        check_free(out, bytes_needed(missing, network, wanted, dtype))
+        options = {"states": wanted, "dtype": dtype, "workers": workers or default_workers()}
         report = _extract(jobs, missing, store, network, options)
     raise typer.Exit(report.exit_code)
 
@@ -110,18 +111,19 @@ def warn_of_protocol(protocol: Protocol) -> None:
 
 def _load(
     model: str, states: str | None, precision: str, device: str | None
-) -> tuple["HearModel", list[str]]:
-    """The model and the names of the states that it is to give."""
+) -> tuple["HearModel", list["HiddenState"]]:
+    """Return the model and the hidden states that it is to give."""
     from hear_aesthetics.commands.embed import warn_if_untrained
+    from hear_aesthetics.features.fusion import HiddenState
     from hear_aesthetics.model import load_model
-    from hear_aesthetics.scorers import hidden_states
-    from songeval_task.features.extraction import check_states, middle_state
+    from songeval_task.features.extraction import middle_state
 
     names = [] if states in (None, "none") else [name for name in str(states).split(",") if name]
-    network = load_model(model, precision=precision, device=device, states=hidden_states(names))
-    check_states(network, names)
+    wanted = [HiddenState.parse(name) for name in names]
+    network = load_model(model, precision=precision, device=device, states=wanted)
+    network.fused.check_states(wanted)
     warn_if_untrained(network)
-    return network, [middle_state(network)] if states is None else names
+    return network, [middle_state(network)] if states is None else wanted
 
 
 def _extract(

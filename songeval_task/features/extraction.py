@@ -21,9 +21,10 @@ from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.engine.inference import Result, run
 from hear_aesthetics.engine.workers import worker_pool
 from hear_aesthetics.errors import HearAestheticsError, InputError
+from hear_aesthetics.features.fusion import HiddenState
 from hear_aesthetics.fingerprint import check
 from hear_aesthetics.model import HearModel
-from hear_aesthetics.scorers import FUSED, hidden_states
+from hear_aesthetics.scorers import FUSED
 from hear_aesthetics.spec import FRAME_RATE
 from songeval_task.data.prepared import Prepared, PreparedSong
 from songeval_task.features.augmentation import ORIGINAL, augmentation_ids, load_version
@@ -34,7 +35,6 @@ __all__ = [
     "Job",
     "Outcome",
     "bytes_needed",
-    "check_states",
     "extract",
     "fingerprint",
     "middle_state",
@@ -141,27 +141,21 @@ def done(jobs: Iterable[Job], store: FeatureStore) -> Iterator[Entry]:
             yield entry
 
 
-def middle_state(model: HearModel) -> str:
-    """The hidden state halfway up MuQ: ``muq_06``, the SongEval baseline's, for the published."""
-    return f"muq_{model.fused.encoders['muq'].config.depth // 2:02d}"
+def middle_state(model: HearModel) -> HiddenState:
+    """Return MuQ's middle hidden state, 6 of the published one; the SongEval baseline reads it."""
+    return HiddenState("muq", model.depth("muq") // 2)
 
 
-def check_states(model: HearModel, states: Sequence[str]) -> None:
-    """Raise ``ValueError`` unless the model has every one of these hidden states."""
-    for source, layers in hidden_states(states).items():
-        model.fused.encoders[source].check_layers(layers)
-
-
-def fingerprint(model: HearModel, states: Sequence[str], dtype: str) -> dict[str, Any]:
+def fingerprint(model: HearModel, states: Sequence[HiddenState], dtype: str) -> dict[str, Any]:
     """Return what decides the numbers in a store."""
-    return {**model.fingerprint("features"), "dtype": dtype, "states": list(states)}
+    return {**model.fingerprint("features"), "dtype": dtype, "states": list(map(str, states))}
 
 
-def bytes_needed(jobs: Iterable[Job], model: HearModel, states: Sequence[str], dtype: str) -> int:
+def bytes_needed(
+    jobs: Iterable[Job], model: HearModel, states: Sequence[HiddenState], dtype: str
+) -> int:
     """Disk that the files of these jobs take, about."""
-    encoders = model.fused.encoders
-    extra = sum(encoders[state.partition("_")[0]].dim for state in states)
-    width = model.timestamp_embedding_size + extra
+    width = model.timestamp_embedding_size + sum(model.encoder_dim(s.source) for s in states)
     per_frame = width * DTYPES[dtype].itemsize
     return sum(HEADER_BYTES + round(job.song.seconds * FRAME_RATE) * per_frame for job in jobs)
 
@@ -171,7 +165,7 @@ def extract(
     store: FeatureStore,
     model: HearModel,
     *,
-    states: Sequence[str] = (),
+    states: Sequence[HiddenState] = (),
     dtype: str = "float16",
     workers: int = 1,
 ) -> Iterator[Outcome]:
@@ -188,14 +182,13 @@ def extract(
     Raises:
         OSError: If a file cannot be written.
     """
-    wanted = hidden_states(states)
 
     def work(model: HearModel, waveform: Tensor) -> dict[str, Tensor]:
         # One song at a time: which songs share a batch depends on what is left to do, and the last
         # bits would depend on that.
-        passes = [model.extract(row, wanted) for row in waveform.split(1)]
+        passes = [model.extract(row, states) for row in waveform.split(1)]
         tensors = {FUSED: [one.fused for one in passes]}
-        tensors |= {name: [one.states[name] for one in passes] for name in states}
+        tensors |= {str(state): [one.states[state] for one in passes] for state in states}
         return {name: torch.cat(parts).to(DTYPES[dtype]) for name, parts in tensors.items()}
 
     making = any(not job.made for job in jobs)

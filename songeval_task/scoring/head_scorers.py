@@ -18,7 +18,7 @@ from heads.checkpoint import WEIGHTS_FILE
 from hear_aesthetics.checkpoints import by_name, locate, weight_hash
 from hear_aesthetics.errors import CheckpointError, InputError
 from hear_aesthetics.features.fusion import Features
-from hear_aesthetics.scorers import FUSED, Scorer, load_saved, load_scorer, scorer_names
+from hear_aesthetics.scorers import Scorer, load_saved, load_scorer, scorer_names
 
 __all__ = ["HEADS", "HeadScorer", "load_demo", "load_head"]
 
@@ -69,8 +69,7 @@ class HeadScorer:
 
     def input(self, features: Features) -> Tensor:
         """What it reads of ``features``: ``(B, frames, feature_dim)``."""
-        (name,) = self.reads
-        return features.fused if name == FUSED else features.states[name]
+        return features.read(self.reads[0])
 
     def scores(self, sequence: Tensor, padding_mask: Tensor | None = None) -> Tensor:
         """Scores ``(B, columns)`` of what :meth:`input` returned, or of parts of it."""

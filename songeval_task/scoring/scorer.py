@@ -78,8 +78,9 @@ class AestheticScorer:
         panel = Panel(_load_heads(chosen, fspath(model)))
         options: dict[str, Any] = {"states": panel.states}
         if FUSED not in panel.reads:  # what nobody reads is neither loaded nor computed
-            layer = max(layer for layers in panel.states.values() for layer in layers)
-            options |= {"sources": tuple(panel.states), "scales": ("track",), "layer": layer}
+            sources = tuple(dict.fromkeys(state.source for state in panel.states))
+            layer = max(state.layer for state in panel.states)
+            options |= {"sources": sources, "scales": ("track",), "layer": layer}
         loaded = load_model(fspath(model), precision=precision, device=device, **options)
         return cls(loaded, panel)
 

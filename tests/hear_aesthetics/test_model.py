@@ -11,6 +11,7 @@ import hear_aesthetics
 from hear_aesthetics import get_scene_embeddings, get_timestamp_embeddings, load_model
 from hear_aesthetics.checkpoints.registry import by_name
 from hear_aesthetics.errors import CheckpointError
+from hear_aesthetics.features.fusion import HiddenState
 
 RATE = 48_000
 
@@ -319,11 +320,15 @@ def test_a_device_that_is_not_there_is_told_with_those_that_are(device):
 
 
 def test_further_states_are_kept_on_request(tiny_model_directory, golden_audio):
-    model = load_model(str(tiny_model_directory), states={"muq": (12,)})
-    features = model.extract(golden_audio["short"], {"muq": (6, 12)})
-    assert features.states.keys() == {"muq_06", "muq_12"}
+    model = load_model(str(tiny_model_directory), states=[HiddenState("muq", 12)])
+    features = model.extract(golden_audio["short"], [HiddenState("muq", 6), HiddenState("muq", 12)])
+    assert set(map(str, features.states)) == {"muq_06", "muq_12"}
     with pytest.raises(ValueError, match="there are 0 to 10"):
-        load_model(str(tiny_model_directory)).extract(golden_audio["short"], {"muq": (12,)})
+        load_model(str(tiny_model_directory)).extract(
+            golden_audio["short"], [HiddenState("muq", 12)]
+        )
+    with pytest.raises(ValueError, match="muq_12 asked for; the encoders are musicfm"):
+        load_model(sources=["musicfm"]).extract(golden_audio["short"], [HiddenState("muq", 12)])
 
 
 def test_mini_is_small_and_says_what_it_learned_from(mini):
