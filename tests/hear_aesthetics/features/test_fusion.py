@@ -6,7 +6,8 @@ from safetensors.torch import load_file
 
 from hear_aesthetics.backbones import Backbone, MelStatistics, MuQ, MusicFM
 from hear_aesthetics.backbones.conformer import ConformerConfig
-from hear_aesthetics.features.fusion import CROP_SAMPLES, FusedFeatures, HiddenState
+from hear_aesthetics.features.fusion import FusedFeatures, HiddenState
+from hear_aesthetics.features.segments import CROP_SAMPLES
 from hear_aesthetics.spec import MIN_SAMPLES, SAMPLE_RATE
 
 SEGMENT = 2 * SAMPLE_RATE  # short segments keep these tests quick
