@@ -133,8 +133,14 @@ class HearModel(nn.Module):
         self.scene_embedding_size = fused.dim * len(config.pooling.split("+"))
 
     def forward(self, audio: Tensor) -> Tensor:
-        """One embedding per sound; see :func:`get_scene_embeddings`."""
-        return get_scene_embeddings(audio, self)
+        """Return scene embeddings, ``(B, samples)`` to ``(B, scene_embedding_size)``.
+
+        ``torch.compile`` leaves the model as it is: it already calls what the processor does best.
+        """
+        embed = get_scene_embeddings
+        if torch.compiler.is_compiling():
+            embed = torch.compiler.disable(embed)
+        return embed(audio, self)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Move the model, but leave its number formats to ``precision``.

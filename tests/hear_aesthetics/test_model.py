@@ -295,6 +295,18 @@ def test_calling_a_model_gives_scene_embeddings(mini):
     torch.testing.assert_close(mini(audio), get_scene_embeddings(audio, mini), rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow  # importing the compiler takes seconds
+def test_a_compiled_model_is_the_model_itself(mini):
+    def compile_nothing(graph, inputs):
+        raise AssertionError(f"compiled {graph}")
+
+    audio = noise(1, 1)
+    compiled = torch.compile(mini, backend=compile_nothing)
+    torch.testing.assert_close(compiled(audio), mini(audio), rtol=0, atol=1e-6)
+    scene = get_scene_embeddings(audio, compiled)
+    torch.testing.assert_close(scene, mini(audio), rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_number_formats_belong_to_precision(precision):
     model = load_model(sources=["muq"], precision=precision)
