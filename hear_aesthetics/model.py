@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hear_aesthetics.audio.halve_rate import HalveRate
+from hear_aesthetics.audio.decimate import Decimate2
 from hear_aesthetics.backbones import Backbone, MuQ, MusicFM
 from hear_aesthetics.checkpoints import ModelFiles, locate_model
 from hear_aesthetics.compute.precision import auto_precision, exactly, usable_device
@@ -128,7 +128,7 @@ class HearModel(nn.Module):
         self.config = config
         self.files = files
         self.precision = precision
-        self.halve_rate = HalveRate()
+        self.decimate = Decimate2()
         self.timestamp_embedding_size = fused.dim
         self.scene_embedding_size = fused.dim * len(config.pooling.split("+"))
 
@@ -159,7 +159,7 @@ class HearModel(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the model computes."""
-        return self.halve_rate.taps.device
+        return self.decimate.taps.device
 
     @property
     def name(self) -> str:
@@ -261,7 +261,7 @@ class HearModel(nn.Module):
     def frame_embeddings(self, audio: Tensor) -> Tensor:
         """One feature per started 40 ms of ``audio`` at 48 kHz: ``(B, frames, dim)``."""
         with exactly(self.device):
-            waveform = self.halve_rate(self._check(audio))
+            waveform = self.decimate(self._check(audio))
         samples = waveform.shape[1]
         frames = -(-samples // FRAME_HOP)
         padded = max(frames, -(-MIN_SAMPLES // FRAME_HOP)) * FRAME_HOP

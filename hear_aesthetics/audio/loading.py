@@ -27,7 +27,7 @@ from hear_aesthetics.spec import MIN_SAMPLES, SAMPLE_RATE
 __all__ = ["audio_info", "load_audio", "resample"]
 
 QUALITY = "HQ"
-MISSING_SECONDS = 0.5  # a header may promise this much more than is there before we speak of a cut
+MAX_HEADER_EXCESS_SECONDS = 0.5  # of a length in a header over what is there; more is a cut
 MAX_MINUTES = 180.0  # of one waveform by default: a gigabyte
 NOT_FINITE = "NaN or infinity"
 MAX_SAMPLE = 2.0**31  # the largest scale of integers; what is beyond is no audio
@@ -226,7 +226,7 @@ def _check_length(
 
 
 def _warn_if_cut(path: Path, promised: float | None, seconds: float) -> None:
-    if promised is not None and promised - seconds > MISSING_SECONDS:
+    if promised is not None and promised - seconds > MAX_HEADER_EXCESS_SECONDS:
         logger.warning(
             "%s: holds %.2f of the %.2f s its header promises; it is probably cut off",
             path,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from hear_aesthetics.backbones.conformer import ConformerConfig, ConformerEncoder
 from hear_aesthetics.backbones.files import published_tensors
 from hear_aesthetics.backbones.log_mel import LogMel, mel_filterbank
-from hear_aesthetics.backbones.published import config_from_tensors, from_published, to_published
+from hear_aesthetics.backbones.published import config_from_tensors, encoder_state, published_state
 from hear_aesthetics.checkpoints import weight_hash
 from hear_aesthetics.compute.precision import exactly
 from hear_aesthetics.errors import CheckpointError, InputError
@@ -48,7 +48,7 @@ class MelStatistics:
 
 
 class Backbone(nn.Module):
-    """Log-mel front end, normalisation and conformer encoder.
+    """Log-mel front end, normalization and conformer encoder.
 
     Args:
         config: Sizes of the encoder.
@@ -96,7 +96,7 @@ class Backbone(nn.Module):
         """
         try:
             config = config_from_tensors(state)
-            native = from_published(state, config)
+            native = encoder_state(state, config)
             _check_filterbank(state)
             with torch.device("meta"):  # the encoder alone: the front end has values of its own
                 encoder = ConformerEncoder(config).float()  # whatever the default is
@@ -140,9 +140,9 @@ class Backbone(nn.Module):
 
     def published_state(self) -> dict[str, Tensor]:
         """The encoder's tensors under their published names, without the leading ``model.``."""
-        return to_published(self.encoder.state_dict(), self.config)
+        return published_state(self.encoder.state_dict(), self.config)
 
-    def normalise(self, log_mel: Tensor) -> Tensor:
+    def normalize(self, log_mel: Tensor) -> Tensor:
         """Log-mel in dB to the encoder's input."""
         return (log_mel - self.statistics.mean) / self.statistics.std
 
@@ -152,7 +152,7 @@ class Backbone(nn.Module):
 
         Args:
             waveform: Mono audio at 24 kHz in [-1, 1].
-            layers: Which states: 0 is the encoder's input, ``depth`` the last, normalised one.
+            layers: Which states: 0 is the encoder's input, ``depth`` the last, normalized one.
 
         Shape:
             - waveform: ``(B, samples)``, samples >= 1025
@@ -163,7 +163,7 @@ class Backbone(nn.Module):
         """
         self.check_layers(layers)
         with exactly(waveform.device):
-            frames = self.encoder.subsampling(self.normalise(self.log_mel(waveform)))
+            frames = self.encoder.subsampling(self.normalize(self.log_mel(waveform)))
             return self.encoder(frames, layers)
 
     def check_layers(self, layers: Collection[int]) -> None:

@@ -20,7 +20,7 @@ from hear_aesthetics.compute.kernels import Conv2d, Linear, attention
 
 __all__ = ["ConformerConfig", "ConformerEncoder", "ConformerLayer"]
 
-ROWS_PER_BLOCK = 1536  # frames; any number from 512 on is within 5 % of it
+FRAMES_PER_CHUNK = 1536  # frames; any number from 512 on is within 5 % of it
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class RotaryAttention(nn.Module):
     """Self-attention whose rotary positions act before the query and key projections.
 
     The usual order is the reverse. The published encoders were trained with this one: the
-    normalised input is split into heads, rotated, and only then projected; values see it unrotated.
+    normalized input is split into heads, rotated, and only then projected; values see it unrotated.
     """
 
     def __init__(self, dim: int, heads: int) -> None:
@@ -109,7 +109,7 @@ class RotaryAttention(nn.Module):
     def _attend(self, x: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
         q, k, v = (
             part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for part in by_blocks(self._project, x, *rotary)
+            for part in map_chunks(self._project, x, *rotary)
         )
         return attention(q, k, v).transpose(1, 2).flatten(-2)
 
@@ -135,7 +135,7 @@ class ConvolutionModule(nn.Module):
         self.pointwise_out = Linear(dim, dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        (h,) = by_blocks(self._gate, x)
+        (h,) = map_chunks(self._gate, x)
         h = h.transpose(1, 2).unsqueeze(-1)  # (B, dim, T, 1), channels-last in memory
         h = F.silu(self.batch_norm(self.depthwise(h)))
         return self.pointwise_out(h.squeeze(-1).transpose(1, 2))
@@ -150,7 +150,7 @@ class ConvolutionModule(nn.Module):
             self.batch_norm = nn.Identity()
 
 
-def by_blocks(
+def map_chunks(
     function: Callable[..., tuple[Tensor, ...]], x: Tensor, *tables: Tensor
 ) -> Sequence[Tensor]:
     """``function(x, *tables)`` for a function that treats each frame alone.
@@ -161,23 +161,23 @@ def by_blocks(
     Shape:
         - x and what the function returns: ``(B, frames, anything)``; tables: ``(frames, ...)``
     """
-    if torch.is_grad_enabled() or x.shape[1] <= ROWS_PER_BLOCK:
+    if torch.is_grad_enabled() or x.shape[1] <= FRAMES_PER_CHUNK:
         return function(x, *tables)
     outs: list[Tensor] = []
     blocks = zip(
-        x.split(ROWS_PER_BLOCK, dim=1), *(t.split(ROWS_PER_BLOCK) for t in tables), strict=True
+        x.split(FRAMES_PER_CHUNK, dim=1), *(t.split(FRAMES_PER_CHUNK) for t in tables), strict=True
     )
     for number, block in enumerate(blocks):
         parts = function(*block)
         if not outs:
             outs = [part.new_empty(*x.shape[:2], part.shape[-1]) for part in parts]
-        frames = slice(number * ROWS_PER_BLOCK, (number + 1) * ROWS_PER_BLOCK)
+        frames = slice(number * FRAMES_PER_CHUNK, (number + 1) * FRAMES_PER_CHUNK)
         for out, part in zip(outs, parts, strict=True):
             out[:, frames] = part
     return outs
 
 
-def add_by_rows(x: Tensor, module: nn.Module, weight: float) -> Tensor:
+def residual_chunked(x: Tensor, module: nn.Module, weight: float) -> Tensor:
     """``x + weight * module(x)`` for a module that treats each frame alone.
 
     Without gradients a block of frames goes through at a time: its wide intermediate then stays in
@@ -186,7 +186,7 @@ def add_by_rows(x: Tensor, module: nn.Module, weight: float) -> Tensor:
     if torch.is_grad_enabled():
         return torch.add(x, module(x), alpha=weight)
     out = x.new_empty(x.shape)
-    rows = (tensor.flatten(0, 1).split(ROWS_PER_BLOCK) for tensor in (x, out))
+    rows = (tensor.flatten(0, 1).split(FRAMES_PER_CHUNK) for tensor in (x, out))
     for source, target in zip(*rows, strict=True):
         torch.add(source, module(source), alpha=weight, out=target)
     return out
@@ -209,10 +209,10 @@ class ConformerLayer(nn.Module):
 
     def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
         """One layer; ``rotary`` are the tables of :func:`rotary_tables`."""
-        x = add_by_rows(x, self.ffn1, 0.5)
+        x = residual_chunked(x, self.ffn1, 0.5)
         x = x + self.attention(x, rotary)
         x = x + self.conv(x)
-        x = add_by_rows(x, self.ffn2, 0.5)
+        x = residual_chunked(x, self.ffn2, 0.5)
         return self.norm(x)
 
 

@@ -1,7 +1,7 @@
 """Log-mel spectrogram of the published encoders, in decibels.
 
 24 kHz mono, Hann window of 2048, hop 240, centred with reflect padding, power spectrum, 128 HTK mel
-bands from 0 to 12 kHz without area normalisation, ``10 log10`` with a floor at 1e-10; the last
+bands from 0 to 12 kHz without area normalization, ``10 log10`` with a floor at 1e-10; the last
 frame is dropped, so that N samples give ``floor(N / 240)`` mel frames.
 """
 

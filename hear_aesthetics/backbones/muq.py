@@ -12,7 +12,7 @@ import torch
 
 from hear_aesthetics.backbones.backbone import Backbone, MelStatistics
 from hear_aesthetics.backbones.files import one_file
-from hear_aesthetics.checkpoints import Files, locate
+from hear_aesthetics.checkpoints import Files, locate_checkpoint
 from hear_aesthetics.errors import CheckpointError
 from hear_aesthetics.spec import FRAME_RATE, HOP_LENGTH, N_MELS
 
@@ -43,7 +43,7 @@ class MuQ(Backbone):
             CheckpointError: If the files do not hold exactly the expected tensors.
             WeightsUnavailableError: If the weights are neither on disk nor reachable.
         """
-        files = source if isinstance(source, Files) else locate(source)
+        files = source if isinstance(source, Files) else locate_checkpoint(source)
         path = files.folder / "config.json"
         statistics = MelStatistics.read(path, "stat")
         _check_front_end(path)

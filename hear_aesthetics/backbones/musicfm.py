@@ -12,7 +12,7 @@ import torch
 
 from hear_aesthetics.backbones.backbone import Backbone, MelStatistics
 from hear_aesthetics.backbones.files import one_file
-from hear_aesthetics.checkpoints import Files, locate
+from hear_aesthetics.checkpoints import Files, locate_checkpoint
 
 __all__ = ["MusicFM"]
 
@@ -44,7 +44,7 @@ class MusicFM(Backbone):
             CheckpointError: If the files do not hold exactly the expected tensors.
             WeightsUnavailableError: If the weights are neither on disk nor reachable.
         """
-        files = source if isinstance(source, Files) else locate(source)
+        files = source if isinstance(source, Files) else locate_checkpoint(source)
         weights = one_file(files, (*PUBLISHED, SAFETENSORS))
         names = [stats for name, stats in PUBLISHED.items() if weights.name in (name, SAFETENSORS)]
         statistics = MelStatistics.read(one_file(files, names))

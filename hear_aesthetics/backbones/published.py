@@ -14,7 +14,7 @@ from torch import Tensor
 from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.errors import CheckpointError
 
-__all__ = ["config_from_tensors", "from_published", "to_published"]
+__all__ = ["config_from_tensors", "encoder_state", "published_state"]
 
 State = dict[str, Tensor]
 
@@ -132,7 +132,7 @@ def _stacked_tensors() -> list[tuple[str, list[str]]]:
     ]
 
 
-def from_published(state: State, config: ConformerConfig) -> State:
+def encoder_state(state: State, config: ConformerConfig) -> State:
     """Our encoder's state dict from the published one (without the leading ``model.``).
 
     Raises:
@@ -168,11 +168,11 @@ def from_published(state: State, config: ConformerConfig) -> State:
     return native
 
 
-def to_published(state: State, config: ConformerConfig) -> State:
+def published_state(state: State, config: ConformerConfig) -> State:
     """The published names and layout of our encoder's (unfolded) state dict.
 
     Shape:
-        - inverse of :func:`from_published`; training-only tensors are not invented.
+        - inverse of :func:`encoder_state`; training-only tensors are not invented.
     """
     published: State = {}
     for ours, parts in _stacked_tensors():

@@ -84,7 +84,7 @@ class Conv2dSubsampling(nn.Module):
         self.linear = Linear(channels * N_MELS // MEL_PER_FRAME, dim, exact=True)
 
     def forward(self, log_mel: Tensor) -> Tensor:
-        """Frames of a normalised log-mel."""
+        """Frames of a normalized log-mel."""
         frames = -(-log_mel.shape[-1] // MEL_PER_FRAME)
         if self.training or len(log_mel) * frames <= FRAMES_PER_CHUNK:
             return self._convolve(log_mel)

@@ -9,7 +9,7 @@ from hear_aesthetics.checkpoints.sources import (
     Whereabouts,
     find,
     home,
-    locate,
+    locate_checkpoint,
     locate_model,
     whereabouts,
 )
@@ -26,7 +26,7 @@ __all__ = [
     "cache_home",
     "find",
     "home",
-    "locate",
+    "locate_checkpoint",
     "locate_model",
     "weight_hash",
     "whereabouts",

@@ -27,7 +27,7 @@ __all__ = [
     "Whereabouts",
     "find",
     "home",
-    "locate",
+    "locate_checkpoint",
     "locate_model",
     "whereabouts",
 ]
@@ -97,7 +97,9 @@ class ModelFiles:
     provenance: dict[str, str]
 
 
-def locate(source: str | Path, *, filename: str | None = None, download: bool = True) -> Files:
+def locate_checkpoint(
+    source: str | Path, *, filename: str | None = None, download: bool = True
+) -> Files:
     """Find the files of one checkpoint, and fetch them from the hub if need be.
 
     Args:

@@ -14,7 +14,7 @@ from hear_aesthetics.checkpoints import (
     CHECKPOINTS,
     Checkpoint,
     by_name,
-    locate,
+    locate_checkpoint,
     locate_model,
     whereabouts,
 )
@@ -112,7 +112,7 @@ def _record(name: str) -> Checkpoint:
 def _fetch(record: Checkpoint) -> dict[str, Path]:
     """Name of each part, or of the checkpoint itself -> the folder with its files."""
     if not record.parts:
-        return {record.name: locate(record.name).folder}
+        return {record.name: locate_checkpoint(record.name).folder}
     files = locate_model(record.name)  # all parts at once: an error names all that are missing
     places = {"muq": files.muq, "musicfm": files.musicfm}
     found = {part: places[by_name(part).folder] for part in record.parts}

@@ -217,7 +217,7 @@ class FusedFeatures(nn.Module):
         views: Mapping[str, Tensor],
     ) -> dict[int, Tensor]:
         """Write one encoder's views, by name; return its further states by layer."""
-        frames = backbone.encoder.subsampling(backbone.normalise(mel))
+        frames = backbone.encoder.subsampling(backbone.normalize(mel))
         # Without borders the track is the one segment.
         from_track = {k: v for k, v in views.items() if k == "track"} if crops else views
         states: dict[int, Tensor] = {}
@@ -229,7 +229,7 @@ class FusedFeatures(nn.Module):
         if len(from_track) < len(views):
             frames = frames.clone()
             for where, part in crops:
-                pieces = backbone.encoder.subsampling(backbone.normalise(part))[:, where.frames]
+                pieces = backbone.encoder.subsampling(backbone.normalize(part))[:, where.frames]
                 pieces = pieces.unflatten(0, (len(frames), -1))
                 for start, piece in zip(where.targets, pieces.unbind(1), strict=True):
                     frames[:, start : start + piece.shape[1]] = piece

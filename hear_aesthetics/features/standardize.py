@@ -1,7 +1,7 @@
 """Embeddings brought to mean 0 and standard deviation 1 with constants that ship with the weights.
 
 The constants are measured once, on audio of no task, so that every clip of every task is treated
-alike. Probes with batch normalisation but few steps, such as those of heareval on small tasks, need
+alike. Probes with batch normalization but few steps, such as those of heareval on small tasks, need
 embeddings whose spread is not small against their mean.
 """
 
@@ -22,7 +22,7 @@ from hear_aesthetics.features.pooling import pool_frames
 __all__ = ["Centring", "measure_constants"]
 
 NAMES = ("timestamp_mean", "timestamp_std", "scene_mean", "scene_std")
-LEAST_SHARE = 0.01  # of the median deviation: dimensions that hardly vary are not blown up
+MIN_STD_SHARE = 0.01  # of the median deviation: dimensions that hardly vary are not blown up
 
 
 class Centring(nn.Module):
@@ -124,4 +124,4 @@ def measure_constants(features: Iterable[Tensor], dim: int) -> dict[str, Tensor]
 
 
 def _floored(deviation: Tensor) -> Tensor:
-    return deviation.clamp(min=LEAST_SHARE * float(deviation.median()))
+    return deviation.clamp(min=MIN_STD_SHARE * float(deviation.median()))

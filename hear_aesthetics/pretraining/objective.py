@@ -72,7 +72,7 @@ class MaskedPrediction(nn.Module):
         """
         with torch.no_grad():
             codes = self.codes(log_mel)
-            heard = self.backbone.normalise(self.backbone.log_mel(masked))
+            heard = self.backbone.normalize(self.backbone.log_mel(masked))
         with self._reduced_precision(masked.device):
             encoder, depth = self.backbone.encoder, self.config.encoder.depth
             state = encoder(encoder.subsampling(heard), (depth,))[depth]

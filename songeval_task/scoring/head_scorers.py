@@ -15,7 +15,7 @@ from heads import SequenceHead
 from heads.auto import HEADS as CLASSES
 from heads.auto import head_name
 from heads.checkpoint import WEIGHTS_FILE
-from hear_aesthetics.checkpoints import by_name, locate, weight_hash
+from hear_aesthetics.checkpoints import by_name, locate_checkpoint, weight_hash
 from hear_aesthetics.errors import CheckpointError, InputError
 from hear_aesthetics.features.fusion import Features
 from hear_aesthetics.scorers import Scorer, load_saved, load_scorer, scorer_names
@@ -109,7 +109,7 @@ def _load_named(name: str) -> Scorer:
     if checkpoint is None:
         return _load_file(name, BUNDLED / name / WEIGHTS_FILE)
     file = by_name(checkpoint).files[0].name
-    return _load_file(name, locate(checkpoint).folder / file)
+    return _load_file(name, locate_checkpoint(checkpoint).folder / file)
 
 
 def _load_path(path: Path) -> tuple[str, Scorer]:

@@ -214,7 +214,7 @@ def test_a_delay_is_silence_before_the_audio_and_not_in_features(tiny_model_dire
     (directory / "hear_aesthetics.json").write_text('{"delay_ms": 20}')
     delayed, plain = load_model(str(directory)), load_model(str(tiny_model_directory))
     audio = noise(1, 1)
-    late = torch.cat([torch.zeros(1, 20 * 24), plain.halve_rate(audio)], dim=1)
+    late = torch.cat([torch.zeros(1, 20 * 24), plain.decimate(audio)], dim=1)
     frames = get_timestamp_embeddings(audio, delayed)[0]
     torch.testing.assert_close(frames, plain.features(late)[:, :25], rtol=0, atol=1e-6)
     torch.testing.assert_close(delayed.features(late), plain.features(late), rtol=0, atol=1e-6)
@@ -275,7 +275,7 @@ def test_a_models_numbers_do_not_depend_on_the_default_dtype(mini, dtype):
 
 def test_autocast_of_the_caller_changes_nothing(mini):
     audio = noise(1, 1)
-    waveform = mini.halve_rate(audio)
+    waveform = mini.decimate(audio)
     muq = mini.fused.encoders["muq"]
 
     def numbers():

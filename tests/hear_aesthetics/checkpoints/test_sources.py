@@ -9,7 +9,7 @@ from hear_aesthetics.checkpoints import (
     Whereabouts,
     by_name,
     find,
-    locate,
+    locate_checkpoint,
     locate_model,
     sources,
     whereabouts,
@@ -55,60 +55,60 @@ def _fill(folder: Path, record) -> Path:
 
 
 def test_a_directory_is_taken_as_it_is(tmp_path):
-    assert locate(tmp_path) == locate(str(tmp_path)) == Files(tmp_path)
+    assert locate_checkpoint(tmp_path) == locate_checkpoint(str(tmp_path)) == Files(tmp_path)
 
 
 def test_a_name_wins_over_a_directory_called_the_same(offline_home, monkeypatch):
     (offline_home / "muq").mkdir()
     monkeypatch.chdir(offline_home)
     with pytest.raises(WeightsUnavailableError):
-        locate("muq")
-    assert locate("./muq").folder == Path("muq")
+        locate_checkpoint("muq")
+    assert locate_checkpoint("./muq").folder == Path("muq")
 
 
 def test_a_directory_wins_over_a_repository_called_the_same(offline_home, monkeypatch):
     monkeypatch.chdir(offline_home)
     clone = Path("OpenMuQ/MuQ-large-msd-iter")
     clone.mkdir(parents=True)
-    assert locate(str(clone)) == Files(clone)
+    assert locate_checkpoint(str(clone)) == Files(clone)
 
 
 def test_home_comes_before_the_hub_and_is_not_checked(tiny, fake_hub, tmp_path, monkeypatch):
     monkeypatch.setenv("HEAR_AESTHETICS_HOME", str(tmp_path / "home"))
     own = _fill(tmp_path / "home" / "tiny", tiny)
-    assert locate("tiny").folder == own
-    assert locate(tiny.repo).folder == own
+    assert locate_checkpoint("tiny").folder == own
+    assert locate_checkpoint(tiny.repo).folder == own
     assert fake_hub.requests == []
 
 
 def test_home_without_that_checkpoint_falls_through_to_the_hub(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("HEAR_AESTHETICS_HOME", str(tmp_path))
-    assert locate("tiny").folder.name == tiny.revision
+    assert locate_checkpoint("tiny").folder.name == tiny.revision
 
 
 def test_an_incomplete_folder_in_home_names_what_it_lacks(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("HEAR_AESTHETICS_HOME", str(tmp_path))
     (_fill(tmp_path / "tiny", tiny) / "weights.bin").unlink()
     with pytest.raises(CheckpointError, match=r"tiny lacks weights\.bin; .*models info tiny"):
-        locate("tiny")
+        locate_checkpoint("tiny")
 
 
 def test_nothing_is_downloaded_when_that_is_not_wanted(tiny, fake_hub):
     with pytest.raises(WeightsUnavailableError, match="not to be downloaded"):
-        locate("tiny", download=False)
+        locate_checkpoint("tiny", download=False)
     assert fake_hub.requests == []
-    folder = locate("tiny").folder
-    assert locate("tiny", download=False).folder == folder
+    folder = locate_checkpoint("tiny").folder
+    assert locate_checkpoint("tiny", download=False).folder == folder
 
 
 def test_an_unknown_source_lists_names_and_repositories():
     with pytest.raises(ValueError, match=r"'/no/such' is no directory.*muq.*minzwon/MusicFM"):
-        locate("/no/such")
+        locate_checkpoint("/no/such")
 
 
 def test_a_pair_is_not_one_folder():
     with pytest.raises(ValueError, match="large is two checkpoints: muq and musicfm-msd"):
-        locate("large")
+        locate_checkpoint("large")
 
 
 def test_mini_is_bundled(bundled):
@@ -121,7 +121,7 @@ def test_mini_is_bundled(bundled):
         "licence": "Apache-2.0",
         "status": "trained on synthetic music",
     }
-    assert locate("mini").folder == bundled
+    assert locate_checkpoint("mini").folder == bundled
 
 
 def test_an_installation_without_the_bundled_weights_says_so(tmp_path, monkeypatch):
@@ -194,14 +194,14 @@ def test_find_says_where_without_asking_the_hub(tiny, tiny_pair, fake_hub, bundl
     assert find(tiny_pair) == []
     assert [found.origin for found in find(by_name("mini"))] == ["bundled"]
     assert fake_hub.requests == []
-    folder = locate("tiny").folder
+    folder = locate_checkpoint("tiny").folder
     assert [(found.folder, found.origin) for found in find(tiny)] == [(folder, "cache")]
     assert [found.origin for found in find(tiny_pair)] == ["cache", "cache"]
 
 
 def test_whereabouts_neither_reads_weights_nor_fails(tiny, fake_hub, tmp_path, monkeypatch):
     assert whereabouts(tiny) == Whereabouts(origin=None)
-    folder = locate("tiny").folder
+    folder = locate_checkpoint("tiny").folder
     (folder / "weights.bin").resolve().write_bytes(b"damaged")
     assert whereabouts(tiny) == Whereabouts("cache", (str(folder),))
     assert (folder / "weights.bin").is_file()  # looking deletes nothing

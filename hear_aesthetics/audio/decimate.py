@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from hear_aesthetics.spec import API_SAMPLE_RATE, SAMPLE_RATE
 
-__all__ = ["HalveRate"]
+__all__ = ["Decimate2"]
 
 PASSBAND_HZ = 10_950  # what soxr's HQ setting passes at 24 kHz: 0.9125 of Nyquist
 STOPBAND_DB = 120.0
@@ -17,7 +17,7 @@ WINDOW_OUTPUTS = 128
 CHUNK_SAMPLES = 2**18  # of input at a time: the windows overlap, and copies of them are larger
 
 
-class HalveRate(nn.Module):
+class Decimate2(nn.Module):
     """48 kHz to 24 kHz by a linear-phase low-pass filter centred on every second sample.
 
     Output sample n lies at the time of input sample 2n: the filter has no delay. Outside the signal
