@@ -33,6 +33,7 @@ FINGERPRINT, PROVENANCE = "fingerprint", "provenance"
 SHOWN = 3  # differences that a message names
 MAX_VALUE_CHARS = 40
 ABSENT = "not recorded"
+FORMER_KEYS = {"scales": "views", "centring": "standardizer"}  # in earlier versions' files
 REMEDY = "take another --out, or --overwrite to replace what is there"
 
 
@@ -40,8 +41,8 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return nested mappings as one with dotted keys, its values as JSON gives them back."""
     flat: dict[str, Any] = {}
     for key, value in json.loads(json.dumps(tree, default=str)).items():
-        inner = flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else None
-        flat |= {prefix + key: value} if inner is None else inner
+        name = prefix + FORMER_KEYS.get(key, key)
+        flat |= flatten(value, f"{name}.") if isinstance(value, dict) else {name: value}
     return flat
 
 

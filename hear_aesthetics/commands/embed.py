@@ -52,7 +52,8 @@ def embed(
         typer.Option(help="Frames to scene: mean or mean+std.", show_default="the model's own"),
     ] = None,
     sources: Annotated[str, typer.Option(help="Encoders, in this order.")] = "musicfm,muq",
-    scales: Annotated[str, typer.Option(help="Views, in this order.")] = "segment,track",
+    views: Annotated[str, typer.Option(help="Views, in this order.")] = "segment,track",
+    scales: Annotated[str | None, typer.Option(hidden=True)] = None,
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     device: Annotated[
         str | None, typer.Option(help="Such as cpu or cuda:0.", show_default="a GPU if any")
@@ -69,17 +70,18 @@ def embed(
     from hear_aesthetics.model import load_model
 
     found = collect_inputs(inputs)
-    network = load_model(
+    loaded = load_model(
         model,
         sources=sources.split(","),
-        scales=scales.split(","),
+        views=views.split(","),
+        scales=scales,
         layer=layer,
         pooling=pooling,
         precision=precision,
         device=device,
     )
-    made = origin(network, kind)
-    warn_if_untrained(network)
+    made = origin(loaded, kind)
+    warn_if_untrained(loaded)
     _make_writable(out)
     todo, refused = [], []
     for item in found.inputs:
@@ -95,7 +97,7 @@ def embed(
         for bad in [*(bad.message for bad in found.errors), *refused]:
             report.fail(bad)
         report.done(kept)
-        seconds = _embed(todo, network, kind, out, made, report)
+        seconds = _embed(todo, loaded, kind, out, made, report)
     if kept:
         typer.echo(f"{kept} of them were there already; --overwrite makes them again", err=True)
     if as_json:

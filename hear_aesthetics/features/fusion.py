@@ -31,13 +31,13 @@ from hear_aesthetics.spec import (
     frame_count,
 )
 
-__all__ = ["SCALES", "SOURCES", "TRACK_LIMIT_SECONDS", "Features", "FusedFeatures", "HiddenState"]
+__all__ = ["SOURCES", "TRACK_LIMIT_SECONDS", "VIEWS", "Features", "FusedFeatures", "HiddenState"]
 
 LOGGER = logging.getLogger(__name__)
 
 SOURCES = ("musicfm", "muq")
 FUSED = "fused"  # name of the fused feature beside those of hidden states
-SCALES = ("segment", "track")
+VIEWS = ("segment", "track")
 TRACK_LIMIT_SECONDS = 1200
 
 SEGMENT_BATCH_FRAMES = 8 * SEGMENT_SECONDS * FRAME_RATE  # frames of segments encoded together
@@ -96,9 +96,9 @@ class FusedFeatures(nn.Module):
 
     Args:
         backbones: Encoders by source name; their order is the order in the feature.
-        scales: Views, outermost in the feature's order. The published order is segment before
-            track, and MusicFM before MuQ in each.
         layer: Hidden state that is taken.
+        views: Views, outermost in the feature's order. The published order is segment before
+            track, and MusicFM before MuQ in each.
         segment_seconds: Length of a segment.
         track_limit_seconds: Longest audio that is encoded in one piece. Longer audio is cut into
             stretches of this length, each encoded like a song of its own, with a warning in the
@@ -109,14 +109,14 @@ class FusedFeatures(nn.Module):
         self,
         backbones: Mapping[str, Backbone],
         *,
-        scales: Sequence[str] = SCALES,
-        layer: int = 10,
+        layer: int,
+        views: Sequence[str] = VIEWS,
         segment_seconds: int = SEGMENT_SECONDS,
         track_limit_seconds: int = TRACK_LIMIT_SECONDS,
     ) -> None:
         super().__init__()
         self.backbones = nn.ModuleDict(dict(backbones))
-        self.scales = tuple(scales)
+        self.views = tuple(views)
         self.layer = layer
         self.segment_samples = segment_seconds * SAMPLE_RATE
         segments = max(1, track_limit_seconds // segment_seconds)
@@ -127,7 +127,7 @@ class FusedFeatures(nn.Module):
     @property
     def dim(self) -> int:
         """Width of the fused feature."""
-        return len(self.scales) * sum(backbone.dim for backbone in self.encoders.values())
+        return len(self.views) * sum(backbone.dim for backbone in self.encoders.values())
 
     @property
     def encoders(self) -> dict[str, Backbone]:
@@ -179,7 +179,7 @@ class FusedFeatures(nn.Module):
 
     def _frames(self, samples: int) -> int:
         """Return the frames of the shortest view."""
-        if "segment" in self.scales:
+        if "segment" in self.views:
             return view_frames(samples, self.segment_samples)
         return frame_count(samples)
 
@@ -191,18 +191,18 @@ class FusedFeatures(nn.Module):
         log_mel = next(iter(backbones.values())).log_mel
         mel = log_mel(waveform)
         crops = []
-        if "segment" in self.scales:
+        if "segment" in self.views:
             for where in border_crops(waveform.shape[-1], self.segment_samples):
                 audio = [waveform[:, start : start + where.samples] for start in where.starts]
                 crops.append(
                     (where, log_mel(torch.stack(audio, dim=1).flatten(0, 1))[..., where.mel])
                 )
-        widths = [backbones[source].dim for _, source in product(self.scales, backbones)]
+        widths = [backbones[source].dim for _, source in product(self.views, backbones)]
         columns = target.split(widths, dim=-1)
-        views = dict(zip(product(self.scales, backbones), columns, strict=True))
+        parts = dict(zip(product(self.views, backbones), columns, strict=True))
         found: dict[HiddenState, Tensor] = {}
         for source, backbone in backbones.items():
-            own = {scale: views[scale, source] for scale in self.scales}
+            own = {view: parts[view, source] for view in self.views}
             layers = [state.layer for state in states if state.source == source]
             for layer, state in self._encode_source(backbone, mel, crops, layers, own).items():
                 found[HiddenState(source, layer)] = state

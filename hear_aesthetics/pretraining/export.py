@@ -9,6 +9,7 @@ from safetensors.torch import save
 
 from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.files import atomic_file, write_text
+from hear_aesthetics.model import ModelConfig
 from hear_aesthetics.spec import FRAME_RATE, HOP_LENGTH, N_MELS
 
 __all__ = ["MODEL_JSON", "write_encoder", "write_model_json"]
@@ -48,8 +49,8 @@ def write_model_json(
     layer: int,
     status: str,
     provenance: Mapping[str, Any],
-    pooling: str = "mean",
-    delay_ms: int = 0,
+    pooling: str = ModelConfig.pooling,
+    delay_ms: int = ModelConfig.delay_ms,
 ) -> None:
     """Write what a model directory says of itself: :class:`hear_aesthetics.model.ModelConfig`."""
     values = {

@@ -56,7 +56,7 @@ class AudioEncoder:
         self.model: HearModel = load_model(
             model,
             sources=("muq",),
-            scales=("track",),
+            views=("track",),
             states=(PUBLISHED_STATE,),
             precision=precision,
             device=device,

@@ -87,15 +87,15 @@ def features(
         copies = COPIES if augmented or protocol is Protocol.published else 0
     jobs = plan(read_prepared(prepared), copies, protocol, seed, augmented)
     warn_of_protocol(protocol)
-    network, wanted = _load(model, states, precision, device)
+    loaded, wanted = _load(model, states, precision, device)
     with one_line_when_full(out):
-        made = fingerprint(network, wanted, dtype)
-        store = FeatureStore.create(out, made, network.provenance(), overwrite=overwrite)
+        made = fingerprint(loaded, wanted, dtype)
+        store = FeatureStore.create(out, made, loaded.provenance(), overwrite=overwrite)
         remove_leftovers(out)
         missing = todo(jobs, store)
-        check_free(out, bytes_needed(missing, network, wanted, dtype))
+        check_free(out, bytes_needed(missing, loaded, wanted, dtype))
         options = {"states": wanted, "dtype": dtype, "workers": workers or default_workers()}
-        report = _extract(jobs, missing, store, network, options)
+        report = _extract(jobs, missing, store, loaded, options)
     raise typer.Exit(report.exit_code)
 
 
@@ -120,17 +120,17 @@ def _load(
 
     names = [] if states in (None, "none") else [name for name in str(states).split(",") if name]
     wanted = [HiddenState.parse(name) for name in names]
-    network = load_model(model, precision=precision, device=device, states=wanted)
-    network.fused.check_states(wanted)
-    warn_if_untrained(network)
-    return network, [middle_state(network)] if states is None else wanted
+    loaded = load_model(model, precision=precision, device=device, states=wanted)
+    loaded.fused.check_states(wanted)
+    warn_if_untrained(loaded)
+    return loaded, [middle_state(loaded)] if states is None else wanted
 
 
 def _extract(
     jobs: list["Job"],
     missing: list["Job"],
     store: "FeatureStore",
-    network: "HearModel",
+    loaded: "HearModel",
     options: dict[str, Any],
 ) -> Report:
     """Make what is missing, then the index of what was asked for."""
@@ -139,7 +139,7 @@ def _extract(
     started, seconds = time.monotonic(), 0.0
     with Report(len(jobs), "stored") as report:
         report.done(len(jobs) - len(missing))
-        for outcome in extract(missing, store, network, **options):
+        for outcome in extract(missing, store, loaded, **options):
             if outcome.error:
                 report.fail(outcome.error)
             else:

@@ -80,7 +80,7 @@ class AestheticScorer:
         if FUSED not in panel.reads:  # what nobody reads is neither loaded nor computed
             sources = tuple(dict.fromkeys(state.source for state in panel.states))
             layer = max(state.layer for state in panel.states)
-            options |= {"sources": sources, "scales": ("track",), "layer": layer}
+            options |= {"sources": sources, "views": ("track",), "layer": layer}
         loaded = load_model(fspath(model), precision=precision, device=device, **options)
         return cls(loaded, panel)
 

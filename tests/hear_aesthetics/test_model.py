@@ -145,13 +145,13 @@ def test_no_gradients_are_kept(mini):
 
 def test_options_change_sizes_and_values(mini):
     audio = noise(1, 2)
-    stats = load_model(pooling="mean+std", layer=3)  # of another layer: not centred
+    stats = load_model(pooling="mean+std", layer=3)  # of another layer: not standardized
     assert stats.scene_embedding_size == 2 * mini.timestamp_embedding_size
     frames = get_timestamp_embeddings(audio, stats)[0]
     scene = get_scene_embeddings(audio, stats)
     torch.testing.assert_close(scene[:, : frames.shape[-1]], frames.mean(1))
     torch.testing.assert_close(scene[:, frames.shape[-1] :], frames.std(1, correction=0))
-    muq = load_model(sources=["muq"], scales=["track"], layer=2, precision="bfloat16")
+    muq = load_model(sources=["muq"], views=["track"], layer=2, precision="bfloat16")
     assert muq.scene_embedding_size * 4 == mini.scene_embedding_size
     assert muq.precision == torch.bfloat16
 
@@ -163,7 +163,8 @@ def test_options_change_sizes_and_values(mini):
         ({"sources": ("clap",)}, "'musicfm' or 'muq'"),
         ({"sources": ()}, "'musicfm' or 'muq'"),
         ({"sources": "muq"}, "'musicfm' or 'muq'"),
-        ({"scales": ("bar",)}, "'segment' or 'track'"),
+        ({"views": ("bar",)}, "'segment' or 'track'"),
+        ({"scales": ("track",)}, r"scales is named views now: write views=\('track',\)"),
         ({"pooling": "max"}, r"'mean' or 'mean\+std'"),
         ({"precision": "half"}, "'auto' or 'float32' or 'bfloat16'"),
         ({"segment_seconds": 0}, "whole number"),
@@ -241,7 +242,7 @@ def test_a_wrong_model_configuration_names_the_file(tiny_model_directory, tmp_pa
         {"delay_ms": -1},
         {"pooling": ["mean"]},
         {"provenance": []},
-        {"centring": 3},
+        {"standardizer": 3},
     ],
 )
 def test_a_wrong_value_of_the_configuration_names_file_and_key(
@@ -253,10 +254,13 @@ def test_a_wrong_value_of_the_configuration_names_file_and_key(
         load_model(str(directory))
 
 
+@pytest.mark.parametrize("key", ["standardizer", "centring"])
 @pytest.mark.parametrize("name", ["none.safetensors", "no/such", "a\0b", ".", "muq"])
-def test_centring_constants_that_are_not_there_are_named(tiny_model_directory, tmp_path, name):
+def test_constants_that_are_not_there_are_named_by_old_key_and_new(
+    tiny_model_directory, tmp_path, key, name
+):
     directory = shutil.copytree(tiny_model_directory, tmp_path / "mine")
-    (directory / "hear_aesthetics.json").write_text(json.dumps({"centring": name}))
+    (directory / "hear_aesthetics.json").write_text(json.dumps({key: name}))
     with pytest.raises(CheckpointError, match="/mine"):
         load_model(str(directory))
 

@@ -54,7 +54,8 @@ def test_published_features_are_reproduced(name, golden, golden_audio, tiny_mode
         {
             "musicfm": MusicFM.from_pretrained(tiny_model_directory / "musicfm"),
             "muq": MuQ.from_pretrained(tiny_model_directory / "muq"),
-        }
+        },
+        layer=10,
     )
     expected = load_file(golden / "fused_features" / f"{name}.safetensors")["features"]
     torch.testing.assert_close(fused(golden_audio[name]), expected, rtol=1e-4, atol=1e-4)
@@ -104,7 +105,7 @@ def test_views_and_sources_are_taken_in_the_order_given(fused, backbones):
     views = fused(waveform).chunk(4, dim=-1)
     alone = FusedFeatures(
         {"muq": backbones["muq"], "musicfm": backbones["musicfm"]},
-        scales=("track",),
+        views=("track",),
         layer=2,
         segment_seconds=2,
     )
@@ -112,7 +113,7 @@ def test_views_and_sources_are_taken_in_the_order_given(fused, backbones):
         alone(waveform), torch.cat([views[3], views[2]], dim=-1), rtol=0, atol=1e-6
     )
     segment = FusedFeatures(
-        {"muq": backbones["muq"]}, scales=("segment",), layer=2, segment_seconds=2
+        {"muq": backbones["muq"]}, views=("segment",), layer=2, segment_seconds=2
     )
     torch.testing.assert_close(segment(waveform), views[1])
 
@@ -140,10 +141,10 @@ def test_a_batch_equals_its_items(fused):
 
 
 @pytest.mark.parametrize("rest", [0, MIN_SAMPLES - 1, MIN_SAMPLES, SEGMENT + 5000])
-@pytest.mark.parametrize("scales", [("segment", "track"), ("track",)])
-def test_audio_beyond_the_limit_is_encoded_in_stretches(backbones, caplog, scales, rest):
+@pytest.mark.parametrize("views", [("segment", "track"), ("track",)])
+def test_audio_beyond_the_limit_is_encoded_in_stretches(backbones, caplog, views, rest):
     waveform = noise(2, 4 * SEGMENT + rest)
-    options = {"scales": scales, "layer": 2, "segment_seconds": 2}
+    options = {"views": views, "layer": 2, "segment_seconds": 2}
     limited = FusedFeatures(backbones, **options, track_limit_seconds=5)  # two whole segments
     features = limited.extract(waveform, [MUQ_1])
     assert [record.getMessage() for record in caplog.records] == [
