@@ -336,7 +336,7 @@ def load_model(
     highest = max([config.layer, *(state.layer for state in states)])
     backbones: dict[str, Backbone] = {
         source: ENCODERS[source].from_pretrained(
-            getattr(files, source), layers=highest, dtype=dtype
+            files.encoders[source], layers=highest, dtype=dtype
         )
         for source in sources
     }

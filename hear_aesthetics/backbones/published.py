@@ -24,15 +24,12 @@ IGNORED = re.compile(
     r"|conformer\.pos_conv_embed\."
 )
 LAYER_NAMES = {
-    **{
-        f"{ffn}{published}": f"{ffn}{ours}"
-        for ffn in ("ffn1", "ffn2")
-        for published, ours in (
-            ("_layer_norm", ".norm"),
-            (".intermediate_dense", ".up"),
-            (".output_dense", ".down"),
-        )
-    },
+    "ffn1_layer_norm": "ffn1.norm",
+    "ffn1.intermediate_dense": "ffn1.up",
+    "ffn1.output_dense": "ffn1.down",
+    "ffn2_layer_norm": "ffn2.norm",
+    "ffn2.intermediate_dense": "ffn2.up",
+    "ffn2.output_dense": "ffn2.down",
     "self_attn_layer_norm": "attention.norm",
     "self_attn.linear_q": "attention.query",
     "self_attn.linear_k": "attention.key",
@@ -45,8 +42,14 @@ LAYER_NAMES = {
     "conv_module.pointwise_conv2": "conv.pointwise_out",
     "final_layer_norm": "norm",
 }
-BLOCK_NAMES = {"conv2": "conv", "bn2": "norm"}
-TOP_NAMES = {"conv.linear": "subsampling.linear", "conformer.layer_norm": "norm"}
+OTHER_NAMES = {
+    "conv.linear": "subsampling.linear",
+    "conv.conv.0.conv2": "subsampling.blocks.0.conv",
+    "conv.conv.0.bn2": "subsampling.blocks.0.norm",
+    "conv.conv.1.conv2": "subsampling.blocks.1.conv",
+    "conv.conv.1.bn2": "subsampling.blocks.1.norm",
+    "conformer.layer_norm": "norm",
+}
 SHARED_COUNTER = "num_batches_tracked"  # the same in both stacked batch norms
 NORM = ("weight", "bias", "running_mean", "running_var", SHARED_COUNTER)
 # Ours: the published modules whose output channels it stacks, in order, and their tensors.
@@ -66,19 +69,16 @@ STACKED_TENSORS = {
 
 
 def _renames(depth: int) -> dict[str, str]:
-    """Published module name -> ours, for everything that maps one to one."""
-    names = dict(TOP_NAMES)
-    for block in range(2):
-        for published, ours in BLOCK_NAMES.items():
-            names[f"conv.conv.{block}.{published}"] = f"subsampling.blocks.{block}.{ours}"
-    for layer in range(depth):
-        for published, ours in LAYER_NAMES.items():
-            names[f"conformer.layers.{layer}.{published}"] = f"layers.{layer}.{ours}"
-    return names
+    """Return published module name -> ours, for everything that maps one to one."""
+    return OTHER_NAMES | {
+        f"conformer.layers.{layer}.{published}": f"layers.{layer}.{ours}"
+        for layer in range(depth)
+        for published, ours in LAYER_NAMES.items()
+    }
 
 
 def config_from_tensors(state: State) -> ConformerConfig:
-    """Sizes of an encoder, read from its published tensors alone.
+    """Read the sizes of an encoder from its published tensors.
 
     Raises:
         CheckpointError: If the tensors that tell the sizes are missing.

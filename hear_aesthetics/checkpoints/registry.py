@@ -1,4 +1,4 @@
-"""What is published, where, how large, under which licence: one frozen record per checkpoint.
+"""Registry of published checkpoints: source, files, sizes, hashes and licences of each.
 
 Sizes are bytes. A hash, size or revision that nobody could check is None and is said to be unknown;
 it is never guessed. ``commercial`` is True, False, or None where the licence does not say.
@@ -29,14 +29,14 @@ class Checkpoint:
     """A checkpoint that has a name here.
 
     Attributes:
-        name: What the command line and ``load_model`` call it.
-        kind: "model" is what ``load_model`` takes; the others are its parts.
+        name: Its name on the command line and in ``load_model``.
+        kind: "model" for ``load_model``; the others are parts.
         repo: Repository on the Hugging Face hub; None for what is not there.
         revision: Commit the files are pinned to; None where no commit could be checked.
         folder: Subfolder of a model directory that holds it ("" for what is no part of one).
         parts: Checkpoints that make up a model; empty for a single checkpoint or a bundled model.
         instructions: How to get what is not on the hub.
-        fair: On which data its results may fairly be reported.
+        fair: Data on which its results may fairly be reported.
     """
 
     name: str
@@ -256,7 +256,7 @@ REPOS: tuple[str, ...] = tuple(dict.fromkeys(r.repo for r in _RECORDS if r.repo)
 
 
 def by_name(name: str) -> Checkpoint:
-    """The record of that name.
+    """Return the record of a name.
 
     Raises:
         ValueError: If there is none; lists the names.
@@ -267,7 +267,7 @@ def by_name(name: str) -> Checkpoint:
 
 
 def by_repo(repo: str, filename: str | None = None) -> Checkpoint | None:
-    """The first record of a hub repository, or the one that has ``filename``; None if unknown."""
+    """Return the first record of a hub repository, or the one with ``filename``; None if none."""
     for record in CHECKPOINTS.values():
         if record.repo == repo and filename in (None, *(file.name for file in record.files)):
             return record

@@ -114,9 +114,7 @@ def _fetch(record: Checkpoint) -> dict[str, Path]:
     if not record.parts:
         return {record.name: locate_checkpoint(record.name).folder}
     files = locate_model(record.name)  # all parts at once: an error names all that are missing
-    places = {"muq": files.muq, "musicfm": files.musicfm}
-    found = {part: places[by_name(part).folder] for part in record.parts}
-    return {part: place.folder for part, place in found.items() if place is not None}
+    return {part: files.encoders[by_name(part).folder].folder for part in record.parts}
 
 
 def _summary(record: Checkpoint) -> dict[str, Any]:

@@ -43,8 +43,8 @@ def _model_directory(folder: Path) -> Path:
     return folder
 
 
-def _encoders(folder: Path) -> tuple[Files, Files]:
-    return Files(folder / "muq"), Files(folder / "musicfm")
+def _encoders(folder: Path) -> dict[str, Files]:
+    return {"musicfm": Files(folder / "musicfm"), "muq": Files(folder / "muq")}
 
 
 def _fill(folder: Path, record) -> Path:
@@ -113,7 +113,7 @@ def test_a_pair_is_not_one_folder():
 
 def test_mini_is_bundled(bundled):
     files = locate_model("mini")
-    assert (files.muq, files.musicfm) == _encoders(bundled)
+    assert files.encoders == _encoders(bundled)
     assert files.config == bundled / "hear_aesthetics.json"
     assert files.name == "mini"
     assert files.provenance == {
@@ -133,7 +133,7 @@ def test_an_installation_without_the_bundled_weights_says_so(tmp_path, monkeypat
 def test_a_model_directory_shows_its_parts(tmp_path):
     folder = _model_directory(tmp_path / "mine")
     files = locate_model(folder)
-    assert (files.name, files.muq, files.musicfm) == ("mine", *_encoders(folder))
+    assert (files.name, files.encoders) == ("mine", _encoders(folder))
     assert files.config == folder / "hear_aesthetics.json"
     assert files.provenance == {"origin": "directory"}
 
@@ -141,16 +141,15 @@ def test_a_model_directory_shows_its_parts(tmp_path):
 def test_a_model_directory_needs_only_the_encoders_asked_for(tmp_path):
     (tmp_path / "muq").mkdir()
     files = locate_model(tmp_path, sources=("muq",))
-    assert (files.muq, files.musicfm, files.config) == (Files(tmp_path / "muq"), None, None)
+    assert (files.encoders, files.config) == ({"muq": Files(tmp_path / "muq")}, None)
     with pytest.raises(CheckpointError, match=r"lacks musicfm/.*sources=\('muq',\)"):
         locate_model(tmp_path)
 
 
 def test_a_pair_comes_from_the_hub_part_by_part(tiny, tiny_pair, fake_hub):
     files = locate_model("tiny-pair")
-    assert files.muq is not None
-    assert files.muq.folder.name == tiny.revision
-    assert files.musicfm == files.muq  # both parts are the same repository here
+    assert files.encoders["muq"].folder.name == tiny.revision
+    assert files.encoders["musicfm"] == files.encoders["muq"]  # one repository here
     assert files.provenance["origin"] == "hub"
     assert files.provenance["muq"] == f"{tiny.repo}@{tiny.revision}"
     assert locate_model("tiny-pair").provenance["origin"] == "cache"
@@ -160,7 +159,7 @@ def test_only_the_parts_asked_for_are_fetched(tiny_pair, fake_hub, tmp_path, mon
     monkeypatch.setenv("HEAR_AESTHETICS_HOME", str(tmp_path))
     own = _fill(tmp_path / "tiny-fm", by_name("tiny-fm"))
     files = locate_model("tiny-pair", sources=("musicfm",))
-    assert (files.muq, files.musicfm) == (None, Files(own, ("config.json", "weights.bin")))
+    assert files.encoders == {"musicfm": Files(own, ("config.json", "weights.bin"))}
     assert fake_hub.requests == []
 
 
@@ -168,7 +167,7 @@ def test_a_pair_in_home_may_be_a_whole_model_directory(tiny_pair, fake_hub, tmp_
     monkeypatch.setenv("HEAR_AESTHETICS_HOME", str(tmp_path))
     folder = _model_directory(tmp_path / "tiny-pair")
     files = locate_model("tiny-pair")
-    assert (files.name, files.muq, files.musicfm) == ("tiny-pair", *_encoders(folder))
+    assert (files.name, files.encoders) == ("tiny-pair", _encoders(folder))
     assert files.provenance["origin"] == "home"
     assert fake_hub.requests == []
 
