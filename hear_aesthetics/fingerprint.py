@@ -1,4 +1,4 @@
-"""Fingerprints: what decides a result, compared before finished work is kept or gone on with.
+"""Fingerprints of results, compared before finished work is kept or gone on with.
 
 A fingerprint maps names to JSON values; two results with equal fingerprints have equal numbers.
 Whatever only tells where a result comes from (the folder of the weights, the licence, the version
@@ -53,7 +53,7 @@ def digest(fingerprint: Mapping[str, Any]) -> str:
 
 
 def differences(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Return what changed, in words such as ``"precision was float32, now bfloat16"``."""
+    """Return the changes in words such as ``"precision was float32, now bfloat16"``."""
     before, now = flatten(known), flatten(wanted)
     return [
         f"{key} was {_words(before, key)}, now {_words(now, key)}"
@@ -80,12 +80,12 @@ def check(place: str | Path, known: Mapping[str, Any], wanted: Mapping[str, Any]
 def claim(
     path: Path, fingerprint: Mapping[str, Any], provenance: Mapping[str, Any] | None = None
 ) -> bool:
-    """Record what the folder of ``path`` is made with, or check it against the record there.
+    """Write the record of a folder, or check the one that is there.
 
     Args:
-        path: The record, such as ``OUT/run.json``; its folder is made if need be.
-        fingerprint: What decides the results in the folder.
-        provenance: What else is known of them.
+        path: Record, such as ``OUT/run.json``; its folder is made if need be.
+        fingerprint: Settings and data that decide the results in the folder.
+        provenance: Whatever else is known of them.
 
     Returns:
         True if the folder was claimed before, with an equal fingerprint.

@@ -1,4 +1,4 @@
-"""Text that users write (lists, tables, JSON), read as UTF-8 with or without a byte order mark."""
+"""Reading of text files, CSV tables and JSON in UTF-8, with or without a byte order mark."""
 
 import csv
 import io

@@ -266,9 +266,6 @@ def by_name(name: str) -> Checkpoint:
     return CHECKPOINTS[name]
 
 
-def by_repo(repo: str, filename: str | None = None) -> Checkpoint | None:
-    """Return the first record of a hub repository, or the one with ``filename``; None if none."""
-    for record in CHECKPOINTS.values():
-        if record.repo == repo and filename in (None, *(file.name for file in record.files)):
-            return record
-    return None
+def by_repo(repo: str) -> Checkpoint | None:
+    """Return the first record of a hub repository; None if it is unknown."""
+    return next((record for record in CHECKPOINTS.values() if record.repo == repo), None)

@@ -87,16 +87,12 @@ class ModelFiles:
     provenance: dict[str, str]
 
 
-def locate_checkpoint(
-    source: str | Path, *, filename: str | None = None, download: bool = True
-) -> Files:
+def locate_checkpoint(source: str | Path) -> Files:
     """Find the files of one checkpoint, and fetch them from the hub if need be.
 
     Args:
         source: A checkpoint's name, a hub repository, or a directory. A name wins over a directory
             called the same (``./muq`` is the directory), a directory over a repository.
-        filename: Chooses among the checkpoints of one repository (``"track_2.pth"``).
-        download: False looks on this machine only.
 
     Raises:
         ValueError: If ``source`` is none of these; lists what is known.
@@ -106,7 +102,7 @@ def locate_checkpoint(
     record = CHECKPOINTS.get(str(source))
     if record is None and Path(source).is_dir():
         return Files(Path(source))
-    record = record or by_repo(str(source), filename)
+    record = record or by_repo(str(source))
     if record is None:
         raise InputError(
             f"{str(source)!r} is no directory, checkpoint or repository; checkpoints: "
@@ -114,18 +110,15 @@ def locate_checkpoint(
         )
     if record.parts:
         raise InputError(f"{record.name} is two checkpoints: {' and '.join(record.parts)}")
-    return _obtain([record], record.name, download)[0]
+    return _obtain([record], record.name)[0]
 
 
-def locate_model(
-    source: str | Path = "mini", *, sources: Collection[str] = ENCODERS, download: bool = True
-) -> ModelFiles:
+def locate_model(source: str | Path = "mini", *, sources: Collection[str] = ENCODERS) -> ModelFiles:
     """Find the files of a model, and fetch them from the hub if need be.
 
     Args:
         source: "mini", "large", or a directory with the folders ``muq`` and ``musicfm``, or one.
         sources: Encoders that are needed, "musicfm" and "muq"; no other is looked for.
-        download: False looks on this machine only.
 
     Raises:
         ValueError: If ``source`` is neither a variant nor a directory.
@@ -142,7 +135,7 @@ def locate_model(
         )
     parts = [by_name(part) for part in record.parts if by_name(part).folder in sources]
     whole = _whole_model(record)
-    found = [whole] if whole else _obtain(parts or [record], record.name, download)
+    found = [whole] if whole else _obtain(parts or [record], record.name)
     provenance = {
         "origin": _origin(found),
         "licence": record.weights_licence,
@@ -240,7 +233,7 @@ def _origin(found: Sequence[Files]) -> str:
     return "+".join(dict.fromkeys(files.origin for files in found))
 
 
-def _obtain(records: Sequence[Checkpoint], wanted: str, download: bool) -> list[Files]:
+def _obtain(records: Sequence[Checkpoint], wanted: str) -> list[Files]:
     """Find or download each checkpoint; all that is missing is known before a download starts."""
     here = {record.name: find(record) for record in records}
     missing = [record for record in records if not here[record.name]]
@@ -249,8 +242,6 @@ def _obtain(records: Sequence[Checkpoint], wanted: str, download: bool) -> list[
             f"{wanted} belongs to this package, but {BUNDLED / wanted} is missing: install "
             "hear-aesthetics again"
         )
-    if missing and not download:
-        raise hub.unavailable(missing, wanted, "it was not to be downloaded")
     folders = hub.fetch(missing, wanted) if missing else []
     for record, folder in zip(missing, folders, strict=True):
         here[record.name] = [_files(record, folder, "hub")]

@@ -92,11 +92,11 @@ class Features:
 
 
 class FusedFeatures(nn.Module):
-    """Waveform to the fused multi-source, multi-scale feature.
+    """Fused multi-source, multi-scale feature of a waveform.
 
     Args:
         backbones: Encoders by source name; their order is the order in the feature.
-        layer: Hidden state that is taken.
+        layer: Hidden state of the feature.
         views: Views, outermost in the feature's order. The published order is segment before
             track, and MusicFM before MuQ in each.
         segment_seconds: Length of a segment.
@@ -131,11 +131,11 @@ class FusedFeatures(nn.Module):
 
     @property
     def encoders(self) -> dict[str, Backbone]:
-        """The encoders by source name, in the feature's order."""
+        """Encoders by source name, in the feature's order."""
         return dict(self.backbones.items())  # type: ignore[arg-type]
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """The fused feature alone; see :meth:`extract`."""
+        """Return the fused feature; see :meth:`extract`."""
         return self.extract(waveform).fused
 
     @torch.no_grad()

@@ -93,14 +93,6 @@ def test_an_incomplete_folder_in_home_names_what_it_lacks(tiny, tmp_path, monkey
         locate_checkpoint("tiny")
 
 
-def test_nothing_is_downloaded_when_that_is_not_wanted(tiny, fake_hub):
-    with pytest.raises(WeightsUnavailableError, match="not to be downloaded"):
-        locate_checkpoint("tiny", download=False)
-    assert fake_hub.requests == []
-    folder = locate_checkpoint("tiny").folder
-    assert locate_checkpoint("tiny", download=False).folder == folder
-
-
 def test_an_unknown_source_lists_names_and_repositories():
     with pytest.raises(ValueError, match=r"'/no/such' is no directory.*muq.*minzwon/MusicFM"):
         locate_checkpoint("/no/such")
