@@ -1,4 +1,4 @@
-"""The HEAR benchmark's three functions over the fused MuQ + MusicFM features.
+"""HEAR benchmark API: its three functions over the fused MuQ + MusicFM features.
 
 HEAR offers 16 to 48 kHz but not the encoders' 24 kHz, so the model declares 48 kHz and halves the
 rate itself, exactly. The time of frame i is ``40 * i`` ms, the centre of what it sees.

@@ -42,7 +42,7 @@ SEGMENT_SECONDS = 30
 
 
 def mel_frame_count(samples: int) -> int:
-    """Return the mel frames of ``samples`` at 24 kHz, without the last: ``floor(samples / 240)``."""
+    """Return the mel frames of ``samples``, without the last: ``floor(samples / 240)``."""
     return samples // HOP_LENGTH
 
 

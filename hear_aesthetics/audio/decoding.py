@@ -77,7 +77,7 @@ class Block(NamedTuple):
 
 
 class Decoder(Protocol):
-    """An open audio file.
+    """Open audio file.
 
     Attributes:
         info: Its header.

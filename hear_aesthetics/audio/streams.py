@@ -38,7 +38,7 @@ _FRAME_BYTES = {
 
 @dataclass
 class Part:
-    """A run of MP3 frames of one rate and channel count.
+    """Run of MP3 frames of one rate and channel count.
 
     Attributes:
         header: Of the first frame, 32 bits.

@@ -1,4 +1,4 @@
-"""The Hugging Face hub and its cache: pinned revisions, mirrors, offline, checked files.
+"""Hugging Face hub and its cache: pinned revisions, mirrors, offline, checked files.
 
 ``huggingface_hub`` reads its environment once, at import. Here ``HF_ENDPOINT``,
 ``HF_HUB_OFFLINE``, ``HF_HUB_CACHE`` and ``HF_HOME`` are read at each call and passed on, so that

@@ -17,7 +17,7 @@ Status = Literal["published", "trained on synthetic music"]
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file of a checkpoint: its name in the repository, bytes, and sha256; None is unknown."""
+    """File of a checkpoint: its name in the repository, bytes, and sha256; None is unknown."""
 
     name: str
     size: int | None = None
@@ -26,7 +26,7 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint that has a name here.
+    """Checkpoint with a name on the command line.
 
     Attributes:
         name: Its name on the command line and in ``load_model``.
