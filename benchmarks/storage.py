@@ -18,7 +18,7 @@ from heads import (
     SongEvalBaselineHead,
 )
 from hear_aesthetics import load_model
-from hear_aesthetics.features.fusion import FusedFeatures
+from hear_aesthetics.features.fusion import FusedFeatures, HiddenState
 from hear_aesthetics.synthesis import compose, make_generators, render, sample_qualities
 from hear_aesthetics.synthesis.composition.qualities import stream
 from songeval_task.features.store import DTYPES
@@ -43,10 +43,10 @@ def composed(count: int, seconds: float) -> list[Tensor]:
 def heads_for(encoders: FusedFeatures) -> dict[str, torch.nn.Module]:
     """Return seeded heads that fit the features, by the name of their input."""
     torch.manual_seed(0)
-    width = encoders.backbones["muq"].dim  # type: ignore[union-attr]
+    width = encoders.encoders["muq"].dim
     return {
         "fused": AestheticHead(AestheticHeadConfig(feature_dim=encoders.dim)).eval(),
-        "muq": SongEvalBaselineHead(SongEvalBaselineConfig(dim=int(width))).eval(),
+        "muq": SongEvalBaselineHead(SongEvalBaselineConfig(dim=width)).eval(),
     }
 
 
@@ -58,10 +58,12 @@ def scores(head: torch.nn.Module, features: list[Tensor], dtype: torch.dtype) ->
 
 def inputs(encoders: FusedFeatures, songs: list[Tensor]) -> dict[str, list[Tensor]]:
     """Return the features of every song as computed, for each head."""
-    middle = encoders.backbones["muq"].config.depth // 2  # type: ignore[union-attr, operator]
-    passes = [encoders.extract(song, {"muq": (middle,)}) for song in songs]
-    states = [next(iter(one.states.values())) for one in passes]
-    return {"fused": [one.fused for one in passes], "muq": states}
+    middle = HiddenState("muq", encoders.encoders["muq"].config.depth // 2)
+    passes = [encoders.extract(song, [middle]) for song in songs]
+    return {
+        "fused": [one.fused for one in passes],
+        "muq": [one.states[middle] for one in passes],
+    }
 
 
 def compare(name: str, head: torch.nn.Module, features: list[Tensor]) -> list[dict[str, object]]:

@@ -35,6 +35,7 @@ from hear_aesthetics.compute.precision import auto_precision
 from hear_aesthetics.engine.inference import run
 from hear_aesthetics.engine.inputs import Input
 from hear_aesthetics.features.fusion import FusedFeatures
+from hear_aesthetics.model import DEFAULT_LAYER
 from hear_aesthetics.spec import SAMPLE_RATE
 from hear_aesthetics.synthesis import compose, render
 
@@ -80,7 +81,8 @@ class Ours:
     def __init__(self, tensors: Mapping[str, Mapping[str, Tensor]], dtype: torch.dtype) -> None:
         self.device = torch.device("cpu")
         self.fused = FusedFeatures(
-            {source: seeded_encoder(state, dtype) for source, state in tensors.items()}
+            {source: seeded_encoder(state, dtype) for source, state in tensors.items()},
+            layer=DEFAULT_LAYER,
         )
 
     def features(self, files: Iterable[Path]) -> list[Tensor]:

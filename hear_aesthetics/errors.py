@@ -22,7 +22,7 @@ class AudioError(HearAestheticsError):
 
 
 class InputError(HearAestheticsError, ValueError):
-    """A list, manifest or option that does not describe usable input; names the place in it."""
+    """List, manifest or option that does not describe usable input; names the place in it."""
 
 
 class CheckpointError(HearAestheticsError):
@@ -34,16 +34,16 @@ class WeightsUnavailableError(HearAestheticsError):
 
 
 class TaskError(HearAestheticsError):
-    """A HEAR task or embedding folder that breaks its format; names the file and the key."""
+    """HEAR task or embedding folder that breaks its format; names the file and the key."""
 
 
 class DataUnavailableError(HearAestheticsError):
-    """A data set neither on disk nor reachable; says what, its licence, and the remedy."""
+    """Data set neither on disk nor reachable; says what, its licence, and the remedy."""
 
 
 class StorageError(HearAestheticsError):
-    """A disk that does not take what is to be written; says how much, and how to go on."""
+    """Disk that is full or read-only; says how much, and how to go on."""
 
 
 class ModuleError(HearAestheticsError):
-    """A HEAR module that breaks the API's contract; names the function, the file and the remedy."""
+    """HEAR module that breaks the API's contract; names the function, the file and the remedy."""

@@ -1,4 +1,4 @@
-"""Files that are complete or absent (written beside their place, then renamed), sizes, room."""
+"""Atomic files, which are complete or absent; sizes in words; checks of free disk space."""
 
 import csv
 import errno
@@ -69,12 +69,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def json_text(value: Any, **options: Any) -> str:
-    """Return a JSON document; numbers that are not finite, which JSON does not know, are null.
-
-    Args:
-        value: JSON values, and tuples.
-        **options: Of ``json.dumps``.
-    """
+    """Return a JSON document, by ``json.dumps``; numbers that are not finite are null."""
     return json.dumps(_finite(value), indent=1, allow_nan=False, **options) + "\n"
 
 
@@ -104,7 +99,7 @@ def one_line_when_full(path: Path) -> Iterator[None]:
 
 
 def remove_leftovers(folder: Path, *, recursive: bool = True) -> None:
-    """Delete, in or below a folder, what killed writers have left; living ones keep theirs."""
+    """Delete temporary files of killed writers in or below a folder; living ones keep theirs."""
     own = f".{os.getpid()}{SUFFIX}"
     for path in (folder.rglob if recursive else folder.glob)(f".*{SUFFIX}"):
         if path.name.endswith(own) or not _is_locked(path):
@@ -112,7 +107,7 @@ def remove_leftovers(folder: Path, *, recursive: bool = True) -> None:
 
 
 def describe_size(size: int | None) -> str:
-    """Bytes as people say them: ``1.33 GB``, ``2.3 kB``; unknown for None."""
+    """Return a size in words: ``1.33 GB``, ``2.3 kB``; unknown for None."""
     if size is None:
         return "size unknown"
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
@@ -122,14 +117,10 @@ def describe_size(size: int | None) -> str:
 
 
 def check_free(folder: Path, needed: int) -> None:
-    """Compare what is to be written with what there is room for.
-
-    Args:
-        folder: Which exists.
-        needed: Bytes.
+    """Check that an existing folder has room for so many bytes.
 
     Raises:
-        StorageError: If there is not room.
+        StorageError: If it does not.
     """
     free = shutil.disk_usage(folder).free
     if needed > free:

@@ -1,4 +1,4 @@
-"""Fingerprints: what decides a result, compared before finished work is kept or gone on with.
+"""Fingerprints of results, compared before finished work is kept or gone on with.
 
 A fingerprint maps names to JSON values; two results with equal fingerprints have equal numbers.
 Whatever only tells where a result comes from (the folder of the weights, the licence, the version
@@ -15,6 +15,7 @@ from typing import Any
 
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.files import write_text
+from hear_aesthetics.text_files import read_json
 
 __all__ = [
     "check",
@@ -32,14 +33,16 @@ FINGERPRINT, PROVENANCE = "fingerprint", "provenance"
 SHOWN = 3  # differences that a message names
 MAX_VALUE_CHARS = 40
 ABSENT = "not recorded"
+FORMER_KEYS = {"scales": "views", "centring": "standardizer"}  # in earlier versions' files
+REMEDY = "take another --out, or --overwrite to replace what is there"
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return nested mappings as one with dotted keys, its values as JSON gives them back."""
     flat: dict[str, Any] = {}
     for key, value in json.loads(json.dumps(tree, default=str)).items():
-        inner = flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else None
-        flat |= {prefix + key: value} if inner is None else inner
+        name = prefix + FORMER_KEYS.get(key, key)
+        flat |= flatten(value, f"{name}.") if isinstance(value, dict) else {name: value}
     return flat
 
 
@@ -50,7 +53,7 @@ def digest(fingerprint: Mapping[str, Any]) -> str:
 
 
 def differences(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Return what changed, in words such as ``"precision was float32, now bfloat16"``."""
+    """Return the changes in words such as ``"precision was float32, now bfloat16"``."""
     before, now = flatten(known), flatten(wanted)
     return [
         f"{key} was {_words(before, key)}, now {_words(now, key)}"
@@ -69,20 +72,20 @@ def check(place: str | Path, known: Mapping[str, Any], wanted: Mapping[str, Any]
     if changed:
         more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
         raise InputError(
-            f"{place}: made with other settings or data ({'; '.join(changed[:SHOWN])}{more}); take "
-            "another --out, or --overwrite to replace what is there"
+            f"{place}: made with other settings or data ({'; '.join(changed[:SHOWN])}{more}); "
+            + REMEDY
         )
 
 
 def claim(
     path: Path, fingerprint: Mapping[str, Any], provenance: Mapping[str, Any] | None = None
 ) -> bool:
-    """Record what the folder of ``path`` is made with, or check it against the record there.
+    """Write the record of a folder, or check the one that is there.
 
     Args:
-        path: The record, such as ``OUT/run.json``; its folder is made if need be.
-        fingerprint: What decides the results in the folder.
-        provenance: What else is known of them.
+        path: Record, such as ``OUT/run.json``; its folder is made if need be.
+        fingerprint: Settings and data that decide the results in the folder.
+        provenance: Whatever else is known of them.
 
     Returns:
         True if the folder was claimed before, with an equal fingerprint.
@@ -111,8 +114,8 @@ def is_finished(
         InputError: If the folder was made with another fingerprint, or holds a result of which no
             record says what made it.
     """
-    if result.is_file():
-        read_record(record)
+    if result.is_file() and not record.is_file():
+        raise InputError(f"{result}: made by another version, nothing records how; {REMEDY}")
     claim(record, fingerprint, provenance)
     return result.is_file()
 
@@ -123,16 +126,10 @@ def read_record(path: Path) -> dict[str, Any]:
     Raises:
         InputError: If there is none, or it is damaged or of an earlier version.
     """
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(record[FINGERPRINT], dict) and isinstance(record[PROVENANCE], dict):
-            return dict(record)
-        raise TypeError("fingerprint and provenance must be objects")
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise InputError(
-            f"{path}: not a record of this version ({type(error).__name__}: {error}); take another "
-            "--out, or --overwrite to replace what is there"
-        ) from error
+    record: dict[str, Any] = read_json(path, remedy=REMEDY)
+    if not all(isinstance(record.get(part), dict) for part in (FINGERPRINT, PROVENANCE)):
+        raise InputError(f"{path}: not a record of this version; {REMEDY}")
+    return record
 
 
 def start_over(path: Path) -> None:

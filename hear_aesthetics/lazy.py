@@ -1,4 +1,4 @@
-"""Names of a package whose modules load on first use (PEP 562), so that importing it is cheap."""
+"""Lazy names of a package (PEP 562): its modules load on first use."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""The HEAR benchmark's three functions over the fused MuQ + MusicFM features.
+"""HEAR benchmark API: its three functions over the fused MuQ + MusicFM features.
 
 HEAR offers 16 to 48 kHz but not the encoders' 24 kHz, so the model declares 48 kHz and halves the
 rate itself, exactly. The time of frame i is ``40 * i`` ms, the centre of what it sees.
@@ -7,8 +7,7 @@ The tail is padded with zeros to a whole number of frames, so that the last embe
 40 ms of the end; a clip shorter than one frame is padded likewise and yields one embedding.
 """
 
-import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import chain
 from pathlib import Path
@@ -18,20 +17,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hear_aesthetics.audio.halve_rate import HalveRate
+from hear_aesthetics.audio.decimate import Decimate2
 from hear_aesthetics.backbones import Backbone, MuQ, MusicFM
 from hear_aesthetics.checkpoints import ModelFiles, locate_model
 from hear_aesthetics.compute.precision import auto_precision, exactly, usable_device
 from hear_aesthetics.errors import CheckpointError, InputError
 from hear_aesthetics.features.fusion import (
-    SCALES,
     SOURCES,
     TRACK_LIMIT_SECONDS,
+    VIEWS,
     Features,
     FusedFeatures,
+    HiddenState,
 )
 from hear_aesthetics.features.pooling import POOLINGS, pool_frames
-from hear_aesthetics.features.standardize import Centring
+from hear_aesthetics.features.standardize import Standardizer
+from hear_aesthetics.fingerprint import FORMER_KEYS
 from hear_aesthetics.spec import (
     API_SAMPLE_RATE,
     FRAME_HOP,
@@ -40,6 +41,7 @@ from hear_aesthetics.spec import (
     SAMPLE_RATE,
     SEGMENT_SECONDS,
 )
+from hear_aesthetics.text_files import read_json
 from hear_aesthetics.version import __version__
 
 __all__ = ["HearModel", "get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
@@ -57,15 +59,15 @@ class ModelConfig:
 
     Attributes:
         layer: Hidden state the embeddings are taken from.
-        pooling: How frames become a scene embedding, ``"mean"`` or ``"mean+std"``.
-        precision: What ``"auto"`` means for this model; ``"auto"`` leaves it to the hardware.
-        licence: Of the weights.
+        pooling: Pooling of frames to a scene embedding, ``"mean"`` or ``"mean+std"``.
+        precision: Meaning of ``"auto"`` for this model; ``"auto"`` leaves it to the hardware.
+        licence: Licence of the weights.
         status: Such as ``"untrained"``; shown wherever the model is.
-        provenance: How the weights were made.
-        centring: File beside it with the constants that centre the embeddings of ``layer``
+        provenance: Origin of the weights.
+        standardizer: File beside it with the constants that standardize the embeddings of ``layer``
             (:mod:`hear_aesthetics.features.standardize`); without one they stay as they are.
-        delay_ms: By how much the HEAR functions delay the audio. An encoder that learned to predict
-            what follows a frame's time then answers most to what happens at that time.
+        delay_ms: Delay of the audio in the HEAR functions. An encoder that learned to predict what
+            follows a frame's time then answers most to what happens at that time.
     """
 
     layer: int = DEFAULT_LAYER
@@ -74,35 +76,32 @@ class ModelConfig:
     licence: str = "see the encoders' own"
     status: str = "published"
     provenance: dict[str, Any] = field(default_factory=dict)
-    centring: str = ""
+    standardizer: str = ""
     delay_ms: int = 0
 
     @classmethod
     def read(cls, path: Path | None) -> "ModelConfig":
-        """The file's values over the defaults.
+        """Return the file's values over the defaults.
 
         Raises:
-            CheckpointError: If the file is no JSON object or has keys nobody knows.
+            CheckpointError: If the file is no JSON object, has an unknown key or a wrong value.
         """
         if path is None:
             return cls()
-        try:
-            config = cls(**json.loads(path.read_text(encoding="utf-8-sig")))
-        except (OSError, ValueError, TypeError, RecursionError) as error:
-            known = ", ".join(item.name for item in fields(cls))
-            raise CheckpointError(f"{path}: {error}; it takes a JSON object of {known}") from error
-        for item in fields(cls):
-            value = getattr(config, item.name)
-            expected = type(getattr(cls(), item.name))
-            if type(value) is not expected:
-                raise CheckpointError(
-                    f"{path}: {item.name} is {value!r}; {expected.__name__} is expected"
-                )
-        if not 0 <= config.delay_ms <= MAX_DELAY_MS:
-            raise CheckpointError(
-                f"{path}: delay_ms is {config.delay_ms}; it takes 0 to {MAX_DELAY_MS}"
-            )
-        return config
+        types = {item.name: type(getattr(cls(), item.name)) for item in fields(cls)}
+        remedy = f"it takes a JSON object of {', '.join(types)}"
+        found = read_json(path, error=CheckpointError, remedy=remedy)
+        values = {FORMER_KEYS.get(key, key): value for key, value in found.items()}
+        for key, value in values.items():
+            if key not in types:
+                raise CheckpointError(f"{path}: unknown key {key!r}; {remedy}")
+            if type(value) is not types[key]:
+                wanted = types[key].__name__
+                raise CheckpointError(f"{path}: {key} is {value!r}; {wanted} is expected")
+        delay = values.get("delay_ms", 0)
+        if not 0 <= delay <= MAX_DELAY_MS:
+            raise CheckpointError(f"{path}: delay_ms is {delay}; it takes 0 to {MAX_DELAY_MS}")
+        return cls(**values)
 
 
 class HearModel(nn.Module):
@@ -122,21 +121,27 @@ class HearModel(nn.Module):
         config: ModelConfig,
         files: ModelFiles,
         precision: torch.dtype,
-        centring: Centring | None = None,
+        standardizer: Standardizer | None = None,
     ) -> None:
         super().__init__()
         self.fused = fused
-        self.centring = centring
+        self.standardizer = standardizer
         self.config = config
         self.files = files
         self.precision = precision
-        self.halve_rate = HalveRate()
+        self.decimate = Decimate2()
         self.timestamp_embedding_size = fused.dim
-        self.scene_embedding_size = fused.dim * len(config.pooling.split("+"))
+        self.scene_embedding_size = fused.dim * POOLINGS[config.pooling]
 
     def forward(self, audio: Tensor) -> Tensor:
-        """One embedding per sound; see :func:`get_scene_embeddings`."""
-        return get_scene_embeddings(audio, self)
+        """Return scene embeddings, ``(B, samples)`` to ``(B, scene_embedding_size)``.
+
+        ``torch.compile`` leaves the model as it is: it already calls what the processor does best.
+        """
+        embed = get_scene_embeddings
+        if torch.compiler.is_compiling():
+            embed = torch.compiler.disable(embed)
+        return embed(audio, self)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Move the model, but leave its number formats to ``precision``.
@@ -154,34 +159,33 @@ class HearModel(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the model computes."""
-        return self.halve_rate.taps.device
+        """Device the model computes on."""
+        return self.decimate.taps.device
 
     @property
     def name(self) -> str:
         """Variant or directory name."""
         return self.files.name
 
-    def provenance(self) -> dict[str, Any]:
-        """Tell what made the numbers: model, weight hashes, precision, view options, version.
+    def encoder_dim(self, source: str) -> int:
+        """Return the width of an encoder's hidden states."""
+        return self.fused.encoders[source].dim
 
-        What of it decides, for a kind of result, is :meth:`fingerprint`.
-        """
-        encoders = self.fused.encoders
+    def depth(self, source: str) -> int:
+        """Return the number of conformer layers of an encoder, those not loaded included."""
+        return self.fused.encoders[source].config.depth
+
+    def provenance(self) -> dict[str, Any]:
+        """Return the origin of the numbers: model, status, version, and all of the fingerprint."""
+        made = self.fingerprint()
+        encoders, constants = made.pop("encoders"), made.pop("standardizer")
         return {
             "model": self.name,
             "status": self.config.status,
             **self.files.provenance,
-            "weights_sha256": {name: encoders[name].fingerprint()["sha256"] for name in encoders},
-            "layer": self.fused.layer,
-            "sources": list(self.fused.backbones),
-            "scales": list(self.fused.scales),
-            "segment_seconds": self.fused.segment_samples // SAMPLE_RATE,
-            "track_limit_seconds": self.fused.stretch_samples // SAMPLE_RATE,
-            "pooling": self.config.pooling,
-            "centred": self.centring is not None,
-            "delay_ms": self.config.delay_ms,
-            "precision": str(self.precision).removeprefix("torch."),
+            "weights_sha256": {name: encoder["sha256"] for name, encoder in encoders.items()},
+            **made,
+            "standardized": constants is not None,
             "version": __version__,
         }
 
@@ -195,30 +199,32 @@ class HearModel(nn.Module):
         Raises:
             ValueError: If there is no such kind.
         """
-        kinds = ("states", "features", "timestamps", "scene")
-        _check_choices("kind", (kind,), kinds)
-        fused, depends = self.fused, kinds[: kinds.index(kind) + 1]
-        decisive: dict[str, Any] = {
-            "precision": str(self.precision).removeprefix("torch."),
-            "track_limit_seconds": fused.stretch_samples // SAMPLE_RATE,
-        }
-        if "features" in depends:
-            decisive |= {
+        fused = self.fused
+        parts: dict[str, dict[str, Any]] = {
+            "states": {
+                "precision": str(self.precision).removeprefix("torch."),
+                "track_limit_seconds": fused.stretch_samples // SAMPLE_RATE,
+            },
+            "features": {
                 "sources": list(fused.encoders),
-                "scales": list(fused.scales),
+                "views": list(fused.views),
                 "layer": fused.layer,
                 "segment_seconds": fused.segment_samples // SAMPLE_RATE,
-            }
-        if "timestamps" in depends:
-            constants = self.centring.sha256 if self.centring else None
-            decisive |= {"delay_ms": self.config.delay_ms, "centring": constants}
-        if "scene" in depends:
-            decisive["pooling"] = self.config.pooling
+            },
+            "timestamps": {
+                "delay_ms": self.config.delay_ms,
+                "standardizer": self.standardizer.sha256 if self.standardizer else None,
+            },
+            "scene": {"pooling": self.config.pooling},
+        }
+        _check_choices("kind", (kind,), parts)
+        depends = list(parts)[: list(parts).index(kind) + 1]
         encoders = {name: encoder.fingerprint() for name, encoder in fused.encoders.items()}
+        decisive = {key: value for part in depends for key, value in parts[part].items()}
         return {**decisive, "encoders": encoders}  # last: hashes tell a reader least
 
     def features(self, waveform: Tensor) -> Tensor:
-        """The fused feature by the published length rules: nothing padded, no resampling.
+        """Return the fused feature by the published length rules: nothing padded, no resampling.
 
         Shape:
             - waveform: ``(B, samples)`` float at 24 kHz in [-1, 1], samples >= 1025
@@ -230,10 +236,8 @@ class HearModel(nn.Module):
         """
         return self.extract(waveform).fused
 
-    def extract(
-        self, waveform: Tensor, states: Mapping[str, Collection[int]] | None = None
-    ) -> Features:
-        """:meth:`features` and further hidden states, such as ``{"muq": (6,)}``, of the same pass.
+    def extract(self, waveform: Tensor, states: Collection[HiddenState] = ()) -> Features:
+        """Return :meth:`features` and further hidden states of the same pass.
 
         Raises:
             ValueError: If a state lies above the layers that :func:`load_model` was asked to keep.
@@ -249,9 +253,9 @@ class HearModel(nn.Module):
         )
 
     def frame_embeddings(self, audio: Tensor) -> Tensor:
-        """One feature per started 40 ms of ``audio`` at 48 kHz: ``(B, frames, dim)``."""
+        """Return one feature per started 40 ms of ``audio`` at 48 kHz: ``(B, frames, dim)``."""
         with exactly(self.device):
-            waveform = self.halve_rate(self._check(audio))
+            waveform = self.decimate(self._check(audio))
         samples = waveform.shape[1]
         frames = -(-samples // FRAME_HOP)
         padded = max(frames, -(-MIN_SAMPLES // FRAME_HOP)) * FRAME_HOP
@@ -276,86 +280,91 @@ def load_model(
     *,
     variant: str = "mini",
     sources: Sequence[str] = SOURCES,
-    scales: Sequence[str] = SCALES,
+    views: Sequence[str] = VIEWS,
     layer: int | None = None,
     pooling: str | None = None,
     segment_seconds: int = SEGMENT_SECONDS,
     precision: str = "auto",
     device: str | torch.device | None = None,
-    states: Mapping[str, Collection[int]] | None = None,
+    states: Collection[HiddenState] = (),
     track_limit_seconds: int = TRACK_LIMIT_SECONDS,
+    scales: Sequence[str] | None = None,
 ) -> HearModel:
-    """The model behind the HEAR functions, in evaluation mode and without gradients.
+    """Return the model behind the HEAR functions, in evaluation mode and without gradients.
 
     Args:
-        model_file_path: A variant's name or a model directory; wins over ``variant``.
+        model_file_path: Variant name or model directory; wins over ``variant``.
         variant: ``"mini"`` (bundled) or ``"large"`` (the published pair, from disk or the hub).
-        sources: Which encoders, in the feature's order.
-        scales: Which views, in the feature's order.
-        layer: Hidden state; ``None`` is what the model directory says, 10 if it says nothing. The
-            constants that centre embeddings hold for that layer; those of others stay as they are.
-        pooling: Frames to scene embedding, ``"mean"`` or ``"mean+std"``; ``None`` is what the
-            model directory says, ``"mean"`` if it says nothing.
+        sources: Encoders, in the feature's order.
+        views: Views, in the feature's order.
+        layer: Hidden state; by default the model directory's, 10 if it names none. The constants
+            that standardize embeddings hold for that layer; those of others stay as they are.
+        pooling: Frames to scene embedding, ``"mean"`` or ``"mean+std"``; by default the model
+            directory's, ``"mean"`` if it names none.
         segment_seconds: Length of a segment in the segment view.
-        precision: ``"float32"``, ``"bfloat16"`` or ``"auto"``: what the model directory says, else
-            bfloat16 where the hardware multiplies it faster
-            (:mod:`hear_aesthetics.compute.precision`).
-        device: Where to compute; a GPU if there is one when ``None``.
-        states: Further hidden states that :meth:`HearModel.extract` will be asked for.
+        precision: ``"float32"``, ``"bfloat16"`` or ``"auto"``: the model directory's, else bfloat16
+            where the hardware multiplies it faster (:mod:`hear_aesthetics.compute.precision`).
+        device: Device to compute on; by default a GPU if there is one.
+        states: Further hidden states to keep the layers for; see :meth:`HearModel.extract`.
         track_limit_seconds: Longer audio is cut into stretches of this length, each encoded like a
             song of its own; a line in the log says so.
+        scales: Former name of ``views``, refused.
 
     Raises:
         ValueError: If an option has a wrong value; lists the right ones.
         WeightsUnavailableError: If the weights are neither on disk nor reachable.
         CheckpointError: If a file does not hold what it should.
     """
+    if scales is not None:
+        raise InputError(f"scales is named views now: write views={scales!r}")
     _check_choices("sources", sources, SOURCES)
-    _check_choices("scales", scales, SCALES)
+    _check_choices("views", views, VIEWS)
     if layer is not None and not isinstance(layer, int):
         raise InputError(f"layer is {layer!r}; it takes a whole number")
     _check_seconds("segment_seconds", segment_seconds)
     _check_seconds("track_limit_seconds", track_limit_seconds)
-    place = usable_device(device)
+    device = usable_device(device)
     files = locate_model(model_file_path or variant, sources=sources)
-    config = ModelConfig.read(files.config)
-    stated = config.layer
+    stated = ModelConfig.read(files.config)
     config = replace(
-        config,
-        layer=stated if layer is None else layer,
-        pooling=pooling or config.pooling,
-        precision=config.precision if precision == "auto" else precision,
+        stated,
+        layer=stated.layer if layer is None else layer,
+        pooling=pooling or stated.pooling,
+        precision=stated.precision if precision == "auto" else precision,
     )
     _check_choices("pooling", (config.pooling,), POOLINGS)
-    _check_choices("precision", (config.precision,), tuple(PRECISIONS))
-    dtype = PRECISIONS[config.precision] or auto_precision(place)
-    highest = max([config.layer, *(k for wanted in (states or {}).values() for k in wanted)])
+    _check_choices("precision", (config.precision,), PRECISIONS)
+    dtype = PRECISIONS[config.precision] or auto_precision(device)
+    highest = max([config.layer, *(state.layer for state in states)])
     backbones: dict[str, Backbone] = {
         source: ENCODERS[source].from_pretrained(
-            getattr(files, source), layers=highest, dtype=dtype
+            files.encoders[source], layers=highest, dtype=dtype
         )
         for source in sources
     }
     fused = FusedFeatures(
         backbones,
-        scales=scales,
+        views=views,
         layer=config.layer,
         segment_seconds=segment_seconds,
         track_limit_seconds=track_limit_seconds,
     )
-    centring = None
-    if files.config and config.centring and config.layer == stated:
-        path = files.config.parent / config.centring
-        dim = fused.dim // (len(sources) * len(scales))
-        moments = len(config.pooling.split("+"))
-        centring = Centring.from_file(path, sources, scales, dim, moments)
-    model = HearModel(fused, config, files, dtype, centring)
-    return model.to(place).eval().requires_grad_(False)
+    standardizer = None
+    if files.config and config.standardizer and config.layer == stated.layer:
+        standardizer = Standardizer.from_file(
+            files.config.parent / config.standardizer,
+            sources,
+            views,
+            dim=fused.dim // (len(sources) * len(views)),
+            moments=POOLINGS[config.pooling],
+        )
+    model = HearModel(fused, config, files, dtype, standardizer)
+    return model.to(device).eval().requires_grad_(False)
 
 
 @torch.no_grad()
 def get_scene_embeddings(audio: Tensor, model: HearModel) -> Tensor:
-    """One embedding per sound.
+    """Return one embedding per sound.
 
     Args:
         audio: Mono sounds of equal length at 48 kHz in [-1, 1].
@@ -367,12 +376,12 @@ def get_scene_embeddings(audio: Tensor, model: HearModel) -> Tensor:
     """
     frames = model.frame_embeddings(audio)
     scenes = pool_frames(frames, model.config.pooling)
-    return model.centring.scenes(scenes) if model.centring else scenes
+    return model.standardizer.scenes(scenes) if model.standardizer else scenes
 
 
 @torch.no_grad()
 def get_timestamp_embeddings(audio: Tensor, model: HearModel) -> tuple[Tensor, Tensor]:
-    """One embedding per 40 ms of each sound, and when it is.
+    """Return one embedding per 40 ms of each sound, and its time.
 
     Args:
         audio: Mono sounds of equal length at 48 kHz in [-1, 1].
@@ -386,8 +395,8 @@ def get_timestamp_embeddings(audio: Tensor, model: HearModel) -> tuple[Tensor, T
     embeddings = model.frame_embeddings(audio)
     frames = torch.arange(embeddings.shape[1], device=embeddings.device)
     timestamps = (frames * FRAME_MS).float().repeat(embeddings.shape[0], 1)
-    if model.centring:
-        embeddings = model.centring.timestamps(embeddings)
+    if model.standardizer:
+        embeddings = model.standardizer.timestamps(embeddings)
     return embeddings, timestamps
 
 
@@ -396,7 +405,7 @@ def _check_seconds(option: str, given: int) -> None:
         raise InputError(f"{option} is {given!r}; it takes a whole number >= 1")
 
 
-def _check_choices(option: str, given: Sequence[str], allowed: Sequence[str]) -> None:
+def _check_choices(option: str, given: Sequence[str], allowed: Iterable[str]) -> None:
     wrong = [name for name in given if name not in allowed]
     if isinstance(given, str) or wrong or not given or len(set(given)) < len(given):
         raise InputError(f"{option} is {given!r}; it takes {' or '.join(map(repr, allowed))}")

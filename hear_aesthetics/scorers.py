@@ -1,15 +1,11 @@
-"""Scorers by name: what turns features into named scores, whichever package brings it.
+"""Scorers of features, found by name in whatever package registers them.
 
-A package registers a loader, which takes no arguments, in the entry point group
-``hear_aesthetics.scorers``; ``score --head NAME`` and the demo find it there. So this package
-reaches the scorers of packages that it may not import.
+The entry point group ``hear_aesthetics.scorers`` holds loaders without arguments, by the name of
+``score --head NAME``; ``hear_aesthetics.saved_scorers`` holds loaders of saved weights by their
+path, under the name of the head's class, which ``score --head FOLDER`` reads off the file.
 
-A package whose heads are trained by the user registers, in ``hear_aesthetics.saved_scorers`` and
-under the name of the head's class, a loader that takes the path of the weights: ``score --head
-FOLDER`` finds it by what the file says it holds.
-
-A scorer may also say what it reads in an attribute ``reads``: ``("fused",)``, the default, is the
-fused feature, ``("muq_12",)`` hidden state 12 of MuQ's track view.
+A scorer may name its inputs in an attribute ``reads``: ``("fused",)``, the default, is the fused
+feature, ``("muq_12",)`` hidden state 12 of MuQ's track view.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.features.fusion import SOURCES, Features
+from hear_aesthetics.features.fusion import FUSED, Features, HiddenState
 
 __all__ = [
     "FUSED",
@@ -32,11 +28,10 @@ __all__ = [
 
 GROUP = "hear_aesthetics.scorers"
 SAVED_GROUP = "hear_aesthetics.saved_scorers"
-FUSED = "fused"
 
 
 class Scorer(Protocol):
-    """Named scores of one clip."""
+    """Scorer of one clip."""
 
     @property
     def columns(self) -> Sequence[str]:
@@ -55,58 +50,46 @@ class Scorer(Protocol):
 
 
 def reads_of(scorer: Scorer) -> tuple[str, ...]:
-    """What a scorer reads: ``"fused"``, or hidden states as ``"<source>_<layer>"``."""
+    """Return the inputs of a scorer: ``"fused"``, or hidden states such as ``"muq_06"``."""
     return tuple(getattr(scorer, "reads", (FUSED,)))
 
 
-def hidden_states(reads: Iterable[str]) -> dict[str, tuple[int, ...]]:
-    """The ``states`` that ``load_model`` and ``extract`` have to be asked for.
+def hidden_states(reads: Iterable[str]) -> tuple[HiddenState, ...]:
+    """Return the hidden states among what scorers read, each once.
 
     Raises:
         ValueError: If a name is neither ``"fused"`` nor ``"<source>_<layer>"``.
-
-    >>> hidden_states(["fused", "muq_06", "muq_12"])
-    {'muq': (6, 12)}
     """
-    states: dict[str, tuple[int, ...]] = {}
-    for name in dict.fromkeys(reads):
-        source, _, layer = name.partition("_")
-        if source in SOURCES and layer.isdecimal():
-            states[source] = (*states.get(source, ()), int(layer))
-        elif name != FUSED:
-            raise InputError(
-                f"a scorer reads {name!r}; it may read 'fused' or a hidden state such as 'muq_06'"
-            )
-    return states
+    return tuple(dict.fromkeys(HiddenState.parse(name) for name in reads if name != FUSED))
 
 
 def scorer_names() -> list[str]:
-    """Names of all installed scorers, sorted."""
+    """Return the names of all installed scorers, sorted."""
     return sorted(entry_points(group=GROUP).names)
 
 
 def load_scorer(name: str) -> Scorer:
-    """The installed scorer of that name.
+    """Load an installed scorer.
 
     Raises:
         ValueError: If there is none; lists the names.
     """
-    found = list(entry_points(group=GROUP, name=name))
-    if not found:
+    found = entry_points(group=GROUP)
+    if name not in found.names:
         known = ", ".join(scorer_names()) or "none: no package that scores is installed"
-        raise ValueError(f"unknown scorer {name!r}; known: {known}")
-    return found[0].load()()
+        raise InputError(f"unknown scorer {name!r}; known: {known}")
+    return found[name].load()()
 
 
 def load_saved(kind: str, path: Path) -> Scorer | None:
-    """The scorer of saved weights, from the package that knows heads of that kind.
+    """Load the scorer of saved weights, from the package that knows heads of their class.
 
     Args:
-        kind: Name of the head's class, as its file says.
-        path: The weights.
+        kind: Name of the head's class.
+        path: File of the weights.
 
     Returns:
-        None if no installed package knows the kind.
+        None if no installed package knows the class.
     """
-    found = list(entry_points(group=SAVED_GROUP, name=kind))
-    return found[0].load()(path) if found else None
+    found = entry_points(group=SAVED_GROUP)
+    return found[kind].load()(path) if kind in found.names else None

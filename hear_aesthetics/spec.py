@@ -1,11 +1,10 @@
-"""The numbers of the published feature front end; everything else derives from them.
+"""Constants of the published front end; everything else derives from them.
 
 A *mel frame* is one hop of the log-mel spectrogram (10 ms), a *frame* one encoder step (40 ms).
 """
 
 __all__ = [
     "API_SAMPLE_RATE",
-    "FRAMES_PER_SEGMENT",
     "FRAME_HOP",
     "FRAME_MS",
     "FRAME_RATE",
@@ -42,14 +41,13 @@ FRAME_HOP = HOP_LENGTH * MEL_PER_FRAME  # samples
 FRAME_RATE = _exact_div(SAMPLE_RATE, FRAME_HOP)  # per second
 FRAME_MS = _exact_div(1000, FRAME_RATE)
 SEGMENT_SECONDS = 30
-FRAMES_PER_SEGMENT = _exact_div(SEGMENT_SECONDS * SAMPLE_RATE, FRAME_HOP)
 
 
 def mel_frame_count(samples: int) -> int:
-    """Mel frames of ``samples`` at 24 kHz: ``floor(samples / 240)`` (the last one is dropped)."""
+    """Return the mel frames of ``samples``, without the last: ``floor(samples / 240)``."""
     return samples // HOP_LENGTH
 
 
 def frame_count(samples: int) -> int:
-    """Encoder frames of ``samples`` at 24 kHz: ``ceil(ceil(mel / 2) / 2)``."""
+    """Return the encoder frames of ``samples`` at 24 kHz: ``ceil(ceil(mel / 2) / 2)``."""
     return -(-mel_frame_count(samples) // MEL_PER_FRAME)

@@ -1,4 +1,4 @@
-"""Text that users write (lists, tables, JSON), read as UTF-8 with or without a byte order mark."""
+"""Reading of text files, CSV tables and JSON in UTF-8, with or without a byte order mark."""
 
 import csv
 import io
@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from hear_aesthetics.errors import InputError
+from hear_aesthetics.errors import HearAestheticsError, InputError
 
 __all__ = ["decode_text", "finite_number", "read_json", "read_table", "read_text"]
 
@@ -42,21 +42,34 @@ def decode_text(content: bytes, name: str | Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def read_json(path: str | Path, kind: type = dict) -> Any:
-    """Read a JSON file whose outermost value is of a type: ``dict`` or ``list``.
+def read_json(
+    path: str | Path,
+    kind: type = dict,
+    *,
+    error: type[HearAestheticsError] = InputError,
+    remedy: str = "correct or replace it",
+) -> Any:
+    """Read a JSON file.
+
+    Args:
+        path: File in UTF-8.
+        kind: Type of its outermost value: ``dict``, ``list``, or ``object`` for any.
+        error: Class of the error that is raised.
+        remedy: End of the error message for a file that is not JSON of that kind.
 
     Raises:
-        InputError: If it cannot be read, is not JSON, or is of another type.
+        HearAestheticsError: Of class ``error``, if it cannot be read, is not JSON, or is of another
+            type.
     """
     try:
         value = json.loads(read_text(path))
-    except InputError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is not JSON ({error}); correct or replace it") from error
+    except InputError as reason:
+        raise error(str(reason)) from reason
+    except (ValueError, RecursionError) as reason:
+        raise error(f"{path}: is not JSON ({reason}); {remedy}") from reason
     if not isinstance(value, kind):
         wanted = "object" if kind is dict else "list"
-        raise InputError(f"{path}: is not a JSON {wanted}; correct or replace it")
+        raise error(f"{path}: is not a JSON {wanted}; {remedy}")
     return value
 
 

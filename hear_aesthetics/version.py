@@ -1,3 +1,3 @@
-"""Version of the package: setup.py reads this file, run folders and results carry it."""
+"""Version of the package, read by setup.py and written into results."""
 
 __version__ = "0.1.0"

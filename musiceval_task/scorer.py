@@ -77,7 +77,7 @@ class MusicEvalScorer:
         Raises:
             InputError: If there is no prompt, or the features are of another model.
         """
-        states = features.states[self.reads[0]][0, :FRAMES]
+        states = features.read(self.reads[0])[0, :FRAMES]
         if states.shape[1] != self.head.config.audio_dim:
             raise InputError(
                 f"{row.get('path')}: states {states.shape[1]} wide, the MusicEval head takes "

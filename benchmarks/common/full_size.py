@@ -14,6 +14,7 @@ from benchmarks.published import (
 )
 from hear_aesthetics.backbones import MelStatistics
 from hear_aesthetics.features.fusion import FusedFeatures
+from hear_aesthetics.model import DEFAULT_LAYER
 from hear_aesthetics.spec import SAMPLE_RATE
 
 __all__ = ["PRECISIONS", "ours", "prepare_ours", "prepare_published", "published", "song"]
@@ -34,7 +35,7 @@ def tensors() -> dict[str, dict[str, Tensor]]:
 def ours(precision: str, device: str = "cpu") -> FusedFeatures:
     """Return our fused features."""
     encoders = {k: seeded_encoder(v, PRECISIONS[precision]) for k, v in tensors().items()}
-    return FusedFeatures(encoders).to(device).eval()
+    return FusedFeatures(encoders, layer=DEFAULT_LAYER).to(device).eval()
 
 
 def published(device: str = "cpu") -> dict[str, PublishedEncoder]:

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hear_aesthetics.audio.halve_rate import HalveRate
+from hear_aesthetics.audio.decimate import Decimate2
 from hear_aesthetics.backbones.log_mel import LogMel
 from hear_aesthetics.features.pooling import pool_frames
 from hear_aesthetics.spec import HOP_LENGTH, MIN_SAMPLES, N_MELS, SAMPLE_RATE
@@ -22,12 +22,12 @@ class LogMelModel(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.halve_rate, self.mel = HalveRate(), LogMel()
+        self.decimate, self.mel = Decimate2(), LogMel()
 
     @torch.no_grad()
     def forward(self, audio: Tensor) -> Tensor:
         """Return log-mel frames, ``(B, frames, 128)``."""
-        waveform = self.halve_rate(audio)
+        waveform = self.decimate(audio)
         missing = max(0, MIN_SAMPLES - waveform.shape[1])
         frames: Tensor = self.mel(nn.functional.pad(waveform, (0, missing)))
         return frames.transpose(1, 2)

@@ -67,7 +67,8 @@ def _contenders(work: Path) -> dict[str, tuple[str, ...]]:
     for name in ("plain", "centred"):
         shutil.copytree(config.parent, work / name)
         about = json.loads((work / name / MODEL_JSON).read_text())
-        about.pop("centring", None)
+        for key in ("centring", "standardizer"):
+            about.pop(key, None)
         (work / name / MODEL_JSON).write_text(json.dumps(about))
     standardize_model(work / "centred")
     write_untrained(work / "random", bundled.fused.layer, bundled.config.pooling)

@@ -1,9 +1,8 @@
-"""Audio files as blocks of samples, by libsndfile, or by FFmpeg (PyAV, an extra) where it fails.
+"""Decoding of audio files to blocks of samples: libsndfile, or FFmpeg (PyAV, an extra).
 
-The decoders share one interface: ``info``, what the header says, and ``blocks(start, end)``. The
-length in a header is a hint, the decoder's end is the end. Joined MP3s and chained Oggs are decoded
-part after part; rate and channels of the blocks may change with the part. A *frame* here is one
-sample of every channel, at the rate of the file.
+The length in a header is a hint, the decoder's end is the end. Joined MP3s and chained Oggs are
+decoded part after part; rate and channels of the blocks may change with the part. A *frame* here is
+one sample of every channel, at the rate of the file.
 
 Every failure is an ``AudioError`` that names the file and what to do. A decoder that reports damage
 ends with such an error, which says where; a file that merely ends early gives what it holds.
@@ -12,8 +11,8 @@ ends with such an error, which says where; a file that merely ends early gives w
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from io import BytesIO
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -50,16 +49,17 @@ UNKNOWN_BYTES = 0x7FFF0000  # what programs write into a size that they cannot k
 # What libsndfile says of a header whose size is not that of the file.
 WRONG_SIZE = re.compile(r"(?:RIFF|riff|FORM|Riff size|Data Size) *: (\d+) \(should be (\d+)\)")
 
-_IMPOSTORS = (
-    ("version https://git-lfs", "a Git LFS pointer, not the audio; run `git lfs pull`"),
-    ("<!doctype html", "a web page, not audio; download it again"),
-    ("<html", "a web page, not audio; download it again"),
-)
+_EMPTY = "an empty file; remove it or download it again"
+_IMPOSTORS = {  # beginning of a file that is no audio -> problem and remedy
+    "version https://git-lfs": "a Git LFS pointer, not the audio; run `git lfs pull`",
+    "<!doctype html": "a web page, not audio; download it again",
+    "<html": "a web page, not audio; download it again",
+}
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What the header of an audio file says, nothing decoded.
+    """Header of an audio file.
 
     Attributes:
         duration: Seconds; None, as ``frames``, where the header does not know.
@@ -85,10 +85,10 @@ class Block(NamedTuple):
 
 
 class Decoder(Protocol):
-    """An open audio file.
+    """Open audio file.
 
     Attributes:
-        info: What its header says.
+        info: Its header.
         promised: Seconds that must be there by a header that knows; None for one that guesses.
     """
 
@@ -96,21 +96,21 @@ class Decoder(Protocol):
     promised: float | None
 
     def blocks_from(self, start: float) -> Iterator[Block]:
-        """Blocks from ``start`` seconds on or earlier, consecutive to the end."""
+        """Yield blocks from ``start`` seconds on or earlier, consecutive to the end."""
 
     def close(self) -> None:
-        """Releases the file."""
+        """Release the file."""
 
 
 @contextmanager
 def open_decoder(path: Path) -> Iterator[Decoder]:
-    """The decoder that reads ``path``, closed at the end.
+    """Open the decoder that reads ``path``; it is closed at the end of the block.
 
     Raises:
         AudioError: If the file is missing, no audio, or of a format whose decoder is not installed.
     """
     with _open_file(path) as raw:
-        decoder = _open_parts(path, raw) or _open_soundfile(path, raw) or _open_pyav(path, raw)
+        decoder = _open(path, raw)
         info = decoder.info
         if info.sample_rate not in RATES or info.channels < 1:
             raise AudioError(
@@ -121,8 +121,16 @@ def open_decoder(path: Path) -> Iterator[Decoder]:
             yield decoder
 
 
+def _open(path: Path, raw: BinaryIO) -> Decoder:
+    for attempt in (_open_parts, SoundFileDecoder):
+        with suppress(soundfile.LibsndfileError):
+            if decoder := attempt(path, raw):
+                return decoder
+    return _open_pyav(path, raw)
+
+
 def _open_file(path: Path) -> BinaryIO:
-    """The file, if a decoder need be asked: not what is absent, special, empty, or no audio."""
+    """Open a file, unless it is absent, special, empty, or known to be no audio."""
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -138,12 +146,11 @@ def _open_file(path: Path) -> BinaryIO:
         raise AudioError(f"{path}: no permission to read it; run `chmod u+r` on it") from error
     except (OSError, ValueError) as error:  # a name too long, a link in a loop, a null byte
         raise AudioError(f"{str(path)!r}: cannot be opened ({error}); check its name") from error
-    what = "an empty file; remove it or download it again" if not head else ""
     text = head.decode("latin-1").lower().lstrip()
-    what = next((what for start, what in _IMPOSTORS if text.startswith(start)), what)
-    if what:
+    problems = [problem for start, problem in _IMPOSTORS.items() if text.startswith(start)]
+    if problems or not head:
         file.close()
-        raise AudioError(f"{path}: {what}")
+        raise AudioError(f"{path}: {[*problems, _EMPTY][0]}")
     return file
 
 
@@ -164,7 +171,7 @@ def promised_times(log: str) -> float:
 
 
 class _SequentialSoundFile(soundfile.SoundFile):
-    """A sound file that is read straight on.
+    """Sound file that is read straight on.
 
     soundfile seeks to where it already is after each read. For MP3 that restarts the decoder
     without the bits that the next frame borrows from earlier ones, and puts noise at every block
@@ -176,13 +183,12 @@ class _SequentialSoundFile(soundfile.SoundFile):
 
 
 class SoundFileDecoder:
-    """What libsndfile reads: wav, flac, ogg, opus, mp3, aiff and more.
+    """Decoder for wav, flac, ogg, opus, mp3, aiff and whatever else libsndfile reads.
 
     Args:
         path: For messages.
         raw: The open file, or a part of it in memory. A descriptor rather than a name: libsndfile
-            then goes by the content alone and does not hunt for MPEG frames in whatever is called
-            .mp3, with a chatter on stderr.
+            then goes by the content alone and hunts for no MPEG frames in what is called .mp3.
     """
 
     def __init__(self, path: Path, raw: BinaryIO) -> None:
@@ -226,24 +232,23 @@ class SoundFileDecoder:
 
 
 class PartsDecoder:
-    """Streams that follow each other in one file, each read by libsndfile from memory."""
+    """Decoder for streams that follow each other in one file, each read from memory."""
 
     def __init__(self, path: Path, parts: list[bytes], missing: float) -> None:
         self._decoders = [SoundFileDecoder(path, BytesIO(part)) for part in parts]
-        infos = [decoder.info for decoder in self._decoders]
-        first = infos[0]
-        lengths = [info.duration for info in infos if info.duration is not None]
-        duration = sum(lengths) if len(lengths) == len(infos) else None
+        first = self._decoders[0].info
+        lengths = [decoder.info.duration for decoder in self._decoders]
+        duration = None if None in lengths else sum(length or 0.0 for length in lengths)
         frames = None if duration is None else round(duration * first.sample_rate)
-        self.info = AudioInfo(duration, first.sample_rate, first.channels, frames, first.format)
+        self.info = replace(first, duration=duration, frames=frames)
         self.promised = None if duration is None else duration + missing
 
     def blocks_from(self, start: float) -> Iterator[Block]:
         """See ``Decoder``."""
         begin = 0.0
+        alone = len(self._decoders) == 1
         for decoder in self._decoders:
             offset, end = round(begin * decoder.info.sample_rate), begin
-            alone = len(self._decoders) == 1
             for samples, rate, position in decoder.blocks_from(start if alone else 0.0):
                 yield Block(samples, rate, offset + position)
                 end = begin + (position + len(samples)) / rate
@@ -256,7 +261,7 @@ class PartsDecoder:
 
 
 def _open_parts(path: Path, raw: BinaryIO) -> PartsDecoder | None:
-    """A decoder for MP3s and Oggs that libsndfile alone would read in part, or not at all."""
+    """Open files that libsndfile alone would read in part, or not at all; None for others."""
     with mmap(raw.fileno(), 0, access=ACCESS_READ) as data:
         missing = 0.0
         if data[:4] == b"OggS":
@@ -273,21 +278,11 @@ def _open_parts(path: Path, raw: BinaryIO) -> PartsDecoder | None:
             missing = sum(part.missing / part.sample_rate for part in parts)
         else:
             return None
-    try:
-        return PartsDecoder(path, contents, missing) if contents else None
-    except soundfile.LibsndfileError:
-        return None
-
-
-def _open_soundfile(path: Path, raw: BinaryIO) -> SoundFileDecoder | None:
-    try:
-        return SoundFileDecoder(path, raw)
-    except soundfile.LibsndfileError:
-        return None
+    return PartsDecoder(path, contents, missing) if contents else None
 
 
 class PyAVDecoder:
-    """What FFmpeg reads: m4a, aac, webm, mp4 and the rest."""
+    """Decoder for m4a, aac, webm, mp4 and whatever else FFmpeg reads."""
 
     def __init__(self, path: Path, raw: BinaryIO, av: Any) -> None:
         self._path = path

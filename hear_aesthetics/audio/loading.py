@@ -1,4 +1,4 @@
-"""Audio files as the mono waveforms that the encoders take.
+"""Loading of audio files as the mono waveforms that the encoders take.
 
 The channels are averaged first and the mean is resampled with soxr's HQ filter, to
 ``ceil(samples * new_rate / rate)`` samples: what the published pipelines do. Everything goes block
@@ -11,9 +11,12 @@ audio, and float samples beyond [-1, 1] are kept.
 """
 
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import groupby
+from operator import attrgetter
 from os import PathLike
 from pathlib import Path
 
@@ -27,7 +30,7 @@ from hear_aesthetics.spec import MAX_MINUTES, MIN_SAMPLES, SAMPLE_RATE
 __all__ = ["audio_info", "load_audio", "resample"]
 
 QUALITY = "HQ"
-MISSING_SECONDS = 0.5  # a header may promise this much more than is there before we speak of a cut
+MAX_HEADER_EXCESS_SECONDS = 0.5  # of a length in a header over what is there; more is a cut
 NOT_FINITE = "NaN or infinity"
 MAX_SAMPLE = 2.0**31  # the largest scale of integers; what is beyond is no audio
 INTEGER_SAMPLE = 100.0  # beyond it, samples are integers that nobody divided
@@ -45,7 +48,7 @@ def load_audio(
     max_minutes: float = MAX_MINUTES,
     on_block: Callable[[np.ndarray, int], None] | None = None,
 ) -> np.ndarray:
-    """The mono waveform of a file, or of a span of it, at ``sample_rate``.
+    """Return the mono waveform of a file, or of a span of it, at ``sample_rate``.
 
     libsndfile reads wav, flac, ogg, opus, mp3 and more; m4a, aac, webm and the rest need PyAV
     (``pip install "hear-aesthetics[av]"``).
@@ -67,31 +70,35 @@ def load_audio(
         AudioError: If the file cannot be read, is damaged, too short or too long, or holds samples
             that are no audio.
     """
-    path = Path(path)
-    _check_span(path, start, end)
+    path, low = Path(path), start or 0.0
+    if not 0 <= low < (math.inf if end is None else end) or end == math.inf:
+        raise AudioError(f"{path}: span {start} to {end} s; need 0 <= start < end, in seconds")
     most = max_minutes * 60 * sample_rate
     buffer, peak, read_to = bytearray(), 0.0, 0.0
-    resampler = None
     with open_decoder(path) as decoder:
-        for block in _span(path, decoder, start or 0.0, end):
-            if on_block is not None:
-                on_block(block.samples, block.sample_rate)
-            peak = max(peak, block.samples.max(), -block.samples.min())
-            read_to = (block.position + len(block.samples)) / block.sample_rate
-            if resampler is None or resampler.orig != block.sample_rate:
-                if resampler is not None:
-                    buffer += resampler.finish().data
-                resampler = _Resampler(block.sample_rate, sample_rate)
-            buffer += resampler.push(_mix(block.samples)).data
-            if len(buffer) > 4 * most:
-                raise AudioError(
-                    f"{path}: more than {max_minutes:g} min of audio; take spans of it, or allow "
-                    "more (--max-minutes of embed and score)"
-                )
-        if resampler is not None:
+        blocks = _span(path, decoder, low, end)
+        for rate, stretch in groupby(blocks, key=attrgetter("sample_rate")):
+            resampler = _Resampler(rate, sample_rate)
+            for block in stretch:
+                if on_block is not None:
+                    on_block(block.samples, rate)
+                peak = max(peak, block.samples.max(), -block.samples.min())
+                read_to = (block.position + len(block.samples)) / rate
+                buffer += resampler.push(_mix(block.samples)).data
+                if len(buffer) > 4 * most:
+                    raise AudioError(
+                        f"{path}: more than {max_minutes:g} min of audio; take spans of it, or "
+                        "allow more (--max-minutes of embed and score)"
+                    )
             buffer += resampler.finish().data
-        if end is None:
-            _warn_if_cut(path, decoder.promised, read_to)
+        missing = (decoder.promised or 0.0) - read_to
+        if end is None and missing > MAX_HEADER_EXCESS_SECONDS:
+            logger.warning(
+                "%s: holds %.2f of the %.2f s its header promises; it is probably cut off",
+                path,
+                read_to,
+                decoder.promised,
+            )
     if peak > INTEGER_SAMPLE:
         scale = next(bits for bits in (15, 23, 31) if peak <= 2**bits)
         logger.warning(
@@ -108,7 +115,7 @@ def load_audio(
 
 
 def audio_info(path: str | PathLike[str]) -> AudioInfo:
-    """Duration, rate, channels, frames and format of a file, by its header if that knows.
+    """Return duration, rate, channels, frames and format of a file, by its header if that knows.
 
     A file without a length in its header (as programs write into a pipe) is decoded and counted.
 
@@ -125,7 +132,7 @@ def audio_info(path: str | PathLike[str]) -> AudioInfo:
 
 
 def resample(waveform: np.ndarray, orig: int, new: int) -> np.ndarray:
-    """A waveform at another rate, by the same filter and length rule as ``load_audio``.
+    """Return a waveform at another rate, by the filter and length rule of ``load_audio``.
 
     Args:
         waveform: Float32 samples.
@@ -155,27 +162,27 @@ class _Resampler:
     """soxr's stream with a count: the same samples as ``resample`` on the whole, bit for bit."""
 
     def __init__(self, orig: int, new: int) -> None:
-        self.orig, self._rates = orig, (orig, new)
+        self._rates = orig, new
         self._stream = None if orig == new else soxr.ResampleStream(orig, new, 1, quality=QUALITY)
         self.samples_in = 0
         self.samples_out = 0
 
     def push(self, mono: np.ndarray, last: bool = False) -> np.ndarray:
-        """What the resampler releases for the next samples of its input."""
+        """Return what the resampler releases for the next samples of its input."""
         output = mono if self._stream is None else self._stream.resample_chunk(mono, last)
         self.samples_in += mono.size
         self.samples_out += output.size
         return output
 
     def finish(self) -> np.ndarray:
-        """The tail, made to reach the length of the whole."""
+        """Return the tail, made to reach the length of the whole."""
         tail = self.push(np.zeros(0, dtype=np.float32), last=True)
         missing = _resampled_size(self.samples_in, *self._rates) - self.samples_out
         return np.pad(tail, (0, missing)) if missing >= 0 else tail[:missing]
 
 
 def _span(path: Path, decoder: Decoder, start: float, end: float | None) -> Iterator[Block]:
-    """The blocks from ``start`` to ``end`` seconds, cut to it; none is empty."""
+    """Yield the blocks from ``start`` to ``end`` seconds, cut to the span; none is empty."""
     for samples, rate, position in decoder.blocks_from(start):
         first = max(round(start * rate) - position, 0)
         stop = None if end is None else max(round(end * rate) - position, 0)
@@ -195,7 +202,7 @@ def _span(path: Path, decoder: Decoder, start: float, end: float | None) -> Iter
 
 
 def _mix(block: np.ndarray) -> np.ndarray:
-    """Mean over channels, added one after the other: ``(frames, channels) -> (frames,)``."""
+    """Return the mean over channels, added one by one: ``(frames, channels) -> (frames,)``."""
     mono = np.ascontiguousarray(block[:, 0])
     if block.shape[1] == 1:
         return mono
@@ -204,12 +211,6 @@ def _mix(block: np.ndarray) -> np.ndarray:
         mono += channel
     mono /= block.shape[1]
     return mono
-
-
-def _check_span(path: Path, start: float | None, end: float | None) -> None:
-    low = 0.0 if start is None else start
-    if not (0 <= low < float("inf")) or (end is not None and not low < end < float("inf")):
-        raise AudioError(f"{path}: span {start} to {end} s; need 0 <= start < end, in seconds")
 
 
 def _check_length(
@@ -222,13 +223,3 @@ def _check_length(
     whole = start is None and end is None
     remedy = "remove it or join it to its neighbour" if whole else "make the span longer"
     raise AudioError(f"{path}: {seconds:.2f} s of audio, need at least {needed:.3f} s; {remedy}")
-
-
-def _warn_if_cut(path: Path, promised: float | None, seconds: float) -> None:
-    if promised is not None and promised - seconds > MISSING_SECONDS:
-        logger.warning(
-            "%s: holds %.2f of the %.2f s its header promises; it is probably cut off",
-            path,
-            seconds,
-            promised,
-        )

@@ -30,7 +30,7 @@ CHANNEL_WEIGHTS = {
 
 
 class LoudnessMeter:
-    """Measures audio that comes in blocks, whose rate and channels may change."""
+    """Loudness meter for audio in blocks, whose rate and channels may change."""
 
     def __init__(self) -> None:
         self._kind: tuple[int, int] | None = None
@@ -65,7 +65,7 @@ class LoudnessMeter:
         self._rest = squares[whole:]
 
     def loudness(self) -> float | None:
-        """Integrated loudness in LUFS so far; None for silence or less than 400 ms."""
+        """Return the integrated loudness in LUFS so far; None for silence or less than 400 ms."""
         steps = np.concatenate([np.zeros(0), *self._energies])
         if len(steps) < STEPS_PER_BLOCK:
             return None
@@ -78,17 +78,13 @@ class LoudnessMeter:
 
 
 def k_weighting(sample_rate: int) -> np.ndarray:
-    """The two filters of the standard as second-order sections, ``(2, 6)``.
+    """Return the two filters of the standard as second-order sections, ``(2, 6)``.
 
     The standard tabulates them for 48 kHz; these analogue prototypes give its table there and the
     same curve at other rates.
     """
-    shelf, high_pass = 1681.974450955533, 38.13547087602444  # Hz
-    gain, shelf_q, high_pass_q = (
-        10 ** (3.999843853973347 / 20),
-        0.7071752369554196,
-        0.5003270373238773,
-    )
+    shelf, shelf_q, gain = 1681.974450955533, 0.7071752369554196, 10 ** (3.999843853973347 / 20)
+    high_pass, high_pass_q = 38.13547087602444, 0.5003270373238773  # Hz, quality
     middle = gain**0.4996667741545416
     k = math.tan(math.pi * shelf / sample_rate)
     a0 = 1 + k / shelf_q + k * k
@@ -107,7 +103,7 @@ def k_weighting(sample_rate: int) -> np.ndarray:
 
 
 def gain_to(target: float, loudness: float | None) -> float:
-    """The factor that brings audio of ``loudness`` to ``target`` LUFS; 1 for silence.
+    """Return the factor that brings audio of ``loudness`` to ``target`` LUFS; 1 for silence.
 
     >>> round(gain_to(-14.0, -20.0), 3)
     1.995

@@ -41,7 +41,7 @@ def quiet_libraries() -> Iterator[None]:
 
 @cache
 def _streams() -> tuple[ctypes.c_void_p, int, int] | None:
-    """The variable ``stderr``, its value, and a stream that leads nowhere."""
+    """Return the variable ``stderr``, its value, and a stream to the null device."""
     try:
         library = ctypes.CDLL(None)
         place = ctypes.c_void_p.in_dll(library, "stderr")

@@ -1,4 +1,4 @@
-"""Audio files written whole or not at all, in any format that libsndfile writes."""
+"""Writing of audio files, whole or not at all, in any format that libsndfile writes."""
 
 from io import BytesIO
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Streams that lie in one file: the links of an Ogg chain, the parts of joined MP3s.
+"""Streams in one file: the links of an Ogg chain, the parts of joined MP3s.
 
 An MP3 has no table of contents, and a count of its frames only if its encoder left one (Xing). So
 the frames are walked through: a part is a run of frames of one rate and channel count, without what
@@ -24,26 +24,21 @@ _CHUNK_NAME = re.compile(rb"[ -~]{4}")
 _HEADER_BITS = 0xFFFEFE00  # those that decide the length of a frame
 
 
-def _frame_bytes() -> dict[int, int]:
-    """Header bits -> bytes of the frame, for all frames of layer III."""
-    lengths = {}
-    for version, rates in _RATES.items():
-        for rate_index, rate in enumerate(rates):
-            for kbps_index, kbps in enumerate(_KBPS_1 if version == 3 else _KBPS_2, 1):
-                for padding in (0, 1):
-                    bits = 0xFFE00000 | version << _VERSION | _LAYER_3
-                    bits |= kbps_index << 12 | rate_index << 10 | padding << 9
-                    size = (144_000 if version == 3 else 72_000) * kbps // rate + padding
-                    lengths[bits] = size
-    return lengths
-
-
-_FRAME_BYTES = _frame_bytes()
+# Header bits -> bytes of the frame, for all frames of layer III.
+_FRAME_BYTES = {
+    0xFFE00000 | version << _VERSION | _LAYER_3 | kbps << 12 | rate << 10 | padding << 9: (
+        (144_000 if version == 3 else 72_000) * speed // hertz + padding
+    )
+    for version, rates in _RATES.items()
+    for rate, hertz in enumerate(rates)
+    for kbps, speed in enumerate(_KBPS_1 if version == 3 else _KBPS_2, 1)
+    for padding in (0, 1)
+}
 
 
 @dataclass
 class Part:
-    """A run of MP3 frames of one rate and channel count.
+    """Run of MP3 frames of one rate and channel count.
 
     Attributes:
         header: Of the first frame, 32 bits.
@@ -76,7 +71,7 @@ class Part:
         return max((self.promised or 0) - self.frames, 0) * each
 
     def content(self, data: "mmap | bytes") -> bytes:
-        """The part as a file of its own, behind a Xing frame that says how many frames follow."""
+        """Return the part as a file of its own, behind a Xing frame that counts its frames."""
         audio = b"".join(data[begin:end] for begin, end in self.spans)
         if not self.tag:
             return self._made_tag() + audio
@@ -88,7 +83,7 @@ class Part:
         return bytes(tag) + audio
 
     def _made_tag(self) -> bytes:
-        """A Xing frame and a frame of silence.
+        """Return a Xing frame and a frame of silence.
 
         Where there is a count, decoders cut off their own delay, which they leave where there is
         none: they are told to cut off the silent frame, and nothing of the others.
@@ -106,7 +101,7 @@ class Part:
 
 
 def mpeg_parts(data: "mmap | bytes") -> list[Part]:
-    """The parts of an MP3 in their order; none if it holds no frames of layer III."""
+    """Return the parts of an MP3 in their order; none if it holds no frames of layer III."""
     parts: list[Part] = []
     at, kind = _sync(data, _behind_id3(data, 0)), -1
     while at < len(data):
@@ -136,7 +131,7 @@ def mpeg_parts(data: "mmap | bytes") -> list[Part]:
 
 
 def is_plain(parts: Sequence[Part], data: "mmap | bytes") -> bool:
-    """Whether these are the parts of an MP3 that libsndfile reads rightly as it is."""
+    """Return True if libsndfile reads the MP3 of these parts rightly as it is."""
     if len(parts) != 1 or len(parts[0].spans) != 1 or parts[0].promised != parts[0].frames:
         return False
     (begin, end), tag = parts[0].spans[0], len(parts[0].tag)
@@ -146,7 +141,7 @@ def is_plain(parts: Sequence[Part], data: "mmap | bytes") -> bool:
 
 
 def ogg_links(data: "mmap | bytes") -> list[tuple[int, int]]:
-    """The byte ranges of the links of an Ogg file; one for a file that is not chained."""
+    """Return the byte ranges of the links of an Ogg file; one for a file that is not chained."""
     starts, at, previous = [0], 0, True
     while (at := data.find(b"OggS\0", at)) >= 0:
         first = bool(data[at + 5 : at + 6] and data[at + 5] & 2)
@@ -158,7 +153,7 @@ def ogg_links(data: "mmap | bytes") -> list[tuple[int, int]]:
 
 
 def mend_wav(data: "mmap | bytes") -> bytes:
-    """A WAV with one data chunk of true size; empty if it has that, or cannot be mended.
+    """Return a WAV with one data chunk of true size; empty if it has that, or cannot be mended.
 
     A program that died leaves the size at 0 or at what it first wrote; some write several chunks.
     """
@@ -184,7 +179,7 @@ def _size(number: int) -> bytes:
 
 
 def _kind(header: int) -> int:
-    """What is the same in all frames of a part: version, layer, rate, one channel or two."""
+    """Return what all frames of a part share: version, layer, rate, one channel or two."""
     return header & 0xFFFE0C00 | _mono(header)
 
 
@@ -193,7 +188,7 @@ def _mono(header: int) -> bool:
 
 
 def _sync(data: "mmap | bytes", at: int) -> int:
-    """Where the next frames begin, or the end of the data."""
+    """Return where the next frames begin, or the end of the data."""
     while (at := data.find(b"\xff", at)) >= 0:
         place, kind = at, -1
         for _ in range(_IN_A_ROW):
@@ -218,7 +213,7 @@ def _behind_id3(data: "mmap | bytes", at: int) -> int:
 
 
 def _promise(start: bytes) -> int | None:
-    """The count of frames in a Xing tag; None if the frame has none."""
+    """Return the count of frames in a Xing tag; None if the frame has none."""
     at = max(start.find(b"Xing"), start.find(b"Info"))
     if at < 0 or not start[at + 7] & 1:
         return None

@@ -1,6 +1,5 @@
-"""What MuQ and MusicFM have in common: everything but where their files lie."""
+"""Encoder that MuQ and MusicFM share: log-mel, normalization, conformer; their files differ."""
 
-import json
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,17 +12,18 @@ from torch import Tensor, nn
 from hear_aesthetics.backbones.conformer import ConformerConfig, ConformerEncoder
 from hear_aesthetics.backbones.files import published_tensors
 from hear_aesthetics.backbones.log_mel import LogMel, mel_filterbank
-from hear_aesthetics.backbones.published import config_from_tensors, from_published, to_published
-from hear_aesthetics.checkpoints import weight_hash
+from hear_aesthetics.backbones.published import config_from_tensors, encoder_state, published_state
+from hear_aesthetics.checkpoints import Files, locate_checkpoint, weight_hash
 from hear_aesthetics.compute.precision import exactly
 from hear_aesthetics.errors import CheckpointError, InputError
+from hear_aesthetics.text_files import read_json
 
 __all__ = ["Backbone", "MelStatistics"]
 
 
 @dataclass(frozen=True)
 class MelStatistics:
-    """Mean and standard deviation in dB over an encoder's training set."""
+    """Mean and standard deviation of the log-mel in dB over an encoder's training set."""
 
     mean: float = 6.768444971712967
     std: float = 18.417922652295623
@@ -35,11 +35,11 @@ class MelStatistics:
         Raises:
             CheckpointError: If it does not hold a finite mean and a positive deviation.
         """
+        values = read_json(path, error=CheckpointError)
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
             stat = values[section] if section else values
             found = cls(float(stat["melspec_2048_mean"]), float(stat["melspec_2048_std"]))
-        except (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
             reason = f"{type(error).__name__}: {error}"
             raise CheckpointError(f"{path}: no melspec_2048_mean and _std ({reason})") from error
         if not (math.isfinite(found.mean) and 0 < found.std < math.inf):
@@ -48,7 +48,7 @@ class MelStatistics:
 
 
 class Backbone(nn.Module):
-    """Log-mel front end, normalisation and conformer encoder.
+    """Log-mel front end, normalization and conformer encoder.
 
     Args:
         config: Sizes of the encoder.
@@ -75,6 +75,42 @@ class Backbone(nn.Module):
         return self.config.dim
 
     @classmethod
+    def from_pretrained(
+        cls,
+        source: str | Path | Files,
+        *,
+        layers: int | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Self:
+        """Read a published encoder, ready for inference.
+
+        Args:
+            source: Name of a checkpoint (``"muq"``, ``"musicfm-fma"``), its hub repository
+                (``"OpenMuQ/MuQ-large-msd-iter"``, ``"minzwon/MusicFM"``), a directory in the
+                published layout, or the files themselves.
+            layers: Conformer layers to keep, all when ``None``; states above are not available.
+            dtype: ``torch.float32`` or ``torch.bfloat16``, for matrix products and convolutions.
+
+        Raises:
+            CheckpointError: If the files do not hold exactly the expected tensors.
+            WeightsUnavailableError: If the weights are neither on disk nor reachable.
+        """
+        files = source if isinstance(source, Files) else locate_checkpoint(source)
+        path, statistics = cls.read_layout(files)
+        state = published_tensors(path)
+        try:
+            backbone = cls.from_published(state, statistics, layers=layers, dtype=dtype)
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: {error}") from error
+        backbone.weights_sha256 = weight_hash(path)  # now: the file may change later
+        return backbone
+
+    @staticmethod
+    def read_layout(files: Files) -> tuple[Path, MelStatistics]:
+        """Return the weight file and the statistics among the published files of an encoder."""
+        raise NotImplementedError
+
+    @classmethod
     def from_published(
         cls,
         state: dict[str, Tensor],
@@ -83,20 +119,20 @@ class Backbone(nn.Module):
         layers: int | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> Self:
-        """An encoder ready for inference from published tensors, named without ``model.``.
+        """Return an encoder of published tensors, named without ``model.``, ready for inference.
 
         Args:
             state: Published name -> tensor; of the training-only tensors any may be there.
-            statistics: Normalisation of the log-mel.
-            layers: Conformer layers to keep, all when ``None``; states above are not available.
-            dtype: ``torch.float32`` or ``torch.bfloat16``, for matrix products and convolutions.
+            statistics: Normalization of the log-mel.
+            layers: See :meth:`from_pretrained`.
+            dtype: See :meth:`from_pretrained`.
 
         Raises:
             CheckpointError: If the tensors are not exactly those of one encoder.
         """
         try:
             config = config_from_tensors(state)
-            native = from_published(state, config)
+            native = encoder_state(state, config)
             _check_filterbank(state)
             with torch.device("meta"):  # the encoder alone: the front end has values of its own
                 encoder = ConformerEncoder(config).float()  # whatever the default is
@@ -108,23 +144,6 @@ class Backbone(nn.Module):
         if layers is not None:
             backbone.encoder.truncate(layers)
         backbone.encoder.prepare(dtype)
-        return backbone
-
-    @classmethod
-    def from_file(
-        cls, path: Path, statistics: MelStatistics, layers: int | None, dtype: torch.dtype
-    ) -> Self:
-        """Read a weight file; see :meth:`from_published`.
-
-        Raises:
-            CheckpointError: If the file does not hold exactly the tensors of one encoder.
-        """
-        state = published_tensors(path)
-        try:
-            backbone = cls.from_published(state, statistics, layers=layers, dtype=dtype)
-        except CheckpointError as error:
-            raise CheckpointError(f"{path}: {error}") from error
-        backbone.weights_sha256 = weight_hash(path)  # now: the file may change later
         return backbone
 
     def fingerprint(self) -> dict[str, str | float]:
@@ -139,20 +158,20 @@ class Backbone(nn.Module):
         return {"sha256": self.weights_sha256, "mel_mean": mel.mean, "mel_std": mel.std}
 
     def published_state(self) -> dict[str, Tensor]:
-        """The encoder's tensors under their published names, without the leading ``model.``."""
-        return to_published(self.encoder.state_dict(), self.config)
+        """Return the tensors under their published names, without the leading ``model.``."""
+        return published_state(self.encoder.state_dict(), self.config)
 
-    def normalise(self, log_mel: Tensor) -> Tensor:
-        """Log-mel in dB to the encoder's input."""
+    def normalize(self, log_mel: Tensor) -> Tensor:
+        """Normalize a log-mel in dB to the encoder's input."""
         return (log_mel - self.statistics.mean) / self.statistics.std
 
     @torch.no_grad()
     def hidden_states(self, waveform: Tensor, layers: Collection[int]) -> dict[int, Tensor]:
-        """Hidden states of one pass over ``waveform``; layers above the highest are not computed.
+        """Return hidden states of one pass; layers above the highest are not computed.
 
         Args:
             waveform: Mono audio at 24 kHz in [-1, 1].
-            layers: Which states: 0 is the encoder's input, ``depth`` the last, normalised one.
+            layers: Those to return: 0 is the encoder's input, ``depth`` the last, normalized one.
 
         Shape:
             - waveform: ``(B, samples)``, samples >= 1025
@@ -163,7 +182,7 @@ class Backbone(nn.Module):
         """
         self.check_layers(layers)
         with exactly(waveform.device):
-            frames = self.encoder.subsampling(self.normalise(self.log_mel(waveform)))
+            frames = self.encoder.subsampling(self.normalize(self.log_mel(waveform)))
             return self.encoder(frames, layers)
 
     def check_layers(self, layers: Collection[int]) -> None:
@@ -175,16 +194,15 @@ class Backbone(nn.Module):
 
 
 def _load(encoder: ConformerEncoder, native: dict[str, Tensor]) -> None:
-    expected = encoder.state_dict()
+    found = {name: _described(tensor) for name, tensor in native.items()}
+    expected = {name: _described(tensor) for name, tensor in encoder.state_dict().items()}
     wrong = [
-        f"{name} {_described(native[name])} instead of {_described(tensor)}"
-        for name, tensor in expected.items()
-        if name in native
-        and (native[name].shape != tensor.shape or native[name].dtype != tensor.dtype)
+        f"{name} {found.get(name, 'missing')} instead of {kind}"
+        for name, kind in expected.items()
+        if found.get(name) != kind
     ]
-    missing = [name for name in expected if name not in native]
-    if wrong or missing:
-        raise CheckpointError(f"checkpoint does not fit: {'; '.join((wrong + missing)[:4])}")
+    if wrong:
+        raise CheckpointError(f"checkpoint does not fit: {'; '.join(wrong[:4])}")
     encoder.load_state_dict(native, strict=True, assign=True)
 
 
@@ -193,7 +211,7 @@ def _described(tensor: Tensor) -> str:
 
 
 def _check_filterbank(state: dict[str, Tensor]) -> None:
-    """MusicFM files carry their mel filters; ours are computed and have to be the same."""
+    """Compare the mel filters that MusicFM files carry with ours, which are computed."""
     stored = state.get("preprocessor_melspec_2048.mel_stft.mel_scale.fb")
     if stored is not None and not torch.allclose(stored, mel_filterbank(), atol=1e-4):
         raise CheckpointError("the checkpoint's mel filter bank is not the published one")

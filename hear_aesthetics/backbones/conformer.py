@@ -1,4 +1,4 @@
-"""The rotary conformer that MuQ and MusicFM share.
+"""Rotary conformer encoder of MuQ and MusicFM.
 
 Features are ``(B, frames, dim)`` throughout, so that every pointwise convolution is a linear layer
 and nothing is transposed on the way.
@@ -20,7 +20,7 @@ from hear_aesthetics.compute.kernels import Conv2d, Linear, attention
 
 __all__ = ["ConformerConfig", "ConformerEncoder", "ConformerLayer"]
 
-ROWS_PER_BLOCK = 1536  # frames; any number from 512 on is within 5 % of it
+FRAMES_PER_CHUNK = 1536  # any number from 512 on is within 5 % of it
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class ConformerConfig:
 
 
 def rotary_tables(inv_freq: Tensor, frames: int) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of ``position * inv_freq``, each ``(frames, 1, head_dim // 2)``, float32."""
+    """Return cosine and sine of ``position * inv_freq``, ``(frames, 1, head_dim // 2)`` each."""
     angles = torch.arange(frames, device=inv_freq.device, dtype=torch.float32)[:, None] * inv_freq
     return angles.cos().unsqueeze(1), angles.sin().unsqueeze(1)
 
@@ -89,7 +89,7 @@ class RotaryAttention(nn.Module):
     """Self-attention whose rotary positions act before the query and key projections.
 
     The usual order is the reverse. The published encoders were trained with this one: the
-    normalised input is split into heads, rotated, and only then projected; values see it unrotated.
+    normalized input is split into heads, rotated, and only then projected; values see it unrotated.
     """
 
     def __init__(self, dim: int, heads: int) -> None:
@@ -104,14 +104,11 @@ class RotaryAttention(nn.Module):
         self.out = Linear(dim, dim, exact=True)
 
     def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
-        return self.out(self._attend(x, rotary))
-
-    def _attend(self, x: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
         q, k, v = (
             part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for part in by_blocks(self._project, x, *rotary)
+            for part in map_chunks(self._project, x, *rotary)
         )
-        return attention(q, k, v).transpose(1, 2).flatten(-2)
+        return self.out(attention(q, k, v).transpose(1, 2).flatten(-2))
 
     def _project(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         normed = self.norm(x)
@@ -135,7 +132,7 @@ class ConvolutionModule(nn.Module):
         self.pointwise_out = Linear(dim, dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        (h,) = by_blocks(self._gate, x)
+        (h,) = map_chunks(self._gate, x)
         h = h.transpose(1, 2).unsqueeze(-1)  # (B, dim, T, 1), channels-last in memory
         h = F.silu(self.batch_norm(self.depthwise(h)))
         return self.pointwise_out(h.squeeze(-1).transpose(1, 2))
@@ -150,43 +147,37 @@ class ConvolutionModule(nn.Module):
             self.batch_norm = nn.Identity()
 
 
-def by_blocks(
+def map_chunks(
     function: Callable[..., tuple[Tensor, ...]], x: Tensor, *tables: Tensor
 ) -> Sequence[Tensor]:
-    """``function(x, *tables)`` for a function that treats each frame alone.
+    """Apply a frame-wise function, without gradients in chunks of ``FRAMES_PER_CHUNK`` frames.
 
-    Without gradients a block of frames goes through at a time, so that what the function makes on
-    the way stays in the cache, and small.
+    What the function makes on the way then stays in the cache, and small.
 
     Shape:
         - x and what the function returns: ``(B, frames, anything)``; tables: ``(frames, ...)``
     """
-    if torch.is_grad_enabled() or x.shape[1] <= ROWS_PER_BLOCK:
+    if torch.is_grad_enabled() or x.shape[1] <= FRAMES_PER_CHUNK:
         return function(x, *tables)
     outs: list[Tensor] = []
-    blocks = zip(
-        x.split(ROWS_PER_BLOCK, dim=1), *(t.split(ROWS_PER_BLOCK) for t in tables), strict=True
-    )
-    for number, block in enumerate(blocks):
-        parts = function(*block)
-        if not outs:
-            outs = [part.new_empty(*x.shape[:2], part.shape[-1]) for part in parts]
-        frames = slice(number * ROWS_PER_BLOCK, (number + 1) * ROWS_PER_BLOCK)
+    for start in range(0, x.shape[1], FRAMES_PER_CHUNK):
+        frames = slice(start, start + FRAMES_PER_CHUNK)
+        parts = function(x[:, frames], *(table[frames] for table in tables))
+        outs = outs or [part.new_empty(*x.shape[:2], part.shape[-1]) for part in parts]
         for out, part in zip(outs, parts, strict=True):
             out[:, frames] = part
     return outs
 
 
-def add_by_rows(x: Tensor, module: nn.Module, weight: float) -> Tensor:
-    """``x + weight * module(x)`` for a module that treats each frame alone.
+def residual_chunked(x: Tensor, module: nn.Module, weight: float) -> Tensor:
+    """Return ``x + weight * module(x)`` of a frame-wise module, in chunks as :func:`map_chunks`.
 
-    Without gradients a block of frames goes through at a time: its wide intermediate then stays in
-    the cache, and small (the memory of 20 minutes would be 490 MB in float32).
+    Its wide intermediate would take 490 MB in float32 for 20 minutes.
     """
     if torch.is_grad_enabled():
         return torch.add(x, module(x), alpha=weight)
     out = x.new_empty(x.shape)
-    rows = (tensor.flatten(0, 1).split(ROWS_PER_BLOCK) for tensor in (x, out))
+    rows = (tensor.flatten(0, 1).split(FRAMES_PER_CHUNK) for tensor in (x, out))
     for source, target in zip(*rows, strict=True):
         torch.add(source, module(source), alpha=weight, out=target)
     return out
@@ -208,11 +199,11 @@ class ConformerLayer(nn.Module):
         self.norm = nn.LayerNorm(config.dim)
 
     def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
-        """One layer; ``rotary`` are the tables of :func:`rotary_tables`."""
-        x = add_by_rows(x, self.ffn1, 0.5)
+        """Apply the layer; ``rotary`` are the tables of :func:`rotary_tables`."""
+        x = residual_chunked(x, self.ffn1, 0.5)
         x = x + self.attention(x, rotary)
         x = x + self.conv(x)
-        x = add_by_rows(x, self.ffn2, 0.5)
+        x = residual_chunked(x, self.ffn2, 0.5)
         return self.norm(x)
 
 
@@ -237,7 +228,7 @@ class ConformerEncoder(nn.Module):
         self.register_buffer("inv_freq", config.rotary_base**-exponents)
 
     def forward(self, frames: Tensor, layers: Collection[int]) -> dict[int, Tensor]:
-        """Hidden states for ``frames``, the subsampling's output; nothing above the highest is run.
+        """Return hidden states for ``frames``, the subsampling's output, up to the highest.
 
         Shape:
             - frames and each output: ``(B, T, dim)``; outputs are float32

@@ -29,11 +29,11 @@ def one_file(files: Files, names: Sequence[str]) -> Path:
     if path is None:
         here = sorted(entry.name for entry in files.folder.iterdir())
         more = ", ..." if len(here) > SHOWN else ""
-        is_index = any(name.endswith(".index.json") for name in here)
-        sharded = "; save weights in several files as one" if is_index else ""
+        is_sharded = any(name.endswith(".index.json") for name in here)
+        remedy = "; save weights in several files as one" if is_sharded else ""
         raise CheckpointError(
             f"{files.folder}: none of {', '.join(names)} is there, but "
-            f"{', '.join(here[:SHOWN]) or 'nothing'}{more}{sharded}"
+            f"{', '.join(here[:SHOWN]) or 'nothing'}{more}{remedy}"
         )
     return path
 
@@ -62,18 +62,14 @@ def published_tensors(path: Path) -> dict[str, Tensor]:
 def _read(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         return load_file(path)
-    state = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
+    # Of torch's formats only the present one, a zip, can be mapped.
+    state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     if isinstance(state, dict):
         state = state.get("state_dict", state)
     named = isinstance(state, dict) and all(isinstance(name, str) for name in state)
     if not named or not all(isinstance(value, Tensor) for value in state.values()):
         raise CheckpointError(f"{path}: holds {_contents(state)}; names and tensors are expected")
     return dict(state)
-
-
-def _is_zip(path: Path) -> bool:
-    """Return whether torch wrote the file in its present format; only that can be mapped."""
-    return zipfile.is_zipfile(path)
 
 
 def _contents(state: object) -> str:

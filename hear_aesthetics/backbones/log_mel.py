@@ -1,7 +1,7 @@
 """Log-mel spectrogram of the published encoders, in decibels.
 
 24 kHz mono, Hann window of 2048, hop 240, centred with reflect padding, power spectrum, 128 HTK mel
-bands from 0 to 12 kHz without area normalisation, ``10 log10`` with a floor at 1e-10; the last
+bands from 0 to 12 kHz without area normalization, ``10 log10`` with a floor at 1e-10; the last
 frame is dropped, so that N samples give ``floor(N / 240)`` mel frames.
 """
 
@@ -27,7 +27,7 @@ FRAMES_PER_CHUNK = 250  # the spectrum, 2 MB, stays in the cache: twice as fast 
 
 
 def mel_filterbank() -> Tensor:
-    """Triangular filters on the HTK mel scale.
+    """Return triangular filters on the HTK mel scale.
 
     Evaluated in float32 as the published pipelines did: their checkpoints carry these very numbers.
 
@@ -47,7 +47,7 @@ def mel_filterbank() -> Tensor:
 
 
 class LogMel(nn.Module):
-    """Waveform to log-mel in dB; computed in chunks, which changes no value.
+    """Log-mel in dB of waveforms; computed in chunks, which changes no value.
 
     Shape:
         - input: ``(B, samples)`` float32 at 24 kHz, samples >= 1025
@@ -69,7 +69,7 @@ class LogMel(nn.Module):
         self.register_buffer("filterbank", mel_filterbank(), persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Log-mel in dB of a batch of waveforms."""
+        """Return the log-mel in dB of a batch of waveforms."""
         samples = waveform.shape[-1]
         if samples < MIN_SAMPLES:
             raise ValueError(

@@ -14,7 +14,7 @@ from torch import Tensor
 from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.errors import CheckpointError
 
-__all__ = ["config_from_tensors", "from_published", "to_published"]
+__all__ = ["config_from_tensors", "encoder_state", "published_state"]
 
 State = dict[str, Tensor]
 
@@ -24,15 +24,12 @@ IGNORED = re.compile(
     r"|conformer\.pos_conv_embed\."
 )
 LAYER_NAMES = {
-    **{
-        f"{ffn}{published}": f"{ffn}{ours}"
-        for ffn in ("ffn1", "ffn2")
-        for published, ours in (
-            ("_layer_norm", ".norm"),
-            (".intermediate_dense", ".up"),
-            (".output_dense", ".down"),
-        )
-    },
+    "ffn1_layer_norm": "ffn1.norm",
+    "ffn1.intermediate_dense": "ffn1.up",
+    "ffn1.output_dense": "ffn1.down",
+    "ffn2_layer_norm": "ffn2.norm",
+    "ffn2.intermediate_dense": "ffn2.up",
+    "ffn2.output_dense": "ffn2.down",
     "self_attn_layer_norm": "attention.norm",
     "self_attn.linear_q": "attention.query",
     "self_attn.linear_k": "attention.key",
@@ -45,30 +42,43 @@ LAYER_NAMES = {
     "conv_module.pointwise_conv2": "conv.pointwise_out",
     "final_layer_norm": "norm",
 }
-BLOCK_NAMES = {"conv2": "conv", "bn2": "norm"}
-# Ours: the published modules whose output channels it stacks, in order.
-STACKED = {"entry": ("conv1", "conv3"), "entry_norm": ("bn1", "bn3")}
-TOP_NAMES = {
+OTHER_NAMES = {
     "conv.linear": "subsampling.linear",
+    "conv.conv.0.conv2": "subsampling.blocks.0.conv",
+    "conv.conv.0.bn2": "subsampling.blocks.0.norm",
+    "conv.conv.1.conv2": "subsampling.blocks.1.conv",
+    "conv.conv.1.bn2": "subsampling.blocks.1.norm",
     "conformer.layer_norm": "norm",
 }
 SHARED_COUNTER = "num_batches_tracked"  # the same in both stacked batch norms
+NORM = ("weight", "bias", "running_mean", "running_var", SHARED_COUNTER)
+# Ours: the published modules whose output channels it stacks, in order, and their tensors.
+STACKED = {
+    "entry": (("conv1", "conv3"), ("weight", "bias")),
+    "entry_norm": (("bn1", "bn3"), NORM),
+}
+# Name of a stacked tensor: the published ones in it.
+STACKED_TENSORS = {
+    f"subsampling.blocks.{block}.{module}.{attribute}": [
+        f"conv.conv.{block}.{part}.{attribute}" for part in parts
+    ]
+    for block in range(2)
+    for module, (parts, attributes) in STACKED.items()
+    for attribute in attributes
+}
 
 
 def _renames(depth: int) -> dict[str, str]:
-    """Published module name -> ours, for everything that maps one to one."""
-    names = dict(TOP_NAMES)
-    for block in range(2):
-        for published, ours in BLOCK_NAMES.items():
-            names[f"conv.conv.{block}.{published}"] = f"subsampling.blocks.{block}.{ours}"
-    for layer in range(depth):
-        for published, ours in LAYER_NAMES.items():
-            names[f"conformer.layers.{layer}.{published}"] = f"layers.{layer}.{ours}"
-    return names
+    """Return published module name -> ours, for everything that maps one to one."""
+    return OTHER_NAMES | {
+        f"conformer.layers.{layer}.{published}": f"layers.{layer}.{ours}"
+        for layer in range(depth)
+        for published, ours in LAYER_NAMES.items()
+    }
 
 
 def config_from_tensors(state: State) -> ConformerConfig:
-    """Sizes of an encoder, read from its published tensors alone.
+    """Read the sizes of an encoder from its published tensors.
 
     Raises:
         CheckpointError: If the tensors that tell the sizes are missing.
@@ -89,56 +99,27 @@ def config_from_tensors(state: State) -> ConformerConfig:
     return ConformerConfig(dim, len(layers), heads, ffn_dim, channels, kernel)
 
 
-def _native_layout(name: str, tensor: Tensor, channels: int) -> Tensor:
-    """A published tensor in our layout: time first, pointwise convolutions as matrices."""
+def _change_layout(name: str, tensor: Tensor, channels: int, *, native: bool) -> Tensor:
+    """Put time first and make pointwise convolutions matrices; or undo it, if not ``native``."""
     if name == "subsampling.linear.weight":
-        return tensor.unflatten(1, (channels, -1)).transpose(1, 2).flatten(1)
+        parts = (channels, -1) if native else (-1, channels)
+        return tensor.unflatten(1, parts).transpose(1, 2).flatten(1)
     if name.endswith(("pointwise_in.weight", "pointwise_out.weight")):
-        return tensor.squeeze(-1)
+        return tensor.squeeze(-1) if native else tensor.unsqueeze(-1)
     if name.endswith("depthwise.weight"):
-        return tensor.unsqueeze(-1)
+        return tensor.unsqueeze(-1) if native else tensor.squeeze(-1)
     if name.startswith("subsampling.blocks") and tensor.dim() == 4:
         return tensor.transpose(2, 3)
     return tensor
 
 
-def _published_layout(name: str, tensor: Tensor, channels: int) -> Tensor:
-    """The inverse of :func:`_native_layout`."""
-    if name == "subsampling.linear.weight":
-        return tensor.unflatten(1, (-1, channels)).transpose(1, 2).flatten(1)
-    if name.endswith(("pointwise_in.weight", "pointwise_out.weight")):
-        return tensor.unsqueeze(-1)
-    if name.endswith("depthwise.weight"):
-        return tensor.squeeze(-1)
-    if name.startswith("subsampling.blocks") and tensor.dim() == 4:
-        return tensor.transpose(2, 3)
-    return tensor
-
-
-def _stacked_names(ours: str, attribute: str) -> tuple[str, list[str]]:
-    """Our full tensor name and the published ones stacked in it, for both blocks' entries."""
-    block, module = ours.split(".")
-    published = [f"conv.conv.{block}.{part}.{attribute}" for part in STACKED[module]]
-    return f"subsampling.blocks.{block}.{module}.{attribute}", published
-
-
-def _stacked_tensors() -> list[tuple[str, list[str]]]:
-    norm = ("weight", "bias", "running_mean", "running_var", SHARED_COUNTER)
-    return [
-        _stacked_names(f"{block}.{module}", attribute)
-        for block in range(2)
-        for module, attributes in (("entry", ("weight", "bias")), ("entry_norm", norm))
-        for attribute in attributes
-    ]
-
-
-def from_published(state: State, config: ConformerConfig) -> State:
-    """Our encoder's state dict from the published one (without the leading ``model.``).
+def encoder_state(state: State, config: ConformerConfig) -> State:
+    """Return our encoder's state dict for the published one (without the leading ``model.``).
 
     Raises:
         CheckpointError: If a tensor is missing, or one is there that is neither used nor known.
     """
-    remaining = {name: tensor for name, tensor in state.items() if not _ignored(name)}
+    remaining = {name: tensor for name, tensor in state.items() if not IGNORED.match(name)}
     native: State = {}
     missing: list[str] = []
 
@@ -147,13 +128,12 @@ def from_published(state: State, config: ConformerConfig) -> State:
             missing.append(name)
         return remaining.pop(name, None)
 
-    for ours, parts in _stacked_tensors():
+    for ours, parts in STACKED_TENSORS.items():
         tensors = [tensor for part in parts if (tensor := take(part)) is not None]
         if len({tensor.dtype for tensor in tensors}) > 1:
             raise CheckpointError(f"{' and '.join(parts)} are of different number formats")
         if len(tensors) == len(parts):
-            joined = tensors[0] if ours.endswith(SHARED_COUNTER) else torch.cat(tensors)
-            native[ours] = _native_layout(ours, joined, config.conv_channels)
+            native[ours] = tensors[0] if ours.endswith(SHARED_COUNTER) else torch.cat(tensors)
     inv_freq = take("conformer.embed_positions.inv_freq")
     if inv_freq is not None:
         native["inv_freq"] = inv_freq
@@ -161,41 +141,32 @@ def from_published(state: State, config: ConformerConfig) -> State:
     for published in list(remaining):
         module, _, attribute = published.rpartition(".")
         if module in renames:
-            ours = f"{renames[module]}.{attribute}"
-            native[ours] = _native_layout(ours, remaining.pop(published), config.conv_channels)
-    if missing or remaining:
-        raise CheckpointError(_difference(missing, list(remaining)))
-    return native
-
-
-def to_published(state: State, config: ConformerConfig) -> State:
-    """The published names and layout of our encoder's (unfolded) state dict.
-
-    Shape:
-        - inverse of :func:`from_published`; training-only tensors are not invented.
-    """
-    published: State = {}
-    for ours, parts in _stacked_tensors():
-        tensor = _published_layout(ours, state[ours], config.conv_channels)
-        split = [tensor, tensor] if ours.endswith(SHARED_COUNTER) else tensor.chunk(2)
-        published.update(zip(parts, split, strict=True))
-    published["conformer.embed_positions.inv_freq"] = state["inv_freq"]
-    for name, ours in _renames(config.depth).items():
-        for key in (key for key in state if key.rpartition(".")[0] == ours):
-            attribute = key.rpartition(".")[2]
-            tensor = _published_layout(key, state[key], config.conv_channels)
-            published[f"{name}.{attribute}"] = tensor
-    return {name: tensor.contiguous().clone() for name, tensor in published.items()}
-
-
-def _ignored(name: str) -> bool:
-    return IGNORED.match(name) is not None
-
-
-def _difference(missing: list[str], unexpected: list[str]) -> str:
-    parts = [
-        f"{label} {len(names)} ({', '.join(sorted(names)[:4])}{', ...' if len(names) > 4 else ''})"
-        for label, names in (("missing", missing), ("unexpected", unexpected))
+            native[f"{renames[module]}.{attribute}"] = remaining.pop(published)
+    wrong = [
+        f"{label} {len(names)} ({', '.join(sorted(names)[:4])}{', ...' * (len(names) > 4)})"
+        for label, names in (("missing", missing), ("unexpected", remaining))
         if names
     ]
-    return f"checkpoint does not fit: {'; '.join(parts)}"
+    if wrong:
+        raise CheckpointError(f"checkpoint does not fit: {'; '.join(wrong)}")
+    channels = config.conv_channels
+    return {k: _change_layout(k, v, channels, native=True) for k, v in native.items()}
+
+
+def published_state(state: State, config: ConformerConfig) -> State:
+    """Return the published state dict for our encoder's (unfolded) one.
+
+    The inverse of :func:`encoder_state`; training-only tensors are not invented.
+    """
+    channels = config.conv_channels
+    state = {k: _change_layout(k, v, channels, native=False) for k, v in state.items()}
+    published = {"conformer.embed_positions.inv_freq": state["inv_freq"]}
+    for ours, parts in STACKED_TENSORS.items():
+        split = [state[ours]] * 2 if ours.endswith(SHARED_COUNTER) else state[ours].chunk(2)
+        published.update(zip(parts, split, strict=True))
+    names = {ours: name for name, ours in _renames(config.depth).items()}
+    for key, tensor in state.items():
+        module, _, attribute = key.rpartition(".")
+        if module in names:
+            published[f"{names[module]}.{attribute}"] = tensor
+    return {name: tensor.contiguous().clone() for name, tensor in published.items()}

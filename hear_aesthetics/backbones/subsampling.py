@@ -46,7 +46,7 @@ class SubsamplingBlock(nn.Module):
         return F.relu(self.norm(self.conv(F.relu(inner))) + skip)
 
     def folded(self) -> "FoldedBlock":
-        """The block with its batch norms merged into the convolutions (evaluation mode)."""
+        """Merge the batch norms into the convolutions (evaluation mode)."""
         entry = fuse_conv_bn_eval(self.entry, self.entry_norm)
         return FoldedBlock(entry, fuse_conv_bn_eval(self.conv, self.norm))
 
@@ -84,7 +84,7 @@ class Conv2dSubsampling(nn.Module):
         self.linear = Linear(channels * N_MELS // MEL_PER_FRAME, dim, exact=True)
 
     def forward(self, log_mel: Tensor) -> Tensor:
-        """Frames of a normalised log-mel."""
+        """Return the frames of a normalized log-mel."""
         frames = -(-log_mel.shape[-1] // MEL_PER_FRAME)
         if self.training or len(log_mel) * frames <= FRAMES_PER_CHUNK:
             return self._convolve(log_mel)
@@ -102,9 +102,10 @@ class Conv2dSubsampling(nn.Module):
 
     def fold(self) -> None:
         """Replace the blocks by their inference twins."""
-        for index, block in enumerate(self.blocks):
-            if isinstance(block, SubsamplingBlock):
-                self.blocks[index] = block.folded()
+        self.blocks = nn.ModuleList(
+            block.folded() if isinstance(block, SubsamplingBlock) else block
+            for block in self.blocks
+        )
 
     def _convolve(self, log_mel: Tensor) -> Tensor:
         x = log_mel.transpose(1, 2).unsqueeze(1)

@@ -1,15 +1,14 @@
-"""Published weights by name: what exists, where it is, how to get it, whether it is intact."""
+"""Registry of published weights by name, their search on disk, download and check."""
 
 from hear_aesthetics.checkpoints.hashes import cache_home, weight_hash
 from hear_aesthetics.checkpoints.registry import CHECKPOINTS, Checkpoint, RemoteFile, by_name
 from hear_aesthetics.checkpoints.sources import (
     Files,
-    Found,
     ModelFiles,
     Whereabouts,
     find,
     home,
-    locate,
+    locate_checkpoint,
     locate_model,
     whereabouts,
 )
@@ -18,7 +17,6 @@ __all__ = [
     "CHECKPOINTS",
     "Checkpoint",
     "Files",
-    "Found",
     "ModelFiles",
     "RemoteFile",
     "Whereabouts",
@@ -26,7 +24,7 @@ __all__ = [
     "cache_home",
     "find",
     "home",
-    "locate",
+    "locate_checkpoint",
     "locate_model",
     "weight_hash",
     "whereabouts",

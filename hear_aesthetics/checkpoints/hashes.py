@@ -7,8 +7,10 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
+
+from hear_aesthetics.errors import StorageError
+from hear_aesthetics.files import write_text
 
 __all__ = ["cache_home", "weight_hash"]
 
@@ -16,12 +18,12 @@ MEMORY = "hashes.json"
 
 
 def cache_home() -> Path:
-    """Where this project keeps what it can recompute: ``$XDG_CACHE_HOME/hear-aesthetics``."""
+    """Return the folder of what can be recomputed: ``$XDG_CACHE_HOME/hear-aesthetics``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hear-aesthetics"
 
 
 def weight_hash(path: str | Path) -> str:
-    """sha256 of a file, 64 hexadecimal digits; read again only when its size or time changed.
+    """Return the sha256 of a file, 64 hexadecimal digits; it is read when size or time changed.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -34,7 +36,12 @@ def weight_hash(path: str | Path) -> str:
         return str(remembered[2])
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    _remember(str(path), [*state, digest])
+    # Read again just before writing, and renamed into place: processes side by side lose at most
+    # an entry, never the file. A cache that cannot be written is no reason to fail.
+    with contextlib.suppress(OSError, StorageError):
+        cache_home().mkdir(parents=True, exist_ok=True)
+        memory = _recall() | {str(path): [*state, digest]}
+        write_text(cache_home() / MEMORY, json.dumps(memory, indent=1))
     return digest
 
 
@@ -44,15 +51,3 @@ def _recall() -> dict[str, list]:
     except (OSError, ValueError):
         return {}
     return memory if isinstance(memory, dict) else {}
-
-
-def _remember(key: str, entry: list) -> None:
-    # Read again just before writing, and rename into place: processes side by side lose at most
-    # an entry, never the file. A cache that cannot be written is no reason to fail.
-    with contextlib.suppress(OSError):
-        folder = cache_home()
-        folder.mkdir(parents=True, exist_ok=True)
-        memory = _recall() | {key: entry}
-        with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, encoding="utf-8") as file:
-            json.dump(memory, file, indent=1)
-        Path(file.name).replace(folder / MEMORY)

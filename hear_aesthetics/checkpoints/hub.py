@@ -1,4 +1,4 @@
-"""The Hugging Face hub and its cache: pinned revisions, mirrors, offline, checked files.
+"""Hugging Face hub and its cache: pinned revisions, mirrors, offline, checked files.
 
 ``huggingface_hub`` reads its environment once, at import. Here ``HF_ENDPOINT``,
 ``HF_HUB_OFFLINE``, ``HF_HUB_CACHE`` and ``HF_HOME`` are read at each call and passed on, so that
@@ -36,18 +36,18 @@ SHA256_DIGITS = 64  # the ETag of a large file is its sha256; that of a small on
 
 
 def endpoint() -> str:
-    """Address of the hub or of the mirror that ``HF_ENDPOINT`` names."""
+    """Return the address of the hub or of the mirror that ``HF_ENDPOINT`` names."""
     return (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
 
 
 def offline() -> bool:
-    """Whether ``HF_HUB_OFFLINE`` (or ``TRANSFORMERS_OFFLINE``) forbids the network."""
+    """Return True if ``HF_HUB_OFFLINE`` or ``TRANSFORMERS_OFFLINE`` forbids the network."""
     value = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
     return value.upper() in {"1", "ON", "YES", "TRUE"}
 
 
 def cache_folder() -> Path:
-    """The hub's cache: ``HF_HUB_CACHE``, or ``hub`` in ``HF_HOME``."""
+    """Return the hub's cache: ``HF_HUB_CACHE``, or ``hub`` in ``HF_HOME``."""
     explicit = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
     if explicit:
         return Path(explicit).expanduser()
@@ -56,10 +56,10 @@ def cache_folder() -> Path:
 
 
 def cached(record: Checkpoint, *, check: bool = True) -> Path | None:
-    """The folder of the pinned revision in the hub's cache; None if a file is missing.
+    """Return the folder of the pinned revision in the hub's cache; None if a file is missing.
 
     Args:
-        record: What to look for.
+        record: Checkpoint to look for.
         check: Compare sizes and hashes; False only looks whether the files are there.
 
     Raises:
@@ -68,13 +68,19 @@ def cached(record: Checkpoint, *, check: bool = True) -> Path | None:
     """
     if record.repo is None:
         return None
-    paths = [path for file in record.files if (path := _cached_file(record, file))]
-    if len(paths) < len(record.files):
+    paths = [
+        huggingface_hub.try_to_load_from_cache(
+            record.repo, file.name, cache_dir=cache_folder(), revision=_revision(record)
+        )
+        for file in record.files
+    ]
+    found = [Path(path) for path in paths if isinstance(path, str)]
+    if len(found) < len(paths):
         return None
-    for path, file in zip(paths, record.files, strict=True):
+    for path, file in zip(found, record.files, strict=True):
         if check:
             _check(path, file, record.name)
-    return paths[0].parent
+    return found[0].parent
 
 
 def fetch(records: Sequence[Checkpoint], wanted: str) -> list[Path]:
@@ -84,8 +90,8 @@ def fetch(records: Sequence[Checkpoint], wanted: str) -> list[Path]:
     Files that are there already are not downloaded again.
 
     Args:
-        records: What is missing.
-        wanted: The name the user asked for, which the message repeats.
+        records: Missing checkpoints.
+        wanted: Name the user asked for, which the message repeats.
 
     Raises:
         WeightsUnavailableError: If one is not on the hub, or the hub cannot be reached.
@@ -96,13 +102,14 @@ def fetch(records: Sequence[Checkpoint], wanted: str) -> list[Path]:
     if offline():
         raise unavailable(records, wanted, "HF_HUB_OFFLINE is set")
     try:
-        return [_fetch_files(record) for record in records]
+        paths = [[_fetch_file(record, file) for file in record.files] for record in records]
     except failures() as error:
         raise unavailable(records, wanted, reason(error)) from error
+    return [files[0].parent for files in paths]
 
 
 def failures() -> tuple[type[Exception], ...]:
-    """What the hub's library raises when it does not deliver.
+    """Return the errors that the hub's library raises when it does not deliver.
 
     Its HTTP client differs between versions. What that raises is an OSError (requests) or shares
     its base with the library's own error (httpx).
@@ -113,7 +120,7 @@ def failures() -> tuple[type[Exception], ...]:
 
 
 def reason(error: Exception) -> str:
-    """One line on why the hub did not deliver."""
+    """Return one line on why the hub did not deliver."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status is not None:
         return f"{endpoint()} answered {status} ({type(error).__name__})"
@@ -122,7 +129,7 @@ def reason(error: Exception) -> str:
 
 
 def unavailable(records: Sequence[Checkpoint], wanted: str, reason: str) -> WeightsUnavailableError:
-    """The error that says what is missing, how large, under which licence, and how to get it."""
+    """Return an error that says what is missing, its size and licence, and how to get it."""
     missing = " and ".join(
         f"{r.name}: {describe_size(r.size)}, licence {r.weights_licence}" for r in records
     )
@@ -130,20 +137,12 @@ def unavailable(records: Sequence[Checkpoint], wanted: str, reason: str) -> Weig
     places = " and ".join(
         f"{', '.join(file.name for file in r.files)} in {Path(root) / r.name}" for r in records
     )
-    instructions = "; ".join(r.instructions for r in records if r.instructions)
-    download = (
-        instructions
-        or f"run `hear-aesthetics models download {wanted} --to DIR` on a connected machine"
-    )
+    download = f"run `hear-aesthetics models download {wanted} --to DIR` on a connected machine"
+    instructions = "; ".join(r.instructions for r in records if r.instructions) or download
     return WeightsUnavailableError(
-        f"{wanted} is not on this machine ({missing}) and {reason}; {download}, "
+        f"{wanted} is not on this machine ({missing}) and {reason}; {instructions}, "
         f"or put {places} and set HEAR_AESTHETICS_HOME={root}"
     )
-
-
-def _fetch_files(record: Checkpoint) -> Path:
-    paths = [_fetch_file(record, file) for file in record.files]
-    return paths[0].parent
 
 
 def _fetch_file(record: Checkpoint, file: RemoteFile) -> Path:
@@ -159,13 +158,6 @@ def _fetch_file(record: Checkpoint, file: RemoteFile) -> Path:
         file = replace(file, sha256=stated.etag)
     _check(Path(path), file, record.name)
     return Path(path)
-
-
-def _cached_file(record: Checkpoint, file: RemoteFile) -> Path | None:
-    path = huggingface_hub.try_to_load_from_cache(
-        str(record.repo), file.name, cache_dir=cache_folder(), revision=_revision(record)
-    )
-    return Path(path) if isinstance(path, str) else None
 
 
 def _revision(record: Checkpoint) -> str:

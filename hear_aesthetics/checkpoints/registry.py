@@ -1,4 +1,4 @@
-"""What is published, where, how large, under which licence: one frozen record per checkpoint.
+"""Registry of published checkpoints: source, files, sizes, hashes and licences of each.
 
 Sizes are bytes. A hash, size or revision that nobody could check is None and is said to be unknown;
 it is never guessed. ``commercial`` is True, False, or None where the licence does not say.
@@ -17,7 +17,7 @@ Status = Literal["published", "trained on synthetic music"]
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file of a checkpoint: its name in the repository, bytes, and sha256; None is unknown."""
+    """File of a checkpoint: its name in the repository, bytes, and sha256; None is unknown."""
 
     name: str
     size: int | None = None
@@ -26,17 +26,17 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint that has a name here.
+    """Checkpoint with a name on the command line.
 
     Attributes:
-        name: What the command line and ``load_model`` call it.
-        kind: "model" is what ``load_model`` takes; the others are its parts.
+        name: Its name on the command line and in ``load_model``.
+        kind: "model" for ``load_model``; the others are parts.
         repo: Repository on the Hugging Face hub; None for what is not there.
         revision: Commit the files are pinned to; None where no commit could be checked.
         folder: Subfolder of a model directory that holds it ("" for what is no part of one).
         parts: Checkpoints that make up a model; empty for a single checkpoint or a bundled model.
         instructions: How to get what is not on the hub.
-        fair: On which data its results may fairly be reported.
+        fair: Data on which its results may fairly be reported.
     """
 
     name: str
@@ -256,7 +256,7 @@ REPOS: tuple[str, ...] = tuple(dict.fromkeys(r.repo for r in _RECORDS if r.repo)
 
 
 def by_name(name: str) -> Checkpoint:
-    """The record of that name.
+    """Return the record of a name.
 
     Raises:
         ValueError: If there is none; lists the names.
@@ -266,9 +266,6 @@ def by_name(name: str) -> Checkpoint:
     return CHECKPOINTS[name]
 
 
-def by_repo(repo: str, filename: str | None = None) -> Checkpoint | None:
-    """The first record of a hub repository, or the one that has ``filename``; None if unknown."""
-    for record in CHECKPOINTS.values():
-        if record.repo == repo and filename in (None, *(file.name for file in record.files)):
-            return record
-    return None
+def by_repo(repo: str) -> Checkpoint | None:
+    """Return the first record of a hub repository; None if it is unknown."""
+    return next((record for record in CHECKPOINTS.values() if record.repo == repo), None)

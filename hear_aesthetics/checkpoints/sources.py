@@ -1,4 +1,4 @@
-"""Where the files of a checkpoint are: a directory, ``HEAR_AESTHETICS_HOME``, the cache, the hub.
+"""Files of checkpoints: in a directory, ``HEAR_AESTHETICS_HOME``, the hub's cache, or the hub.
 
 ``HEAR_AESTHETICS_HOME`` holds one folder per checkpoint, named like it (``HOME/muq/``,
 ``HOME/musicfm-msd/``, ``HOME/hear-track2/``), each with the files that ``hear-aesthetics models
@@ -11,9 +11,8 @@ what lies in the hub's cache or comes from the hub is the pinned revision and is
 
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from hear_aesthetics.checkpoints import hub
 from hear_aesthetics.checkpoints.registry import CHECKPOINTS, REPOS, Checkpoint, by_name, by_repo
@@ -22,12 +21,11 @@ from hear_aesthetics.errors import CheckpointError, InputError, WeightsUnavailab
 __all__ = [
     "CONFIG_NAME",
     "Files",
-    "Found",
     "ModelFiles",
     "Whereabouts",
     "find",
     "home",
-    "locate",
+    "locate_checkpoint",
     "locate_model",
     "whereabouts",
 ]
@@ -42,12 +40,14 @@ class Files:
     """Files of one checkpoint.
 
     Attributes:
-        folder: Where they are; files of other checkpoints may lie there too.
-        names: Those that belong to it; None for a user's directory, where any may.
+        folder: Folder with the files; those of other checkpoints may lie there too.
+        names: Files that belong to it; None for a user's directory, where any may.
+        origin: "directory", "bundled", "home", "cache" or "hub".
     """
 
     folder: Path
     names: tuple[str, ...] | None = None
+    origin: str = field(default="directory", compare=False)
 
     def first(self, *candidates: str) -> Path | None:
         """Return the first candidate that belongs to the checkpoint and exists; None if none."""
@@ -56,21 +56,13 @@ class Files:
 
 
 @dataclass(frozen=True)
-class Found:
-    """The folder that holds a checkpoint's files, and which of the sources it is."""
-
-    folder: Path
-    origin: Literal["bundled", "home", "cache", "hub"]
-
-
-@dataclass(frozen=True)
 class Whereabouts:
-    """What this machine has of a checkpoint, for display.
+    """Copy of a checkpoint on this machine, for display.
 
     Attributes:
-        origin: The sources it was found in, such as "bundled" or "home+cache"; None if missing.
-        folders: Where its files are; several for a pair.
-        problem: What is wrong with the copy that is here; None if nothing is.
+        origin: Sources it was found in, such as "bundled" or "home+cache"; None if missing.
+        folders: Folders with its files; several for a pair.
+        problem: Fault of the copy that is here; None if there is none.
     """
 
     origin: str | None
@@ -80,31 +72,27 @@ class Whereabouts:
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """The files of a model: those of each encoder, its ``hear_aesthetics.json``, its provenance.
+    """Files of a model.
 
     Attributes:
         name: Variant name, or the directory's name.
-        muq: MuQ's files; None where the model has none or it was not asked for.
-        musicfm: MusicFM's files, likewise.
+        encoders: Files of each encoder that was asked for, by source.
         config: Path of ``hear_aesthetics.json``; None where there is none.
         provenance: Origin, and what the registry knows: licence, status, pinned revisions.
     """
 
     name: str
-    muq: Files | None
-    musicfm: Files | None
+    encoders: dict[str, Files]
     config: Path | None
     provenance: dict[str, str]
 
 
-def locate(source: str | Path, *, filename: str | None = None, download: bool = True) -> Files:
+def locate_checkpoint(source: str | Path) -> Files:
     """Find the files of one checkpoint, and fetch them from the hub if need be.
 
     Args:
         source: A checkpoint's name, a hub repository, or a directory. A name wins over a directory
             called the same (``./muq`` is the directory), a directory over a repository.
-        filename: Chooses among the checkpoints of one repository (``"track_2.pth"``).
-        download: False looks on this machine only.
 
     Raises:
         ValueError: If ``source`` is none of these; lists what is known.
@@ -114,7 +102,7 @@ def locate(source: str | Path, *, filename: str | None = None, download: bool = 
     record = CHECKPOINTS.get(str(source))
     if record is None and Path(source).is_dir():
         return Files(Path(source))
-    record = record or by_repo(str(source), filename)
+    record = record or by_repo(str(source))
     if record is None:
         raise InputError(
             f"{str(source)!r} is no directory, checkpoint or repository; checkpoints: "
@@ -122,18 +110,15 @@ def locate(source: str | Path, *, filename: str | None = None, download: bool = 
         )
     if record.parts:
         raise InputError(f"{record.name} is two checkpoints: {' and '.join(record.parts)}")
-    return _files(record, _obtain([record], record.name, download)[0])
+    return _obtain([record], record.name)[0]
 
 
-def locate_model(
-    source: str | Path = "mini", *, sources: Collection[str] = ENCODERS, download: bool = True
-) -> ModelFiles:
-    """The files of a model: a variant by its name, or a model directory.
+def locate_model(source: str | Path = "mini", *, sources: Collection[str] = ENCODERS) -> ModelFiles:
+    """Find the files of a model, and fetch them from the hub if need be.
 
     Args:
         source: "mini", "large", or a directory with the folders ``muq`` and ``musicfm``, or one.
-        sources: The encoders that are needed, "musicfm" and "muq"; no other is looked for.
-        download: False looks on this machine only.
+        sources: Encoders that are needed, "musicfm" and "muq"; no other is looked for.
 
     Raises:
         ValueError: If ``source`` is neither a variant nor a directory.
@@ -148,26 +133,26 @@ def locate_model(
         raise InputError(
             f"{str(source)!r} is neither a variant ({', '.join(variants)}) nor a directory"
         )
-    whole = _whole_model(record)
-    if whole is not None:
-        return _model_directory(whole.folder, sources, _provenance(record, [whole]), record.name)
     parts = [by_name(part) for part in record.parts if by_name(part).folder in sources]
-    places = _obtain(parts or [record], record.name, download)
-    folders = {part.folder: _files(part, place) for part, place in zip(parts, places, strict=True)}
-    return ModelFiles(
-        name=record.name,
-        muq=folders.get("muq"),
-        musicfm=folders.get("musicfm"),
-        config=None,
-        provenance=_provenance(record, places, parts),
-    )
+    whole = _whole_model(record)
+    found = [whole] if whole else _obtain(parts or [record], record.name)
+    provenance = {
+        "origin": _origin(found),
+        "licence": record.weights_licence,
+        "status": record.status,
+    }
+    if whole:
+        return _model_directory(whole.folder, sources, provenance, record.name)
+    pinned = {p.folder: f"{p.repo}@{p.revision}" for p in parts if p.repo and p.revision}
+    encoders = {part.folder: files for part, files in zip(parts, found, strict=True)}
+    return ModelFiles(record.name, encoders, config=None, provenance=provenance | pinned)
 
 
-def find(record: Checkpoint, *, check: bool = True) -> list[Found]:
-    """The folders of a checkpoint, or of its parts, on this machine; empty if one is missing.
+def find(record: Checkpoint, *, check: bool = True) -> list[Files]:
+    """Return the files of a checkpoint, or of its parts, on this machine; none if one is missing.
 
     Args:
-        record: What to look for.
+        record: Checkpoint to look for.
         check: Compare cached files with what was published; False only looks whether they exist.
 
     Raises:
@@ -181,11 +166,11 @@ def find(record: Checkpoint, *, check: bool = True) -> list[Found]:
         parts = [find(by_name(part), check=check) for part in record.parts]
         return [found for part in parts for found in part] if all(parts) else []
     cached = hub.cached(record, check=check)
-    return [Found(cached, "cache")] if cached else []
+    return [_files(record, cached, "cache")] if cached else []
 
 
 def whereabouts(record: Checkpoint) -> Whereabouts:
-    """Where a checkpoint is on this machine; unlike `find` it reads no weights and never fails."""
+    """Find a checkpoint on this machine; unlike `find` it reads no weights and never fails."""
     try:
         found = find(record, check=False)
     except CheckpointError as error:
@@ -194,76 +179,62 @@ def whereabouts(record: Checkpoint) -> Whereabouts:
 
 
 def home() -> Path | None:
-    """``HEAR_AESTHETICS_HOME`` as a path; None when unset."""
+    """Return ``HEAR_AESTHETICS_HOME`` as a path; None when unset."""
     value = os.environ.get("HEAR_AESTHETICS_HOME")
     return Path(value).expanduser() if value else None
 
 
-def _whole_model(record: Checkpoint) -> Found | None:
+def _home_folder(record: Checkpoint) -> Path | None:
+    root = home()
+    return root / record.name if root and (root / record.name).is_dir() else None
+
+
+def _whole_model(record: Checkpoint) -> Files | None:
     if record.kind != "model":
         return None
     if (BUNDLED / record.name).is_dir():
-        return Found(BUNDLED / record.name, "bundled")
-    root = home()
-    return Found(root / record.name, "home") if root and (root / record.name).is_dir() else None
+        return Files(BUNDLED / record.name, origin="bundled")
+    folder = _home_folder(record)
+    return Files(folder, origin="home") if folder else None
 
 
-def _in_home(record: Checkpoint) -> Found | None:
-    root = home()
-    if root is None or not record.files or not (root / record.name).is_dir():
+def _in_home(record: Checkpoint) -> Files | None:
+    folder = _home_folder(record)
+    if folder is None or not record.files:
         return None
-    folder = root / record.name
     missing = [file.name for file in record.files if not (folder / file.name).is_file()]
     if missing:
         raise CheckpointError(
             f"{folder} lacks {', '.join(missing)}; `hear-aesthetics models info {record.name}` "
             "lists what belongs there"
         )
-    return Found(folder, "home")
+    return _files(record, folder, "home")
 
 
-def _files(record: Checkpoint, place: Found) -> Files:
-    return Files(place.folder, tuple(file.name for file in record.files) or None)
+def _files(record: Checkpoint, folder: Path, origin: str) -> Files:
+    return Files(folder, tuple(file.name for file in record.files), origin)
 
 
 def _model_directory(
     folder: Path, sources: Collection[str], provenance: dict[str, str], name: str = ""
 ) -> ModelFiles:
-    needed = {encoder: Files(folder / encoder) for encoder in ENCODERS if encoder in sources}
-    missing = [f"{encoder}/" for encoder, files in needed.items() if not files.folder.is_dir()]
+    encoders = {source: Files(folder / source) for source in ENCODERS if source in sources}
+    missing = [f"{source}/" for source, files in encoders.items() if not files.folder.is_dir()]
     if missing:
         raise CheckpointError(
             f"{folder} lacks {' and '.join(missing)}; a model directory has muq/ and musicfm/, or "
             "choose the one that is there with sources=('muq',) or sources=('musicfm',)"
         )
-    config = folder / CONFIG_NAME
-    return ModelFiles(
-        name=name or folder.resolve().name,
-        muq=needed.get("muq"),
-        musicfm=needed.get("musicfm"),
-        config=config if config.is_file() else None,
-        provenance=provenance,
-    )
+    config = Files(folder).first(CONFIG_NAME)
+    return ModelFiles(name or folder.resolve().name, encoders, config, provenance)
 
 
-def _origin(places: Sequence[Found]) -> str:
-    return "+".join(dict.fromkeys(place.origin for place in places))
+def _origin(found: Sequence[Files]) -> str:
+    return "+".join(dict.fromkeys(files.origin for files in found))
 
 
-def _provenance(
-    record: Checkpoint, places: Sequence[Found], parts: Sequence[Checkpoint] = ()
-) -> dict[str, str]:
-    pinned = {p.folder: f"{p.repo}@{p.revision}" for p in parts if p.repo and p.revision}
-    return {
-        "origin": _origin(places),
-        "licence": record.weights_licence,
-        "status": record.status,
-        **pinned,
-    }
-
-
-def _obtain(records: Sequence[Checkpoint], wanted: str, download: bool) -> list[Found]:
-    """A place for each record; nothing is downloaded before all that is missing is known."""
+def _obtain(records: Sequence[Checkpoint], wanted: str) -> list[Files]:
+    """Find or download each checkpoint; all that is missing is known before a download starts."""
     here = {record.name: find(record) for record in records}
     missing = [record for record in records if not here[record.name]]
     if any(record.kind == "model" for record in missing):
@@ -271,9 +242,7 @@ def _obtain(records: Sequence[Checkpoint], wanted: str, download: bool) -> list[
             f"{wanted} belongs to this package, but {BUNDLED / wanted} is missing: install "
             "hear-aesthetics again"
         )
-    if missing and not download:
-        raise hub.unavailable(missing, wanted, "it was not to be downloaded")
     folders = hub.fetch(missing, wanted) if missing else []
     for record, folder in zip(missing, folders, strict=True):
-        here[record.name] = [Found(folder, "hub")]
+        here[record.name] = [_files(record, folder, "hub")]
     return [here[record.name][0] for record in records]

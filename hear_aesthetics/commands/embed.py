@@ -49,7 +49,8 @@ def embed(
         typer.Option(help="Pooling to a scene: mean or mean+std.", show_default="the model's own"),
     ] = None,
     sources: Annotated[str, typer.Option(help="Encoders to join, in order.")] = "musicfm,muq",
-    scales: Annotated[str, typer.Option(help="Views to join, in order.")] = "segment,track",
+    views: Annotated[str, typer.Option(help="Views to join, in order.")] = "segment,track",
+    scales: Annotated[str | None, typer.Option(hidden=True)] = None,
     precision: PrecisionOption = "auto",
     device: DeviceOption = None,
     max_minutes: MaxMinutesOption = MAX_MINUTES,
@@ -67,17 +68,18 @@ def embed(
     from hear_aesthetics.model import load_model
 
     found = collect_inputs(inputs)
-    network = load_model(
+    loaded = load_model(
         model,
         sources=sources.split(","),
-        scales=scales.split(","),
+        views=views.split(","),
+        scales=scales,
         layer=layer,
         pooling=pooling,
         precision=precision,
         device=device,
     )
-    made = origin(network, kind)
-    warn_if_untrained(network.provenance())
+    made = origin(loaded, kind)
+    warn_if_untrained(loaded.provenance())
     _make_writable(out)
     todo, refused = [], []
     for item in found.inputs:
@@ -93,7 +95,7 @@ def embed(
         for bad in [*(bad.message for bad in found.errors), *refused]:
             report.fail(bad)
         report.done(kept)
-        results = embed_files(todo, network, kind, max_minutes=max_minutes)
+        results = embed_files(todo, loaded, kind, max_minutes=max_minutes)
         seconds = _write(results, out, made, report)
     if kept:
         typer.echo(f"{kept} of them were there already; --overwrite makes them again", err=True)

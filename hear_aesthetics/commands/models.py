@@ -12,7 +12,7 @@ from hear_aesthetics.checkpoints import (
     CHECKPOINTS,
     Checkpoint,
     by_name,
-    locate,
+    locate_checkpoint,
     locate_model,
     whereabouts,
 )
@@ -107,11 +107,9 @@ def _record(name: str) -> Checkpoint:
 def _fetch(record: Checkpoint) -> dict[str, Path]:
     """Download a checkpoint; return its parts, or itself, by name with their folders."""
     if not record.parts:
-        return {record.name: locate(record.name).folder}
+        return {record.name: locate_checkpoint(record.name).folder}
     files = locate_model(record.name)  # all parts at once: an error names all that are missing
-    places = {"muq": files.muq, "musicfm": files.musicfm}
-    found = {part: places[by_name(part).folder] for part in record.parts}
-    return {part: place.folder for part, place in found.items() if place is not None}
+    return {part: files.encoders[by_name(part).folder].folder for part in record.parts}
 
 
 def _summary(record: Checkpoint) -> dict[str, Any]:

@@ -32,7 +32,7 @@ SCORES_PER_BLOCK = 1_900_000  # of queries with keys: 7.6 MB in float32 stay in 
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, silu: bool = False) -> Tensor:
-    """``x @ weight.T + bias``, then SiLU if asked for.
+    """Return ``x @ weight.T + bias``, then SiLU if asked for.
 
     Shape:
         - x: ``(..., in)``; weight: ``(out, in)``; bias: ``(out,)``, may be float32 where the others
@@ -46,7 +46,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, silu: bool 
 
 
 def batched_linear(x: Tensor, weights: Tensor) -> Tensor:
-    """``x[i] @ weights[i].T`` for every ``i``.
+    """Return ``x[i] @ weights[i].T`` for every ``i``.
 
     Shape:
         - x: ``(N, rows, in)``; weights: ``(N, out, in)``; output: ``(N, rows, out)``
@@ -73,7 +73,7 @@ class Linear(nn.Linear):
         self.exact = exact
 
     def forward(self, input: Tensor, silu: bool = False) -> Tensor:
-        """:func:`linear` of the input."""
+        """Return :func:`linear` of the input."""
         return linear(input.to(self.weight.dtype), self.weight, self.bias, silu=silu)
 
     def shrink(self, dtype: torch.dtype) -> None:
@@ -87,14 +87,14 @@ class Conv2d(nn.Conv2d):
 
     @classmethod
     def like(cls, conv: nn.Conv2d) -> Self:
-        """The same convolution, sharing its parameters; square, and padded to keep the size."""
+        """Share the parameters of a square convolution that is padded to keep the size."""
         size, stride = conv.kernel_size[0], conv.stride[0]
         twin = cls(conv.in_channels, conv.out_channels, size, stride, size // 2, device="meta")
         twin.weight, twin.bias = conv.weight, conv.bias
         return twin
 
     def forward(self, input: Tensor) -> Tensor:
-        """The convolution."""
+        """Convolve."""
         x = input.to(self.weight.dtype)
         if x.dtype == torch.bfloat16 and _bypass(x, self.weight):
             return torch.ops.mkldnn._convolution_pointwise(
@@ -117,7 +117,7 @@ class SplitConv2d(Conv2d):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        """The convolution."""
+        """Convolve."""
         if self.weight.dtype != torch.bfloat16:
             return super().forward(input)
         high, low = _split(input)
@@ -132,13 +132,13 @@ class SplitConv2d(Conv2d):
 
 
 def _split(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Two bfloat16 tensors whose sum is ``x`` to 16 bits."""
+    """Return two bfloat16 tensors whose sum is ``x`` to 16 bits."""
     high = x.to(torch.bfloat16)
     return high, (x - high).to(torch.bfloat16)
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Softmax attention; never holds a T x T matrix.
+    """Compute softmax attention without a T x T matrix.
 
     Values may be float32 beside bfloat16 queries and keys; kernels that cannot mix them round them.
 
@@ -160,7 +160,7 @@ def _bypass(x: Tensor, weight: Tensor) -> bool:
 
 
 def _blockwise_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Attention head by head, some queries at a time; scores and softmax are float32.
+    """Attend head by head, some queries at a time; scores and softmax are float32.
 
     PyTorch's own kernel multiplies through MKL whatever the dtype. For 3,600 frames of 16 heads it
     takes 0.29 s on two cores, this 0.17 s.
@@ -172,7 +172,7 @@ def _blockwise_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def _one_head(queries: Tensor, keys: Tensor, values: Tensor, out: Tensor) -> None:
-    """Attention of one head, ``(T, head_dim)`` each, written to ``out``."""
+    """Write attention of one head, ``(T, head_dim)`` each, to ``out``."""
     # In powers of two, which PyTorch computes three times as fast as those of e.
     queries = queries.float() * (math.log2(math.e) * queries.shape[-1] ** -0.5)
     keys, values = keys.float().contiguous(), values.t().contiguous()

@@ -1,4 +1,4 @@
-"""The number format that ``precision="auto"`` means on a device.
+"""Number format of ``precision="auto"`` on a device, and the devices of this machine.
 
 bfloat16 pays where the hardware multiplies it natively: GPUs with bfloat16 tensor cores, processors
 with AMX tiles (measured there: 4.5 times the throughput of float32 in matrix products) or with
@@ -15,7 +15,7 @@ __all__ = ["auto_precision", "exactly", "usable_device"]
 
 
 def auto_precision(device: torch.device | str = "cpu") -> torch.dtype:
-    """``torch.bfloat16`` where ``device`` is faster with it, else ``torch.float32``.
+    """Return ``torch.bfloat16`` where ``device`` is faster with it, else ``torch.float32``.
 
     >>> auto_precision("mps")
     torch.float32

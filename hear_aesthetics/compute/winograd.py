@@ -1,4 +1,4 @@
-"""3x3 convolutions with fewer multiplications, as plain matrix products (Winograd).
+"""Winograd's 3x3 convolutions: fewer multiplications, as plain matrix products.
 
 A one-dimensional convolution that yields ``m`` outputs from a window of inputs is
 ``A @ ((G @ kernel) * (B @ window))``: the transforms ``A, B, G`` are small constants and the
@@ -28,7 +28,7 @@ Transforms = tuple[Tensor, Tensor, Tensor]  # A (outputs, points), G (points, 3)
 
 
 def _toom_cook(outputs: int, taps: int, points: tuple[float, ...]) -> Transforms:
-    """Transforms of ``outputs`` outputs of a ``taps``-tap convolution at ``points`` and infinity.
+    """Return transforms of a ``taps``-tap convolution at ``points`` and infinity.
 
     Interpolation (Toom-Cook): values of two polynomials at the points, multiplied, determine their
     product; transposing that algorithm turns the product into a sliding convolution.
@@ -80,7 +80,7 @@ class WinogradConv2d(Conv2d):
     _constants: tuple[Tensor, Tensor] | None = None
 
     def forward(self, input: Tensor) -> Tensor:
-        """The convolution, by tiles where that pays."""
+        """Convolve, by tiles where that pays."""
         if self._pays(input):
             return self._by_tiles(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         return super().forward(input)
@@ -91,7 +91,7 @@ class WinogradConv2d(Conv2d):
         return wide and x.device.type == "cpu" and x.dtype == torch.float32 and not differentiable
 
     def _transformed(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Output transform, input transform and the kernel at each point, made once."""
+        """Return output transform, input transform and the kernel at each point, made once."""
         if self._points is None or self._constants is None:
             a, g, b = _transforms(self.stride[0])
             points = torch.einsum("ps,oist,qt->pqoi", g, self.weight.double(), g)
@@ -125,6 +125,6 @@ class WinogradConv2d(Conv2d):
 
 
 def _both_axes(matrix: Tensor, x: Tensor) -> Tensor:
-    """``matrix`` applied to the first and the second axis of ``(n, n, anything)``."""
+    """Apply ``matrix`` to the first and the second axis of ``(n, n, anything)``."""
     rows = (matrix @ x.flatten(1)).view(len(matrix), *x.shape[1:])
     return torch.matmul(matrix, rows)

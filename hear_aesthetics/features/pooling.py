@@ -1,15 +1,15 @@
-"""From frames to one vector per clip: what a scene embedding is made of."""
+"""Pooling of frames over time: scene embeddings."""
 
 import torch
 from torch import Tensor
 
 __all__ = ["POOLINGS", "pool_frames"]
 
-POOLINGS = ("mean", "mean+std")
+POOLINGS = {"mean": 1, "mean+std": 2}  # name -> moments
 
 
 def pool_frames(frames: Tensor, pooling: str = "mean+std") -> Tensor:
-    """Mean over time and, with ``"mean+std"``, the population standard deviation behind it.
+    """Return the mean over time and, for ``"mean+std"``, the population standard deviation.
 
     Shape:
         - frames: ``(B, frames, dim)``; output: ``(B, dim)`` or ``(B, 2 * dim)``

@@ -1,7 +1,7 @@
-"""Embeddings brought to mean 0 and standard deviation 1 with constants that ship with the weights.
+"""Standardization of embeddings: mean 0, deviation 1, by constants that ship with the weights.
 
 The constants are measured once, on audio of no task, so that every clip of every task is treated
-alike. Probes with batch normalisation but few steps, such as those of heareval on small tasks, need
+alike. Probes with batch normalization but few steps, such as those of heareval on small tasks, need
 embeddings whose spread is not small against their mean.
 """
 
@@ -9,6 +9,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 import torch
 from safetensors import SafetensorError
@@ -16,22 +17,22 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from hear_aesthetics.errors import CheckpointError
-from hear_aesthetics.features.fusion import SCALES, SOURCES
+from hear_aesthetics.features.fusion import SOURCES, VIEWS
 from hear_aesthetics.features.pooling import pool_frames
 
-__all__ = ["Centring", "measure_constants"]
+__all__ = ["Standardizer", "measure_constants"]
 
 NAMES = ("timestamp_mean", "timestamp_std", "scene_mean", "scene_std")
-LEAST_SHARE = 0.01  # of the median deviation: dimensions that hardly vary are not blown up
+MIN_STD_SHARE = 0.01  # of the median deviation: dimensions that hardly vary are not blown up
 
 
-class Centring(nn.Module):
-    """The constants of the parts of the feature that a model computes.
+class Standardizer(nn.Module):
+    """Standardization of the parts of the feature that a model computes.
 
     Args:
         constants: Made by :func:`measure_constants`.
         sources: Encoders, in the feature's order.
-        scales: Views, in the feature's order.
+        views: Views, in the feature's order.
         moments: 1 for scenes that are means, 2 for means and deviations.
     """
 
@@ -44,20 +45,20 @@ class Centring(nn.Module):
         self,
         constants: Mapping[str, Tensor],
         sources: Sequence[str] = SOURCES,
-        scales: Sequence[str] = SCALES,
+        views: Sequence[str] = VIEWS,
         moments: int = 2,
     ) -> None:
         super().__init__()
-        views = torch.tensor([SCALES.index(scale) for scale in scales])
-        encoders = torch.tensor([SOURCES.index(source) for source in sources])
+        rows = torch.tensor([VIEWS.index(view) for view in views])
+        columns = torch.tensor([SOURCES.index(source) for source in sources])
         for name in NAMES:
-            chosen = constants[name][:moments, views][:, :, encoders]
+            chosen = constants[name][:moments, rows][:, :, columns]
             self.register_buffer(name, chosen.flatten(), persistent=False)
 
     @classmethod
     def from_file(
-        cls, path: Path, sources: Sequence[str], scales: Sequence[str], dim: int, moments: int
-    ) -> "Centring":
+        cls, path: Path, sources: Sequence[str], views: Sequence[str], dim: int, moments: int
+    ) -> Self:
         """Read a model directory's constants.
 
         Raises:
@@ -67,18 +68,18 @@ class Centring(nn.Module):
             constants = load_file(path)
         except (OSError, ValueError, SafetensorError) as error:
             raise CheckpointError(f"{path}: {error}") from error
-        parts = (len(SCALES), len(SOURCES), dim)
+        parts = (len(VIEWS), len(SOURCES), dim)
         shapes = {name: (2 if name.startswith("scene") else 1, *parts) for name in NAMES}
         found = {name: tuple(tensor.shape) for name, tensor in constants.items()}
         if found != shapes:
             raise CheckpointError(f"{path} holds {found}; these encoders need {shapes}")
         for name, tensor in constants.items():
-            least = 0.0 if name.endswith("std") else -math.inf
-            if tensor.dtype != torch.float32 or not ((tensor > least) & (tensor < math.inf)).all():
+            low = 0.0 if name.endswith("std") else -math.inf
+            if tensor.dtype != torch.float32 or not ((tensor > low) & (tensor < math.inf)).all():
                 raise CheckpointError(
                     f"{path}: {name} holds other than finite float32, or a deviation of 0"
                 )
-        return cls(constants, sources, scales, moments)
+        return cls(constants, sources, views, moments)
 
     @property
     def sha256(self) -> str:
@@ -87,25 +88,24 @@ class Centring(nn.Module):
         return hashlib.sha256(b"".join(values)).hexdigest()
 
     def scenes(self, embeddings: Tensor) -> Tensor:
-        """Centred scene embeddings, ``(B, size)``."""
+        """Standardize scene embeddings, ``(B, size)``."""
         return (embeddings - self.scene_mean) / self.scene_std
 
     def timestamps(self, embeddings: Tensor) -> Tensor:
-        """Centred timestamp embeddings, ``(B, frames, size)``."""
+        """Standardize timestamp embeddings, ``(B, frames, size)``."""
         return (embeddings - self.timestamp_mean) / self.timestamp_std
 
 
-def measure_constants(features: Iterable[Tensor], dim: int) -> dict[str, Tensor]:
-    """Means and deviations over clips of equal length.
+def measure_constants(features: Iterable[Tensor]) -> dict[str, Tensor]:
+    """Return means and deviations over clips of equal length.
 
     Args:
-        features: Fused features of all sources and scales, as of
+        features: Fused features of all sources and views, as of
             :meth:`hear_aesthetics.model.HearModel.features`.
-        dim: Width of one encoder.
 
     Returns:
-        ``timestamp_mean`` and ``timestamp_std`` ``(1, scales, sources, dim)``; ``scene_mean`` and
-        ``scene_std`` ``(2, scales, sources, dim)``, of the clips' means and of their deviations.
+        ``timestamp_mean`` and ``timestamp_std`` ``(1, views, sources, dim)``; ``scene_mean`` and
+        ``scene_std`` ``(2, views, sources, dim)``, of the clips' means and of their deviations.
 
     Shape:
         - each item of features: ``(B, frames, 4 * dim)``
@@ -113,7 +113,7 @@ def measure_constants(features: Iterable[Tensor], dim: int) -> dict[str, Tensor]
     clips = torch.cat(list(features))
     scenes = pool_frames(clips)
     frames = clips.flatten(0, 1)
-    parts = (len(SCALES), len(SOURCES), dim)
+    parts = (len(VIEWS), len(SOURCES), clips.shape[-1] // (len(VIEWS) * len(SOURCES)))
     constants = {
         "timestamp_mean": frames.mean(dim=0),
         "timestamp_std": _floored(frames.std(dim=0)),
@@ -124,4 +124,4 @@ def measure_constants(features: Iterable[Tensor], dim: int) -> dict[str, Tensor]
 
 
 def _floored(deviation: Tensor) -> Tensor:
-    return deviation.clamp(min=LEAST_SHARE * float(deviation.median()))
+    return deviation.clamp(min=MIN_STD_SHARE * float(deviation.median()))

@@ -9,6 +9,7 @@ from safetensors.torch import save
 
 from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.files import atomic_file, json_text, write_text
+from hear_aesthetics.model import ModelConfig
 from hear_aesthetics.spec import FRAME_MS, FRAME_RATE, HOP_LENGTH, N_MELS
 from hear_aesthetics.version import __version__
 
@@ -60,8 +61,8 @@ def write_model_json(
     layer: int,
     status: str,
     provenance: Mapping[str, Any],
-    pooling: str = "mean",
-    delay_ms: int = 0,
+    pooling: str = ModelConfig.pooling,
+    delay_ms: int = ModelConfig.delay_ms,
 ) -> None:
     """Write the configuration of a model directory (:class:`hear_aesthetics.model.ModelConfig`)."""
     values = {

@@ -66,7 +66,7 @@ class MaskedPrediction(nn.Module):
         """
         with torch.no_grad():
             codes = self.codes(log_mel)
-            heard = self.backbone.normalise(self.backbone.log_mel(masked))
+            heard = self.backbone.normalize(self.backbone.log_mel(masked))
         reduced = self.config.precision == "bfloat16"
         with torch.autocast(masked.device.type, torch.bfloat16, enabled=reduced):
             encoder, depth = self.backbone.encoder, self.config.encoder.depth

@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 from safetensors.torch import save_file
 from torch import Tensor
 
-from hear_aesthetics.features.fusion import SCALES, SOURCES
 from hear_aesthetics.features.standardize import measure_constants
 from hear_aesthetics.files import write_text
 from hear_aesthetics.model import HearModel, load_model
@@ -27,12 +26,12 @@ def standardize_model(directory: Path) -> None:
     """Measure the constants of a model directory; write them and their name into it."""
     path = directory / MODEL_JSON
     about = json.loads(path.read_text(encoding="utf-8"))
-    about.pop("centring", None)
+    for key in ("centring", "standardizer"):
+        about.pop(key, None)
     write_text(path, json.dumps(about, indent=2) + "\n")
     model = load_model(str(directory))
-    dim = model.fused.dim // (len(SOURCES) * len(SCALES))
-    save_file(measure_constants(_rendered_features(model), dim), directory / CONSTANTS)
-    write_text(path, json.dumps({**about, "centring": CONSTANTS}, indent=2) + "\n")
+    save_file(measure_constants(_rendered_features(model)), directory / CONSTANTS)
+    write_text(path, json.dumps({**about, "standardizer": CONSTANTS}, indent=2) + "\n")
 
 
 def _rendered_features(model: HearModel) -> Iterator[Tensor]:

@@ -19,6 +19,7 @@ from torch import Tensor
 from hear_aesthetics import load_model
 from hear_aesthetics.engine.inference import run
 from hear_aesthetics.errors import AudioError
+from hear_aesthetics.features.fusion import HiddenState
 from hear_aesthetics.files import atomic_file
 from hear_aesthetics.fingerprint import digest, file_stamp
 from hear_aesthetics.model import HearModel
@@ -27,7 +28,7 @@ from musiceval_task.features.text import TextEncoder
 
 __all__ = ["AudioEncoder", "StateStore", "audio_hash", "clip_states", "prompt_states"]
 
-PUBLISHED_STATE = 12  # of MuQ, the last one; a smaller model gives its own last one
+PUBLISHED_STATE = HiddenState("muq", 12)  # MuQ's last one; a smaller model gives its own last one
 KEY = "states"
 DIGITS = 16  # of the digest that names an encoder's folder
 AUDIO_DTYPE = torch.float16  # precise enough for layer-normalised states
@@ -45,7 +46,7 @@ class AudioEncoder:
 
     Attributes:
         model: The encoder.
-        state: Number of the hidden state.
+        state: The hidden state.
         reads: Name of the hidden state, such as ``"muq_12"``.
         encoded: Number of clips encoded so far.
     """
@@ -56,13 +57,13 @@ class AudioEncoder:
         self.model: HearModel = load_model(
             model,
             sources=("muq",),
-            scales=("track",),
-            states={"muq": (PUBLISHED_STATE,)},
+            views=("track",),
+            states=(PUBLISHED_STATE,),
             precision=precision,
             device=device,
         )
-        self.state: int = self.model.fused.encoders["muq"].config.depth
-        self.reads = f"muq_{self.state:02d}"
+        self.state = HiddenState("muq", self.model.depth("muq"))
+        self.reads = str(self.state)
         self.encoded = 0
 
     def provenance(self) -> dict[str, Any]:
@@ -77,7 +78,7 @@ class AudioEncoder:
 
     def states(self, waveform: Tensor) -> Tensor:
         """Return the states of waveforms, ``(B, samples)`` at 24 kHz -> ``(B, frames, dim)``."""
-        return self.model.extract(waveform, {"muq": (self.state,)}).states[self.reads]
+        return self.model.extract(waveform, (self.state,)).states[self.state]
 
 
 class StateStore:

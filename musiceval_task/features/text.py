@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hear_aesthetics.checkpoints import locate, weight_hash
+from hear_aesthetics.checkpoints import locate_checkpoint, weight_hash
 from hear_aesthetics.errors import CheckpointError, InputError
 
 __all__ = ["MAX_TOKENS", "TextEncoder", "quiet_transformers"]
@@ -96,7 +96,7 @@ def quiet_transformers() -> Iterator[None]:
 
 def _locate(source: str | Path) -> Path:
     try:
-        return locate(source).folder
+        return locate_checkpoint(source).folder
     except ValueError as error:
         raise InputError(
             f"{source}: no folder of a text encoder; give one, or roberta-base"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from hear_aesthetics.commands.console import Report, warning_line
+from hear_aesthetics.commands.console import Report, warn_if_untrained, warning_line
 from hear_aesthetics.commands.options import (
     DeviceOption,
     ModelOption,
@@ -16,6 +16,7 @@ from hear_aesthetics.commands.options import (
 )
 
 if TYPE_CHECKING:
+    from hear_aesthetics.features.fusion import HiddenState
     from hear_aesthetics.model import HearModel
 
 __all__ = ["VersionsOption", "features", "warn_if_published"]
@@ -78,13 +79,13 @@ def features(
         augmentations = AUGMENTATIONS if augmented or versions == "published" else 0
     planned = plan_versions(read_prepared(prepared), augmentations, versions, seed, augmented)
     warn_if_published(versions)
-    loaded, names = _load(model, states, precision, device)
+    loaded, wanted = _load(model, states, precision, device)
     with one_line_when_full(out):
-        made = extraction.fingerprint(loaded, names, dtype)
+        made = extraction.fingerprint(loaded, wanted, dtype)
         store = FeatureStore.create(out, made, loaded.provenance(), overwrite=overwrite)
         remove_leftovers(out)
         missing = extraction.todo(planned, store)
-        check_free(out, extraction.bytes_needed(missing, loaded, names, dtype))
+        check_free(out, extraction.bytes_needed(missing, loaded, wanted, dtype))
         started, seconds = time.monotonic(), 0.0
         with Report(len(planned), "stored") as report:
             report.done(len(planned) - len(missing))
@@ -92,7 +93,7 @@ def features(
                 missing,
                 store,
                 loaded,
-                states=names,
+                states=wanted,
                 dtype=dtype,
                 workers=workers or default_workers(),
             ):
@@ -121,21 +122,19 @@ def warn_if_published(versions: str) -> None:
 
 def _load(
     model: str, states: str | None, precision: str, device: str | None
-) -> tuple["HearModel", list[str]]:
-    """Return the model and the names of the states to store.
+) -> tuple["HearModel", list["HiddenState"]]:
+    """Return the model and the hidden states to store.
 
     Raises:
         InputError: If the model does not have one of the states.
     """
-    from hear_aesthetics.commands.embed import warn_if_untrained
+    from hear_aesthetics.features.fusion import HiddenState
     from hear_aesthetics.model import load_model
-    from hear_aesthetics.scorers import hidden_states
     from songeval_task.features.extraction import middle_state
 
     names = [] if states in (None, "none") else [name for name in str(states).split(",") if name]
-    wanted = hidden_states(names)
+    wanted = [HiddenState.parse(name) for name in names]
     loaded = load_model(model, precision=precision, device=device, states=wanted)
-    for source, layers in wanted.items():
-        loaded.fused.encoders[source].check_layers(layers)
-    warn_if_untrained(loaded)
-    return loaded, [middle_state(loaded)] if states is None else names
+    loaded.fused.check_states(wanted)
+    warn_if_untrained(loaded.provenance())
+    return loaded, [middle_state(loaded)] if states is None else wanted

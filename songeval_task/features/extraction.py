@@ -19,9 +19,10 @@ from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.engine.inference import Result, run
 from hear_aesthetics.engine.workers import worker_pool
 from hear_aesthetics.errors import HearAestheticsError, InputError
+from hear_aesthetics.features.fusion import HiddenState
 from hear_aesthetics.fingerprint import check
 from hear_aesthetics.model import HearModel
-from hear_aesthetics.scorers import FUSED, hidden_states
+from hear_aesthetics.scorers import FUSED
 from hear_aesthetics.spec import FRAME_RATE
 from songeval_task.features.augmentation import load_version
 from songeval_task.features.augmented_files import SongVersion
@@ -63,26 +64,22 @@ def done(versions: Iterable[SongVersion], store: FeatureStore) -> Iterator[Entry
     yield from filter(None, (_entry(version, store) for version in versions))
 
 
-def middle_state(model: HearModel) -> str:
-    """Return the name of MuQ's middle hidden state, which the SongEval baseline reads.
-
-    It is ``muq_06`` for the published encoder.
-    """
-    return f"muq_{model.fused.encoders['muq'].config.depth // 2:02d}"
+def middle_state(model: HearModel) -> HiddenState:
+    """Return MuQ's middle hidden state, 6 of the published one; the SongEval baseline reads it."""
+    return HiddenState("muq", model.depth("muq") // 2)
 
 
-def fingerprint(model: HearModel, states: Sequence[str], dtype: str) -> dict[str, Any]:
+def fingerprint(model: HearModel, states: Sequence[HiddenState], dtype: str) -> dict[str, Any]:
     """Return what decides the numbers in a store."""
-    return {**model.fingerprint("features"), "dtype": dtype, "states": list(states)}
+    return {**model.fingerprint("features"), "dtype": dtype, "states": list(map(str, states))}
 
 
 def bytes_needed(
-    versions: Iterable[SongVersion], model: HearModel, states: Sequence[str], dtype: str
+    versions: Iterable[SongVersion], model: HearModel, states: Sequence[HiddenState], dtype: str
 ) -> int:
     """Return the disk space that the files of these versions take, about."""
-    encoders = model.fused.encoders
-    extra = sum(encoders[state.partition("_")[0]].dim for state in states)
-    per_frame = (model.timestamp_embedding_size + extra) * DTYPES[dtype].itemsize
+    width = model.timestamp_embedding_size + sum(model.encoder_dim(s.source) for s in states)
+    per_frame = width * DTYPES[dtype].itemsize
     return sum(HEADER_BYTES + round(v.song.seconds * FRAME_RATE) * per_frame for v in versions)
 
 
@@ -91,7 +88,7 @@ def extract(
     store: FeatureStore,
     model: HearModel,
     *,
-    states: Sequence[str] = (),
+    states: Sequence[HiddenState] = (),
     dtype: str = "float16",
     workers: int = 1,
 ) -> Iterator[Stored]:
@@ -108,14 +105,13 @@ def extract(
     Raises:
         OSError: If a file cannot be written.
     """
-    wanted = hidden_states(states)
 
     def work(model: HearModel, waveform: Tensor) -> dict[str, Tensor]:
         # One song at a time: which songs share a batch depends on what is left to do, and the last
         # bits would depend on that.
-        passes = [model.extract(row, wanted) for row in waveform.split(1)]
+        passes = [model.extract(row, states) for row in waveform.split(1)]
         tensors = {FUSED: [one.fused for one in passes]}
-        tensors |= {name: [one.states[name] for one in passes] for name in states}
+        tensors |= {str(state): [one.states[state] for one in passes] for state in states}
         return {name: torch.cat(parts).to(DTYPES[dtype]) for name, parts in tensors.items()}
 
     threads = None if all(version.made for version in versions) else workers

@@ -14,10 +14,10 @@ from torch import Tensor
 from heads import SequenceHead
 from heads.auto import HEADS, head_name
 from heads.checkpoint import WEIGHTS_FILE
-from hear_aesthetics.checkpoints import by_name, locate, weight_hash
+from hear_aesthetics.checkpoints import by_name, weight_hash
 from hear_aesthetics.errors import CheckpointError, InputError
 from hear_aesthetics.features.fusion import Features
-from hear_aesthetics.scorers import FUSED, Scorer, load_saved, load_scorer, scorer_names
+from hear_aesthetics.scorers import Scorer, load_saved, load_scorer, scorer_names
 
 __all__ = ["NAMED_HEADS", "HeadScorer", "load_demo", "load_head_scorer"]
 
@@ -68,8 +68,7 @@ class HeadScorer:
 
     def input(self, features: Features) -> Tensor:
         """Return the part of ``features`` that it reads: ``(B, frames, feature_dim)``."""
-        (name,) = self.reads
-        return features.fused if name == FUSED else features.states[name]
+        return features.read(self.reads[0])
 
     def scores(self, sequence: Tensor, padding_mask: Tensor | None = None) -> Tensor:
         """Return scores ``(B, columns)`` of an :meth:`input`, or of parts of it."""
@@ -92,7 +91,9 @@ def load_head_scorer(source: str | Path) -> tuple[str, Scorer]:
         checkpoint = NAMED_HEADS[name]
         if checkpoint is None:
             return name, load_demo()
-        return name, _load(name, locate(checkpoint).folder / by_name(checkpoint).files[0].name)
+        return name, _load(
+            name, locate_checkpoint(checkpoint).folder / by_name(checkpoint).files[0].name
+        )
     if name in scorer_names():
         return name, load_scorer(name)
     path = Path(source).expanduser()

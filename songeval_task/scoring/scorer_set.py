@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from hear_aesthetics.errors import AudioError, HearAestheticsError, InputError
-from hear_aesthetics.features.fusion import Features
+from hear_aesthetics.features.fusion import Features, HiddenState
 from hear_aesthetics.model import HearModel
 from hear_aesthetics.scorers import FUSED, Scorer, hidden_states, reads_of
 from hear_aesthetics.spec import HOP_LENGTH, MEL_PER_FRAME, MIN_SAMPLES
@@ -102,11 +102,13 @@ class ScorerSet:
         """
         for name, head in self.heads.items():
             read = head.reads[0]
-            made = model.fused if read == FUSED else model.fused.backbones[read.partition("_")[0]]
-            if made.dim != head.head.feature_dim:
+            width = model.timestamp_embedding_size
+            if read != FUSED:
+                width = model.encoder_dim(HiddenState.parse(read).source)
+            if width != head.head.feature_dim:
                 raise InputError(
                     f"head {name} takes {read} features {head.head.feature_dim} wide, model "
-                    f"{model.name} makes them {made.dim} wide; choose the model it was trained on "
+                    f"{model.name} makes them {width} wide; choose the model it was trained on "
                     "(the published heads: large; the demo head: mini)"
                 )
             head.head.to(model.device)
@@ -134,7 +136,7 @@ class ScorerSet:
                     outputs[f"attention {name}"] = shares
         others = [s for name, s in self.scorers.items() if name not in self.heads]
         for read in dict.fromkeys(r for scorer in others for r in reads_of(scorer)):
-            outputs[read] = features.fused if read == FUSED else features.states[read]
+            outputs[read] = features.read(read)
         return outputs
 
     def table(self, outputs: Outputs, rows: Sequence[Mapping[str, Any]]) -> Tensor:
@@ -239,4 +241,5 @@ def _ask(name: str, scorer: Scorer, features: Features, row: Mapping[str, Any]) 
 def _features(outputs: Outputs, reads: Sequence[str], index: int) -> Features:
     """Return the features of one clip; what its scorer does not read is empty."""
     parts = {name: outputs[name][index : index + 1].cpu() for name in reads}
-    return Features(parts.pop(FUSED, torch.empty(1, 0, 0)), parts)
+    fused = parts.pop(FUSED, torch.empty(1, 0, 0))
+    return Features(fused, {HiddenState.parse(name): state for name, state in parts.items()})

@@ -64,7 +64,7 @@ def test_a_claim_is_kept_and_provenance_does_not_decide(tmp_path):
 def test_a_record_that_is_none_is_one_line(tmp_path, content):
     path = tmp_path / "run.json"
     path.write_text(content)
-    with pytest.raises(InputError, match=re.escape("run.json: not a record of this version")):
+    with pytest.raises(InputError, match=r"run\.json: .*--overwrite"):
         claim(path, MADE)
     assert path.read_text() == content
 
@@ -74,6 +74,13 @@ def test_values_that_json_does_not_know_are_compared_as_it_writes_them(tmp_path)
     claim(tmp_path / "run.json", wanted)
     assert claim(tmp_path / "run.json", wanted)
     assert json.loads((tmp_path / "run.json").read_text())["fingerprint"]["pair"] == [1, 2]
+
+
+def test_a_record_of_an_earlier_version_is_claimed_under_its_former_keys(tmp_path):
+    claim(tmp_path / "run.json", {"model": {"scales": ["track"], "centring": "ab"}})
+    assert claim(tmp_path / "run.json", {"model": {"views": ["track"], "standardizer": "ab"}})
+    with pytest.raises(InputError, match=r"model\.views was \['track'\], now \['segment'\]"):
+        claim(tmp_path / "run.json", {"model": {"views": ["segment"], "standardizer": "ab"}})
 
 
 def test_a_stamp_changes_with_the_file(tmp_path):

@@ -11,6 +11,7 @@ import hear_aesthetics
 from hear_aesthetics import get_scene_embeddings, get_timestamp_embeddings, load_model
 from hear_aesthetics.checkpoints.registry import by_name
 from hear_aesthetics.errors import CheckpointError
+from hear_aesthetics.features.fusion import HiddenState
 
 RATE = 48_000
 
@@ -144,13 +145,13 @@ def test_no_gradients_are_kept(mini):
 
 def test_options_change_sizes_and_values(mini):
     audio = noise(1, 2)
-    stats = load_model(pooling="mean+std", layer=3)  # of another layer: not centred
+    stats = load_model(pooling="mean+std", layer=3)  # of another layer: not standardized
     assert stats.scene_embedding_size == 2 * mini.timestamp_embedding_size
     frames = get_timestamp_embeddings(audio, stats)[0]
     scene = get_scene_embeddings(audio, stats)
     torch.testing.assert_close(scene[:, : frames.shape[-1]], frames.mean(1))
     torch.testing.assert_close(scene[:, frames.shape[-1] :], frames.std(1, correction=0))
-    muq = load_model(sources=["muq"], scales=["track"], layer=2, precision="bfloat16")
+    muq = load_model(sources=["muq"], views=["track"], layer=2, precision="bfloat16")
     assert muq.scene_embedding_size * 4 == mini.scene_embedding_size
     assert muq.precision == torch.bfloat16
 
@@ -162,7 +163,8 @@ def test_options_change_sizes_and_values(mini):
         ({"sources": ("clap",)}, "'musicfm' or 'muq'"),
         ({"sources": ()}, "'musicfm' or 'muq'"),
         ({"sources": "muq"}, "'musicfm' or 'muq'"),
-        ({"scales": ("bar",)}, "'segment' or 'track'"),
+        ({"views": ("bar",)}, "'segment' or 'track'"),
+        ({"scales": ("track",)}, r"scales is named views now: write views=\('track',\)"),
         ({"pooling": "max"}, r"'mean' or 'mean\+std'"),
         ({"precision": "half"}, "'auto' or 'float32' or 'bfloat16'"),
         ({"segment_seconds": 0}, "whole number"),
@@ -214,7 +216,7 @@ def test_a_delay_is_silence_before_the_audio_and_not_in_features(tiny_model_dire
     (directory / "hear_aesthetics.json").write_text('{"delay_ms": 20}')
     delayed, plain = load_model(str(directory)), load_model(str(tiny_model_directory))
     audio = noise(1, 1)
-    late = torch.cat([torch.zeros(1, 20 * 24), plain.halve_rate(audio)], dim=1)
+    late = torch.cat([torch.zeros(1, 20 * 24), plain.decimate(audio)], dim=1)
     frames = get_timestamp_embeddings(audio, delayed)[0]
     torch.testing.assert_close(frames, plain.features(late)[:, :25], rtol=0, atol=1e-6)
     torch.testing.assert_close(delayed.features(late), plain.features(late), rtol=0, atol=1e-6)
@@ -241,7 +243,7 @@ def test_a_wrong_model_configuration_names_the_file(tiny_model_directory, tmp_pa
         {"delay_ms": -1},
         {"pooling": ["mean"]},
         {"provenance": []},
-        {"centring": 3},
+        {"standardizer": 3},
     ],
 )
 def test_a_wrong_value_of_the_configuration_names_file_and_key(
@@ -253,10 +255,13 @@ def test_a_wrong_value_of_the_configuration_names_file_and_key(
         load_model(str(directory))
 
 
+@pytest.mark.parametrize("key", ["standardizer", "centring"])
 @pytest.mark.parametrize("name", ["none.safetensors", "no/such", "a\0b", ".", "muq"])
-def test_centring_constants_that_are_not_there_are_named(tiny_model_directory, tmp_path, name):
+def test_constants_that_are_not_there_are_named_by_old_key_and_new(
+    tiny_model_directory, tmp_path, key, name
+):
     directory = shutil.copytree(tiny_model_directory, tmp_path / "mine")
-    (directory / "hear_aesthetics.json").write_text(json.dumps({"centring": name}))
+    (directory / "hear_aesthetics.json").write_text(json.dumps({key: name}))
     with pytest.raises(CheckpointError, match="/mine"):
         load_model(str(directory))
 
@@ -275,7 +280,7 @@ def test_a_models_numbers_do_not_depend_on_the_default_dtype(mini, dtype):
 
 def test_autocast_of_the_caller_changes_nothing(mini):
     audio = noise(1, 1)
-    waveform = mini.halve_rate(audio)
+    waveform = mini.decimate(audio)
     muq = mini.fused.encoders["muq"]
 
     def numbers():
@@ -293,6 +298,18 @@ def test_autocast_of_the_caller_changes_nothing(mini):
 def test_calling_a_model_gives_scene_embeddings(mini):
     audio = noise(2, 1)
     torch.testing.assert_close(mini(audio), get_scene_embeddings(audio, mini), rtol=0, atol=1e-6)
+
+
+@pytest.mark.slow  # importing the compiler takes seconds
+def test_a_compiled_model_is_the_model_itself(mini):
+    def compile_nothing(graph, inputs):
+        raise AssertionError(f"compiled {graph}")
+
+    audio = noise(1, 1)
+    compiled = torch.compile(mini, backend=compile_nothing)
+    torch.testing.assert_close(compiled(audio), mini(audio), rtol=0, atol=1e-6)
+    scene = get_scene_embeddings(audio, compiled)
+    torch.testing.assert_close(scene, mini(audio), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -320,11 +337,15 @@ def test_a_device_that_is_not_there_is_told_with_those_that_are(device):
 
 
 def test_further_states_are_kept_on_request(tiny_model_directory, golden_audio):
-    model = load_model(str(tiny_model_directory), states={"muq": (12,)})
-    features = model.extract(golden_audio["short"], {"muq": (6, 12)})
-    assert features.states.keys() == {"muq_06", "muq_12"}
+    model = load_model(str(tiny_model_directory), states=[HiddenState("muq", 12)])
+    features = model.extract(golden_audio["short"], [HiddenState("muq", 6), HiddenState("muq", 12)])
+    assert set(map(str, features.states)) == {"muq_06", "muq_12"}
     with pytest.raises(ValueError, match="there are 0 to 10"):
-        load_model(str(tiny_model_directory)).extract(golden_audio["short"], {"muq": (12,)})
+        load_model(str(tiny_model_directory)).extract(
+            golden_audio["short"], [HiddenState("muq", 12)]
+        )
+    with pytest.raises(ValueError, match="muq_12 asked for; the encoders are musicfm"):
+        load_model(sources=["musicfm"]).extract(golden_audio["short"], [HiddenState("muq", 12)])
 
 
 def test_mini_is_small_and_says_what_it_learned_from(mini):

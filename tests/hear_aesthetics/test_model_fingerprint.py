@@ -29,7 +29,7 @@ def deciding(before: HearModel, after: HearModel) -> list[str]:
         ({}, ()),
         ({"pooling": "mean+std"}, KINDS[3:]),
         ({"layer": 3}, KINDS[1:]),
-        ({"scales": ("track",)}, KINDS[1:]),
+        ({"views": ("track",)}, KINDS[1:]),
         ({"segment_seconds": 20}, KINDS[1:]),
         ({"sources": ("muq",)}, KINDS),
         ({"track_limit_seconds": 60}, KINDS),
@@ -51,7 +51,7 @@ def test_a_delay_decides_embeddings_alone_and_a_status_nothing(folder):
     assert deciding(before, load_model(str(folder))) == list(KINDS[2:])
 
 
-def test_values_of_centring_constants_decide_embeddings(tmp_path):
+def test_values_of_standardization_constants_decide_embeddings(tmp_path):
     own = shutil.copytree(load_model("mini").files.config.parent, tmp_path / "own")
     before = load_model(str(own))
     constants = load_file(own / "centring.safetensors")

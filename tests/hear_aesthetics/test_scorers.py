@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hear_aesthetics import scorers
+from hear_aesthetics.features.fusion import HiddenState
 from hear_aesthetics.scorers import hidden_states, load_saved, load_scorer, reads_of, scorer_names
 
 
@@ -54,12 +55,16 @@ def test_a_scorer_that_says_nothing_reads_the_fused_feature() -> None:
     assert reads_of(Length()) == ("fused",)
 
 
-def test_hidden_states_are_collected_by_source() -> None:
+def test_hidden_states_are_collected_once() -> None:
     reads = ["muq_06", "fused", "musicfm_10", "muq_12", "muq_06"]
-    assert hidden_states(reads) == {"muq": (6, 12), "musicfm": (10,)}
+    assert hidden_states(reads) == (
+        HiddenState("muq", 6),
+        HiddenState("musicfm", 10),
+        HiddenState("muq", 12),
+    )
 
 
-@pytest.mark.parametrize("name", ["muq", "muq_", "muq_x", "clap_06", ""])
+@pytest.mark.parametrize("name", ["muq", "muq_", "muq_x", "muq_-1", "clap_06", ""])
 def test_names_of_no_state_are_refused(name) -> None:
-    with pytest.raises(ValueError, match="it may read 'fused' or a hidden state such as 'muq_06'"):
+    with pytest.raises(ValueError, match="is no hidden state; write one such as 'muq_06'"):
         hidden_states([name])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hear_aesthetics.engine.inputs import collect_inputs
-from hear_aesthetics.errors import InputError
+from hear_aesthetics.errors import CheckpointError, InputError
 from hear_aesthetics.text_files import read_json, read_table, read_text
 
 
@@ -48,6 +48,21 @@ def test_json_of_the_wanted_type_is_read_behind_a_mark(tmp_path: Path) -> None:
     assert read_json(path) == {"a": 1}
     path.write_bytes(b"[1]")
     assert read_json(path, list) == [1]
+
+
+@pytest.mark.parametrize("content", [None, b"{", b"[1]", b"\xff\xfe{"])
+def test_json_of_a_caller_ends_in_its_error_and_remedy(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "config.json"
+    if content:
+        path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"config\.json: .*; (try again|save|check)"):
+        read_json(path, error=CheckpointError, remedy="try again")
+
+
+def test_json_of_any_kind_is_read_on_request(tmp_path: Path) -> None:
+    path = tmp_path / "value.json"
+    path.write_text("3")
+    assert read_json(path, object) == 3
 
 
 def test_lists_in_another_encoding_are_refused_and_the_rest_goes_on(tmp_path: Path) -> None:

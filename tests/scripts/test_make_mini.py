@@ -47,5 +47,5 @@ def test_the_script_bundles_a_run(run: Path, tmp_path: Path) -> None:
         assert (tmp_path / source / "README.md").read_text() == f"# {source}\n"
         assert (tmp_path / source / "log.csv").is_file()
     model = load_model(str(tmp_path))
-    assert model.centring is not None
+    assert model.standardizer is not None
     assert model.scene_embedding_size == 2 * 4 * TINY.dim

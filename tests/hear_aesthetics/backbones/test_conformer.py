@@ -58,7 +58,7 @@ def test_taking_frames_by_blocks_changes_no_result(encoder, dtype, monkeypatch):
     encoder.prepare(dtype)
     frames = noise(3, 40, 32)
     expected = encoder(frames, (2,))[2]
-    monkeypatch.setattr(conformer, "ROWS_PER_BLOCK", 7)
+    monkeypatch.setattr(conformer, "FRAMES_PER_CHUNK", 7)
     tolerance = 1e-5 if dtype == torch.float32 else 2e-2
     torch.testing.assert_close(encoder(frames, (2,))[2], expected, rtol=0, atol=tolerance)
 

@@ -41,7 +41,7 @@ def test_every_stored_state_is_reproduced(case, name, golden, golden_audio):
 def test_log_mel_and_subsampling_are_reproduced(case, name, golden, golden_audio):
     folder, backbone = case
     stored = load_file(golden / folder / f"{name}.safetensors")
-    mel = backbone.normalise(backbone.log_mel(golden_audio[name]))
+    mel = backbone.normalize(backbone.log_mel(golden_audio[name]))
     torch.testing.assert_close(mel, stored["log_mel"], rtol=1e-4, atol=1e-3)
     frames = backbone.encoder.subsampling(mel)
     torch.testing.assert_close(frames, stored["conv_out"], rtol=1e-4, atol=1e-4)

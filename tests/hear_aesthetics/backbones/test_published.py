@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 
 from hear_aesthetics.backbones import Backbone, MuQ, MusicFM
 from hear_aesthetics.backbones.conformer import ConformerConfig, ConformerEncoder
-from hear_aesthetics.backbones.published import config_from_tensors, from_published, to_published
+from hear_aesthetics.backbones.published import config_from_tensors, encoder_state, published_state
 from hear_aesthetics.errors import CheckpointError
 
 LISTINGS = {
@@ -34,7 +34,7 @@ def without_prefix(tensors):
 def assert_every_tensor_finds_its_place(shapes):
     meta = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
     config = config_from_tensors(without_prefix(meta))
-    native = from_published(without_prefix(meta), config)
+    native = encoder_state(without_prefix(meta), config)
     with torch.device("meta"):
         expected = ConformerEncoder(config).state_dict()
     assert {name: tensor.shape for name, tensor in native.items()} == {
@@ -64,9 +64,9 @@ def test_the_published_files_names_shapes_and_sizes_fit(listing, shared):
 def test_mapping_there_and_back_changes_nothing():
     config = ConformerConfig(dim=32, depth=2, heads=2, ffn_dim=48, conv_channels=4, kernel_size=5)
     state = Backbone(config).encoder.state_dict()
-    published = to_published(state, config)
+    published = published_state(state, config)
     assert "conv.conv.1.conv3.weight" in published
-    restored = from_published(published, config)
+    restored = encoder_state(published, config)
     assert restored.keys() == state.keys()
     assert all(torch.equal(restored[name], tensor) for name, tensor in state.items())
 

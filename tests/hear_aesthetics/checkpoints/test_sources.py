@@ -9,7 +9,7 @@ from hear_aesthetics.checkpoints import (
     Whereabouts,
     by_name,
     find,
-    locate,
+    locate_checkpoint,
     locate_model,
     sources,
     whereabouts,
@@ -43,8 +43,8 @@ def _model_directory(folder: Path) -> Path:
     return folder
 
 
-def _encoders(folder: Path) -> tuple[Files, Files]:
-    return Files(folder / "muq"), Files(folder / "musicfm")
+def _encoders(folder: Path) -> dict[str, Files]:
+    return {"musicfm": Files(folder / "musicfm"), "muq": Files(folder / "muq")}
 
 
 def _fill(folder: Path, record) -> Path:
@@ -55,65 +55,57 @@ def _fill(folder: Path, record) -> Path:
 
 
 def test_a_directory_is_taken_as_it_is(tmp_path):
-    assert locate(tmp_path) == locate(str(tmp_path)) == Files(tmp_path)
+    assert locate_checkpoint(tmp_path) == locate_checkpoint(str(tmp_path)) == Files(tmp_path)
 
 
 def test_a_name_wins_over_a_directory_called_the_same(offline_home, monkeypatch):
     (offline_home / "muq").mkdir()
     monkeypatch.chdir(offline_home)
     with pytest.raises(WeightsUnavailableError):
-        locate("muq")
-    assert locate("./muq").folder == Path("muq")
+        locate_checkpoint("muq")
+    assert locate_checkpoint("./muq").folder == Path("muq")
 
 
 def test_a_directory_wins_over_a_repository_called_the_same(offline_home, monkeypatch):
     monkeypatch.chdir(offline_home)
     clone = Path("OpenMuQ/MuQ-large-msd-iter")
     clone.mkdir(parents=True)
-    assert locate(str(clone)) == Files(clone)
+    assert locate_checkpoint(str(clone)) == Files(clone)
 
 
 def test_home_comes_before_the_hub_and_is_not_checked(tiny, fake_hub, tmp_path, monkeypatch):
     monkeypatch.setenv("HEAR_AESTHETICS_HOME", str(tmp_path / "home"))
     own = _fill(tmp_path / "home" / "tiny", tiny)
-    assert locate("tiny").folder == own
-    assert locate(tiny.repo).folder == own
+    assert locate_checkpoint("tiny").folder == own
+    assert locate_checkpoint(tiny.repo).folder == own
     assert fake_hub.requests == []
 
 
 def test_home_without_that_checkpoint_falls_through_to_the_hub(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("HEAR_AESTHETICS_HOME", str(tmp_path))
-    assert locate("tiny").folder.name == tiny.revision
+    assert locate_checkpoint("tiny").folder.name == tiny.revision
 
 
 def test_an_incomplete_folder_in_home_names_what_it_lacks(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("HEAR_AESTHETICS_HOME", str(tmp_path))
     (_fill(tmp_path / "tiny", tiny) / "weights.bin").unlink()
     with pytest.raises(CheckpointError, match=r"tiny lacks weights\.bin; .*models info tiny"):
-        locate("tiny")
-
-
-def test_nothing_is_downloaded_when_that_is_not_wanted(tiny, fake_hub):
-    with pytest.raises(WeightsUnavailableError, match="not to be downloaded"):
-        locate("tiny", download=False)
-    assert fake_hub.requests == []
-    folder = locate("tiny").folder
-    assert locate("tiny", download=False).folder == folder
+        locate_checkpoint("tiny")
 
 
 def test_an_unknown_source_lists_names_and_repositories():
     with pytest.raises(ValueError, match=r"'/no/such' is no directory.*muq.*minzwon/MusicFM"):
-        locate("/no/such")
+        locate_checkpoint("/no/such")
 
 
 def test_a_pair_is_not_one_folder():
     with pytest.raises(ValueError, match="large is two checkpoints: muq and musicfm-msd"):
-        locate("large")
+        locate_checkpoint("large")
 
 
 def test_mini_is_bundled(bundled):
     files = locate_model("mini")
-    assert (files.muq, files.musicfm) == _encoders(bundled)
+    assert files.encoders == _encoders(bundled)
     assert files.config == bundled / "hear_aesthetics.json"
     assert files.name == "mini"
     assert files.provenance == {
@@ -121,7 +113,7 @@ def test_mini_is_bundled(bundled):
         "licence": "Apache-2.0",
         "status": "trained on synthetic music",
     }
-    assert locate("mini").folder == bundled
+    assert locate_checkpoint("mini").folder == bundled
 
 
 def test_an_installation_without_the_bundled_weights_says_so(tmp_path, monkeypatch):
@@ -133,7 +125,7 @@ def test_an_installation_without_the_bundled_weights_says_so(tmp_path, monkeypat
 def test_a_model_directory_shows_its_parts(tmp_path):
     folder = _model_directory(tmp_path / "mine")
     files = locate_model(folder)
-    assert (files.name, files.muq, files.musicfm) == ("mine", *_encoders(folder))
+    assert (files.name, files.encoders) == ("mine", _encoders(folder))
     assert files.config == folder / "hear_aesthetics.json"
     assert files.provenance == {"origin": "directory"}
 
@@ -141,16 +133,15 @@ def test_a_model_directory_shows_its_parts(tmp_path):
 def test_a_model_directory_needs_only_the_encoders_asked_for(tmp_path):
     (tmp_path / "muq").mkdir()
     files = locate_model(tmp_path, sources=("muq",))
-    assert (files.muq, files.musicfm, files.config) == (Files(tmp_path / "muq"), None, None)
+    assert (files.encoders, files.config) == ({"muq": Files(tmp_path / "muq")}, None)
     with pytest.raises(CheckpointError, match=r"lacks musicfm/.*sources=\('muq',\)"):
         locate_model(tmp_path)
 
 
 def test_a_pair_comes_from_the_hub_part_by_part(tiny, tiny_pair, fake_hub):
     files = locate_model("tiny-pair")
-    assert files.muq is not None
-    assert files.muq.folder.name == tiny.revision
-    assert files.musicfm == files.muq  # both parts are the same repository here
+    assert files.encoders["muq"].folder.name == tiny.revision
+    assert files.encoders["musicfm"] == files.encoders["muq"]  # one repository here
     assert files.provenance["origin"] == "hub"
     assert files.provenance["muq"] == f"{tiny.repo}@{tiny.revision}"
     assert locate_model("tiny-pair").provenance["origin"] == "cache"
@@ -160,7 +151,7 @@ def test_only_the_parts_asked_for_are_fetched(tiny_pair, fake_hub, tmp_path, mon
     monkeypatch.setenv("HEAR_AESTHETICS_HOME", str(tmp_path))
     own = _fill(tmp_path / "tiny-fm", by_name("tiny-fm"))
     files = locate_model("tiny-pair", sources=("musicfm",))
-    assert (files.muq, files.musicfm) == (None, Files(own, ("config.json", "weights.bin")))
+    assert files.encoders == {"musicfm": Files(own, ("config.json", "weights.bin"))}
     assert fake_hub.requests == []
 
 
@@ -168,7 +159,7 @@ def test_a_pair_in_home_may_be_a_whole_model_directory(tiny_pair, fake_hub, tmp_
     monkeypatch.setenv("HEAR_AESTHETICS_HOME", str(tmp_path))
     folder = _model_directory(tmp_path / "tiny-pair")
     files = locate_model("tiny-pair")
-    assert (files.name, files.muq, files.musicfm) == ("tiny-pair", *_encoders(folder))
+    assert (files.name, files.encoders) == ("tiny-pair", _encoders(folder))
     assert files.provenance["origin"] == "home"
     assert fake_hub.requests == []
 
@@ -194,14 +185,14 @@ def test_find_says_where_without_asking_the_hub(tiny, tiny_pair, fake_hub, bundl
     assert find(tiny_pair) == []
     assert [found.origin for found in find(by_name("mini"))] == ["bundled"]
     assert fake_hub.requests == []
-    folder = locate("tiny").folder
+    folder = locate_checkpoint("tiny").folder
     assert [(found.folder, found.origin) for found in find(tiny)] == [(folder, "cache")]
     assert [found.origin for found in find(tiny_pair)] == ["cache", "cache"]
 
 
 def test_whereabouts_neither_reads_weights_nor_fails(tiny, fake_hub, tmp_path, monkeypatch):
     assert whereabouts(tiny) == Whereabouts(origin=None)
-    folder = locate("tiny").folder
+    folder = locate_checkpoint("tiny").folder
     (folder / "weights.bin").resolve().write_bytes(b"damaged")
     assert whereabouts(tiny) == Whereabouts("cache", (str(folder),))
     assert (folder / "weights.bin").is_file()  # looking deletes nothing

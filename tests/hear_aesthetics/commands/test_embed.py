@@ -325,12 +325,12 @@ def test_a_folder_that_takes_no_files_is_refused_before_the_first_song(
 
 
 def test_options_reach_the_model(embed, songs, tmp_path) -> None:
-    options = ["--sources", "muq,musicfm", "--scales", "track", "--layer", "2"]
+    options = ["--sources", "muq,musicfm", "--views", "track", "--layer", "2"]
     embed(songs / "song.wav", "--out", tmp_path, "--pooling", "mean+std", *options)
     embedding, _, meta = read_embedding(tmp_path / "song.wav.npz")
     assert embedding.shape == (2 * 2 * 128,)
     assert meta["model"]["sources"] == ["muq", "musicfm"]
-    assert meta["model"]["scales"] == ["track"]
+    assert meta["model"]["views"] == ["track"]
     assert meta["model"]["layer"] == 2
 
 

@@ -6,10 +6,12 @@ from safetensors.torch import load_file
 
 from hear_aesthetics.backbones import Backbone, MelStatistics, MuQ, MusicFM
 from hear_aesthetics.backbones.conformer import ConformerConfig
-from hear_aesthetics.features.fusion import CROP_SAMPLES, FusedFeatures
+from hear_aesthetics.features.fusion import FusedFeatures, HiddenState
+from hear_aesthetics.features.segments import CROP_SAMPLES
 from hear_aesthetics.spec import MIN_SAMPLES, SAMPLE_RATE
 
 SEGMENT = 2 * SAMPLE_RATE  # short segments keep these tests quick
+MUQ_1 = HiddenState("muq", 1)
 TINY = ConformerConfig(dim=16, depth=2, heads=2, ffn_dim=24, conv_channels=4, kernel_size=5)
 
 
@@ -52,7 +54,8 @@ def test_published_features_are_reproduced(name, golden, golden_audio, tiny_mode
         {
             "musicfm": MusicFM.from_pretrained(tiny_model_directory / "musicfm"),
             "muq": MuQ.from_pretrained(tiny_model_directory / "muq"),
-        }
+        },
+        layer=10,
     )
     expected = load_file(golden / "fused_features" / f"{name}.safetensors")["features"]
     torch.testing.assert_close(fused(golden_audio[name]), expected, rtol=1e-4, atol=1e-4)
@@ -102,7 +105,7 @@ def test_views_and_sources_are_taken_in_the_order_given(fused, backbones):
     views = fused(waveform).chunk(4, dim=-1)
     alone = FusedFeatures(
         {"muq": backbones["muq"], "musicfm": backbones["musicfm"]},
-        scales=("track",),
+        views=("track",),
         layer=2,
         segment_seconds=2,
     )
@@ -110,7 +113,7 @@ def test_views_and_sources_are_taken_in_the_order_given(fused, backbones):
         alone(waveform), torch.cat([views[3], views[2]], dim=-1), rtol=0, atol=1e-6
     )
     segment = FusedFeatures(
-        {"muq": backbones["muq"]}, scales=("segment",), layer=2, segment_seconds=2
+        {"muq": backbones["muq"]}, views=("segment",), layer=2, segment_seconds=2
     )
     torch.testing.assert_close(segment(waveform), views[1])
 
@@ -123,12 +126,12 @@ def test_further_states_come_from_the_same_pass(fused, backbones):
         .register_forward_hook(lambda *_: passes.append(1))
     )
     waveform = noise(1, SEGMENT)
-    features = fused.extract(waveform, {"muq": (0, 1)})
+    features = fused.extract(waveform, [HiddenState("muq", 0), MUQ_1])
     hook.remove()
     assert len(passes) == 1
     expected = backbones["muq"].hidden_states(waveform, (0, 1))
-    assert features.states.keys() == {"muq_00", "muq_01"}
-    torch.testing.assert_close(features.states["muq_01"], expected[1])
+    assert list(map(str, features.states)) == ["muq_00", "muq_01"]
+    torch.testing.assert_close(features.states[MUQ_1], expected[1])
 
 
 def test_a_batch_equals_its_items(fused):
@@ -138,12 +141,12 @@ def test_a_batch_equals_its_items(fused):
 
 
 @pytest.mark.parametrize("rest", [0, MIN_SAMPLES - 1, MIN_SAMPLES, SEGMENT + 5000])
-@pytest.mark.parametrize("scales", [("segment", "track"), ("track",)])
-def test_audio_beyond_the_limit_is_encoded_in_stretches(backbones, caplog, scales, rest):
+@pytest.mark.parametrize("views", [("segment", "track"), ("track",)])
+def test_audio_beyond_the_limit_is_encoded_in_stretches(backbones, caplog, views, rest):
     waveform = noise(2, 4 * SEGMENT + rest)
-    options = {"scales": scales, "layer": 2, "segment_seconds": 2}
+    options = {"views": views, "layer": 2, "segment_seconds": 2}
     limited = FusedFeatures(backbones, **options, track_limit_seconds=5)  # two whole segments
-    features = limited.extract(waveform, {"muq": (1,)})
+    features = limited.extract(waveform, [MUQ_1])
     assert [record.getMessage() for record in caplog.records] == [
         f"{waveform.shape[1] // SAMPLE_RATE} s of audio: encoded in stretches of 4 s "
         "(track_limit_seconds)"
@@ -151,11 +154,11 @@ def test_audio_beyond_the_limit_is_encoded_in_stretches(backbones, caplog, scale
     short_rest = rest < MIN_SAMPLES
     cuts = [2 * SEGMENT, 2 * SEGMENT + rest] if short_rest else [2 * SEGMENT, 2 * SEGMENT, rest]
     whole = FusedFeatures(backbones, **options)
-    parts = [whole.extract(part, {"muq": (1,)}) for part in waveform.split(cuts, dim=1)]
+    parts = [whole.extract(part, [MUQ_1]) for part in waveform.split(cuts, dim=1)]
     expected = torch.cat([part.fused for part in parts], dim=1)
     torch.testing.assert_close(features.fused, expected, rtol=0, atol=1e-6)
-    states = torch.cat([part.states["muq_01"] for part in parts], dim=1)
-    torch.testing.assert_close(features.states["muq_01"], states, rtol=0, atol=1e-6)
+    states = torch.cat([part.states[MUQ_1] for part in parts], dim=1)
+    torch.testing.assert_close(features.states[MUQ_1], states, rtol=0, atol=1e-6)
 
 
 def test_audio_within_the_limit_is_encoded_in_one_piece(backbones, caplog):

@@ -129,7 +129,7 @@ def test_encoders_run_once_per_clip_and_prompt_whatever_follows(
 
         return hook
 
-    muq = encoders.audio.model.fused.backbones["muq"]
+    muq = encoders.audio.model.fused.encoders["muq"]
     muq.encoder.register_forward_hook(count("clips"), with_kwargs=True)
     encoders.text.model.register_forward_hook(count("prompts"), with_kwargs=True)
     clips = read_clips(small_set)

@@ -5,6 +5,7 @@ import torch
 import hear_aesthetics
 from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.features.fusion import HiddenState
 from songeval_task.data.prepared import read_prepared
 from songeval_task.features.augmentation import load_version
 from songeval_task.features.augmented_files import SongVersion, make_augmented, plan_versions
@@ -19,7 +20,7 @@ from songeval_task.features.extraction import (
 )
 from songeval_task.features.store import Entry, FeatureStore
 
-STATES = ("muq_02",)
+STATES = (HiddenState("muq", 2),)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def store(tmp_path, model):
 
 def features(model, waveform):
     with torch.no_grad():
-        return model.extract(torch.from_numpy(waveform)[None], {"muq": (2,)})
+        return model.extract(torch.from_numpy(waveform)[None], STATES)
 
 
 def test_originals_are_what_the_model_makes_of_each_file(songs, store, model):
@@ -52,7 +53,7 @@ def test_originals_are_what_the_model_makes_of_each_file(songs, store, model):
         fused, state = store.load(job.song.name, "original", ("fused", "muq_02"))
         torch.testing.assert_close(fused.float(), expected.fused[0], rtol=1e-3, atol=1e-3)
         torch.testing.assert_close(
-            state.float(), expected.states["muq_02"][0], rtol=1e-3, atol=1e-3
+            state.float(), expected.states[STATES[0]][0], rtol=1e-3, atol=1e-3
         )
         entry = store.entry(job.song.name, "original")
         assert (entry.sha256, entry.frames) == (job.song.sha256, len(fused))
@@ -169,7 +170,7 @@ def test_the_estimate_is_what_the_files_take(songs, tmp_path, model, dtype):
 
 
 def test_the_middle_state_of_muq_is_the_baselines(model):
-    assert middle_state(model) == "muq_02"  # of 4 layers; of the published 12 it is muq_06
+    assert str(middle_state(model)) == "muq_02"  # of 4 layers; of the published 12 muq_06
 
 
 def test_the_identity_is_what_decides_the_numbers(model):

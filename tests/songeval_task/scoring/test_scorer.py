@@ -14,6 +14,7 @@ from hear_aesthetics.audio import decoding
 from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.audio.loudness import LoudnessMeter
 from hear_aesthetics.errors import AudioError, InputError, WeightsUnavailableError
+from hear_aesthetics.features.fusion import HiddenState
 from hear_aesthetics.scorers import Scorer
 from songeval_task import AestheticScorer
 from songeval_task.scoring.head_scorers import load_demo, load_head_scorer
@@ -102,7 +103,7 @@ def test_a_head_on_a_hidden_state_alone_needs_neither_musicfm_nor_segments(
     np.testing.assert_allclose(
         list(values.values()), published(golden, "chain", "long"), rtol=1e-4, atol=1e-4
     )
-    assert list(scorer.model.fused.backbones) == ["muq"]
+    assert list(scorer.model.fused.encoders) == ["muq"]
     assert sum(encoded.values()) == 1
 
 
@@ -281,7 +282,7 @@ class Prompted:
 
     def __call__(self, features, row):
         assert not features.fused.numel()
-        state = features.states["muq_02"]
+        state = features.read("muq_02")
         assert state.shape[0] == 1
         return {"alignment": len(row["prompt"] or "") + float(state.mean())}
 
@@ -289,7 +290,7 @@ class Prompted:
 @pytest.fixture
 def prompted() -> AestheticScorer:
     scorers: dict[str, Scorer] = {"demo": load_demo(), "prompted": Prompted()}
-    return AestheticScorer(load_model(states={"muq": (2,)}), ScorerSet(scorers))
+    return AestheticScorer(load_model(states=[HiddenState("muq", 2)]), ScorerSet(scorers))
 
 
 def test_scorers_of_other_packages_get_features_and_prompt(prompted, write_clip, tmp_path) -> None:

@@ -5,14 +5,14 @@ import pytest
 import soxr
 import torch
 
-from hear_aesthetics.audio.halve_rate import PASSBAND_HZ, HalveRate
+from hear_aesthetics.audio.decimate import PASSBAND_HZ, Decimate2
 
 RATE = 48_000
 
 
 @pytest.fixture(scope="module")
-def halve() -> HalveRate:
-    return HalveRate()
+def halve() -> Decimate2:
+    return Decimate2()
 
 
 def tone(frequency: float, samples: int = RATE) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Exact 2:1 decimation inside the model, from the rate HEAR offers to the encoders' own."""
+"""Exact 2:1 decimation from the rate that HEAR offers to the encoders' own."""
 
 import math
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from hear_aesthetics.spec import API_SAMPLE_RATE, SAMPLE_RATE
 
-__all__ = ["HalveRate"]
+__all__ = ["Decimate2"]
 
 PASSBAND_HZ = 10_950  # what soxr's HQ setting passes at 24 kHz: 0.9125 of Nyquist
 STOPBAND_DB = 120.0
@@ -17,8 +17,8 @@ WINDOW_OUTPUTS = 128
 CHUNK_SAMPLES = 2**18  # of input at a time: the windows overlap, and copies of them are larger
 
 
-class HalveRate(nn.Module):
-    """48 kHz to 24 kHz by a linear-phase low-pass filter centred on every second sample.
+class Decimate2(nn.Module):
+    """Decimation from 48 to 24 kHz by a linear-phase low-pass filter on every second sample.
 
     Output sample n lies at the time of input sample 2n: the filter has no delay. Outside the signal
     zeros are assumed. The filter is a Kaiser-windowed sinc: flat to 10.95 kHz, 120 dB down
@@ -46,7 +46,7 @@ class HalveRate(nn.Module):
         self.register_buffer("bands", bands, persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Every second sample of the low-passed waveform."""
+        """Return every second sample of the low-passed waveform."""
         samples, reach = waveform.shape[-1], len(self.taps) // 2
         outputs = -(-samples // STEP)
         hop = STEP * WINDOW_OUTPUTS
@@ -64,7 +64,7 @@ class HalveRate(nn.Module):
 
 
 def _half_band_taps() -> Tensor:
-    """Kaiser's design (Oppenheim & Schafer, Discrete-Time Signal Processing, Sec. 7.5.3)."""
+    """Design the filter (Kaiser; Oppenheim & Schafer, Discrete-Time Signal Processing, 7.5.3)."""
     stop = SAMPLE_RATE / 2
     width = 2 * math.pi * (stop - PASSBAND_HZ) / API_SAMPLE_RATE
     reach = math.ceil((STOPBAND_DB - 8.0) / (2.285 * width) / 2)
