@@ -92,7 +92,7 @@ def _compare(
         [*sides[1].values()],
         [*scorer.columns, *scorer.scorer_set.means.values()],
         paired=paired,
-        levelled=loudness,
+        loudness_normalized_to=loudness,
         demo=scorer.demo,
     )
 

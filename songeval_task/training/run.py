@@ -17,7 +17,7 @@ import torch
 from hear_aesthetics.files import json_text, remove_leftovers, write_text
 from hear_aesthetics.fingerprint import is_finished
 from hear_aesthetics.version import __version__
-from songeval_task.protocol import Predictions, evaluate
+from songeval_task.protocol import SongPredictions, evaluate
 from songeval_task.training.config import SongEvalConfig, TrainableHead, build_head
 from songeval_task.training.data import TrainingData, load_data
 from songeval_task.training.logs import Logs, ProgressLine
@@ -93,11 +93,12 @@ def train_run(
     figures = _figures(config, progress, found)
     if accelerator.is_main_process:
         _write(out, head, found, figures, _provenance(config, data, figures))
-    return figures
+    written: dict[str, Any] = json.loads(json_text(figures))  # as the next call reads it
+    return written
 
 
 def _figures(
-    config: SongEvalConfig, progress: Progress, found: dict[str, Predictions]
+    config: SongEvalConfig, progress: Progress, found: dict[str, SongPredictions]
 ) -> dict[str, Any]:
     return {
         "track": config.track,
@@ -135,7 +136,7 @@ def _provenance(
 def _write(
     out: Path,
     head: TrainableHead,
-    found: dict[str, Predictions],
+    found: dict[str, SongPredictions],
     figures: dict[str, Any],
     provenance: dict[str, Any],
 ) -> None:
