@@ -140,7 +140,10 @@ def summarize(found: Mapping[str, Sequence[SongPredictions]]) -> dict[str, dict[
         name: {
             "value": _over_songs(runs),
             "difference": _over_songs(runs, baseline),
-            "seeds": _over_seeds(runs),
+            "seeds": {
+                metric: [float(score(run.preds, run.target).mean()) for run in runs]
+                for metric, score in metrics_of(runs[0].track).items()
+            },
         }
         for name, runs in found.items()
     }
@@ -165,13 +168,6 @@ def _over_songs(
             interval = paired_interval(mean, preds, other, target)
         values[name] = triple(interval)
     return values
-
-
-def _over_seeds(runs: Sequence[SongPredictions]) -> dict[str, list[float]]:
-    return {
-        name: [float(metric(run.preds, run.target).mean()) for run in runs]
-        for name, metric in metrics_of(runs[0].track).items()
-    }
 
 
 def _write(
@@ -210,14 +206,8 @@ def _page(base: SongEvalConfig, state: str, seeds: int, figures: Mapping[str, An
     for track, rows in figures.items():
         published = published_figures(track)
         lines = [
-            [
-                name,
-                *(
-                    f"{interval_text(found['value'][m])} ({published[name][m]:.3f})"
-                    for m in METRICS
-                ),
-            ]
-            for name, found in rows.items()
+            [name, *(f"{interval_text(v)} ({published[name][m]:.3f})" for m, v in value.items())]
+            for name, value in ((name, found["value"]) for name, found in rows.items())
         ]
         differences = [
             [name, *(interval_text(found["difference"][m], signed=True) for m in METRICS)]
