@@ -129,9 +129,9 @@ def load(version: SongVersion, pool: Executor) -> np.ndarray:
     """
     if version.made:
         return load_audio(version.path)
-    names = {"name": version.song.name, "version": version.version, "seed": version.seed}
+    make = partial(load_version, name=version.song.name, version=version.version, seed=version.seed)
     try:
-        waveform, version.augmentation = pool.submit(load_version, version.path, **names).result()
+        waveform, version.augmentation = pool.submit(make, version.path).result()
     except BrokenProcessPool as error:
         raise HearAestheticsError(
             f"{version.path}: the process that augmented it was killed, perhaps for want of "
