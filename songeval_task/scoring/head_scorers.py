@@ -14,7 +14,7 @@ from torch import Tensor
 from heads import SequenceHead
 from heads.auto import HEADS, head_name
 from heads.checkpoint import WEIGHTS_FILE
-from hear_aesthetics.checkpoints import by_name, weight_hash
+from hear_aesthetics.checkpoints import by_name, locate_checkpoint, weight_hash
 from hear_aesthetics.errors import CheckpointError, InputError
 from hear_aesthetics.features.fusion import Features
 from hear_aesthetics.scorers import Scorer, load_saved, load_scorer, scorer_names
