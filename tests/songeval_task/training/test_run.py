@@ -88,7 +88,7 @@ def test_a_folder_of_another_run_is_refused_and_can_be_started_over(run, folders
 def test_a_result_of_which_nothing_says_what_made_it_is_refused(run, folders, config):
     out, metrics = run
     shutil.rmtree(out / "state")
-    with pytest.raises(InputError, match=r"run\.json: not a record.*--overwrite"):
+    with pytest.raises(InputError, match=r"metrics\.json: made by another version.*--overwrite"):
         train_run(config, *folders, out)
     assert as_stored(train_run(config, *folders, out, resume=False)) == as_stored(metrics)
 
