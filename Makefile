@@ -7,8 +7,9 @@
 
 TORCH    := torch==2.13.0
 PACKAGES := $(wildcard hear_aesthetics heads songeval_task musiceval_task)
-# benchmarks.pretraining* need a run of hear-aesthetics pretrain, and are run by hand.
-BENCH    := $(filter-out _% pretraining%,$(basename $(notdir $(wildcard benchmarks/*.py))))
+# Those of benchmarks/pretraining need a run of hear-aesthetics pretrain, and are run by hand.
+BENCH    := $(filter-out %__init__ published,$(subst /,.,$(patsubst benchmarks/%.py,%,\
+	$(wildcard benchmarks/*.py benchmarks/musiceval/*.py))))
 RUN      := .venv/bin/python
 PYTEST   := $(RUN) -m pytest -q
 PIP      := -m pip --disable-pip-version-check --no-input install -qq

@@ -15,11 +15,10 @@ CORE = [
     "numpy>=1.26",
     "scipy>=1.11.1",
     "pandas>=2.1",
-    "soundfile>=0.12.1",
+    "soundfile>=0.13",
     "soxr>=0.3.2",
     "safetensors>=0.4.3",
     "huggingface_hub>=0.34",
-    "scikit-learn>=1.5",
     "matplotlib>=3.8",
     "typer>=0.20",
     "rich>=13.7",
@@ -32,7 +31,7 @@ EXTRAS = {
         "pyarrow>=15",
     ],
     "text": ["transformers>=4.46.1"],
-    "av": ["av>=12"],
+    "av": ["av>=13"],
     "muq": ["muq>=0.1.0"],
 }
 EXTRAS["dev"] = [
@@ -44,6 +43,7 @@ EXTRAS["dev"] = [
     "mypy>=1.13",
     "pandas-stubs",
     "pyloudnorm>=0.1.1",
+    "scikit-learn>=1.5",
 ]
 
 SCORERS = [

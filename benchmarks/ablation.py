@@ -1,4 +1,4 @@
-"""The paper's ablation on the composed set of :mod:`benchmarks.songeval`, whatever it says.
+"""Ablation of the paper, on the composed set of :mod:`benchmarks.songeval`.
 
     python -m benchmarks.ablation [--seeds 3] [--write]
 
@@ -10,8 +10,8 @@ import argparse
 import json
 from dataclasses import replace
 
-from benchmarks._composed_set import FULL, QUICK, composed_set, songeval, training_options
-from benchmarks._harness import Report, main
+from benchmarks.common.composed_set import FULL, QUICK, composed_set, songeval, training_options
+from benchmarks.common.harness import BenchmarkReport, main
 
 __all__ = ["measure"]
 
@@ -24,7 +24,7 @@ def _cell(values: list[float]) -> str:
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def measure(quick: bool, seeds: int) -> Report:
+def measure(quick: bool, seeds: int) -> BenchmarkReport:
     """Train the eight rows of both tracks on composed songs."""
     size = replace(QUICK if quick else FULL, seeds=seeds)
     folder = composed_set(size)
@@ -45,7 +45,7 @@ def measure(quick: bool, seeds: int) -> Report:
         for name, found in figures.items()
     ]
     lcc = {name: found["value"]["lcc"][0] for name, found in tracks["track2"].items()}
-    return Report(
+    return BenchmarkReport(
         title=f"Ablation on {size.songs} composed songs, seeds: {size.seeds} "
         f"({size.test_songs} test songs, 95 % intervals)",
         rows=rows,
@@ -65,7 +65,7 @@ def measure(quick: bool, seeds: int) -> Report:
 
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--seeds", type=int, default=3, help="of every row")
+    parser.add_argument("--seeds", type=int, default=3, help="training runs of every row")
     return parser
 
 

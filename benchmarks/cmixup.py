@@ -1,6 +1,6 @@
-"""How long until C-Mixup can train, and what memory does it hold?
+"""How long does C-Mixup take to prepare and draw an epoch, and how much memory does it need?
 
-Ready plus one epoch of draws for 6,597 rows (2,199 songs, three copies each). The published way
+Setup and one epoch of draws for 6,597 rows (2,199 songs, three copies each). The published way
 fits a kernel density on each row's labels, evaluates it at all others, and keeps the N x N matrix
 to draw from.
 """
@@ -11,7 +11,7 @@ import torch
 from sklearn.neighbors import KernelDensity
 from torch import Tensor
 
-from benchmarks._harness import Report, alternate, difference, main, peak_memory
+from benchmarks.common.harness import BenchmarkReport, alternate, difference, main, peak_memory
 from heads import SONGEVAL_DIMENSIONS, CMixupSampler
 
 __all__ = ["labels_and_songs", "measure", "published_draws", "published_matrix"]
@@ -63,8 +63,8 @@ def prepare_ours(songs: int) -> Callable[[], object]:
     return lambda: our_draws(*data)
 
 
-def measure(quick: bool) -> Report:
-    """C-Mixup partner sampling: ready plus one epoch, ours against the published computation."""
+def measure(quick: bool) -> BenchmarkReport:
+    """Measure partner sampling of C-Mixup: setup and one epoch, ours and published."""
     songs = QUICK_SONGS if quick else SONGS
     data = labels_and_songs(songs)
     rows = len(data[0])
@@ -80,7 +80,7 @@ def measure(quick: bool) -> Report:
         f"at least {FASTER_THAN_PUBLISHED} times faster": timing.ratio >= FASTER_THAN_PUBLISHED,
         f"at most {SHARE_OF_MATRIX:.0%} of the matrix": our_bytes <= SHARE_OF_MATRIX * matrix_bytes,
     }
-    return Report(
+    return BenchmarkReport(
         title=f"C-Mixup, ready plus one epoch of draws, {rows:,} rows of {songs:,} songs",
         rows=[
             {"": "ours", "seconds": timing.ours, "MB": our_bytes / 1e6},

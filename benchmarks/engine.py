@@ -1,4 +1,4 @@
-"""How much faster than the published computation are the fused features, and are they the same?
+"""How much faster are the fused features than the published computation, and are they equal?
 
 Encoders of the published size with seeded weights, against the restatement in
 :mod:`benchmarks.published`, which first has to pass the golden fixtures. Each gets the thread count
@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks._full_size import PRECISIONS, ours, published, song
-from benchmarks._harness import (
-    Report,
+from benchmarks.common.full_size import PRECISIONS, ours, published, song
+from benchmarks.common.harness import (
+    BenchmarkReport,
     device_name,
     difference,
     main,
@@ -24,7 +24,7 @@ from benchmarks._harness import (
     peak_memory,
     usage,
 )
-from benchmarks._stages import Stages, best_of, product_peak, subsampling_flops
+from benchmarks.common.stages import Stages, best_of, product_peak, subsampling_flops
 from benchmarks.published import golden_difference, published_features
 from heads import AestheticHead
 from hear_aesthetics.backbones.conformer import ConformerConfig
@@ -46,11 +46,11 @@ LEAST_COSINE = 0.9999
 HEAD_DIFFERENCE = 0.01
 FAIR = 0.5  # share of the peak that the restatement's convolutions must reach
 CONFIG = ConformerConfig()
-OURS, PUBLISHED = (f"benchmarks._full_size:prepare_{name}" for name in ("ours", "published"))
+OURS, PUBLISHED = (f"benchmarks.common.full_size:prepare_{name}" for name in ("ours", "published"))
 
 
 class Comparison:
-    """All measurements of one run.
+    """Measurements of one run.
 
     Args:
         device: ``"cpu"`` or ``"cuda"``.
@@ -71,7 +71,7 @@ class Comparison:
         self.scores: dict[str, Tensor] = {}
 
     def compare(self, seconds: int) -> None:
-        """A row per precision against the published computation."""
+        """Add a row for each precision, compared with the published computation."""
         waveform = song(seconds, self.device)
         features: dict[str, Tensor] = {}
         plain = partial(published_features, self.reference, waveform)
@@ -95,7 +95,7 @@ class Comparison:
         self.targets[name] = self.targets.get(name, True) and spread <= HEAD_DIFFERENCE
 
     def run_alone(self, seconds: int) -> None:
-        """A row without the published computation: scores, scaled and softmax would not fit."""
+        """Add a row of ours alone; the published attention weights would not fit in memory."""
         row = dict.fromkeys(self.rows[0], "-")
         if self.device == "cpu":
             taken = usage(OURS, precision="bfloat16", seconds=seconds)
@@ -110,7 +110,7 @@ class Comparison:
         self.rows.append(row | {"published MB": _computed_memory(seconds)})
 
     def stages(self) -> list[str]:
-        """Lines with the share of each stage, and the rates against the peak."""
+        """Return lines with the share of each stage, and its rate against the peak."""
         lines = []
         waveform = song(min(STAGE_SECONDS, max(self.runs)), self.device)
         for name, model in self.models.items():
@@ -122,7 +122,7 @@ class Comparison:
         return lines
 
     def fairness(self) -> str:
-        """What the restatement reaches, and that it is what was published."""
+        """Check that the restatement is fast enough and equal to the published features."""
         mel = next(iter(self.reference.values())).log_mel(song(10, self.device))
         encoder = self.reference["muq"]
         work = partial(torch.no_grad()(encoder.subsample), mel)
@@ -139,7 +139,7 @@ class Comparison:
         )
 
     def _work(self, name: str, function: Callable[[], Any]) -> Callable[[], Any]:
-        """The function on the thread count that suits ``name``."""
+        """Return the function, run with the best thread count of ``name``."""
 
         def work() -> Any:
             torch.set_num_threads(self.threads[name])
@@ -153,7 +153,7 @@ class Comparison:
     def _keep(
         self, outputs: dict[str, Tensor], name: str, function: Callable[[], Tensor]
     ) -> Callable[[], None]:
-        """The function on its thread count; what it returns becomes ``outputs[name]``."""
+        """Return the function, whose output is stored as ``outputs[name]``."""
         work = self._work(name, function)
 
         def keep() -> None:
@@ -171,13 +171,13 @@ class Comparison:
         }
 
     def _memory(self, work: Callable[[], object], precision: str, seconds: int) -> float:
-        """Peak megabytes beyond the weights."""
+        """Return the peak memory beyond the weights, in megabytes."""
         if self.device == "cpu":
             return peak_memory(OURS, precision=precision, seconds=seconds) / 1e6
         return _gpu_memory(work)
 
     def _published_memory(self, seconds: int, work: Callable[[], object]) -> float | str:
-        """Measured in megabytes as far as that is affordable."""
+        """Return the peak memory in megabytes, computed instead of measured for long audio."""
         if self.device == "cuda":
             return _gpu_memory(work)
         if seconds > MEASURED:
@@ -215,7 +215,7 @@ class Comparison:
 
 
 def _best_threads(work: Callable[[], object], device: str) -> int:
-    """1 or all cores, whichever is faster on the first length."""
+    """Return one thread or all, whichever is faster."""
     counts = {1, torch.get_num_threads()} if device == "cpu" else {1}
     seconds = {}
     for threads in sorted(counts, reverse=True):
@@ -226,7 +226,7 @@ def _best_threads(work: Callable[[], object], device: str) -> int:
 
 
 def _gpu_memory(work: Callable[[], object]) -> float:
-    """Peak megabytes that some work adds on the GPU."""
+    """Return the peak memory that some work adds on the GPU, in megabytes."""
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     work()
@@ -234,12 +234,12 @@ def _gpu_memory(work: Callable[[], object]) -> float:
 
 
 def _computed_memory(seconds: int) -> str:
-    """Megabytes of scores, scaled scores and softmax of one published layer."""
+    """Return the megabytes of scores, scaled scores and softmax of one published layer."""
     return f"{3 * 4 * CONFIG.heads * (seconds * FRAME_RATE) ** 2 / 1e6:.0f} (computed)"
 
 
-def measure(quick: bool, device: str = "cpu") -> Report:
-    """Time, memory and numbers of the fused features against the published computation."""
+def measure(quick: bool, device: str = "cpu") -> BenchmarkReport:
+    """Compare time, memory and values of the fused features with the published computation."""
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     run = Comparison(device, quick)
@@ -250,7 +250,7 @@ def measure(quick: bool, device: str = "cpu") -> Report:
         run.run_alone(seconds)
     compared = [row for row in run.rows if isinstance(row["ratio"], float)]
     name = torch.cuda.get_device_name() if device == "cuda" else device_name()
-    return Report(
+    return BenchmarkReport(
         title="Fused features of a song: seconds, memory and numbers against the published way",
         rows=run.rows,
         ratio=max(row["ratio"] for row in compared),
@@ -265,7 +265,10 @@ def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
     found = "cuda" if torch.cuda.is_available() else "cpu"
     parser.add_argument(
-        "--device", choices=("cpu", "cuda"), default=found, help=f"default: {found}"
+        "--device",
+        choices=("cpu", "cuda"),
+        default=found,
+        help=f"device to run on; default: {found}",
     )
     return parser
 

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._embeddings import SOURCE, make_folder, with_fixed_work
-from benchmarks._harness import Report, Timing, main
+from benchmarks.common.embeddings import SOURCE, make_folder, with_fixed_work
+from benchmarks.common.harness import BenchmarkReport, Timing, main
 from hear_aesthetics.evaluation.embeddings.rows import read_rows
 from hear_aesthetics.evaluation.tasks.event_postprocessing import Timeline, postprocessing_grid
 from hear_aesthetics.evaluation.tasks.scores import named_values
@@ -41,7 +41,7 @@ sys.exit(code)
 ROOT = Path(__file__).parents[1]
 KIT = ROOT / ".venv-kit/bin/python"
 KIT_EVENT_RUNNER = ROOT / "tests/official_kit/predict_events.py"
-KIT_EVENT_STAGE = Path(__file__).with_name("_kit_event_stage.py")
+KIT_EVENT_STAGE = Path(__file__).parent / "common/kit_event_stage.py"
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "CUDA_VISIBLE_DEVICES": "",
@@ -54,16 +54,16 @@ STAGE_TARGET = 10.0
 
 @dataclass(frozen=True)
 class Case:
-    """One evaluation by both.
+    """Evaluation by both evaluators.
 
     Attributes:
         task: Name of the embedding folder.
-        protocol: Ours.
-        grid: Of hyper-parameters.
-        points: Of the grid.
+        protocol: Protocol of our evaluator.
+        grid: Grid of hyperparameters.
+        points: Number of grid points.
         target: Wanted ratio of processor time; 0 for none.
-        epochs: Of every fit, for equal work; 0 leaves the task as it is.
-        runs: Of each evaluator; medians are taken.
+        epochs: Epochs of every fit, for equal work; 0 leaves the task as it is.
+        runs: Runs of each evaluator; medians are taken.
     """
 
     task: str
@@ -76,7 +76,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """Task, protocol, grid, and what is fixed."""
+        """Name of the row: task, protocol, grid and epochs."""
         task = self.task.partition("-")[0]
         epochs = f", {self.epochs} epochs" if self.epochs else ""
         return f"{task}, {self.protocol}, {self.grid} grid, {self.points} points{epochs}"
@@ -106,15 +106,15 @@ QUICK_CASES = (
 
 @dataclass(frozen=True)
 class Cost:
-    """Processor seconds (user and system) and peak megabytes of a process; the score it found."""
+    """Processor seconds (user and system) and peak megabytes of a process, and its score."""
 
     seconds: float
     megabytes: float
     score: float
 
 
-def measure(quick: bool) -> Report:
-    """Evaluator against heareval: processor time, memory and scores on the same embeddings."""
+def measure(quick: bool) -> BenchmarkReport:
+    """Compare our evaluator with heareval: processor time, memory and scores."""
     cases = QUICK_CASES if quick else CASES
     pairs = [(case, *_both(case)) for case in cases]
     stage, gap = event_stage()
@@ -122,7 +122,7 @@ def measure(quick: bool) -> Report:
     ratios = {case: kit.seconds / ours.seconds for case, ours, kit in pairs}
     wanted = {case: ratio / case.target for case, ratio in ratios.items() if case.target}
     lighter = all(ours.megabytes <= kit.megabytes for _, ours, kit in pairs)
-    return Report(
+    return BenchmarkReport(
         title="Evaluations, processor seconds and peak memory, one thread",
         rows=[*(_row(*pair) for pair in pairs), _stage_row(stage)],
         ratio=min(ratios.values()),
@@ -149,7 +149,7 @@ def _targets(wanted: Mapping[Case, float], stage: float, lighter: bool) -> dict[
 
 
 def _both(case: Case) -> tuple[Cost, Cost]:
-    """Ours and the kit, in turn; medians of time, maxima of memory."""
+    """Run ours and the kit in turn; return median times and maximal memory."""
     found: dict[bool, list[Cost]] = {True: [], False: []}
     for _ in range(case.runs):
         for ours, costs in found.items():
@@ -167,7 +167,7 @@ def _both(case: Case) -> tuple[Cost, Cost]:
 
 
 def _evaluate(case: Case, ours: bool) -> Cost:
-    """One evaluation in a process of its own."""
+    """Run an evaluation in a process of its own."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = make_folder(case.task, Path(scratch))
         if case.epochs:
@@ -191,7 +191,7 @@ def _command(case: Case, folder: Path, ours: bool) -> list[str]:
 
 
 def _cost(command: Sequence[str], cwd: Path) -> tuple[float, float]:
-    """Processor seconds and peak megabytes of a command."""
+    """Return processor seconds and peak megabytes of a command."""
     environment = os.environ | ENVIRONMENT | {"PYTHONPATH": str(ROOT)}
     with (cwd / "output.log").open("w+b") as log:
         measured = [sys.executable, "-S", "-c", MEASURE, *command]
@@ -206,7 +206,7 @@ def _cost(command: Sequence[str], cwd: Path) -> tuple[float, float]:
 
 
 def event_stage() -> tuple[Timing, float]:
-    """Decoding and scoring by both, and the largest difference of the scores."""
+    """Time decoding and scoring by both; return also the largest difference of scores."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = make_folder(EVENTS, Path(scratch))
         task = load_task(folder)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks._harness import Report, alternate, difference, main, peak_memory
+from benchmarks.common.harness import BenchmarkReport, alternate, difference, main, peak_memory
 from heads import AestheticHead, AestheticHeadConfig
 
 __all__ = ["PublishedHead", "measure", "song_memory"]
@@ -34,7 +34,7 @@ class PublishedPool(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(batch, dim, frames)`` -> means and deviations."""
+        """Return means and deviations of ``(batch, dim, frames)``."""
         pooled = []
         chunks = x.chunk(len(self.heads_att_trans), dim=1)
         for chunk, layers in zip(chunks, self.heads_att_trans, strict=True):
@@ -49,7 +49,7 @@ class PublishedPool(nn.Module):
 
 
 class PublishedHead(nn.Module):
-    """The published head under its published tensor names."""
+    """Published head, with its published tensor names."""
 
     def __init__(self, config: AestheticHeadConfig) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class PublishedHead(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """``(batch, frames, feature_dim)`` -> ``(batch, dimensions)``."""
+        """Return scores: ``(batch, frames, feature_dim)`` -> ``(batch, dimensions)``."""
         hidden = self._downsample(self.input_norm(self.mixed_win_downsample(features)))
         hidden = self.model["ffd"](hidden)
         for attention in self.model["attn"]:
@@ -136,8 +136,8 @@ def song_memory(which: int, frames: int, quick: bool) -> Callable[[], object]:
     return work
 
 
-def measure(quick: bool) -> Report:
-    """Aesthetic head on one song: ours against the published head, time and memory."""
+def measure(quick: bool) -> BenchmarkReport:
+    """Compare time and memory of the aesthetic head on one song with the published head."""
     config = QUICK if quick else AestheticHeadConfig()
     ours, published = both_heads(config)
     features = torch.randn(1, SONG_SECONDS * FRAMES_PER_SECOND, config.feature_dim)
@@ -152,7 +152,7 @@ def measure(quick: bool) -> Report:
     ]
     memory = f"MB, {long_frames // FRAMES_PER_SECOND} s song"
     rows = len(features[0])
-    return Report(
+    return BenchmarkReport(
         title=f"Aesthetic head, one song of {SONG_SECONDS} s, float32",
         rows=[
             {"": "ours", "seconds": timing.ours, memory: megabytes[0]},

@@ -1,13 +1,13 @@
-"""What the bundled pair costs: loading it, and a minute of audio."""
+"""How long does the bundled pair take to load, and to embed a minute of audio?"""
 
 import subprocess
 import sys
 from statistics import median
 
-from benchmarks._harness import Report, main
+from benchmarks.common.harness import BenchmarkReport, main
 
 SECONDS, RUNS = 60, 5
-LOAD, EMBED = 0.5, 2.0  # aims, seconds
+LOAD, EMBED = 0.5, 2.0  # targets, seconds
 SCRIPT = f"""
 import time, torch
 start = time.perf_counter()
@@ -21,11 +21,11 @@ print(loaded - start, time.perf_counter() - made)
 """
 
 
-def measure(quick: bool) -> Report:
-    """Seconds of ``load_model`` and of a scene embedding, in fresh processes."""
+def measure(quick: bool) -> BenchmarkReport:
+    """Time ``load_model`` and a scene embedding in fresh processes."""
     seconds = [_run() for _ in range(1 if quick else RUNS)]
     load, embed = (median(part) for part in zip(*seconds, strict=True))
-    return Report(
+    return BenchmarkReport(
         "The bundled pair in a fresh process",
         [
             {"what": "load_model, torch imported before", "seconds": load},

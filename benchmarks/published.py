@@ -1,4 +1,4 @@
-"""The published computation of the fused features, restated plainly: what ours is measured against.
+"""Plain restatement of the published computation of the fused features: the reference of ours.
 
 Four passes (two encoders, segments one by one and the whole track), all layers and the final
 projection, attention with its T x T matrix, float32, batch norms and layouts as published. Nothing
@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from benchmarks._harness import difference
+from benchmarks.common.harness import difference
 from hear_aesthetics.backbones import Backbone, MelStatistics
 from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.backbones.log_mel import mel_filterbank
@@ -36,7 +36,7 @@ State = Mapping[str, Tensor]
 
 
 class PublishedEncoder:
-    """One encoder, from waveform to all its hidden states.
+    """Published encoder, from waveform to all its hidden states.
 
     Args:
         state: Published tensors.
@@ -56,7 +56,7 @@ class PublishedEncoder:
 
     @torch.no_grad()
     def __call__(self, waveform: Tensor) -> list[Tensor]:
-        """Every hidden state of ``(B, samples)``; the projection is computed and dropped."""
+        """Return every hidden state of ``(B, samples)``; the projection is computed and dropped."""
         x = self.subsample(self.log_mel(waveform))
         states = [x]
         for index in range(self.depth):
@@ -67,7 +67,7 @@ class PublishedEncoder:
         return states
 
     def log_mel(self, waveform: Tensor) -> Tensor:
-        """Normalised log-mel ``(B, 128, mel_frames)``."""
+        """Return the normalised log-mel ``(B, 128, mel_frames)``."""
         spectrum = torch.stft(
             waveform, N_FFT, HOP, window=self.window, pad_mode="reflect", return_complex=True
         )
@@ -76,7 +76,7 @@ class PublishedEncoder:
         return (decibel - self.statistics.mean) / self.statistics.std
 
     def subsample(self, log_mel: Tensor) -> Tensor:
-        """The two residual convolution blocks and the linear layer: ``(B, frames, dim)``."""
+        """Apply the two residual convolution blocks and the linear layer: ``(B, frames, dim)``."""
         x = log_mel.unsqueeze(1)
         for block in range(2):
             name = f"conv.conv.{block}."
@@ -88,7 +88,7 @@ class PublishedEncoder:
         return self._linear("conv.linear", x.flatten(1, 2).transpose(1, 2))
 
     def layer(self, name: str, x: Tensor) -> Tensor:
-        """One conformer layer."""
+        """Apply one conformer layer."""
         x = x + 0.5 * self._feed_forward(name + "ffn1", x)
         x = x + self._attention(name + "self_attn", x)
         x = x + self._convolution(name + "conv_module.", x)
@@ -152,7 +152,7 @@ class PublishedEncoder:
 def published_features(
     encoders: Mapping[str, PublishedEncoder], waveform: Tensor, layer: int = 10
 ) -> Tensor:
-    """The fused feature of ``(1, samples)``: segment views of all encoders, then track views."""
+    """Return the fused feature of ``(1, samples)``: segment views, then track views."""
     segments = [part for part in waveform.split(SEGMENT, dim=1) if part.shape[1] >= SHORTEST]
     views = [
         torch.cat([encoder(segment)[layer] for segment in segments], dim=1)
@@ -166,14 +166,14 @@ def published_features(
 def encoder_tensors(
     seed: int, config: ConformerConfig | None = None, projection: int = 4096
 ) -> dict[str, Tensor]:
-    """Published tensors of a seeded encoder.
+    """Return published tensors of a seeded encoder.
 
     As PyTorch initialises it, but with random batch norms and biases of norms, so that a wrong fold
     changes the result.
 
     Args:
-        seed: Of the random generator.
-        config: Sizes; the published ones if not given.
+        seed: Random seed.
+        config: Sizes; default: the published ones.
         projection: Outputs of the final projection: 4,096 in MusicFM, 8,192 in MuQ.
     """
     with torch.random.fork_rng():
@@ -195,15 +195,15 @@ def encoder_tensors(
 
 
 def seeded_encoder(tensors: State, dtype: torch.dtype, layer: int = 10) -> Backbone:
-    """Our encoder from the same tensors, ready for inference."""
+    """Return our encoder from the same tensors, ready for inference."""
     return Backbone.from_published(dict(tensors), MelStatistics(), layers=layer, dtype=dtype)
 
 
 def golden_difference() -> float:
-    """max|a - b| / RMS(b) of the restatement to the published features, worst golden file.
+    """Return the largest difference of the restatement to the golden features.
 
     Raises:
-        AssertionError: If a value is beyond the fixtures' tolerance: it restates something else.
+        AssertionError: If a value is beyond the tolerance of the fixtures.
     """
     encoders = golden_encoders()
     tolerance = json.loads((GOLDEN / "fused_features" / "meta.json").read_text())["tolerance"]
@@ -218,7 +218,7 @@ def golden_difference() -> float:
 
 
 def golden_encoders() -> dict[str, PublishedEncoder]:
-    """The encoders of the golden fixtures."""
+    """Return the encoders of the golden fixtures."""
     folder = GOLDEN / "musicfm_tiny" / "musicfm"
     musicfm = torch.load(folder / "pretrained_msd.pt", weights_only=True)["state_dict"]
     muq = load_file(GOLDEN / "muq_tiny" / "model.safetensors")

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping
 from statistics import fmean
 
-from benchmarks._composed_set import (
+from benchmarks.common.composed_set import (
     FULL,
     QUICK,
     ROOT,
@@ -22,7 +22,7 @@ from benchmarks._composed_set import (
     songeval,
     training_options,
 )
-from benchmarks._harness import Report, main
+from benchmarks.common.harness import BenchmarkReport, main
 
 __all__ = ["measure", "trained"]
 
@@ -33,7 +33,7 @@ Row = Mapping[str, object]
 
 
 def trained(size: Size, name: str, *options: str, features: str = "features") -> str:
-    """Train a head; returns its folder in that of the set."""
+    """Train a head; return its folder, relative to that of the set."""
     out = f"runs/{name.replace(' ', '-')}"
     settings = [f"--set={key}={value}" for key, value in training_options(size).items()]
     data = ("--data", "prepared", "--features", features, "--track", "2")
@@ -42,7 +42,7 @@ def trained(size: Size, name: str, *options: str, features: str = "features") ->
 
 
 def read_lines(text: str, names: Mapping[str, str]) -> list[dict[str, object]]:
-    """Rows of the table that ``scripts/descriptor_baseline.py`` prints, under other names."""
+    """Read the table that ``scripts/descriptor_baseline.py`` prints, and rename its rows."""
     header, *lines = (line.split() for line in text.splitlines())
     rows: list[dict[str, object]] = []
     for name, *values in lines:
@@ -52,7 +52,7 @@ def read_lines(text: str, names: Mapping[str, str]) -> list[dict[str, object]]:
 
 
 def with_mean_control(rows: list[dict[str, object]]) -> list[dict[str, object]]:
-    """The rows with one in place of all controls: their mean."""
+    """Return the rows with all controls replaced by their mean."""
     controls = [row for row in rows if row["LCC"] == CONTROL]
     keys = [key for key in controls[0] if key != "LCC"]
     mean = {key: round(fmean(float(str(row[key])) for row in controls), 3) for key in keys}
@@ -60,7 +60,7 @@ def with_mean_control(rows: list[dict[str, object]]) -> list[dict[str, object]]:
 
 
 def targets(rows: list[dict[str, object]]) -> dict[str, bool]:
-    """What was aimed at, and whether it was reached."""
+    """Return each target, and whether it was reached."""
     figures = {str(row["LCC"]): [v for v in row.values() if isinstance(v, float)] for row in rows}
     baseline, control = figures.pop(BASELINE), figures.pop(CONTROL)
     heads = list(figures.values())
@@ -74,7 +74,7 @@ def targets(rows: list[dict[str, object]]) -> dict[str, bool]:
     }
 
 
-def measure(quick: bool) -> Report:
+def measure(quick: bool) -> BenchmarkReport:
     """Train on composed songs with three seeds, and on shuffled labels."""
     size = QUICK if quick else FULL
     folder = composed_set(size)
@@ -99,7 +99,7 @@ def measure(quick: bool) -> Report:
     means = {str(row["LCC"]): float(str(row["mean"])) for row in rows}
     worst = min(means[name] for name in names.values() if name != CONTROL)
     settings = ", ".join(f"{key} {value}" for key, value in training_options(size).items())
-    return Report(
+    return BenchmarkReport(
         title=f"SongEval task on {size.songs} composed songs of {size.seconds} s, features of "
         f"mini ({size.test_songs} test songs)",
         rows=rows,
@@ -113,7 +113,7 @@ def measure(quick: bool) -> Report:
             "shuffled labels",
             f"shuffled labels: mean of {SHUFFLES} shuffles, between {min(shuffled):.3f} and "
             f"{max(shuffled):.3f}",
-            f"training: {settings}; otherwise as published; augmented copies: {size.copies}",
+            f"training: {settings}; otherwise as published; augmentations: {size.augmentations}",
         ],
     )
 

@@ -1,4 +1,4 @@
-"""What does it cost a song's scores that its features are stored in 16 bits?
+"""How much do scores change when features are stored in 16 bits?
 
 Composed songs of different qualities go through the encoders once, in float32. The aesthetic head
 and the SongEval baseline score the features as they were computed, and as they come back from each
@@ -9,8 +9,8 @@ what counts is the change beside the spread of the scores over the songs.
 import torch
 from torch import Tensor
 
-from benchmarks._full_size import ours as full_size_pair
-from benchmarks._harness import Report, difference, main
+from benchmarks.common.full_size import ours as full_size_pair
+from benchmarks.common.harness import BenchmarkReport, difference, main
 from heads import (
     AestheticHead,
     AestheticHeadConfig,
@@ -32,7 +32,7 @@ DEFAULT = "float16"
 
 
 def composed(count: int, seconds: float) -> list[Tensor]:
-    """Songs of different qualities, each ``(1, samples)``."""
+    """Return songs of different qualities, each ``(1, samples)``."""
     songs = []
     for seed, system in enumerate(make_generators(count)):
         qualities = sample_qualities(stream(seed, "qualities"), system)
@@ -41,7 +41,7 @@ def composed(count: int, seconds: float) -> list[Tensor]:
 
 
 def heads_for(encoders: FusedFeatures) -> dict[str, torch.nn.Module]:
-    """Seeded heads that fit the features, by what they read."""
+    """Return seeded heads that fit the features, by the name of their input."""
     torch.manual_seed(0)
     width = encoders.encoders["muq"].dim
     return {
@@ -52,22 +52,20 @@ def heads_for(encoders: FusedFeatures) -> dict[str, torch.nn.Module]:
 
 @torch.no_grad()
 def scores(head: torch.nn.Module, features: list[Tensor], dtype: torch.dtype) -> Tensor:
-    """Scores ``(songs, dimensions)`` of features that were stored."""
+    """Return scores ``(songs, dimensions)`` of features that were stored."""
     return torch.cat([head(one.to(dtype).float()) for one in features])
 
 
 def inputs(encoders: FusedFeatures, songs: list[Tensor]) -> dict[str, list[Tensor]]:
-    """What each head reads of every song, as it was computed."""
+    """Return the features of every song as computed, for each head."""
     middle = HiddenState("muq", encoders.encoders["muq"].config.depth // 2)
     passes = [encoders.extract(song, [middle]) for song in songs]
-    return {
-        "fused": [one.fused for one in passes],
-        "muq": [one.states[middle] for one in passes],
-    }
+    states = [one.states[middle] for one in passes]
+    return {"fused": [one.fused for one in passes], "muq": states}
 
 
 def compare(name: str, head: torch.nn.Module, features: list[Tensor]) -> list[dict[str, object]]:
-    """A row for each type of the store."""
+    """Return a row for each dtype of the store."""
     exact = scores(head, features, torch.float32)
     rows = []
     for kind, dtype in DTYPES.items():
@@ -86,8 +84,8 @@ def compare(name: str, head: torch.nn.Module, features: list[Tensor]) -> list[di
     return rows
 
 
-def measure(quick: bool) -> Report:
-    """Scores from stored features against those from the features as computed."""
+def measure(quick: bool) -> BenchmarkReport:
+    """Compare scores from stored features with scores from features as computed."""
     count, seconds = (QUICK_SONGS, QUICK_SECONDS) if quick else (SONGS, SECONDS)
     encoders = load_model().fused if quick else full_size_pair("float32")
     read = inputs(encoders, composed(count, seconds))
@@ -96,7 +94,7 @@ def measure(quick: bool) -> Report:
     default = [row for row in rows if row["stored"] == DEFAULT]
     share = max(float(str(row["beside the spread"])) for row in default)
     target = f"{DEFAULT} moves no score by {LARGEST_SHARE:.0%} of the spread"
-    return Report(
+    return BenchmarkReport(
         title=f"Scores of {count} songs from stored features, against unstored ones",
         rows=rows,
         ratio=DTYPES["float32"].itemsize / DTYPES[DEFAULT].itemsize,

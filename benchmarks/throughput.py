@@ -1,4 +1,4 @@
-"""How many files per second, from the disk to the fused features?
+"""How many files per second are turned into fused features, decoding included?
 
 The published pipeline takes one file after the other: decode, mix, resample, four float32 passes.
 Ours is the engine, which decodes ahead and encodes clips of one length together. Both have the same
@@ -21,7 +21,7 @@ import soxr
 import torch
 from torch import Tensor
 
-from benchmarks._harness import Report, difference, main
+from benchmarks.common.harness import BenchmarkReport, difference, main
 from benchmarks.published import (
     PublishedEncoder,
     encoder_tensors,
@@ -53,9 +53,9 @@ class Case:
     """Files of one kind.
 
     Attributes:
-        name: Of the row.
+        name: Name of the row.
         seconds: Length of each file.
-        rounds: How often the two take turns.
+        rounds: Number of rounds in which the two take turns.
         few: Files per round for the published pipeline.
     """
 
@@ -76,7 +76,7 @@ QUICK_CASES = (
 
 
 class Ours:
-    """The engine on files."""
+    """Pipeline of our engine."""
 
     def __init__(self, tensors: Mapping[str, Mapping[str, Tensor]], dtype: torch.dtype) -> None:
         self.device = torch.device("cpu")
@@ -86,14 +86,14 @@ class Ours:
         )
 
     def features(self, files: Iterable[Path]) -> list[Tensor]:
-        """Features of files, through the engine."""
+        """Return the features of files."""
         inputs = [Input(path, path.name) for path in files]
         results = list(run(inputs, self, lambda model, waveform: model.fused(waveform)))
         return [result.output for result in results]
 
 
 class Published:
-    """The published pipeline on files."""
+    """Published pipeline, one file after the other."""
 
     def __init__(self, tensors: Mapping[str, Mapping[str, Tensor]]) -> None:
         self.encoders = {
@@ -101,7 +101,7 @@ class Published:
         }
 
     def features(self, files: Iterable[Path]) -> list[Tensor]:
-        """Features of files, one after the other."""
+        """Return the features of files."""
         return [self._features(path) for path in files]
 
     def _features(self, path: Path) -> Tensor:
@@ -111,7 +111,7 @@ class Published:
 
 
 def write_files(folder: Path, seconds: Sequence[float]) -> list[Path]:
-    """Stereo files of the lengths asked for, cut from a composed song."""
+    """Write stereo files of given lengths, cut from a composed song."""
     song = render(compose(seed=0, seconds=max(60.0, *seconds)), FILE_RATE)
     rng = np.random.default_rng(0)
     paths = []
@@ -127,7 +127,7 @@ def write_files(folder: Path, seconds: Sequence[float]) -> list[Path]:
 def compare(
     case: Case, files: Sequence[Path], ours: Mapping[str, Ours], published: Published
 ) -> list[dict[str, Any]]:
-    """A row for the published pipeline, and one for each precision of ours."""
+    """Return a row for the published pipeline, and one for each precision of ours."""
     contenders = {"published": published.features} | {k: m.features for k, m in ours.items()}
     counts = dict.fromkeys(contenders, len(files) // case.rounds) | {"published": case.few}
     supply = {name: cycle(files) for name in contenders}
@@ -155,8 +155,8 @@ def compare(
     ]
 
 
-def measure(quick: bool) -> Report:
-    """Files per second from disk to features: the engine against the published pipeline."""
+def measure(quick: bool) -> BenchmarkReport:
+    """Compare the files per second of the engine with the published pipeline."""
     config = QUICK if quick else ConformerConfig()
     tensors = {name: encoder_tensors(seed, config) for seed, name in enumerate(SOURCES)}
     ours = {name: Ours(tensors, dtype) for name, dtype in PRECISIONS.items()}
@@ -172,7 +172,7 @@ def measure(quick: bool) -> Report:
     auto = str(auto_precision("cpu")).removeprefix("torch.")
     ratio = next(row["ratio"] for row in rows if row[""] == auto)  # the clips come first
     target = f"clips, precision auto: at least {FASTER_THAN_PUBLISHED} times faster"
-    return Report(
+    return BenchmarkReport(
         title=f"From files to features, {'small' if quick else 'full-size'} encoders",
         rows=rows,
         ratio=ratio,

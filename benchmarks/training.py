@@ -13,13 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks._harness import Report, Timing, alternate, difference, main
+from benchmarks.common.harness import BenchmarkReport, Timing, alternate, difference, main
 from benchmarks.heads import QUICK, PublishedHead
 from heads import AestheticHead, AestheticHeadConfig, list_mle
 from hear_aesthetics.compute.precision import auto_precision
 from songeval_task.dimensions import TRACKS
-from songeval_task.training.batches import Stack
-from songeval_task.training.config import TrainingConfig
+from songeval_task.training.batches import PaddedBatch
+from songeval_task.training.config import SongEvalConfig
 from songeval_task.training.step import Draw, MixingStep
 
 __all__ = ["PublishedStep", "measure"]
@@ -33,10 +33,10 @@ FACTOR = 0.3  # of mixing
 
 
 class PublishedStep(PublishedHead):
-    """The published training step under the published tensor names."""
+    """Published training step, with the published tensor names."""
 
     def pool(self, features: Tensor, padding_mask: Tensor) -> Tensor:
-        """``(batch, frames, feature_dim)`` and True = padded -> pooled vectors."""
+        """Return pooled vectors of ``(batch, frames, feature_dim)``; True in the mask is padded."""
         hidden = self._downsample(self.input_norm(self.mixed_win_downsample(features)))
         hidden = self.model["ffd"](hidden)
         windows = padding_mask[:, : hidden.shape[1] * 3].unflatten(1, (-1, 3)).all(dim=2)
@@ -47,7 +47,7 @@ class PublishedStep(PublishedHead):
         return torch.cat([self._query(q, hidden, windows) for q in self.queries()], dim=1)
 
     def queries(self) -> list[torch.nn.Module]:
-        """The pooling's queries."""
+        """Return the queries of the pooling."""
         return list(self.model["mqmhastp"]["n_query"])
 
     def _query(self, query: torch.nn.Module, hidden: Tensor, windows: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ class PublishedStep(PublishedHead):
     def loss(
         self, songs: Tensor, partners: Tensor, labels: Tensor, factor: float, rank_weight: float
     ) -> Tensor:
-        """Two masked passes, the mixture, SmoothL1 and ListMLE.
+        """Return the loss: two masked passes, the mixture, SmoothL1 and ListMLE.
 
         Shape:
             - songs, partners: ``(batch, frames, dim)``; labels: ``(2, batch, dimensions)``
@@ -81,7 +81,7 @@ class PublishedStep(PublishedHead):
 
 @dataclass(frozen=True)
 class Case:
-    """One micro-batch of songs and their partners.
+    """Micro-batch of songs and their partners.
 
     Attributes:
         seconds: Length of each song.
@@ -95,18 +95,18 @@ class Case:
 
     @classmethod
     def random(cls, seconds: int, songs: int, config: AestheticHeadConfig) -> "Case":
-        """Songs and as many partners, of one length: nothing is padded."""
+        """Return random songs and as many partners of one length, without padding."""
         features = torch.randn(2 * songs, seconds * FRAMES_PER_SECOND, config.feature_dim)
         labels = 1 + 4 * torch.rand(2 * songs, len(config.dimensions))
         return cls(seconds, features, labels)
 
     @property
     def songs(self) -> int:
-        """Pairs of the micro-batch."""
+        """Number of pairs."""
         return len(self.labels) // 2
 
     def flops(self, config: AestheticHeadConfig) -> float:
-        """Multiply-adds x 2 of the matrix products, forward and backward, of all songs."""
+        """FLOP of the matrix products, forward and backward, of all songs."""
         c, frames = config, self.features.shape[1]
         short = frames // c.downsampling
         projection = frames * c.feature_dim * c.projection_dim
@@ -117,11 +117,11 @@ class Case:
 
 
 def our_step(head: AestheticHead, case: Case, dtype: torch.dtype) -> Callable[[], Tensor]:
-    """Our micro-batch, forward and backward; returns its loss."""
-    step = MixingStep(head, TrainingConfig())
+    """Run our micro-batch forward and backward; return its loss."""
+    step = MixingStep(head, SongEvalConfig())
     both = torch.arange(2 * case.songs)
     draw = Draw(both, both[: case.songs], both[case.songs :], torch.full((case.songs,), FACTOR), 0)
-    stacks = [Stack(case.features.to(dtype), None, both)]
+    stacks = [PaddedBatch(case.features.to(dtype), None, both)]
 
     def work() -> Tensor:
         head.zero_grad()
@@ -134,7 +134,7 @@ def our_step(head: AestheticHead, case: Case, dtype: torch.dtype) -> Callable[[]
 
 
 def published_step(head: PublishedStep, case: Case) -> Callable[[], Tensor]:
-    """The published micro-batch, forward and backward; returns its loss."""
+    """Run the published micro-batch forward and backward; return its loss."""
     songs, partners = case.features.split(case.songs)
     labels = case.labels.unflatten(0, (2, case.songs))
     weight = TRACKS["track2"].rank_weight
@@ -148,8 +148,8 @@ def published_step(head: PublishedStep, case: Case) -> Callable[[], Tensor]:
     return work
 
 
-def measure(quick: bool) -> Report:
-    """A training step of the published-size head: ours against the plain published step."""
+def measure(quick: bool) -> BenchmarkReport:
+    """Compare a training step of the published-size head with the published step."""
     config = replace(QUICK, dropout=0.0) if quick else AestheticHeadConfig(dropout=0.0)
     torch.manual_seed(0)
     ours, published = AestheticHead(config), PublishedStep(config)
@@ -167,7 +167,7 @@ def measure(quick: bool) -> Report:
             if dtype == torch.float32:
                 gaps.append(_gradient_difference(ours, published, step, reference))
     picked = str(auto).removeprefix("torch.")
-    return Report(
+    return BenchmarkReport(
         title="Training step of the published-size head, forward and backward, songs per second",
         rows=rows,
         ratio=min(ratio for (_, precision), ratio in ratios.items() if precision == picked),
@@ -177,7 +177,7 @@ def measure(quick: bool) -> Report:
             f"`auto` picks {picked} on this processor",
             "difference: of the projection's gradient, in float32, over all its elements: rounding "
             "opens or shuts a few ReLUs (4e-5 with a smooth activation in their place)",
-            "the optimiser's step is the same in both, comes every fourth micro-batch, and is left "
+            "the optimizer's step is the same in both, comes every fourth micro-batch, and is left "
             "out",
         ],
     )

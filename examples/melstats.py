@@ -1,4 +1,4 @@
-"""A HEAR module without learned weights: mean and spread of a log-mel spectrogram.
+"""HEAR module without learned weights: mean and spread of a log-mel spectrogram.
 
 It shows the three functions that a module needs, and what an embedding must surpass:
 
@@ -32,7 +32,7 @@ class MelStats(nn.Module):
         self.register_buffer("window", torch.hann_window(FFT))
 
     def forward(self, audio: Tensor) -> Tensor:
-        """Logarithm of the power in each band."""
+        """Return the logarithm of the power in each band."""
         spectrum = torch.stft(
             audio, FFT, HOP, window=self.window, pad_mode="constant", return_complex=True
         )

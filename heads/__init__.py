@@ -5,10 +5,11 @@ package needs torch, safetensors and huggingface_hub only, and knows nothing of 
 """
 
 from heads.aesthetic import AestheticHead, AestheticHeadConfig
-from heads.auto import load_head
 from heads.checkpoint import SequenceHead
-from heads.cmixup import CMixupSampler, mix, mix_factor
-from heads.distribution import (
+from heads.dual_branch import DualBranchConfig, DualBranchHead
+from heads.layers.pooling import MQMHASTP, AttentivePooling
+from heads.objectives.cmixup import CMixupSampler, mix, mix_factor
+from heads.objectives.distribution import (
     bin_centers,
     expected_score,
     gaussian_target,
@@ -17,10 +18,13 @@ from heads.distribution import (
     score_deviation,
     score_interval,
 )
-from heads.dual_branch import DualBranchConfig, DualBranchHead
-from heads.losses import hybrid_loss, list_mle
-from heads.ordinal import MonotonicOrdinalHead, coral_loss, expected_rank, rank_probabilities
-from heads.pooling import MQMHASTP, AttentivePooling
+from heads.objectives.losses import hybrid_loss, list_mle
+from heads.objectives.ordinal import (
+    MonotonicOrdinalHead,
+    coral_loss,
+    expected_rank,
+    rank_probabilities,
+)
 from heads.scale import SONGBENCH_DIMENSIONS, SONGEVAL_DIMENSIONS
 from heads.songeval_baseline import SongEvalBaselineConfig, SongEvalBaselineHead
 
@@ -46,7 +50,6 @@ __all__ = [
     "hybrid_loss",
     "kl_loss",
     "list_mle",
-    "load_head",
     "mix",
     "mix_factor",
     "one_hot_target",

@@ -1,4 +1,4 @@
-"""The aesthetic head: fused song features to scores, the scorer of the published HEAR system.
+"""Aesthetic head of the published HEAR system: fused song features to scores.
 
 features -> linear -> LayerNorm -> downsampling by 3 -> feed-forward -> self-attention layers that
 share one LayerNorm -> multi-query multi-head attentive statistics pooling -> linear -> bounded
@@ -13,13 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from heads.attention import MultiHeadAttention
 from heads.checkpoint import SequenceHead, Shapes
 from heads.keys import Slot, attention_slots, count_numbered, layer_slots
-from heads.linear import Linear
-from heads.masks import active_padding, check_sequence, zero_padding
-from heads.pooling import MQMHASTP
-from heads.scale import ScoreScale, bounded_score, songeval_dimensions
+from heads.layers.attention import MultiHeadAttention
+from heads.layers.linear import Linear
+from heads.layers.masks import active_padding, check_sequence, zero_padding
+from heads.layers.pooling import MQMHASTP
+from heads.scale import ScoreScale, songeval_dimensions
 
 __all__ = ["AestheticHead", "AestheticHeadConfig", "Downsampling"]
 
@@ -60,17 +60,11 @@ class AestheticHeadConfig(ScoreScale):
 
 
 class Downsampling(nn.Module):
-    """Join each ``factor`` frames into one; the last ``frames % factor`` frames are dropped.
+    """Downsampling of ``factor`` frames into one; the last ``frames % factor`` are dropped.
 
     ``GELU(LayerNorm(pointwise(depthwise(x)) + residual(mean(x))))``. Kernel and stride are equal,
     so the depthwise convolution is a weighted sum inside each window; the residual path is linear
     where the widths differ and the identity where they do not.
-
-    Args:
-        in_dim: Width of the input.
-        out_dim: Width of the output.
-        factor: Frames per window.
-        dropout: Probability of dropout in training.
 
     Shape:
         - x: ``(batch, frames, in_dim)``
@@ -95,16 +89,16 @@ class Downsampling(nn.Module):
         return self.dropout(F.gelu(self.norm(joined)))
 
     def windows(self, x: Tensor) -> Tensor:
-        """``(batch, frames, ...)`` -> ``(batch, frames // factor, factor, ...)``, a view."""
+        """Return a view: ``(batch, frames, ...)`` -> ``(batch, frames // factor, factor, ...)``."""
         whole = x.shape[1] // self.factor
         return x[:, : whole * self.factor].unflatten(1, (whole, self.factor))
 
 
 class AestheticHead(SequenceHead):
-    """Scores of a song from its fused features.
+    """Aesthetic scores of a song from its fused features.
 
-    A downsampled frame that mixes valid and padded input counts as padded, and whatever the padding
-    holds never reaches a score, so a batch of songs padded at their ends scores each as if alone.
+    A downsampled frame that mixes valid and padded input counts as padded, and the content of the
+    padding never reaches a score: a batch of songs padded at their ends scores each as if alone.
 
     Args:
         config: Sizes, dimension names and score range.
@@ -153,21 +147,12 @@ class AestheticHead(SequenceHead):
         """The first layer, which reads the features."""
         return self.projection
 
-    def forward(self, features: Tensor, padding_mask: Tensor | None = None) -> Tensor:
-        """Score each song of a batch."""
-        return self.score(self.pool(features, padding_mask))
-
     def pool(self, features: Tensor, padding_mask: Tensor | None = None) -> Tensor:
         """Return the pooled vector of each song, ``(batch, pooled)``; C-Mixup mixes these."""
         return self.pooling(*self._frames(features, padding_mask))
 
-    def score(self, pooled: Tensor) -> Tensor:
-        """Return the scores of pooled vectors, ``(batch, dimensions)``."""
-        logits = self.output(pooled.to(self.output.weight.dtype))
-        return bounded_score(logits, self.config.low, self.config.high)
-
     def attention_mass(self, features: Tensor, padding_mask: Tensor | None = None) -> Tensor:
-        """Return how much each moment weighs in the pooled vector, the mean over all its channels.
+        """Return the weight of each moment in the pooled vector, the mean over all its channels.
 
         Shape:
             - output: ``(batch, frames // downsampling)``, each row sums to 1, 0 at padding; entry i
@@ -178,7 +163,7 @@ class AestheticHead(SequenceHead):
     def frame_shares(self, features: Tensor) -> Tensor:
         """Return the share of each frame in the pooled vector, ``(batch, frames)``.
 
-        Rows sum to 1. Last frames that do not fill a window of the downsampling have no share.
+        Rows sum to 1. Last frames that do not fill a window of the downsampling have share 0.
         """
         mass = self.attention_mass(features) / self.min_frames
         mass = mass.repeat_interleave(self.min_frames, dim=1)
@@ -187,7 +172,7 @@ class AestheticHead(SequenceHead):
     def _frames(
         self, features: Tensor, padding_mask: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        """Return what the pooling reads: frames after attention, and their padding."""
+        """Return the input of the pooling: frames after attention, and their padding."""
         check_sequence(features, self.config.feature_dim, padding_mask)
         need = f"at least {self.min_frames} frames of audio"
         if features.shape[1] < self.min_frames:
@@ -206,7 +191,7 @@ class AestheticHead(SequenceHead):
 
     @classmethod
     def config_from_published(cls, shapes: Shapes) -> AestheticHeadConfig:
-        """Read the sizes off a published checkpoint; attention heads are not among them."""
+        """Return the sizes of a published checkpoint; attention heads keep their default."""
         queries = "model.mqmhastp.n_query."
         pooling_heads = f"{queries}0.heads_att_trans."
         scorer = f"{pooling_heads}0.att_"
@@ -228,7 +213,7 @@ class AestheticHead(SequenceHead):
         )
 
     def published_slots(self) -> Mapping[str, Slot]:
-        """Return published tensor name -> place in this head."""
+        """Return published tensor name -> slot in this head."""
         in_dim, dim, factor = self.config.projection_dim, self.config.dim, self.config.downsampling
         convolutions = {
             "depthwise_conv": Slot("downsampling.depthwise", shape=(in_dim, 1, factor)),

@@ -1,4 +1,4 @@
-"""The model card (``README.md``) that every saved head carries."""
+"""Model card (``README.md``) of saved heads."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -47,8 +47,7 @@ def model_card(description: Mapping[str, Any], parameters: int) -> str:
     """Return the text of a model card.
 
     Args:
-        description: ``head`` (class name), ``config`` and ``provenance``; the licence is read from
-            ``provenance["license"]``.
+        description: ``head`` (class name), ``config``, and ``provenance`` with the ``license``.
         parameters: Number of weights.
     """
     config, provenance = description["config"], description["provenance"]
@@ -66,7 +65,6 @@ def model_card(description: Mapping[str, Any], parameters: int) -> str:
 
 
 def _table(values: Mapping[str, Any]) -> str:
-    if not values:
-        return ""
-    cells = ((name, str(value).replace("|", "\\|")) for name, value in values.items())
-    return "\n".join(["| key | value |", "|---|---|", *(f"| {k} | {v} |" for k, v in cells)])
+    cells = [(name, str(value).replace("|", "\\|")) for name, value in values.items()]
+    rows = [f"| {key} | {value} |" for key, value in cells]
+    return "\n".join(["| key | value |", "|---|---|", *rows]) if rows else ""

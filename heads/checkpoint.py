@@ -1,4 +1,4 @@
-"""Heads on disk: strict loading from a file, a folder or the hub, and saving with a model card.
+"""Checkpoints of heads: strict loading from file, folder or hub; saving with a model card.
 
 A saved head is a folder of ``model.safetensors`` (whose metadata repeat the configuration, so that
 the file alone is enough), ``config.json`` and ``README.md``. Published files keep their own tensor
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from heads.card import model_card
 from heads.keys import Slot, check_shapes, from_published, to_published
+from heads.scale import bounded_score
 
 __all__ = ["PretrainedHead", "SequenceHead", "Shapes", "locate", "read_tensors"]
 
@@ -30,7 +31,7 @@ CONFIG_FILE = "config.json"
 CARD_FILE = "README.md"
 CHECKPOINT_SUFFIXES = {".safetensors", ".pth", ".pt", ".bin"}
 METADATA_KEY = "head"  # in the safetensors header
-UNREADABLE = (  # what reading a file that is no checkpoint raises
+UNREADABLE = (  # errors of reading a file that is no checkpoint
     *(pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError),
     *(AttributeError, ArithmeticError, MemoryError, OSError),
 )
@@ -43,7 +44,7 @@ class PretrainedHead(nn.Module):
 
     Attributes:
         config: Frozen dataclass that builds the head.
-        provenance: What is known about the weights: source, data, seed, licence, ...
+        provenance: Source, data, seed, licence, ... of the weights.
     """
 
     config_class: ClassVar[type[Any]]
@@ -94,9 +95,18 @@ class PretrainedHead(nn.Module):
         """
         path = locate(str(source), filename, revision)
         tensors, saved = read_tensors(path)
+        broken = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
+        if broken:
+            raise ValueError(f"{path}: {broken[0]} holds numbers that are not finite")
         if saved is None:
-            config = _config_from_shapes(cls, _shapes(tensors), path)
             provenance = {"source": str(source), "file": path.name, "revision": revision}
+            try:
+                config = cls.config_from_published(_shapes(tensors))
+            except KeyError as error:
+                raise ValueError(
+                    f"{path}: not a {cls.__name__} checkpoint: missing {error.args[0]}, which sets "
+                    "its size"
+                ) from error
         else:
             config = _config_from_json(cls, saved, path, tensors)
             provenance = saved.get("provenance") or {}
@@ -118,7 +128,7 @@ class PretrainedHead(nn.Module):
         return head.eval()
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what decides the scores: the class, and a hash of configuration and weights."""
+        """Return the class, and a hash of configuration and weights: equal ones score alike."""
         hasher = hashlib.sha256(json.dumps(dataclasses.asdict(self.config)).encode())
         for name, tensor in self.state_dict().items():
             hasher.update(name.encode())
@@ -131,8 +141,8 @@ class PretrainedHead(nn.Module):
         """Write ``config.json``, ``model.safetensors`` and ``README.md`` (the model card).
 
         Args:
-            directory: Folder, made if missing; a head that is already there is replaced.
-            provenance: What to record about the weights; default: ``self.provenance``.
+            directory: Folder, made if missing; a head in it is replaced.
+            provenance: Record of the weights; default: ``self.provenance``.
 
         Returns:
             The folder.
@@ -159,12 +169,26 @@ class SequenceHead(PretrainedHead):
     """A head that scores songs from one sequence of features, ``(batch, frames, feature_dim)``.
 
     Attributes:
-        reads: What published weights were trained on: ``"fused"`` features, or a hidden state.
-        min_frames: Fewest valid frames that make a score.
+        reads: Input of the published weights: ``"fused"`` features, or a hidden state.
+        min_frames: Minimum of valid frames.
     """
 
     reads: ClassVar[str] = "fused"
     min_frames: int = 1
+    output: nn.Linear
+
+    def forward(self, features: Tensor, padding_mask: Tensor | None = None) -> Tensor:
+        """Return the scores of each song of a batch."""
+        return self.score(self.pool(features, padding_mask))
+
+    def pool(self, features: Tensor, padding_mask: Tensor | None = None) -> Tensor:
+        """Return the pooled vector of each song, ``(batch, pooled)``; C-Mixup mixes these."""
+        raise NotImplementedError
+
+    def score(self, pooled: Tensor) -> Tensor:
+        """Return the scores of pooled vectors, ``(batch, dimensions)``."""
+        logits = self.output(pooled.to(self.output.weight.dtype))
+        return bounded_score(logits, self.config.low, self.config.high)
 
     @property
     def input_layer(self) -> nn.Linear:
@@ -177,22 +201,18 @@ class SequenceHead(PretrainedHead):
         return self.input_layer.in_features
 
     def frame_shares(self, features: Tensor) -> Tensor | None:
-        """Return the share of each frame in the pooled vector; None if no attention pools.
+        """Return the share of each frame in the pooled vector, ``(batch, frames)``.
 
-        Shape:
-            - output: ``(batch, frames)``, rows sum to 1
+        Rows sum to 1. None for a head whose pooling has no attention.
         """
         return None
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
-    """Read a checkpoint file.
+    """Return the tensors of a file and the description that ``save_pretrained`` put there, if any.
 
     Args:
         path: ``.safetensors``, or a PyTorch pickle, which is read with ``weights_only=True``.
-
-    Returns:
-        The tensors by name, and the description that ``save_pretrained`` left in the file, if any.
 
     Raises:
         ValueError: If the file is broken or is not a plain state dict.
@@ -224,7 +244,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any] | N
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a whole file, or leave the one that is there."""
+    """Replace a file by a complete one, or leave it."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         partial.write_bytes(data)
@@ -236,10 +256,7 @@ def _write(path: Path, data: bytes) -> None:
 def locate(source: str, filename: str | None = None, revision: str | None = None) -> Path:
     """Return the local path of a checkpoint, fetched from the hub if ``source`` is a repository.
 
-    Args:
-        source: File, folder, or hub repository.
-        filename: File in the folder or repository; default: ``model.safetensors``.
-        revision: Of the hub repository.
+    The arguments are those of ``from_pretrained``.
 
     Raises:
         ValueError: If there is no such file, here or on the hub.
@@ -257,29 +274,23 @@ def locate(source: str, filename: str | None = None, revision: str | None = None
         )
     if source.count("/") != 1 or path.suffix or source.startswith((".", "/", "~")):
         raise ValueError(f"{source}: no such file or folder")
-    return _fetch(source, filename or WEIGHTS_FILE, revision)
-
-
-def _fetch(repository: str, filename: str, revision: str | None) -> Path:
     from huggingface_hub import hf_hub_download  # slow to import, and needed by few
 
+    filename = filename or WEIGHTS_FILE
     try:
-        return Path(hf_hub_download(repository, filename, revision=revision))
+        return Path(hf_hub_download(source, filename, revision=revision))
     except (OSError, ValueError) as error:  # not found, no access, offline, malformed name
         reason = str(error).strip().partition("\n")[0]
         raise ValueError(
-            f"{repository}: cannot get {filename} from the hub ({reason}); give a local path, "
+            f"{source}: cannot get {filename} from the hub ({reason}); give a local path, "
             "or point HF_ENDPOINT to a mirror"
         ) from error
 
 
 def _config_from_json(
-    cls: type[PretrainedHead],
-    saved: Mapping[str, Any],
-    path: Path,
-    tensors: Mapping[str, Tensor],
+    cls: type[PretrainedHead], saved: Mapping[str, Any], path: Path, tensors: Mapping[str, Tensor]
 ) -> Any:
-    """The configuration in the metadata, checked before anything is built with it."""
+    """Return the configuration in the metadata, checked before a head is built with it."""
     if saved.get("head") != cls.__name__:
         raise ValueError(f"{path}: holds {saved.get('head')}, not {cls.__name__}")
     values = saved.get("config", {})
@@ -299,7 +310,7 @@ def _config_from_json(
 
 
 def _fits(value: Any, default: Any, limit: int) -> bool:
-    """Whether a value is of the type of the default; whole numbers are sizes, 1 to ``limit``."""
+    """Return True if a value is of the default's type; whole numbers are sizes, 1 to ``limit``."""
     if isinstance(default, tuple):
         return (
             isinstance(value, list)
@@ -311,15 +322,6 @@ def _fits(value: Any, default: Any, limit: int) -> bool:
     if isinstance(default, float):
         return type(value) in (int, float) and math.isfinite(value)
     return type(value) is int and 0 < value <= limit
-
-
-def _config_from_shapes(cls: type[PretrainedHead], shapes: Shapes, path: Path) -> Any:
-    try:
-        return cls.config_from_published(shapes)
-    except KeyError as error:
-        raise ValueError(
-            f"{path}: not a {cls.__name__} checkpoint: missing {error.args[0]}, which sets its size"
-        ) from error
 
 
 def _replace(config: Any, values: Mapping[str, Any]) -> Any:

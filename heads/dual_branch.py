@@ -1,9 +1,9 @@
-"""The dual-branch head: how good is the music, and does it follow its prompt?
+"""Dual-branch head for music impression and text alignment.
 
 The published system of ASTAR-NTU for AudioMOS 2025 Track 1. Music impression: audio states ->
 positions -> one transformer layer -> attentive pooling -> branch. Text alignment: text states
 attend to the audio, LayerNorm, attentive pooling over the text -> branch. Each branch predicts a
-score, a distribution over bins, or the chances of exceeding each rank.
+score, a distribution over bins, or the probability of exceeding each rank.
 """
 
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from typing import ClassVar, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from heads.attention import MultiHeadAttention, SinusoidalPositions, TransformerLayer
 from heads.checkpoint import PretrainedHead
-from heads.distribution import bin_centers, expected_score
-from heads.masks import active_padding, check_sequence, zero_padding
-from heads.ordinal import MonotonicOrdinalHead, expected_rank
-from heads.pooling import AttentivePooling
+from heads.layers.attention import MultiHeadAttention, SinusoidalPositions, TransformerLayer
+from heads.layers.masks import active_padding, check_sequence, zero_padding
+from heads.layers.pooling import AttentivePooling
+from heads.objectives.distribution import bin_centers, expected_score
+from heads.objectives.ordinal import MonotonicOrdinalHead, expected_rank
 from heads.scale import ScoreScale, bounded_score
 
 __all__ = ["DualBranchConfig", "DualBranchHead"]
@@ -41,9 +41,9 @@ class DualBranchConfig(ScoreScale):
         coupled: Text attends to the audio states after the transformer layer; otherwise
             ("decoupled") to the raw ones.
         text_residual: Add the text to what it attends to, as transformers do. The published head
-            does not: then the text chooses frames, but the branch cannot see what it asked for.
+            does not: its branch sees the chosen frames, not the text.
         branch: Multi-layer perceptron, or one LSTM step and a linear layer.
-        output: What a branch predicts.
+        output: Form of the prediction of a branch.
         bins: Bins of a distribution over [low, high].
         ranks: Ranks of an ordinal output: 1, 2, ..., which must be low to high.
         ordinal_hidden: Hidden widths of an ordinal branch.
@@ -73,12 +73,9 @@ class DualBranchConfig(ScoreScale):
         object.__setattr__(self, "ordinal_hidden", tuple(self.ordinal_hidden))
         if len(self.dimensions) != 2:
             raise ValueError(f"a dual-branch head has two dimensions, got {self.dimensions}")
-        for name, value, known in (
-            ("branch", self.branch, get_args(Branch)),
-            ("output", self.output, get_args(Output)),
-        ):
-            if value not in known:
-                raise ValueError(f"{name} must be one of {known}, got {value!r}")
+        for name, known in (("branch", get_args(Branch)), ("output", get_args(Output))):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} must be one of {known}, got {getattr(self, name)!r}")
         if self.output == "ordinal" and self.branch == "lstm":
             raise ValueError("an ordinal output has its own branch: leave branch at 'mlp'")
         if self.output == "ordinal" and (self.low, self.high) != (1, self.ranks):
@@ -88,12 +85,7 @@ class DualBranchConfig(ScoreScale):
 
 
 class LSTMBranch(nn.Module):
-    """One LSTM step from the zero state over a pooled vector, then a linear layer.
-
-    Args:
-        dim: Width of the input; the LSTM has half of it.
-        outputs: Width of the output.
-    """
+    """One LSTM step of half the width over a pooled vector, then a linear layer."""
 
     def __init__(self, dim: int, outputs: int) -> None:
         super().__init__()
@@ -101,7 +93,7 @@ class LSTMBranch(nn.Module):
         self.output = nn.Linear(dim // 2, outputs)
 
     def forward(self, pooled: Tensor) -> Tensor:
-        """``(batch, dim)`` -> ``(batch, outputs)``."""
+        """Map ``(batch, dim)`` to ``(batch, outputs)``."""
         states, _ = self.lstm(pooled[:, None])
         return self.output(states[:, 0])
 
@@ -155,8 +147,7 @@ class DualBranchHead(PretrainedHead):
         text_padding_mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return (music impression, text alignment) in the form of ``config.output``."""
-        pooled = self.pool(audio, text, audio_padding_mask, text_padding_mask)
-        return self.outputs(*pooled)
+        return self.outputs(*self.pool(audio, text, audio_padding_mask, text_padding_mask))
 
     def pool(
         self,
@@ -187,12 +178,12 @@ class DualBranchHead(PretrainedHead):
         )
 
     def outputs(self, audio_pooled: Tensor, fused_pooled: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the branches predict from pooled vectors, as ``config.output`` says."""
+        """Return the predictions of the branches in the form of ``config.output``."""
         music_impression = self._output(self.music_impression(audio_pooled))
         return music_impression, self._output(self.text_alignment(fused_pooled))
 
     def scores(self, output: Tensor) -> Tensor:
-        """Return the score ``(batch,)`` that an output of either branch stands for."""
+        """Return the scores ``(batch,)`` of an output of either branch."""
         if self.config.output == "distribution":
             return expected_score(output, self.centers.to(output.device))
         return output if self.config.output == "scalar" else expected_rank(output)
@@ -211,7 +202,7 @@ class DualBranchHead(PretrainedHead):
 
 
 def _branch(dim: int, config: DualBranchConfig) -> nn.Module:
-    """Return what turns a pooled vector into the raw output: halves and quarters of its width."""
+    """Return the network from a pooled vector to the raw output, of half and a quarter width."""
     if config.output == "ordinal":
         return MonotonicOrdinalHead(dim, config.ranks, config.ordinal_hidden, config.dropout)
     outputs = 1 if config.output == "scalar" else config.bins

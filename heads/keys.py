@@ -1,4 +1,4 @@
-"""Translation between the tensors of a published checkpoint and ours, both ways and strict.
+"""Strict translation between the tensors of a published checkpoint and ours, both ways.
 
 A head describes each published tensor by a ``Slot``: the tensor of ours that holds it and the place
 in it. Renamed, reshaped and stacked tensors are all cases of that one rule.
@@ -25,12 +25,12 @@ NAMES_SHOWN = 6  # per kind of mismatch; an error stays one readable line
 
 @dataclass(frozen=True)
 class Slot:
-    """Where a published tensor lives in ours.
+    """Location of a published tensor in ours.
 
     Attributes:
         name: Name of our tensor.
-        index: Place in the leading axes of our tensor, empty for all of it.
-        shape: Published shape; None where it equals that of our part.
+        index: Index into its leading axes, empty for all of it.
+        shape: Published shape; None if equal to that of our part.
     """
 
     name: str
@@ -45,16 +45,11 @@ def from_published(
     *,
     where: str,
 ) -> dict[str, Tensor]:
-    """Return our state dict with the values of a published one.
-
-    Args:
-        published: Published name -> tensor.
-        slots: Published name -> its place in ours.
-        ours: Our name -> tensor; only shapes are read, so the meta device will do.
-        where: The file, for the error.
+    """Return our state dict, of which ``ours`` has the shapes, with the values of a published one.
 
     Raises:
-        ValueError: If names are missing or unexpected, or shapes differ; lists them.
+        ValueError: If names are missing or unexpected, or shapes differ; lists them after the file
+            ``where``.
     """
     expected = {
         name: slot.shape or ours[slot.name][slot.index].shape for name, slot in slots.items()
@@ -70,9 +65,7 @@ def from_published(
 def to_published(ours: Mapping[str, Tensor], slots: Mapping[str, Slot]) -> dict[str, Tensor]:
     """Return the published layout of our tensors (a state dict, or gradients by name)."""
     parts = {name: ours[slot.name][slot.index] for name, slot in slots.items()}
-    return {
-        name: part.reshape(slots[name].shape or part.shape).clone() for name, part in parts.items()
-    }
+    return {name: p.reshape(slots[name].shape or p.shape).clone() for name, p in parts.items()}
 
 
 def check_shapes(
@@ -83,15 +76,14 @@ def check_shapes(
     Raises:
         ValueError: If not; one line lists what is missing, unexpected and of another shape.
     """
-    misshapen = [
-        f"{name} {tuple(found[name])} instead of {tuple(expected[name])}"
-        for name in expected
-        if name in found and tuple(found[name]) != tuple(expected[name])
-    ]
     differences = {
         "missing": [name for name in expected if name not in found],
         "unexpected": [name for name in found if name not in expected],
-        "wrong shape": misshapen,
+        "wrong shape": [
+            f"{name} {tuple(found[name])} instead of {tuple(expected[name])}"
+            for name in expected
+            if name in found and tuple(found[name]) != tuple(expected[name])
+        ],
     }
     listed = "; ".join(f"{kind}: {_shorten(names)}" for kind, names in differences.items() if names)
     if listed:
@@ -105,11 +97,10 @@ def layer_slots(published: str, ours: str) -> dict[str, Slot]:
 
 def attention_slots(published: str, ours: str, layers: int) -> dict[str, Slot]:
     """Return the slots of numbered ``nn.MultiheadAttention`` layers, given both name prefixes."""
-    slots = {}
+    slots: dict[str, Slot] = {}
     for layer in range(layers):
-        for kind in ("weight", "bias"):
-            slots[f"{published}{layer}.in_proj_{kind}"] = Slot(f"{ours}{layer}.qkv.{kind}")
-            slots[f"{published}{layer}.out_proj.{kind}"] = Slot(f"{ours}{layer}.out.{kind}")
+        slots |= layer_slots(f"{published}{layer}.in_proj_", f"{ours}{layer}.qkv.")
+        slots |= layer_slots(f"{published}{layer}.out_proj.", f"{ours}{layer}.out.")
     return slots
 
 

@@ -1,4 +1,4 @@
-"""What the outputs of a head mean: the names of its dimensions and the range of its scores."""
+"""Score scales: names of the dimensions and range of the scores."""
 
 from dataclasses import dataclass
 
@@ -9,6 +9,7 @@ __all__ = [
     "SONGBENCH_DIMENSIONS",
     "SONGEVAL_DIMENSIONS",
     "ScoreScale",
+    "at_least_float32",
     "bounded_score",
     "songeval_dimensions",
 ]
@@ -74,5 +75,9 @@ def bounded_score(logits: Tensor, low: float, high: float) -> Tensor:
         >>> bounded_score(torch.tensor([-20.0, 0.0, 20.0]), low=1.0, high=5.0)
         tensor([1., 3., 5.])
     """
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    return low + (high - low) * (logits.tanh() + 1) / 2
+    return low + (high - low) * (at_least_float32(logits).tanh() + 1) / 2
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Return a tensor in float32 or its wider type, whatever autocast says."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))

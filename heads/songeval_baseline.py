@@ -1,4 +1,4 @@
-"""The SongEval baseline head: MuQ hidden state 6 to scores; the same class serves SongBench.
+"""SongEval baseline head: MuQ hidden state 6 to scores; the same class serves SongBench.
 
 features -> feed-forward -> stacked self-attention without residual or norm; the mean over time of
 the attention output beside the maximum over time of the feed-forward output -> linear -> bounded
@@ -12,11 +12,11 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from heads.attention import MultiHeadAttention
 from heads.checkpoint import SequenceHead, Shapes
 from heads.keys import Slot, attention_slots, count_numbered, layer_slots
-from heads.masks import active_padding, check_sequence, zero_padding
-from heads.scale import SONGBENCH_DIMENSIONS, ScoreScale, bounded_score, songeval_dimensions
+from heads.layers.attention import MultiHeadAttention
+from heads.layers.masks import active_padding, check_sequence, zero_padding
+from heads.scale import SONGBENCH_DIMENSIONS, ScoreScale, songeval_dimensions
 
 __all__ = ["SongEvalBaselineConfig", "SongEvalBaselineHead"]
 
@@ -41,7 +41,7 @@ class SongEvalBaselineConfig(ScoreScale):
 
 
 class SongEvalBaselineHead(SequenceHead):
-    """Scores of a song from one encoder state.
+    """Aesthetic scores of a song from one hidden state of an encoder.
 
     Args:
         config: Sizes, dimension names and score range.
@@ -81,10 +81,6 @@ class SongEvalBaselineHead(SequenceHead):
         """The first layer, which reads the features."""
         return cast(nn.Linear, self.ffn[0])
 
-    def forward(self, features: Tensor, padding_mask: Tensor | None = None) -> Tensor:
-        """Score each song of a batch."""
-        return self.score(self.pool(features, padding_mask))
-
     def pool(self, features: Tensor, padding_mask: Tensor | None = None) -> Tensor:
         """Return the pooled vector of each song: mean, then maximum, ``(batch, 2 * dim)``."""
         check_sequence(features, self.config.dim, padding_mask)
@@ -105,12 +101,11 @@ class SongEvalBaselineHead(SequenceHead):
 
     def score(self, pooled: Tensor) -> Tensor:
         """Return the scores of pooled vectors, ``(batch, dimensions)``."""
-        logits = self.output(self.dropout(pooled))
-        return bounded_score(logits, self.config.low, self.config.high)
+        return super().score(self.dropout(pooled))
 
     @classmethod
     def config_from_published(cls, shapes: Shapes) -> SongEvalBaselineConfig:
-        """Read the sizes off a published checkpoint; seven outputs are those of SongBench."""
+        """Return the sizes of a published checkpoint; seven outputs are those of SongBench."""
         outputs = shapes["fc.weight"][0]
         sizes = {
             "dim": shapes["ffd.0.weight"][1],
@@ -124,7 +119,7 @@ class SongEvalBaselineHead(SequenceHead):
         return SongEvalBaselineConfig(dimensions=songeval_dimensions(outputs), **sizes)
 
     def published_slots(self) -> Mapping[str, Slot]:
-        """Return published tensor name -> place in this head."""
+        """Return published tensor name -> slot in this head."""
         return {
             **layer_slots("ffd.0.", "ffn.0."),
             **layer_slots("ffd.2.", "ffn.2."),

@@ -1,4 +1,4 @@
-"""The command line ``hear-aesthetics``: its commands, imported when they are asked for.
+"""Command line ``hear-aesthetics``, whose commands are imported when they are asked for.
 
 A command ends by returning, by ``typer.Exit(code)``, or by an error. What is raised on purpose
 (``HearAestheticsError``) and what the system refuses at a path becomes one line on stderr and an
@@ -7,9 +7,11 @@ line says so. With ``--debug``, or ``HEAR_AESTHETICS_DEBUG=1``, errors are shown
 """
 
 import io
+import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
+from pathlib import Path
+from pkgutil import resolve_name
 from typing import Annotated, Any, Literal
 
 import typer
@@ -29,7 +31,7 @@ from hear_aesthetics.version import __version__
 
 __all__ = ["main", "run"]
 
-# Name -> the Typer app or function behind it, by name: packages above are not imported here.
+# Name -> import path of its Typer app or function: packages above are not imported here.
 COMMANDS = {
     "demo": "songeval_task.commands.demo:demo",
     "doctor": "hear_aesthetics.commands.doctor:doctor",
@@ -55,7 +57,7 @@ def main(args: Sequence[str] | None = None) -> None:
         args: Arguments; by default those of the process.
     """
     app = typer.Typer(
-        cls=_Commands, add_completion=False, no_args_is_help=True, rich_markup_mode=MARKUP
+        cls=_LazyGroup, add_completion=False, no_args_is_help=True, rich_markup_mode=MARKUP
     )
     app.callback(context_settings={"help_option_names": ["-h", "--help"]})(_options)
     _execute(get_command(app), PROGRAM, args)
@@ -65,8 +67,8 @@ def run(name: str, program: str, args: Sequence[str] | None = None) -> None:
     """Run one command as a program of its own, and exit.
 
     Args:
-        name: Of the command, such as ``"songeval"``.
-        program: What the user typed, such as ``"python -m songeval_task"``.
+        name: Name of the command, such as ``"songeval"``.
+        program: Name in usage lines, such as ``"python -m songeval_task"``.
         args: Arguments; by default those of the process.
     """
     _execute(_load(name), program, args)
@@ -92,6 +94,9 @@ def _options(
 
 
 def _execute(command: Any, program: str, args: Sequence[str] | None) -> None:
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed: no other file may take its place
+            setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))  # noqa: SIM115
     log_to_stderr()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # file names may be any bytes
@@ -110,26 +115,21 @@ def _execute(command: Any, program: str, args: Sequence[str] | None) -> None:
         sys.exit(ExitCode.USAGE if isinstance(error, InputError) else ExitCode.FAILED)
 
 
-class _Commands(TyperGroup):
-    """The commands, imported when they are asked for."""
+class _LazyGroup(TyperGroup):
+    """Command group that imports a command when it is asked for."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         names: Any = dict.fromkeys(COMMANDS)
-        self.commands = names  # a misspelt name gets a hint from these
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        """All names, as the help lists them."""
-        return list(COMMANDS)
+        self.commands = names  # the help lists these, and a misspelt name gets a hint from them
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of that name, or None."""
+        """Return the command of that name, or None."""
         return _load(cmd_name) if cmd_name in COMMANDS else None
 
 
 def _load(name: str) -> Any:
-    module, _, attribute = COMMANDS[name].partition(":")
-    app = getattr(import_module(module), attribute)
+    app = resolve_name(COMMANDS[name])
     if not isinstance(app, typer.Typer):
         function, app = app, typer.Typer(rich_markup_mode=MARKUP)
         app.command()(function)

@@ -1,13 +1,15 @@
 """Atomic files, which are complete or absent; sizes in words; checks of free disk space."""
 
+import csv
 import errno
 import fcntl
+import io
 import json
 import math
 import os
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,6 +19,7 @@ from hear_aesthetics.errors import StorageError
 __all__ = [
     "atomic_file",
     "check_free",
+    "csv_text",
     "describe_size",
     "json_text",
     "one_line_when_full",
@@ -25,6 +28,7 @@ __all__ = [
 ]
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+CUT_SHORT = "requested and"  # of numpy, whose error of a full disk has no number
 MAX_NAME_BYTES = 255  # of one name in the usual file systems
 SUFFIX = ".partial"
 
@@ -69,6 +73,13 @@ def json_text(value: Any, **options: Any) -> str:
     return json.dumps(_finite(value), indent=1, allow_nan=False, **options) + "\n"
 
 
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """Return rows, the header among them, as CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
 @contextmanager
 def one_line_when_full(path: Path) -> Iterator[None]:
     """Turn the error of a disk that takes nothing more into one that says how to go on.
@@ -79,18 +90,18 @@ def one_line_when_full(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in FULL:
+        if error.errno not in FULL and CUT_SHORT not in str(error):
             raise
         raise StorageError(
-            f"{path}: cannot take more ({error.strerror}); what is there is whole: make room "
-            "and run the same command again, it goes on"
+            f"{path}: cannot take more ({error.strerror or error}); what is there is whole: make "
+            "room and run the same command again, it goes on"
         ) from error
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Delete temporary files of killed writers below a folder; living ones keep theirs."""
+def remove_leftovers(folder: Path, *, recursive: bool = True) -> None:
+    """Delete temporary files of killed writers in or below a folder; living ones keep theirs."""
     own = f".{os.getpid()}{SUFFIX}"
-    for path in folder.rglob(f".*{SUFFIX}"):
+    for path in (folder.rglob if recursive else folder.glob)(f".*{SUFFIX}"):
         if path.name.endswith(own) or not _is_locked(path):
             path.unlink(missing_ok=True)
 

@@ -319,6 +319,8 @@ def load_model(
         raise InputError(f"scales is named views now: write views={scales!r}")
     _check_choices("sources", sources, SOURCES)
     _check_choices("views", views, VIEWS)
+    if layer is not None and not isinstance(layer, int):
+        raise InputError(f"layer is {layer!r}; it takes a whole number")
     _check_seconds("segment_seconds", segment_seconds)
     _check_seconds("track_limit_seconds", track_limit_seconds)
     device = usable_device(device)

@@ -9,6 +9,7 @@ __all__ = [
     "FRAME_MS",
     "FRAME_RATE",
     "HOP_LENGTH",
+    "MAX_MINUTES",
     "MEL_PER_FRAME",
     "MIN_SAMPLES",
     "N_FFT",
@@ -33,6 +34,7 @@ N_FFT = 2048  # samples, also the window
 HOP_LENGTH = 240  # samples
 N_MELS = 128
 MEL_PER_FRAME = 4  # two strides of two
+MAX_MINUTES = 180.0  # of one waveform by default: a gigabyte
 
 MIN_SAMPLES = N_FFT // 2 + 1  # reflect padding of n_fft // 2 needs one sample more
 FRAME_HOP = HOP_LENGTH * MEL_PER_FRAME  # samples

@@ -1,8 +1,8 @@
-"""AudioMOS 2025 Track 1 (MusicEval): is generated music good, and does it follow its prompt?
+"""AudioMOS 2025 Track 1 (MusicEval): music impression and text alignment of generated clips.
 
-Built on the dual-branch system of ASTAR-NTU, the winner of the challenge: frozen MuQ hears the
-clip, frozen RoBERTa reads the prompt, and a small head predicts both scores. ``load_scorer`` is
-loaded on first use, so that importing the package costs nothing.
+The dual-branch system of ASTAR-NTU, the winner of the challenge: frozen MuQ encodes the clip,
+frozen RoBERTa the prompt, and a small head predicts both scores. The public names are imported on
+first use, so that importing the package is quick.
 """
 
 from typing import TYPE_CHECKING

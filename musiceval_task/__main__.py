@@ -1,4 +1,4 @@
-"""``python -m musiceval_task`` is ``hear-aesthetics musiceval``."""
+"""Entry point of ``python -m musiceval_task``, which is ``hear-aesthetics musiceval``."""
 
 from hear_aesthetics.cli import run
 

@@ -1,17 +1,17 @@
-"""Predictions of a run: scores, distributions and truth of every clip, in one Parquet file.
+"""Predictions of a run, and their files: Parquet, or the released exchange format.
 
-Columns: ``clip, system, split``, and for each of ``overall`` and ``textual`` the truth (null where
-it is secret), ``<target>_score`` and ``<target>_dist``, 20 probabilities on ``linspace(1, 5)``
-(null for a model that predicts no distribution).
+Columns in Parquet: ``clip, system, split``, and for each of ``overall`` and ``textual`` the true
+score (null where it is secret), ``<target>_score`` and ``<target>_dist``, 20 probabilities on
+``linspace(1, 5)`` (null for a model that predicts no distribution).
 
-The released exchange format is read and written too: a ``.pt`` with a list of dicts,
-``wavname_with_ext, overall_score, textual_score, overall_dist, textual_dist``. It is a pickle, read
-by a loader that builds nothing but numbers, texts, lists and arrays.
+The exchange format is a ``.pt`` with a list of dicts, ``wavname_with_ext, overall_score,
+textual_score, overall_dist, textual_dist``. It is a pickle, read by a loader that builds nothing
+but numbers, strings, lists and arrays.
 """
 
 import pickle
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.files import atomic_file
-from musiceval_task.data.dataset import Clip, system_of
+from musiceval_task.data.dataset import MusicEvalClip, system_of
 from musiceval_task.scale import BINS, TARGETS
 
-__all__ = ["FILE_NAME", "Predictions", "read_predictions", "write_predictions"]
+__all__ = ["FILE_NAME", "ClipPredictions", "read_predictions", "write_predictions"]
 
 FILE_NAME = "predictions.parquet"  # in a run folder
 NAME = "wavname_with_ext"
@@ -41,16 +41,16 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Predictions:
-    """Predictions for some clips.
+class ClipPredictions:
+    """Predicted and true scores of clips.
 
     Attributes:
-        clips: Names.
-        systems: Of each clip.
-        splits: Of each clip.
-        scores: Predicted, ``(clips, 2)``, in the order of ``TARGETS``.
-        truth: Mean listener scores, ``(clips, 2)``; NaN where they are not known.
-        distributions: ``(clips, 2, BINS)``; None for a model that predicts none.
+        clips: Names of the clips.
+        systems: System of each clip.
+        splits: Split of each clip.
+        scores: Predicted scores, ``(clips, 2)``, in the order of ``TARGETS``.
+        truth: Mean opinion scores of the listeners, ``(clips, 2)``; NaN where unknown.
+        distributions: Predicted distributions, ``(clips, 2, BINS)``; None if there are none.
     """
 
     clips: tuple[str, ...]
@@ -61,10 +61,11 @@ class Predictions:
     distributions: Array | None = None
 
     @classmethod
-    def of(cls, clips: Sequence[Clip], scores: Any, distributions: Any = None) -> "Predictions":
-        """Predictions for the clips of a data set."""
-        unknown = float("nan")
-        truth = [[unknown if v is None else v for v in (c.overall, c.textual)] for c in clips]
+    def of(
+        cls, clips: Sequence[MusicEvalClip], scores: Any, distributions: Any = None
+    ) -> "ClipPredictions":
+        """Return predictions for the clips of a data set."""
+        truth = [(clip.overall, clip.textual) for clip in clips]  # None becomes NaN
         return cls(
             tuple(clip.name for clip in clips),
             tuple(clip.system for clip in clips),
@@ -77,73 +78,69 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.clips)
 
-    def of_split(self, split: str) -> "Predictions":
-        """Those of one split."""
+    def of_split(self, split: str) -> "ClipPredictions":
+        """Return the predictions for one split."""
         return self._take([i for i, name in enumerate(self.splits) if name == split])
 
-    def scored(self) -> "Predictions":
-        """Those whose truth is known."""
+    def scored(self) -> "ClipPredictions":
+        """Return the predictions for clips whose true scores are known."""
         return self._take(np.flatnonzero(np.isfinite(self.truth).all(axis=1)).tolist())
 
-    def with_truth(self, clips: Sequence[Clip], source: str = "predictions") -> "Predictions":
-        """The same predictions with system, split and truth from a data set, in its order.
+    def with_truth(
+        self, clips: Sequence[MusicEvalClip], source: str = "predictions"
+    ) -> "ClipPredictions":
+        """Return the predictions with system, split and truth from a data set, in its order.
 
         Raises:
             InputError: If a clip of the data set was not predicted.
         """
-        place = {name: index for index, name in enumerate(self.clips)}
-        missing = [clip.name for clip in clips if clip.name not in place]
+        rows = {name: row for row, name in enumerate(self.clips)}
+        missing = [clip.name for clip in clips if clip.name not in rows]
         if missing:
             raise InputError(
                 f"{source}: {len(missing)} clips were not predicted, such as {missing[0]}; predict "
                 "the whole list"
             )
-        taken = self._take([place[clip.name] for clip in clips])
-        return Predictions.of(clips, taken.scores, taken.distributions)
+        taken = self._take([rows[clip.name] for clip in clips])
+        return ClipPredictions.of(clips, taken.scores, taken.distributions)
 
-    def aligned_with(self, clips: Sequence[str], source: str = "predictions") -> "Predictions":
-        """The same predictions in the order of ``clips``.
+    def aligned_with(self, clips: Sequence[str], source: str = "predictions") -> "ClipPredictions":
+        """Return the predictions in the order of ``clips``.
 
         Raises:
-            InputError: If the clips are not the same; nothing is ever filled in.
+            InputError: If they are not for the same clips.
         """
-        place = {name: index for index, name in enumerate(self.clips)}
-        odd = sorted(set(clips) ^ set(place))
+        rows = {name: row for row, name in enumerate(self.clips)}
+        odd = sorted(set(clips) ^ set(rows))
         if odd:
             raise InputError(
                 f"{source}: {len(odd)} clips differ from the first run's, such as {odd[0]}; "
                 "predict the same list with every run"
             )
-        return self._take([place[name] for name in clips])
+        return self._take([rows[name] for name in clips])
 
-    def _take(self, places: Sequence[int]) -> "Predictions":
-        def pick(names: tuple[str, ...]) -> tuple[str, ...]:
-            return tuple(names[place] for place in places)
-
-        rows = np.asarray(places, dtype=np.int64)
-        return replace(
-            self,
-            clips=pick(self.clips),
-            systems=pick(self.systems),
-            splits=pick(self.splits),
-            scores=self.scores[rows],
-            truth=self.truth[rows],
-            distributions=None if self.distributions is None else self.distributions[rows],
+    def _take(self, rows: list[int]) -> "ClipPredictions":
+        clips, systems, splits = (
+            tuple(names[row] for row in rows) for names in (self.clips, self.systems, self.splits)
+        )
+        distributions = None if self.distributions is None else self.distributions[rows]
+        return ClipPredictions(
+            clips, systems, splits, self.scores[rows], self.truth[rows], distributions
         )
 
 
-def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write a ``.parquet`` or a released-style ``.pt``, as the name says."""
+def write_predictions(path: Path, predictions: ClipPredictions) -> None:
+    """Write predictions to a ``.parquet`` file, or to a ``.pt`` in the released format."""
     write = _write_released if path.suffix == ".pt" else _write_parquet
     path.parent.mkdir(parents=True, exist_ok=True)
     write(path, predictions)
 
 
-def read_predictions(path: str | Path) -> Predictions:
-    """Read a run folder, a ``.parquet`` or a ``.pt``.
+def read_predictions(path: str | Path) -> ClipPredictions:
+    """Read the predictions of a run folder, a ``.parquet`` or a ``.pt`` file.
 
     Raises:
-        InputError: If it is not there, holds something else, or a number is not finite.
+        InputError: If the file is missing, holds something else, or a number is not finite.
     """
     path = Path(path)
     path = path / FILE_NAME if path.is_dir() else path
@@ -152,14 +149,11 @@ def read_predictions(path: str | Path) -> Predictions:
     found = _read_released(path) if path.suffix == ".pt" else _read_parquet(path)
     if twice := len(found.clips) - len(set(found.clips)):
         raise InputError(f"{path}: {twice} clips come twice; predict again")
-    numbers = {
-        "score": found.scores,
-        "true score": np.where(np.isnan(found.truth), 0, found.truth),
-    }  # NaN: not known
+    wrong = {"score": ~np.isfinite(found.scores), "true score": np.isinf(found.truth)}
     if found.distributions is not None:
-        numbers["distribution"] = found.distributions
-    for what, table in numbers.items():
-        for row, target, *_ in np.argwhere(~np.isfinite(table)).tolist():
+        wrong["distribution"] = ~np.isfinite(found.distributions)
+    for what, table in wrong.items():
+        for row, target, *_ in np.argwhere(table).tolist():
             raise InputError(
                 f"{path}: row {row + 1}, {found.clips[row]}: the {TARGETS[target]} {what} is not "
                 "a finite number; predict again"
@@ -167,7 +161,7 @@ def read_predictions(path: str | Path) -> Predictions:
     return found
 
 
-def _write_parquet(path: Path, predictions: Predictions) -> None:
+def _write_parquet(path: Path, predictions: ClipPredictions) -> None:
     import pandas as pd
 
     table: dict[str, Any] = {
@@ -178,12 +172,13 @@ def _write_parquet(path: Path, predictions: Predictions) -> None:
     for column, target in enumerate(TARGETS):
         table[target] = predictions.truth[:, column]
         table[f"{target}_score"] = predictions.scores[:, column]
-        table[f"{target}_dist"] = _dist_column(predictions, column)
+        dists = predictions.distributions
+        table[f"{target}_dist"] = None if dists is None else dists[:, column].tolist()
     with atomic_file(path) as file:
         pd.DataFrame(table).to_parquet(file, index=False)
 
 
-def _read_parquet(path: Path) -> Predictions:
+def _read_parquet(path: Path) -> ClipPredictions:
     import pandas as pd
     import pyarrow
 
@@ -194,21 +189,20 @@ def _read_parquet(path: Path) -> Predictions:
         raise InputError(f"{path}: not predictions of this program ({error})") from error
 
 
-def _write_released(path: Path, predictions: Predictions) -> None:
+def _write_released(path: Path, predictions: ClipPredictions) -> None:
     rows: list[dict[str, Any]] = []
     for index, name in enumerate(predictions.clips):
-        row: dict[str, Any] = {NAME: name}
+        rows.append({NAME: name})
         for column, target in enumerate(TARGETS):
-            row[f"{target}_score"] = float(predictions.scores[index, column])
+            rows[-1][f"{target}_score"] = float(predictions.scores[index, column])
             if predictions.distributions is not None:
                 dist = torch.from_numpy(predictions.distributions[index, column]).float()
-                row[f"{target}_dist"] = dist
-        rows.append(row)
+                rows[-1][f"{target}_dist"] = dist
     with atomic_file(path) as file:
         torch.save(rows, file)
 
 
-def _read_released(path: Path) -> Predictions:
+def _read_released(path: Path) -> ClipPredictions:
     try:
         with torch.serialization.safe_globals(list(NUMPY)):
             rows = torch.load(path, map_location="cpu", weights_only=True)
@@ -227,18 +221,17 @@ def _read_released(path: Path) -> Predictions:
         ) from error
 
 
-def _from_columns(columns: dict[str, list[Any]]) -> Predictions:
+def _from_columns(columns: dict[str, list[Any]]) -> ClipPredictions:
     clips = tuple(columns["clip"])
     unknown = [float("nan")] * len(clips)
     dists = [columns[f"{target}_dist"] for target in TARGETS]
-    known = all(dist is not None for column in dists for dist in column) and bool(clips)
     distributions = None
-    if known:
+    if clips and all(dist is not None for column in dists for dist in column):
         tables = [np.stack([np.asarray(d, np.float64).ravel() for d in column]) for column in dists]
         distributions = np.stack(tables, axis=1)
         if distributions.shape[2] != BINS:
             raise ValueError(f"distributions of {distributions.shape[2]} bins, expected {BINS}")
-    return Predictions(
+    return ClipPredictions(
         clips,
         tuple(columns.get("system") or map(system_of, clips)),
         tuple(columns.get("split") or ["test"] * len(clips)),
@@ -246,9 +239,3 @@ def _from_columns(columns: dict[str, list[Any]]) -> Predictions:
         np.stack([np.asarray(columns.get(t, unknown), np.float64) for t in TARGETS], axis=1),
         distributions,
     )
-
-
-def _dist_column(predictions: Predictions, column: int) -> list[Any]:
-    if predictions.distributions is None:
-        return [None] * len(predictions)
-    return predictions.distributions[:, column].tolist()

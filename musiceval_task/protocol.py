@@ -1,11 +1,11 @@
-"""Agreement with the listeners: MSE, LCC, SRCC and KTAU over clips and over systems.
+"""Metrics of agreement with the listeners: MSE, LCC, SRCC and KTAU over clips and over systems.
 
 A system's score is the mean over its clips, in float64 and rounded to 1e-6, so that equal means
-tie. Intervals are percentile bootstraps: over clips at utterance level, over systems at system
-level.
+tie. Intervals are over clips at utterance level, over systems at system level; ends that cannot be
+estimated are NaN.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,12 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.metrics.bootstrap import Metric, bootstrap_interval
-from hear_aesthetics.metrics.correlation import ktau, lcc, mse, srcc, system_means
-from musiceval_task.predictions import Predictions
+from hear_aesthetics.metrics import (
+    SCALES,
+    Metric,
+    confidence_interval,
+    ktau,
+    lcc,
+    mse,
+    srcc,
+    system_means,
+)
+from musiceval_task.predictions import ClipPredictions
 from musiceval_task.scale import TARGETS
 
-__all__ = ["LEVELS", "METRICS", "Measure", "as_table", "evaluate", "value_of"]
+__all__ = ["LEVELS", "METRICS", "Measure", "Measures", "as_table", "compute_metrics"]
 
 METRICS: dict[str, Metric] = {"MSE": mse, "LCC": lcc, "SRCC": srcc, "KTAU": ktau}
 LEVELS = ("utterance", "system")
@@ -28,16 +36,17 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Measure:
-    """One figure with its interval.
+    """Value of one metric with its interval.
 
     Attributes:
-        target: ``"overall"`` or ``"textual"``.
-        level: ``"utterance"`` or ``"system"``.
-        metric: Name.
-        value: On all clips or systems.
+        target: "overall" or "textual".
+        level: "utterance" or "system".
+        metric: Name of the metric.
+        value: Its value.
         low: Lower end of the 95 % interval.
-        high: Upper end.
-        count: Clips or systems.
+        high: Upper end of the interval.
+        count: Number of clips or systems.
+        method: Method of the interval.
     """
 
     target: str
@@ -47,40 +56,38 @@ class Measure:
     low: float
     high: float
     count: int
+    method: str
 
 
-def evaluate(predictions: Predictions, *, resamples: int = 1000) -> list[Measure]:
-    """All figures of predictions whose truth is known; system level where there are two or more.
+Measures = dict[tuple[str, str, str], Measure]  # by target, level and metric
+
+
+def compute_metrics(predictions: ClipPredictions) -> Measures:
+    """Compute all metrics on the clips whose true scores are known.
+
+    The system level is left out if there is only one system.
 
     Raises:
-        InputError: If the truth of fewer than two clips is known.
+        InputError: If the true scores of fewer than two clips are known.
     """
     known = predictions.scored()
     if len(known) < 2:
         raise InputError(
             f"the true scores of {len(known)} clips are known; two or more can be compared"
         )
-    return [measure for level in _levels(known) for measure in _measures(*level, resamples)]
+    return {
+        (found.target, found.level, found.metric): found
+        for level in _levels(known)
+        for found in _measures(*level)
+    }
 
 
-def value_of(measures: Sequence[Measure], target: str, level: str, metric: str) -> float:
-    """The value of one figure.
-
-    Raises:
-        KeyError: If it was not measured.
-    """
-    for measure in measures:
-        if (measure.target, measure.level, measure.metric) == (target, level, metric):
-            return measure.value
-    raise KeyError((target, level, metric))
+def as_table(measures: Measures) -> list[dict[str, Any]]:
+    """Return the metrics as rows for JSON."""
+    return [asdict(measure) for measure in measures.values()]
 
 
-def as_table(measures: Sequence[Measure]) -> list[dict[str, Any]]:
-    """The figures as plain rows, for JSON."""
-    return [asdict(measure) for measure in measures]
-
-
-def _levels(known: Predictions) -> Iterator[tuple[str, Array, Array]]:
+def _levels(known: ClipPredictions) -> Iterator[tuple[str, Array, Array]]:
     yield "utterance", known.scores, known.truth
     if len(set(known.systems)) > 1:
         scores, _ = system_means(known.scores, known.systems)
@@ -88,11 +95,11 @@ def _levels(known: Predictions) -> Iterator[tuple[str, Array, Array]]:
         yield "system", scores, truth
 
 
-def _measures(level: str, scores: Array, truth: Array, resamples: int) -> Iterator[Measure]:
+def _measures(level: str, scores: Array, truth: Array) -> Iterator[Measure]:
     for name, metric in METRICS.items():
-        interval = bootstrap_interval(metric, scores, truth, resamples=resamples)
+        interval = confidence_interval(metric, scores, truth, scale=SCALES[name.lower()])
         for column, target in enumerate(TARGETS):
             value, low, high = (
                 float(part[column]) for part in (interval.estimate, interval.low, interval.high)
             )
-            yield Measure(target, level, name, value, low, high, len(scores))
+            yield Measure(target, level, name, value, low, high, len(scores), interval.method)

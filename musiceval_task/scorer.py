@@ -1,7 +1,7 @@
-"""Music impression and text alignment of any clip with a prompt, as one of the installed scorers.
+"""Scorer of music impression and text alignment for ``hear-aesthetics score``.
 
-``hear-aesthetics score song.wav --prompt "a slow waltz" --head RUN`` gives a trained run folder by
-its path; ``--head musiceval`` takes the one that ``HEAR_AESTHETICS_MUSICEVAL`` names.
+``score song.wav --prompt "a slow waltz" --head RUN`` loads the head of a run folder; ``--head
+musiceval`` loads that of the folder which ``HEAR_AESTHETICS_MUSICEVAL`` names.
 """
 
 import os
@@ -24,11 +24,11 @@ from musiceval_task.training.runs import load_run
 __all__ = ["VARIABLE", "MusicEvalScorer", "load_default", "load_scorer"]
 
 VARIABLE = "HEAR_AESTHETICS_MUSICEVAL"
-FRAMES = round(CLIP_SECONDS * FRAME_RATE)  # of a clip are heard, as in training
+FRAMES = round(CLIP_SECONDS * FRAME_RATE)  # of a clip, as in training
 
 
 class MusicEvalScorer:
-    """A trained dual-branch head with its text encoder.
+    """Trained dual-branch head with its text encoder.
 
     Args:
         head: From :func:`musiceval_task.training.runs.load_run`.
@@ -36,8 +36,8 @@ class MusicEvalScorer:
 
     Attributes:
         columns: ``MusicImpression`` and ``TextAlignment``.
-        reads: The hidden state it reads, such as ``"muq_12"``.
-        demo: Whether it was trained on the states of an untrained encoder.
+        reads: The hidden state that the head needs, such as ``"muq_12"``.
+        demo: True if the head was trained on states of an untrained encoder.
 
     Raises:
         CheckpointError: If the text encoder is another one.
@@ -59,20 +59,20 @@ class MusicEvalScorer:
         self._states: dict[str, torch.Tensor] = {}
 
     def provenance(self) -> dict[str, Any]:
-        """What the head recorded of its training."""
+        """Return what the head recorded of its training."""
         return {"reads": self.reads[0], **self.head.provenance}
 
     def fingerprint(self) -> dict[str, Any]:
-        """What decides its scores."""
+        """Return what decides the scores."""
         known = {"reads": self.reads[0], "text_encoder": self.text.sha256}
         return {**self.head.fingerprint(), **known}
 
     def __call__(self, features: Features, row: Mapping[str, Any]) -> dict[str, float]:
-        """Score a clip; the first 30 s of it are heard.
+        """Score the first 30 s of a clip.
 
         Args:
-            features: Of the clip alone.
-            row: The clip, with its ``prompt``.
+            features: Features of the clip alone.
+            row: Row of the clip, with its ``path`` and ``prompt``.
 
         Raises:
             InputError: If there is no prompt, or the features are of another model.
@@ -95,7 +95,7 @@ class MusicEvalScorer:
 
 
 def load_scorer(folder: str | Path) -> MusicEvalScorer:
-    """The scorer of a run folder.
+    """Load the scorer of a run folder.
 
     Raises:
         CheckpointError: If the folder holds no run, or its text encoder is not as it was.
@@ -106,7 +106,7 @@ def load_scorer(folder: str | Path) -> MusicEvalScorer:
 
 
 def load_default() -> MusicEvalScorer:
-    """The scorer of the run folder that ``HEAR_AESTHETICS_MUSICEVAL`` names.
+    """Load the scorer of the run folder that ``HEAR_AESTHETICS_MUSICEVAL`` names.
 
     Raises:
         InputError: If the variable is not set; the rest as :func:`load_scorer`.

@@ -1,9 +1,9 @@
-"""What five plain descriptors of the sound say about the ratings, beside trained heads.
+"""Baseline of five plain audio descriptors, compared with trained heads.
 
     python scripts/descriptor_baseline.py SONGS PREPARED [RUN ...]
 
 Ridge regression on level (RMS), spectral centroid, zero crossings, duration and tempo, fitted on
-the training and inner songs, measured on the test songs. A head that is no better than this has
+the training and valid songs, measured on the test songs. A head that is no better than this has
 learnt how a song was made, not how good it is.
 """
 
@@ -29,7 +29,7 @@ PENALTIES = np.logspace(-1, 4, 11)
 
 
 def descriptors(path: Path) -> list[float]:
-    """Log power, centroid in Hz, share of zero crossings, seconds, beats per minute."""
+    """Return log power, centroid in Hz, share of zero crossings, seconds, beats per minute."""
     waveform = load_audio(path)
     hertz, _, spectrum = stft(waveform, SAMPLE_RATE, nperseg=WINDOW, noverlap=WINDOW - HOP)
     magnitude = np.abs(spectrum)
@@ -40,7 +40,7 @@ def descriptors(path: Path) -> list[float]:
 
 
 def _tempo(magnitude: np.ndarray) -> float:
-    """The period at which the spectral flux repeats best."""
+    """Return the tempo: the period at which the spectral flux repeats best."""
     flux = np.maximum(np.diff(np.log1p(100 * magnitude), axis=1), 0).sum(axis=0)
     flux -= flux.mean()
     power = np.abs(np.fft.rfft(flux, 2 * len(flux))) ** 2

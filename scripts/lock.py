@@ -28,7 +28,7 @@ HEADERS = {
 
 
 def needed(roots: Iterable[Requirement], installed: dict[str, Distribution]) -> set[str]:
-    """Names of the distributions that ``roots`` pull in, themselves included."""
+    """Return the names of the distributions that ``roots`` pull in, themselves included."""
     found: set[str] = set()
     done: set[tuple[str, tuple[str, ...]]] = set()
     todo = [(canonicalize_name(root.name), tuple(sorted(root.extras))) for root in roots]
@@ -47,24 +47,24 @@ def needed(roots: Iterable[Requirement], installed: dict[str, Distribution]) -> 
 
 
 def applies(requirement: Requirement, extras: tuple[str, ...]) -> bool:
-    """Whether the marker of ``requirement`` holds here, for any of ``extras`` or without one."""
+    """Return True if the marker of ``requirement`` holds, for any of ``extras`` or without one."""
     marker = requirement.marker
     return marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras))
 
 
 def project_requirements(extras: tuple[str, ...] = ()) -> list[Requirement]:
-    """What ``setup.py`` asks for, with ``extras``."""
+    """Return the requirements of ``setup.py`` with ``extras``."""
     return [r for r in map(Requirement, requires(PROJECT) or []) if applies(r, extras)]
 
 
 def kit_requirements(path: str = "requirements/hear-kit.txt") -> list[Requirement]:
-    """What the kit's list asks for, and the two tools."""
+    """Return the requirements of the kit's list, and the two tools."""
     lines = [line.split("#")[0].strip() for line in Path(path).read_text().splitlines()]
     return [Requirement(line) for line in (*filter(None, lines), *KIT)]
 
 
 def lock(name: str) -> str:
-    """The text of ``requirements/<name>.lock``."""
+    """Return the text of ``requirements/<name>.lock``."""
     installed = {canonicalize_name(d.metadata["Name"]): d for d in distributions()}
     core = needed(project_requirements(), installed) - INSTALLERS
     listed, first = core, []

@@ -4,10 +4,10 @@ The commands that made it, in their order::
 
     hear-aesthetics pretrain --source musicfm --out RUN --visible-weight 1 --snapshot-every 5000
     hear-aesthetics pretrain --source muq --out RUN --visible-weight 1 --snapshot-every 5000
-    python -m benchmarks.pretraining_choice --model RUN --tasks TASKS_DIR  # layer and pooling
+    python -m benchmarks.pretraining.choice --model RUN --tasks TASKS_DIR  # layer and pooling
     python scripts/make_mini.py RUN --layer 2 --pooling mean+std
-    python -m benchmarks.pretraining_hear --tasks TASKS_DIR  # whether to centre
-    python scripts/make_mini.py RUN --layer 2 --pooling mean+std --centre
+    python -m benchmarks.pretraining.hear --tasks TASKS_DIR  # whether to standardize
+    python scripts/make_mini.py RUN --layer 2 --pooling mean+std --standardize
 """
 
 import argparse
@@ -16,15 +16,14 @@ import shutil
 from pathlib import Path
 
 from hear_aesthetics.pretraining.config import SOURCES
-from hear_aesthetics.pretraining.export import MODEL_JSON, write_model_json
-from hear_aesthetics.pretraining.result import DELAY_MS
-from hear_aesthetics.pretraining.standardization import centre_model
+from hear_aesthetics.pretraining.export import DELAY_MS, MODEL_JSON, write_model_json
+from hear_aesthetics.pretraining.standardization import standardize_model
 
 BUNDLED = Path(__file__).parents[1] / "hear_aesthetics" / "weights" / "mini"
 KEPT = ("README.md", "log.csv")  # of the folder of a run: model card and learning curve
 
 
-def main(run: Path, out: Path, layer: int, pooling: str, centre: bool) -> None:
+def main(run: Path, out: Path, layer: int, pooling: str, standardize: bool) -> None:
     """Write the model directory."""
     for source in SOURCES:
         folder = out / source
@@ -37,8 +36,8 @@ def main(run: Path, out: Path, layer: int, pooling: str, centre: bool) -> None:
     about = json.loads((run / MODEL_JSON).read_text())
     values = {"status": about["status"], "provenance": about["provenance"]}
     write_model_json(out, layer=layer, pooling=pooling, delay_ms=DELAY_MS, **values)
-    if centre:
-        centre_model(out)
+    if standardize:
+        standardize_model(out)
 
 
 if __name__ == "__main__":
@@ -48,6 +47,6 @@ if __name__ == "__main__":
     parser.add_argument("--layer", type=int, required=True)
     parser.add_argument("--pooling", required=True)
     parser.add_argument(
-        "--centre", action="store_true", help="add constants that centre embeddings"
+        "--standardize", action="store_true", help="add constants that standardize embeddings"
     )
     main(**vars(parser.parse_args()))

@@ -11,11 +11,12 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from importlib.metadata import requires
 from pathlib import Path
 
 from packaging.requirements import Requirement
+
+from hear_aesthetics.markdown import markdown_table
 
 ROOT = Path(__file__).parents[1]
 OLDEST = ".venv-oldest/bin/python"
@@ -48,7 +49,7 @@ KERNELS = [
 
 
 def oldest_requirements() -> list[str]:
-    """The lower bounds of setup.py as exact versions, without the linters."""
+    """Return the lower bounds of setup.py as exact versions, without the linters."""
     pins = ["setuptools<81"]
     for entry in map(Requirement, requires("hear-aesthetics") or []):
         wanted = entry.marker is None or entry.marker.evaluate({"extra": "dev"})
@@ -59,7 +60,7 @@ def oldest_requirements() -> list[str]:
 
 
 def counts(output: str) -> dict[str, int]:
-    """Passed, failed (errors included) and skipped, from pytest's last line."""
+    """Return passed, failed (errors included) and skipped, from pytest's last line."""
     last = next((line for line in reversed(output.splitlines()) if line.strip()), "")
     found = {word: int(number) for number, word in re.findall(r"(\d+) ([a-z]+)", last)}
     failed = found.get("failed", 0) + found.get("error", 0) + found.get("errors", 0)
@@ -67,10 +68,12 @@ def counts(output: str) -> dict[str, int]:
 
 
 def run_row(name: str, tests: list[str]) -> dict[str, object]:
-    """Run the tests under one row; its line of the table."""
+    """Run the tests under one row; return its line of the table."""
     settings = ROWS[name]
     python = str(ROOT / OLDEST) if name == "oldest" else sys.executable
     command = [python, "-m", "pytest", "-q", "-m", MARKS, *tests]
+    if name == "oldest":  # what they build on is newer, and warns them
+        command += ["-W", "ignore::DeprecationWarning"]
     begun = time.perf_counter()
     done = subprocess.run(
         command, cwd=ROOT, env=os.environ | settings, stdout=subprocess.PIPE, text=True, check=False
@@ -84,14 +87,8 @@ def run_row(name: str, tests: list[str]) -> dict[str, object]:
     return {"row": name, "setting": shown or "lowest versions", **found, "seconds": seconds}
 
 
-def table(rows: list[Mapping[str, object]]) -> str:
-    """The rows in Markdown."""
-    lines = [list(rows[0]), ["---"] * len(rows[0]), *(row.values() for row in rows)]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
-
-
 def main() -> int:
-    """Run the chosen rows one after the other; 0 if none failed."""
+    """Run the chosen rows one after the other; return 0 if none failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}; all")
     parser.add_argument("--kernels", action="store_true", help="only tests that kernels can change")
@@ -106,10 +103,10 @@ def main() -> int:
         return 0
     tests = KERNELS if chosen.kernels else []
     rows = [run_row(name, tests) for name in chosen.rows or ROWS]
-    text = table(rows)
+    text = markdown_table(list(rows[0]), [row.values() for row in rows])
     print(text)
     if chosen.write:
-        from benchmarks._harness import device_name, write_section
+        from benchmarks.common.harness import device_name, write_section
 
         what = "kernel-dependent" if chosen.kernels else "fast"
         note = f"- the {what} tests; `make portable ARGS=--write` on {device_name()}"

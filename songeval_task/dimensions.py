@@ -1,4 +1,4 @@
-"""What SongEval rates, and the challenge's two tracks, as data.
+"""SongEval's dimensions and the challenge's two tracks, as data.
 
 The order of the dimensions is the same everywhere: labels, outputs of heads, columns, answer files.
 """
@@ -15,8 +15,8 @@ class Dimension:
     """One quality that listeners rate.
 
     Attributes:
-        name: As the dataset spells it.
-        top_tier: A song belongs to the top tier from this score on, inclusive.
+        name: Name, as the dataset spells it.
+        top_tier: Lowest score of the top tier, inclusive.
         low: Lowest rating.
         high: Highest rating.
     """
@@ -29,11 +29,11 @@ class Dimension:
 
 @dataclass(frozen=True)
 class Track:
-    """A track of the challenge: what is scored, and how the published head was trained for it.
+    """A track of the challenge, and the loss of its published head.
 
     Attributes:
-        name: Also the name of the published head.
-        dimensions: What is scored, in order.
+        name: Name, also of the published head.
+        dimensions: Dimensions to score, in order.
         rank_weight: Weight of the ranking loss (HEAR, Sec. 2.4).
     """
 

@@ -1,7 +1,7 @@
 """The protocol's figures: LCC, SRCC, KTAU and TTA, per dimension and mean, per song and per system.
 
-Every figure comes with a percentile bootstrap interval over songs (or systems), and the difference
-of two models with a paired one: a few thousandths on 200 songs are usually luck.
+Every figure comes with an interval over songs (or systems), and the difference of two models with a
+paired one: a few thousandths on 200 songs are usually luck. Ends that cannot be estimated are NaN.
 """
 
 import math
@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.metrics.bootstrap import (
+from hear_aesthetics.files import write_text
+from hear_aesthetics.metrics.correlation import ktau, lcc, srcc, system_means, top_tier_f1
+from hear_aesthetics.metrics.intervals import (
+    SCALES,
     Array,
     Interval,
     Metric,
-    bootstrap_interval,
-    paired_bootstrap,
+    confidence_interval,
+    paired_interval,
 )
-from hear_aesthetics.metrics.correlation import ktau, lcc, srcc, system_means, top_tier_f1
 from songeval_task.dimensions import Track
 
 if TYPE_CHECKING:
@@ -147,9 +149,7 @@ def selection_score(preds: Any, target: Any, track: Track, *, rounded: bool = Fa
     return math.fsum(values) / len(values)
 
 
-def evaluate(
-    predictions: Predictions, *, resamples: int = 1000, seed: int = 0
-) -> dict[str, dict[str, Any]]:
+def evaluate(predictions: Predictions) -> dict[str, dict[str, Any]]:
     """All figures with intervals, at utterance level and, where systems are known, system level.
 
     Returns:
@@ -157,16 +157,14 @@ def evaluate(
     """
     levels = {"utterance": predictions, "system": predictions.by_system()}
     return {
-        level: _figures(part, resamples, seed)
+        level: _figures(part)
         for level, part in levels.items()
         if part is not None and len(part.songs) > 1
     }
 
 
-def compare(
-    first: Predictions, second: Predictions, *, resamples: int = 1000, seed: int = 0
-) -> dict[str, dict[str, list[float]]]:
-    """How much better the first is, on the same resampled songs.
+def compare(first: Predictions, second: Predictions) -> dict[str, dict[str, list[float]]]:
+    """How much better the first is, on the same songs.
 
     Returns:
         dimension or ``"mean"`` -> metric -> ``[difference, low, high]``.
@@ -178,10 +176,9 @@ def compare(
         differing = sorted(set(first.songs) ^ set(second.songs))[0]
         raise InputError(f"{differing}: scored by one of the two models only; score the same songs")
     order = [second.songs.index(song) for song in first.songs]
-    bootstrap = partial(paired_bootstrap, resamples=resamples, seed=seed)
 
-    def interval(metric: Metric) -> Interval:
-        return bootstrap(metric, first.preds, second.preds[order], first.target)
+    def interval(metric: Metric, _: str) -> Interval:
+        return paired_interval(metric, first.preds, second.preds[order], first.target)
 
     return _by_dimension(first.track, interval)
 
@@ -198,14 +195,12 @@ def write_scp(path: Path, predictions: Predictions) -> None:
         raise InputError(f"{path}: two songs have the utterance id {twice[0]!r}; rename one")
     rows = zip(stems, predictions.preds, strict=True)
     lines = [" ".join([stem, *(f"{value:.6f}" for value in scores)]) for stem, scores in rows]
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    write_text(path, "".join(f"{line}\n" for line in lines))
 
 
-def _figures(part: Predictions, resamples: int, seed: int) -> dict[str, Any]:
-    bootstrap = partial(bootstrap_interval, resamples=resamples, seed=seed)
-
-    def interval(metric: Metric) -> Interval:
-        return bootstrap(metric, part.preds, part.target)
+def _figures(part: Predictions) -> dict[str, Any]:
+    def interval(metric: Metric, name: str) -> Interval:
+        return confidence_interval(metric, part.preds, part.target, scale=SCALES[name])
 
     return {"count": len(part.songs), **_by_dimension(part.track, interval)}
 
@@ -214,7 +209,7 @@ def _by_dimension(track: Track, interval: Any) -> dict[str, dict[str, list[float
     """By dimension and ``"mean"``: metric -> value, low, high."""
     found: dict[str, dict[str, list[float]]] = {name: {} for name in (*track.names, "mean")}
     for name, metric in metrics_of(track).items():
-        each, mean = interval(metric), interval(mean_over(metric))
+        each, mean = interval(metric, name), interval(mean_over(metric), name)
         for index, dimension in enumerate(track.names):
             found[dimension][name] = _triple(each, index)
         found["mean"][name] = _triple(mean, 0)

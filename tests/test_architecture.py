@@ -1,26 +1,26 @@
-"""The directions of imports, parsed from the source: the tables below are the rule.
+"""The directions of imports: ``LAYERS`` of ``scripts/import_graph.py`` is the rule.
 
 A module may import its own layer and those below. Imports inside functions count too: hiding an
-import does not turn its direction. Only ``hear_aesthetics/__init__.py`` may reach up, to show the
-three HEAR functions lazily.
+import does not turn its direction. Only the ``__init__`` of a package may reach up, to show its
+public names lazily.
 """
 
-import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
-from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from hear_aesthetics.cli import COMMANDS
+from scripts.import_graph import LAYERS, Import, imports, layer, room, rooms
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("hear_aesthetics", "heads", "songeval_task", "musiceval_task")
+PACKAGES = tuple(LAYERS)
+MAX_FILES = 14  # of one folder: more cannot be taken in at a glance
 
 # What each package may import of the others.
 ROOMS = {
@@ -30,98 +30,11 @@ ROOMS = {
     "musiceval_task": {"hear_aesthetics", "heads"},
 }
 
-# The layers of hear_aesthetics, lowest first.
-LAYERS = (
-    {"spec", "errors", "files", "text_files", "fingerprint", "version"} | {"atomic"} | {"lazy"},
-    {"audio", "compute", "metrics", "checkpoints"},
-    {"backbones", "synthesis"},
-    {"features"},
-    {"model", "scorers", "plotting"},
-    {"engine"},
-    {"evaluation", "pretraining"},
-    {"commands", "cli", "__main__"},
-)
-
 COMMAND_LINE = {"cli", "commands", "__main__"}  # imported by each other and by nothing else
 OUTSIDE = {"benchmarks", "tests", "scripts", "setup"}  # import anything, are imported by nothing
 HEADS_NEED = {"heads", "torch", "safetensors", "huggingface_hub"} | sys.stdlib_module_names
 HEAVY = {"torch", "pandas", "scipy", "sklearn", "matplotlib", "transformers", "librosa"}
 PLACES = re.compile(r"/work/|/root/|/home/\w|\.\./shared")  # of one machine, not of the project
-
-
-class Import(NamedTuple):
-    """One import statement: where it stands and the module it names."""
-
-    path: Path  # relative to the repository
-    line: int
-    target: str  # dotted
-    eager: bool  # runs when the module is imported
-
-    def __str__(self) -> str:
-        return f"{self.path}:{self.line} imports {self.target}"
-
-    @property
-    def source(self) -> str:
-        """The dotted name of the importing module."""
-        parts = self.path.with_suffix("").parts
-        return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def _is_module(name: str) -> bool:
-    path = ROOT.joinpath(*name.split("."))
-    return path.is_dir() or path.with_suffix(".py").is_file()
-
-
-def _targets(node: ast.AST, package: list[str]) -> list[str]:
-    """The modules that an import statement names; ``from a import b`` is ``a.b`` if that is one."""
-    if isinstance(node, ast.Import):
-        return [alias.name for alias in node.names]
-    if not isinstance(node, ast.ImportFrom):
-        return []
-    above = package[: len(package) - node.level + 1] if node.level else []
-    base = ".".join([*above, *([node.module] if node.module else [])])
-    if base == "hear_aesthetics":
-        return [_behind_the_facade(alias.name) for alias in node.names]
-    names = [f"{base}.{alias.name}" for alias in node.names]
-    return [name if _is_module(name) else base for name in names]
-
-
-def _behind_the_facade(name: str) -> str:
-    """Where ``from hear_aesthetics import name`` really leads."""
-    return f"hear_aesthetics.{name if _is_module(f'hear_aesthetics.{name}') else 'model'}"
-
-
-def _statements(tree: ast.Module) -> Iterator[tuple[ast.AST, bool]]:
-    """Every node below ``tree``, and whether importing runs it: functions and type checks wait."""
-    todo: list[tuple[ast.AST, bool]] = [(tree, True)]
-    while todo:
-        node, eager = todo.pop()
-        yield node, eager
-        lazy = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        for_types = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        runs = eager and not lazy and not for_types
-        todo += [(child, runs) for child in ast.iter_child_nodes(node)]
-
-
-@cache
-def imports() -> tuple[Import, ...]:
-    """Every import of the four packages."""
-    found = []
-    for path in sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
-        relative = path.relative_to(ROOT)
-        for node, eager in _statements(ast.parse(path.read_text(encoding="utf-8"))):
-            for target in dict.fromkeys(_targets(node, list(relative.parent.parts))):
-                found.append(Import(relative, getattr(node, "lineno", 0), target, eager))
-    return tuple(found)
-
-
-def _layer(module: str) -> int:
-    """The layer of a ``hear_aesthetics`` module: the bare package is lowest."""
-    _, _, inner = module.partition(".")
-    if not inner:
-        return 0
-    room = inner.split(".")[0]
-    return next((i for i, layer in enumerate(LAYERS) if room in layer), len(LAYERS))
 
 
 def _is_command_line(module: str) -> bool:
@@ -133,11 +46,17 @@ def _report(violations: list[Import], rule: str) -> None:
         pytest.fail(f"{rule}:\n" + "\n".join(map(str, violations)), pytrace=False)
 
 
-def test_every_module_has_a_layer() -> None:
-    modules = {p.stem for p in (ROOT / "hear_aesthetics").glob("*.py")} - {"__init__", "__main__"}
-    modules |= {p.parent.name for p in (ROOT / "hear_aesthetics").glob("*/__init__.py")}
-    unplaced = sorted(modules - set().union(*LAYERS))
-    assert not unplaced, f"give these a place in LAYERS: {unplaced}"
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_layers_name_every_room_and_nothing_else(package: str) -> None:
+    assert rooms(package) == set().union(*LAYERS[package])
+
+
+def test_no_folder_has_too_many_files() -> None:
+    listing = subprocess.run(
+        ["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    files = Counter(str(Path(name).parent) for name in listing.stdout.splitlines())
+    assert {folder: count for folder, count in files.items() if count > MAX_FILES} == {}
 
 
 def test_packages_import_only_the_rooms_below() -> None:
@@ -148,16 +67,21 @@ def test_packages_import_only_the_rooms_below() -> None:
     _report([i for i in imports() if not allowed(i)], f"packages may import {ROOMS}")
 
 
-def test_layers_of_hear_aesthetics_point_down() -> None:
-    facade = Path("hear_aesthetics/__init__.py")
-    inner = [
+@pytest.mark.parametrize("package", PACKAGES)
+def test_arrows_point_down(package: str) -> None:
+    inner = [i for i in imports() if i.source.split(".")[0] == i.target.split(".")[0] == package]
+    upward = [
         i
-        for i in imports()
-        if {i.source.split(".")[0], i.target.split(".")[0]} == {"hear_aesthetics"}
-        and i.path != facade
+        for i in inner
+        if room(i.source) and layer(package, room(i.target)) > layer(package, room(i.source))
     ]
-    upward = [i for i in inner if _layer(i.target) > _layer(i.source)]
     _report(upward, "a module imports its own layer and those below")
+
+
+def test_evaluation_never_imports_the_model() -> None:
+    reached = [i for i in imports() if i.source.startswith("hear_aesthetics.evaluation")]
+    reached = [i for i in reached if i.target.startswith("hear_aesthetics.model")]
+    _report(reached, "evaluation knows any HEAR module by its name only")
 
 
 def test_nothing_imports_the_command_line() -> None:

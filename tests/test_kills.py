@@ -54,8 +54,8 @@ def get_scene_embeddings(audio, model):
 COMMANDS = {
     "embed": "embed {inputs}/songs --out out --kind timestamps",
     "score": "score {inputs}/songs --model mini --out out/scores.csv --timeline",
-    "songeval features": "songeval features {inputs}/prepared --out out --model mini --copies 1"
-    " --workers 2",
+    "songeval features": "songeval features {inputs}/prepared --out out --model mini"
+    " --augmentations 1 --workers 2",
     "songeval train": "songeval train --data {inputs}/prepared --features {inputs}/features"
     " --out out --head-size small --lr 1e-3 --epochs 5 --set precision=float32"
     " --set batch_size=4 --set accumulation=1 --set patience=0",
@@ -68,8 +68,8 @@ COMMANDS = {
     " --size dim=16,depth=1,heads=2,ffn_dim=16,conv_channels=4 --targets codes=8,rvq_steps=20",
 }
 PREPARATION = (
-    "songeval prepare songs --out prepared --test-songs 6 --inner-fraction 0.2",
-    "songeval features prepared --out features --model mini --copies 1",
+    "songeval prepare songs --out prepared --test-songs 6 --valid-fraction 0.2",
+    "songeval features prepared --out features --model mini --augmentations 1",
 )
 pytestmark = [
     pytest.mark.slow,

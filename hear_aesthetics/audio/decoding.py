@@ -25,7 +25,15 @@ from hear_aesthetics.audio.quiet import quiet_libraries
 from hear_aesthetics.audio.streams import is_plain, mend_wav, mpeg_parts, ogg_links
 from hear_aesthetics.errors import AudioError
 
-__all__ = ["AUDIO_EXTENSIONS", "AudioInfo", "Block", "Decoder", "open_decoder"]
+__all__ = [
+    "AUDIO_EXTENSIONS",
+    "RATES",
+    "AudioInfo",
+    "Block",
+    "Decoder",
+    "open_decoder",
+    "promised_times",
+]
 
 _LIBSNDFILE = "aif aifc aiff au caf flac mp3 oga ogg opus rf64 w64 wav wave"
 _FFMPEG = "3gp aac ac3 amr ape m4a m4b mka mkv mov mp2 mp4 webm wma wv"
@@ -155,6 +163,13 @@ def _damaged(path: Path, info: AudioInfo, seconds: float, error: Exception) -> A
     )
 
 
+def promised_times(log: str) -> float:
+    """How many times what it holds a file promises, by libsndfile's log of its header."""
+    wrong = WRONG_SIZE.search(log)
+    known = wrong and int(wrong[1]) < UNKNOWN_BYTES and int(wrong[2])
+    return int(wrong[1]) / int(wrong[2]) if wrong and known else 1.0
+
+
 class _SequentialSoundFile(soundfile.SoundFile):
     """Sound file that is read straight on.
 
@@ -190,9 +205,8 @@ class SoundFileDecoder:
             format=file.format,
         )
         self.promised = self.info.duration
-        wrong = WRONG_SIZE.search(file.extra_info)
-        if wrong and self.promised and int(wrong[1]) < UNKNOWN_BYTES and int(wrong[2]):
-            self.promised *= int(wrong[1]) / int(wrong[2])
+        if self.promised is not None:
+            self.promised *= promised_times(file.extra_info)
 
     def blocks_from(self, start: float) -> Iterator[Block]:
         """See ``Decoder``."""

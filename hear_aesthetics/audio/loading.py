@@ -25,13 +25,12 @@ import soxr
 
 from hear_aesthetics.audio.decoding import AudioInfo, Block, Decoder, open_decoder
 from hear_aesthetics.errors import AudioError
-from hear_aesthetics.spec import MIN_SAMPLES, SAMPLE_RATE
+from hear_aesthetics.spec import MAX_MINUTES, MIN_SAMPLES, SAMPLE_RATE
 
 __all__ = ["audio_info", "load_audio", "resample"]
 
 QUALITY = "HQ"
 MAX_HEADER_EXCESS_SECONDS = 0.5  # of a length in a header over what is there; more is a cut
-MAX_MINUTES = 180.0  # of one waveform by default: a gigabyte
 NOT_FINITE = "NaN or infinity"
 MAX_SAMPLE = 2.0**31  # the largest scale of integers; what is beyond is no audio
 INTEGER_SAMPLE = 100.0  # beyond it, samples are integers that nobody divided
@@ -89,7 +88,7 @@ def load_audio(
                 if len(buffer) > 4 * most:
                     raise AudioError(
                         f"{path}: more than {max_minutes:g} min of audio; take spans of it, or "
-                        "allow more (max_minutes)"
+                        "allow more (--max-minutes of embed and score)"
                     )
             buffer += resampler.finish().data
         missing = (decoder.promised or 0.0) - read_to

@@ -1,5 +1,6 @@
 """Reading the published weight files, pickles included, without running anything in them."""
 
+import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from hear_aesthetics.errors import CheckpointError
 __all__ = ["one_file", "published_tensors"]
 
 PREFIX = "model."
+_FOREIGN = re.compile(r"GLOBAL (\S+)")  # in what torch says of a pickle with other classes
 SHOWN = 5  # names of a folder that a message lists
 
 
@@ -79,5 +81,9 @@ def _contents(state: object) -> str:
 
 def _reason(error: Exception) -> str:
     """Return the first line of a message, without the control characters a pickle may put there."""
-    text = (str(error) or type(error).__name__).splitlines()[0][:200]
+    text = str(error) or type(error).__name__
+    foreign = _FOREIGN.search(text)
+    if foreign:
+        return f"it needs the class {foreign[1]}, but only tensors by their names are read"
+    text = text.splitlines()[0][:200]
     return "".join(letter if letter.isprintable() else "?" for letter in text)

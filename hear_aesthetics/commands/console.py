@@ -1,7 +1,7 @@
-"""What the commands share on a terminal: error lines, a progress bar, a summary, exit codes, JSON.
+"""Terminal output of the commands: error lines, progress, summaries, tables, JSON, exit codes.
 
-Results go to stdout; everything meant for eyes goes to stderr. The bar is drawn only where stderr
-is a terminal, and colours stay away where it is none or ``NO_COLOR`` is set.
+Results go to stdout; everything meant for eyes goes to stderr, without colours where that is no
+terminal or ``NO_COLOR`` is set.
 """
 
 import errno
@@ -10,8 +10,8 @@ import os
 import re
 import sys
 import unicodedata
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from hear_aesthetics.errors import HearAestheticsError
@@ -19,7 +19,6 @@ from hear_aesthetics.files import json_text
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
 
 __all__ = [
     "ExitCode",
@@ -28,8 +27,11 @@ __all__ = [
     "error_line",
     "exit_code",
     "log_to_stderr",
+    "print_table",
+    "requirements",
     "show_tracebacks",
     "tracebacks_shown",
+    "warn_if_untrained",
     "warning_line",
     "write_json",
 ]
@@ -49,29 +51,32 @@ REMEDIES = {  # errno -> what to do about it; other system errors are unexpected
     ),
 }
 
+GAP = 2  # blanks between the columns of a table
+TEXT_WIDTH = 18  # that a column of text keeps where room is short
+
 _tracebacks = False
 
 
 class ExitCode(IntEnum):
-    """How a command ends."""
+    """Exit code of a command."""
 
     OK = 0
     FAILED = 1  # nothing worked
-    USAGE = 2  # wrong usage
+    USAGE = 2
     PARTIAL = 3  # some inputs failed
     INTERRUPTED = 130  # by the keyboard
 
 
 def exit_code(done: int, failed: int) -> ExitCode:
-    """The code for a number of inputs that worked and of inputs that did not."""
+    """Return the exit code for so many inputs that worked and that failed."""
     if not failed:
         return ExitCode.OK
     return ExitCode.PARTIAL if done else ExitCode.FAILED
 
 
 def error_line(message: object) -> None:
-    """Writes ``error: message`` to stderr, as one line."""
-    _write_line(_stderr(), "error", "red", message)
+    """Write ``error: message`` to stderr, as one line."""
+    _write_line("error", "red", message)
 
 
 def describe_error(error: Exception) -> str:
@@ -79,7 +84,7 @@ def describe_error(error: Exception) -> str:
     if isinstance(error, HearAestheticsError):
         return str(error)
     if isinstance(error, OSError) and error.errno in REMEDIES:
-        place = error.filename or "a file"
+        place = error.filename or "standard output"
         return f"{place}: {error.strerror}; {REMEDIES[error.errno]}, and run the command again"
     if isinstance(error, ImportError) and (missing := _missing_package(str(error))):
         return missing
@@ -88,15 +93,21 @@ def describe_error(error: Exception) -> str:
 
 
 def _missing_package(message: str) -> str | None:
-    """What to install, if the message of an ImportError names a package of our extras."""
+    """Return what to install, if the message of an ImportError names a package of our extras."""
+    for name, bounds, extra in requirements():
+        if extra and re.search(rf"\b{name}\b", message):
+            remedy = f"run `pip install '{PROGRAM}[{extra}]'`"
+            return f"this needs {name}{bounds}, which cannot be imported; {remedy}"
+    return None
+
+
+def requirements() -> list[tuple[str, str, str | None]]:
+    """Return name, version bounds and extra (None: always installed) of the packages in use."""
     from importlib.metadata import requires
 
-    for requirement in requires(PROGRAM) or ():
-        package, _, extra = requirement.partition("; extra == ")
-        if extra and re.search(rf"\b{re.split('[<>=]', package)[0]}\b", message):
-            remedy = f"run `pip install '{PROGRAM}[{extra[1:-1]}]'`"
-            return f"this needs {package}, which cannot be imported; {remedy}"
-    return None
+    pattern = re.compile(r"([\w.-]+)([^;]*)(?:; extra == .(\w+))?")
+    found = [match.groups() for match in map(pattern.match, requires(PROGRAM) or ()) if match]
+    return [(name, bounds, extra) for name, bounds, extra in found if extra != "dev"]
 
 
 def show_tracebacks(wanted: bool) -> None:
@@ -111,12 +122,19 @@ def tracebacks_shown() -> bool:
 
 
 def warning_line(message: object) -> None:
-    """Writes ``warning: message`` to stderr, as one line."""
-    _write_line(_stderr(), "warning", "yellow", message)
+    """Write ``warning: message`` to stderr, as one line."""
+    _write_line("warning", "yellow", message)
+
+
+def warn_if_untrained(provenance: Any) -> None:
+    """Say on stderr that a model is untrained, if its provenance says so."""
+    if isinstance(provenance, dict) and provenance.get("status") == "untrained":
+        name = provenance.get("model")
+        warning_line(f"model {name} is untrained: its numbers show what random weights reach")
 
 
 def write_json(value: Any) -> None:
-    """Writes one JSON document to stdout; a number that is not finite becomes null.
+    """Write one JSON document to stdout; a number that is not finite becomes null.
 
     Args:
         value: Dictionaries, lists, strings, numbers, booleans and None.
@@ -124,15 +142,57 @@ def write_json(value: Any) -> None:
     sys.stdout.write(json_text(value))
 
 
+def print_table(
+    names: Sequence[str], cells: Iterable[Sequence[str]], *, left: Sequence[str] = ()
+) -> None:
+    """Print a table on stdout, as wide as it needs to be where that is no terminal.
+
+    On a narrow terminal headings lose their ends, then text is folded; numbers stay whole.
+
+    Args:
+        names: Of the columns.
+        cells: Text, line by line.
+        left: Columns of text; the others are numbers and end at the right.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    lines = [list(line) for line in cells]
+    widths = [max([len(line[index]) for line in lines], default=0) for index in range(len(names))]
+    whole = sum(max(len(name), width) + GAP for name, width in zip(names, widths, strict=True))
+    console = Console(width=None if sys.stdout.isatty() else whole, highlight=False)
+    texts = [min(w, TEXT_WIDTH) if n in left else w for n, w in zip(names, widths, strict=True)]
+    headings = _fit(names, texts, console.width)
+    table = Table(box=None, pad_edge=False)
+    for name, heading, width in zip(names, headings, texts, strict=True):
+        if name in left:
+            table.add_column(heading, overflow="fold", min_width=width)
+        else:
+            table.add_column(heading, justify="right", min_width=width)
+    for line in lines:
+        table.add_row(*map(Text, line))
+    console.print(table)
+
+
+def _fit(names: Sequence[str], widths: Sequence[int], room: int) -> list[str]:
+    """The headings, all cut to one length if the columns do not fit side by side."""
+    for length in range(max(map(len, names)), 2, -1):
+        cut = [n if len(n) <= length else f"{n[: length - 1]}…" for n in names]
+        if sum(max(len(n), w) + GAP for n, w in zip(cut, widths, strict=True)) <= room:
+            break
+    return cut
+
+
 def log_to_stderr() -> None:
-    """Sends warnings and errors of the libraries to stderr, one line each."""
+    """Send warnings and errors of the libraries to stderr, one line each."""
     root = logging.getLogger()
     if not any(isinstance(handler, _LineHandler) for handler in root.handlers):
         root.addHandler(_LineHandler(logging.WARNING))
 
 
 class Report:
-    """Counts what worked and what failed, shows how far it is, and says so at the end.
+    """Progress of a command over its inputs: counts, a bar, error lines and a summary.
 
     ```
     with Report(len(inputs), "scored") as report:
@@ -142,45 +202,38 @@ class Report:
     ```
 
     Args:
-        total: Number of inputs; None if it is not known.
-        verb: What happens to them, as a participle: ``"scored"``.
-        noun: What one of them is.
+        total: Number of inputs; None if unknown.
+        verb: Participle of what happens to them: ``"scored"``.
+        noun: Name of one of them.
     """
 
     def __init__(self, total: int | None, verb: str, noun: str = "file") -> None:
+        from hear_aesthetics.engine.progress import ProgressBar
+
         self.worked = 0
         self.errors: list[str] = []
-        self._total, self._verb, self._noun = total, verb, noun
-        self._console = _stderr()
-        self._progress = _progress(self._console) if sys.stderr.isatty() else None
+        self._verb, self._noun = verb, noun
+        self._bar = ProgressBar(verb, total)
 
     def __enter__(self) -> Self:
-        if self._progress:
-            self._progress.start()
-            self._progress.add_task(self._verb, total=self._total)
+        self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._progress:
-            self._progress.stop()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._bar.stop()
         if kind is None:
-            self._console.print(self.summary)
+            self._bar.console.print(self.summary)
 
     def done(self, count: int = 1) -> None:
-        """Counts inputs that worked."""
+        """Count inputs that worked."""
         self.worked += count
-        self._advance(count)
+        self._bar.count(count)
 
     def fail(self, message: object) -> None:
-        """Counts an input that failed, and says why: the message names it."""
+        """Count an input that failed, and say why: the message names it."""
         self.errors.append(str(message))
-        _write_line(self._console, "error", "red", message)
-        self._advance(1)
+        _write_line("error", "red", message, self._bar.console)
+        self._bar.count()
 
     @property
     def failed(self) -> int:
@@ -189,7 +242,7 @@ class Report:
 
     @property
     def exit_code(self) -> ExitCode:
-        """What the command should exit with."""
+        """Exit code of the command."""
         return exit_code(self.worked, self.failed)
 
     @property
@@ -199,52 +252,24 @@ class Report:
         failed = f", {self.failed} failed" if self.failed else ""
         return f"{self.worked} {self._noun}{plural} {self._verb}{failed}"
 
-    def _advance(self, count: int) -> None:
-        if self._progress:
-            self._progress.advance(self._progress.task_ids[0], count)
-
 
 class _LineHandler(logging.Handler):
     """Log records as ``warning: message`` on whatever stderr is at the time."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        _write_line(_stderr(), record.levelname.lower(), "yellow", record.getMessage())
+        _write_line(record.levelname.lower(), "yellow", record.getMessage())
 
 
-def _stderr() -> "Console":
-    from rich.console import Console
-
-    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
-
-
-def _write_line(console: "Console", label: str, style: str, message: object) -> None:
+def _write_line(label: str, style: str, message: object, console: "Console | None" = None) -> None:
     from rich.text import Text
 
+    from hear_aesthetics.engine.progress import stderr_console
+
     line = "".join(map(_visible, " ".join(str(message).splitlines())))
-    console.print(Text.assemble((f"{label}: ", style), line))
+    (console or stderr_console()).print(Text.assemble((f"{label}: ", style), line))
 
 
 def _visible(character: str) -> str:
     """The character, escaped if it could steer the terminal or turn the text (bidi marks)."""
     is_odd = unicodedata.category(character) in ("Cc", "Cf")
     return character.encode("unicode_escape").decode() if is_odd else character
-
-
-def _progress(console: "Console") -> "Progress":
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    class Rate(ProgressColumn):
-        """Inputs per second, lately."""
-
-        def render(self, task: Any) -> Any:
-            return console.render_str(f"{task.speed:.3g}/s" if task.speed else "")
-
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate()
-    return Progress(*columns, TimeRemainingColumn(), console=console, transient=True)

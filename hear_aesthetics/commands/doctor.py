@@ -1,51 +1,34 @@
-"""``hear-aesthetics doctor``: what this machine has, what ``auto`` picks, which weights it holds.
+"""``hear-aesthetics doctor``: versions, devices, precision and weights of this machine.
 
 Nothing is downloaded or hashed, and nothing that is missing or broken makes it fail.
 """
 
-import json
 import platform
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from hear_aesthetics.checkpoints import CHECKPOINTS, cache_home, home, hub, whereabouts
+from hear_aesthetics.commands.console import requirements, write_json
+from hear_aesthetics.commands.options import JsonOption
 from hear_aesthetics.engine.workers import usable_cores
 from hear_aesthetics.files import describe_size
 from hear_aesthetics.version import __version__
 
 __all__ = ["diagnose", "doctor"]
 
-# Distribution -> the extra that installs it; None is always installed.
-PACKAGES = {
-    "torch": None,
-    "numpy": None,
-    "scipy": None,
-    "pandas": None,
-    "scikit-learn": None,
-    "soundfile": None,
-    "soxr": None,
-    "safetensors": None,
-    "huggingface_hub": None,
-    "av": "av",
-    "transformers": "text",
-    "accelerate": "train",
-    "audiomentations": "train",
-    "pyarrow": "train",
-    "tensorboard": "train",
-}
 USE = {True: "allowed", False: "not_allowed", None: "not_stated"}
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Show versions, devices, the precision `auto` picks, weights, caches and licences."""
+    """Show versions, devices, the precision of `auto`, weights, caches and licences."""
     report = diagnose()
     if as_json:
-        typer.echo(json.dumps(report, indent=1))
+        write_json(report)
         return
     for section, facts in report.items():
         typer.echo(section)
@@ -54,7 +37,7 @@ def doctor(
 
 
 def diagnose() -> dict[str, dict[str, Any]]:
-    """All that the command shows: section -> name -> a JSON value, None for what is absent."""
+    """Return all that the command shows: section -> name -> JSON value, None if absent."""
     return {
         "versions": _versions(),
         "devices": _devices(),
@@ -72,7 +55,7 @@ def diagnose() -> dict[str, dict[str, Any]]:
 
 def _versions() -> dict[str, str]:
     versions = {"hear-aesthetics": __version__, "python": platform.python_version()}
-    for name, extra in PACKAGES.items():
+    for name, _, extra in requirements():
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
@@ -82,7 +65,7 @@ def _versions() -> dict[str, str]:
 
 
 def _libsndfile() -> str:
-    """Version of the library that decodes, which is not soundfile's: MP3 needs 1.1 or newer."""
+    """Return the version of the library that decodes: MP3 needs 1.1 or newer."""
     try:
         import soundfile
     except (ImportError, OSError) as error:  # OSError: the package is there, its library is not
@@ -127,7 +110,7 @@ def _commercial_use() -> dict[str, list[str]]:
 
 
 def _text(fact: Any) -> str:
-    """A fact as a person reads it."""
+    """Return a fact as a person reads it."""
     if isinstance(fact, dict):  # the whereabouts of a checkpoint
         here = f"{fact['origin']}: {', '.join(fact['folders'])}"
         return fact["problem"] or (here if fact["origin"] else "not on this machine")

@@ -1,70 +1,68 @@
-"""``hear-aesthetics embed``: embeddings of files, each in an ``.npz`` of its own."""
+"""``hear-aesthetics embed``: embeddings of files, each in its own ``.npz``."""
 
-import errno
 from collections.abc import Iterable
-from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from hear_aesthetics.commands.console import Report, warning_line, write_json
+from hear_aesthetics.commands.console import Report, warn_if_untrained, write_json
+from hear_aesthetics.commands.options import (
+    DeviceOption,
+    InputsArgument,
+    JsonOption,
+    MaxMinutesOption,
+    ModelOption,
+    OverwriteOption,
+    PrecisionOption,
+)
 from hear_aesthetics.errors import AudioError, InputError
+from hear_aesthetics.spec import MAX_MINUTES
 
 if TYPE_CHECKING:
     from hear_aesthetics.engine.inference import Result
     from hear_aesthetics.engine.inputs import Input
-    from hear_aesthetics.model import HearModel
 
-__all__ = ["embed", "warn_if_untrained"]
+__all__ = ["embed"]
 
-DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # what no later file would survive
-
-
-class Kind(StrEnum):
-    """What is written for each file."""
-
-    scene = "scene"
-    timestamps = "timestamps"
-    features = "features"
+Kind = Literal["scene", "timestamps", "features"]
 
 
 def embed(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(help="Files, folders, globs, .txt or .jsonl lists, - for standard input."),
-    ],
+    inputs: InputsArgument,
     out: Annotated[Path, typer.Option(help="Folder for the .npz files.")],
-    model: Annotated[str, typer.Option(help="mini, large, or a model directory.")] = "mini",
+    model: ModelOption = "mini",
     kind: Annotated[
         Kind,
         typer.Option(
-            metavar="KIND",
-            help="scene: one embedding per file; timestamps: one per 40 ms; features: the fused.",
+            help="scene: one embedding per file; timestamps: one per 40 ms; features: the fused "
+            "encoder features, one per 40 ms."
         ),
-    ] = Kind.scene,
+    ] = "scene",
     layer: Annotated[
-        int | None, typer.Option(help="Hidden state.", show_default="the model's own")
+        int | None,
+        typer.Option(help="Layer of the hidden states.", show_default="the model's own"),
     ] = None,
     pooling: Annotated[
         str | None,
-        typer.Option(help="Frames to scene: mean or mean+std.", show_default="the model's own"),
+        typer.Option(help="Pooling to a scene: mean or mean+std.", show_default="the model's own"),
     ] = None,
-    sources: Annotated[str, typer.Option(help="Encoders, in this order.")] = "musicfm,muq",
-    views: Annotated[str, typer.Option(help="Views, in this order.")] = "segment,track",
+    sources: Annotated[str, typer.Option(help="Encoders to join, in order.")] = "musicfm,muq",
+    views: Annotated[str, typer.Option(help="Views to join, in order.")] = "segment,track",
     scales: Annotated[str | None, typer.Option(hidden=True)] = None,
-    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
-    device: Annotated[
-        str | None, typer.Option(help="Such as cpu or cuda:0.", show_default="a GPU if any")
-    ] = None,
-    overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite/--resume", help="Make again, or keep, what is there already."),
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")] = False,
+    precision: PrecisionOption = "auto",
+    device: DeviceOption = None,
+    max_minutes: MaxMinutesOption = MAX_MINUTES,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Write the embeddings of audio files, each to an .npz under its own path and extension."""
+    """Write the embeddings of audio files, each to OUT under its own path, as .npz.
+
+    The same command goes on after an interruption. Exit codes: 0 all good, 1 nothing worked,
+    2 wrong usage, 3 some files failed.
+    """
+    from hear_aesthetics.engine.embedding_files import embed as embed_files
     from hear_aesthetics.engine.embedding_files import is_done, origin
     from hear_aesthetics.engine.inputs import collect_inputs
     from hear_aesthetics.model import load_model
@@ -81,7 +79,7 @@ def embed(
         device=device,
     )
     made = origin(loaded, kind)
-    warn_if_untrained(loaded)
+    warn_if_untrained(loaded.provenance())
     _make_writable(out)
     todo, refused = [], []
     for item in found.inputs:
@@ -97,7 +95,8 @@ def embed(
         for bad in [*(bad.message for bad in found.errors), *refused]:
             report.fail(bad)
         report.done(kept)
-        seconds = _embed(todo, loaded, kind, out, made, report)
+        results = embed_files(todo, loaded, kind, max_minutes=max_minutes)
+        seconds = _write(results, out, made, report)
     if kept:
         typer.echo(f"{kept} of them were there already; --overwrite makes them again", err=True)
     if as_json:
@@ -107,25 +106,12 @@ def embed(
     raise typer.Exit(report.exit_code)
 
 
-def warn_if_untrained(model: "HearModel") -> None:
-    """Say on stderr that a model knows nothing yet."""
-    if model.config.status == "untrained":
-        warning_line(f"model {model.name} is untrained: its embeddings hold nothing learned")
-
-
-def _embed(
-    todo: Iterable["Input"],
-    model: "HearModel",
-    kind: Kind,
-    out: Path,
-    made: dict[str, Any],
-    report: Report,
+def _write(
+    results: Iterable["Result[Input]"], out: Path, made: dict[str, Any], report: Report
 ) -> float:
-    """Write what can be made; the seconds of audio in it."""
-    from hear_aesthetics.engine.embedding_files import embed as embed_files
-
+    """Write the embeddings that were made; return the seconds of audio in them."""
     seconds = 0.0
-    for result in embed_files(todo, model, kind):
+    for result in results:
         problem = result.error or _save(_place(out, result.item), result, made)
         if problem:
             report.fail(problem)
@@ -144,8 +130,6 @@ def _save(path: Path, result: "Result[Input]", made: dict[str, Any]) -> str | No
     except AudioError as error:
         return str(error)
     except OSError as error:
-        if error.errno in DISK_FULL:
-            raise
         return f"{result.item.path}: {path} cannot be written ({error.strerror}); rename the file"
     return None
 

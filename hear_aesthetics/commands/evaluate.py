@@ -1,4 +1,4 @@
-"""``hear-aesthetics evaluate``: HEAR tasks with any HEAR module, from audio to scores."""
+"""``hear-aesthetics evaluate``: a HEAR module on HEAR tasks, from audio to scores."""
 
 import sys
 from collections.abc import Sequence
@@ -7,31 +7,34 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hear_aesthetics.commands.console import warning_line, write_json
+from hear_aesthetics.commands.console import (
+    print_table,
+    warn_if_untrained,
+    warning_line,
+    write_json,
+)
+from hear_aesthetics.commands.options import (
+    DeviceOption,
+    JsonOption,
+    OverwriteOption,
+    PrecisionOption,
+)
 from hear_aesthetics.commands.probing import (
-    AsJson,
-    Bar,
-    Device,
-    Grid,
-    GridName,
-    GridPoints,
-    Overwrite,
-    Precision,
-    PrecisionName,
+    GridOption,
+    GridPointsOption,
     ProbeOptions,
-    Protocol,
-    ProtocolName,
-    Seeds,
+    ProtocolOption,
+    SeedsOption,
     evaluate_each,
 )
 from hear_aesthetics.errors import InputError, TaskError
 
 if TYPE_CHECKING:
+    from hear_aesthetics.engine.progress import ProgressBar
     from hear_aesthetics.evaluation.tasks.task import Task
 
 __all__ = ["evaluate"]
 
-PIPE_WIDTH = 250  # columns; what is piped is read by programs such as grep, so rows stay whole
 LIST_COLUMNS = ("task", "folder", "kind", "splits", "seconds", "clips", "score", "here")
 
 
@@ -39,43 +42,42 @@ def evaluate(
     tasks_dir: Annotated[
         Path | None,
         typer.Argument(
-            metavar="TASKS_DIR", help="Folder of task folders, such as untarred archives."
+            metavar="TASKS_DIR", help="Folder of task folders, such as unpacked archives."
         ),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the embeddings and, beside them, the scores.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for embeddings and scores.")] = None,
     task: Annotated[
         list[str] | None,
-        typer.Option(help="A task by its folder, task_name or published name; may be repeated."),
+        typer.Option(help="Task by folder, task_name or published name; may be repeated."),
     ] = None,
     list_tasks: Annotated[
-        bool, typer.Option("--list", help="List the benchmark's tasks and those in the folder.")
+        bool,
+        typer.Option("--list", help="List the tasks of the benchmark and of TASKS_DIR."),
     ] = False,
     module: Annotated[
-        str, typer.Option(help="Import name of a HEAR module; the working directory counts.")
+        str, typer.Option(help="HEAR module to import, also from the working directory.")
     ] = "hear_aesthetics",
     model: Annotated[
-        str | None, typer.Option(help="Passed to the module's load_model.", show_default="none")
+        str | None, typer.Option(help="Argument of the module's load_model.", show_default="none")
     ] = None,
     model_options: Annotated[
-        str, typer.Option(help="Further arguments of load_model, a JSON object.")
+        str, typer.Option(help="Further arguments of load_model, as a JSON object.")
     ] = "{}",
-    protocol: Protocol = ProtocolName.robust,
-    grid: Grid = GridName.default,
-    grid_points: GridPoints = 8,
-    seeds: Seeds = 3,
-    precision: Precision = PrecisionName.auto,
-    device: Device = None,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
+    protocol: ProtocolOption = "robust",
+    grid: GridOption = "default",
+    grid_points: GridPointsOption = 8,
+    seeds: SeedsOption = 3,
+    precision: PrecisionOption = "auto",
+    device: DeviceOption = None,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Evaluate a HEAR module: embeddings, probes, scores.
+    """Evaluate a HEAR module on tasks: compute embeddings, train probes, score them.
 
-    Each file is written as soon as it is computed, in heareval's layout
-    (`OUT/<module and options>/<task>/`): the same command goes on after an interruption. Audio at
-    the rate that the module wants is made once if it is missing. Exit codes: 0 all good, 1 nothing
-    worked, 2 wrong usage, 3 some tasks failed.
+    Files are written to `OUT/<module and options>/<task>/` in heareval's layout, each as soon as
+    it is computed: the same command goes on after an interruption. Audio at the module's sample
+    rate is made once if it is missing. Exit codes: 0 all good, 1 nothing worked, 2 wrong usage,
+    3 some tasks failed.
     """
     if list_tasks:
         _list(_load_all(tasks_dir) if tasks_dir else [], as_json)
@@ -93,9 +95,9 @@ def evaluate(
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))  # as `python -m heareval...` finds modules there
     loaded = HearModule(module, model, arguments, device=device)
-    _warn_if_untrained(loaded.provenance["provenance"])
+    warn_if_untrained(loaded.provenance["provenance"])
 
-    def embed(folder: Path, bar: Bar) -> Path:
+    def embed(folder: Path, bar: "ProgressBar") -> Path:
         draw = bar.stage("resampling")
 
         def resampling(done: int, total: int) -> None:
@@ -110,15 +112,8 @@ def evaluate(
     raise evaluate_each(folders, options, embed=embed, as_json=as_json)
 
 
-def _warn_if_untrained(provenance: Any) -> None:
-    """Say on stderr that a model which says so of itself knows nothing yet."""
-    if isinstance(provenance, dict) and provenance.get("status") == "untrained":
-        name = provenance.get("model")
-        warning_line(f"model {name} is untrained: its scores show what random features reach")
-
-
 def _chosen(folders: Sequence[Path], names: Sequence[str]) -> list[Path]:
-    """The folders that the names mean, each name at least one."""
+    """Return the folders that the names mean, at least one per name."""
     known = {folder: _names(folder) for folder in folders}
     for name in names:
         if not any(name in of_one for of_one in known.values()):
@@ -129,7 +124,7 @@ def _chosen(folders: Sequence[Path], names: Sequence[str]) -> list[Path]:
 
 
 def _names(folder: Path) -> set[str]:
-    """What a task may be called; a broken one has its folder's name only."""
+    """Return the names of a task; a broken one has its folder's name only."""
     from hear_aesthetics.evaluation.tasks.catalogue import published
     from hear_aesthetics.evaluation.tasks.task import load_task
 
@@ -142,7 +137,7 @@ def _names(folder: Path) -> set[str]:
 
 
 def _load_all(tasks_dir: Path) -> list["Task"]:
-    """The tasks in a folder, those that can be read."""
+    """Return the readable tasks of a folder, with a warning for each of the others."""
     from hear_aesthetics.evaluation.tasks.task import find_tasks, load_task
 
     found = []
@@ -163,7 +158,7 @@ def _load_all(tasks_dir: Path) -> list["Task"]:
 
 
 def _list(tasks: Sequence["Task"], as_json: bool) -> None:
-    """The 19 tasks of the benchmark and where they are, then other tasks of the folder."""
+    """Print the 19 tasks of the benchmark and where they are, then other tasks of the folder."""
     from hear_aesthetics.evaluation.tasks.catalogue import CATALOGUE, PUBLISHED_RATE, published
 
     rows: list[dict[str, Any]] = []
@@ -178,16 +173,9 @@ def _list(tasks: Sequence["Task"], as_json: bool) -> None:
     if as_json:
         write_json(rows)
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None)
-    for column in LIST_COLUMNS:
-        table.add_column(column, no_wrap=column != "here")
-    for row in rows:
-        cells = [", ".join(v) if isinstance(v, list) else str(v) for v in row.values()]
-        table.add_row(*(cell or "-" for cell in cells))
-    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
+    cells = [[", ".join(v) if isinstance(v, list) else str(v) for v in r.values()] for r in rows]
+    cells = [[cell or "-" for cell in line] for line in cells]
+    print_table(LIST_COLUMNS, cells, left=LIST_COLUMNS)
     missing = sum(not row["here"] for row in rows)
     typer.echo(
         f"{missing} of the benchmark's {len(CATALOGUE)} tasks are not here: untar their published "
@@ -197,7 +185,7 @@ def _list(tasks: Sequence["Task"], as_json: bool) -> None:
 
 
 def _row(task: "Task") -> dict[str, Any]:
-    """A task that is not one of the benchmark's."""
+    """Return the row of a task outside the benchmark."""
     folds = "train/valid/test" if len(task.runs) == 1 else f"{len(task.runs)}-fold"
     kind = f"{task.embedding_type}, {task.prediction_type}"
     clips = sum(len(task.split_labels(split)) for split in task.splits)

@@ -1,4 +1,4 @@
-"""``hear-aesthetics evaluate-embeddings``: probes on embedding folders, whoever wrote them."""
+"""``hear-aesthetics evaluate-embeddings``: probes on embedding folders of either kit."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,19 +6,18 @@ from typing import Annotated
 import typer
 
 from hear_aesthetics.commands.console import error_line
+from hear_aesthetics.commands.options import (
+    DeviceOption,
+    JsonOption,
+    OverwriteOption,
+    PrecisionOption,
+)
 from hear_aesthetics.commands.probing import (
-    AsJson,
-    Device,
-    Grid,
-    GridName,
-    GridPoints,
-    Overwrite,
-    Precision,
-    PrecisionName,
+    GridOption,
+    GridPointsOption,
     ProbeOptions,
-    Protocol,
-    ProtocolName,
-    Seeds,
+    ProtocolOption,
+    SeedsOption,
     evaluate_each,
 )
 from hear_aesthetics.errors import TaskError
@@ -31,18 +30,18 @@ def evaluate_embeddings(
         list[Path],
         typer.Argument(help="Embedding folders of tasks, or folders of such folders."),
     ],
-    protocol: Protocol = ProtocolName.robust,
-    grid: Grid = GridName.default,
-    grid_points: GridPoints = 8,
-    seeds: Seeds = 3,
-    precision: Precision = PrecisionName.auto,
-    device: Device = None,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
+    protocol: ProtocolOption = "robust",
+    grid: GridOption = "default",
+    grid_points: GridPointsOption = 8,
+    seeds: SeedsOption = 3,
+    precision: PrecisionOption = "auto",
+    device: DeviceOption = None,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Train and test probes on embeddings in heareval's layout.
 
-    Scores go into the folder, as heareval writes them; results of the same options are kept. Exit
+    Scores are written into the folder, as heareval does; results of the same options are kept. Exit
     codes: 0 all good, 1 nothing worked, 2 wrong usage, 3 some tasks failed.
     """
     from hear_aesthetics.evaluation.tasks.task import find_tasks

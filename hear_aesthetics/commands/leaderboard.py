@@ -1,4 +1,4 @@
-"""``hear-aesthetics leaderboard``: results side by side, as tables and as a picture."""
+"""``hear-aesthetics leaderboard``: results of several models as tables and a picture."""
 
 import re
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hear_aesthetics.commands.console import error_line, exit_code, write_json
+from hear_aesthetics.commands.options import JsonOption
 
 if TYPE_CHECKING:
     from hear_aesthetics.errors import TaskError
@@ -19,19 +20,19 @@ def leaderboard(
         list[Path], typer.Argument(help="Evaluated embedding folders, or folders of such folders.")
     ],
     official: Annotated[
-        Path | None, typer.Option(help="The official leaderboard's CSV, to be joined.")
+        Path | None, typer.Option(help="CSV of the official leaderboard, to compare with.")
     ] = None,
     card: Annotated[
-        bool, typer.Option("--card", help="Also write a section for each model's card.")
+        bool, typer.Option("--card", help="Also write a section for the card of each model.")
     ] = False,
-    out: Annotated[
-        Path, typer.Option(help="Folder for the tables, the picture and the cards.")
-    ] = Path("leaderboard"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for tables, picture and cards.")] = Path(
+        "leaderboard"
+    ),
+    as_json: JsonOption = False,
 ) -> None:
-    """Compare models over HEAR tasks: leaderboard.md, .csv (official layout) and .png.
+    """Compare models over HEAR tasks in leaderboard.md, .csv (official layout) and .png.
 
-    Whatever either kit evaluated counts; results of another protocol than the robust one say so.
+    Takes results of this kit and of heareval; those of another protocol than robust are marked.
     Exit codes: 0 all good, 1 nothing worked, 2 wrong usage, 3 some folders have no result.
     """
     from hear_aesthetics.evaluation.results import leaderboard_text as text
@@ -58,7 +59,7 @@ def leaderboard(
         written.append(out / f"card-{_file_name(model)}.md")
         write_text(written[-1], text.card(board, model))
     if as_json:
-        write_json([vars(result) for result in board.results.values()])
+        write_json([result.as_json() for result in board.results.values()])
     else:
         typer.echo(markdown, nl=False)
     typer.echo(f"written: {', '.join(map(str, written))}", err=True)

@@ -1,9 +1,7 @@
-"""``hear-aesthetics models``: what can be had, on which terms, and what is on this machine."""
+"""``hear-aesthetics models``: published weights, their licences, and local copies."""
 
-import json
 import os
 import shutil
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,16 +16,17 @@ from hear_aesthetics.checkpoints import (
     locate_model,
     whereabouts,
 )
+from hear_aesthetics.commands.console import print_table, write_json
+from hear_aesthetics.commands.options import JsonOption
 from hear_aesthetics.files import describe_size
 
 __all__ = ["app", "download", "info", "list_models"]
 
 COMMERCIAL = {True: "yes", False: "no", None: "unknown"}
-PIPE_WIDTH = 200  # columns; what is piped is read by programs such as grep, so rows stay whole
+COLUMNS = ("name", "size", "licence", "commercial", "status", "here")
 
-app = typer.Typer(help="Published weights: licences, sizes, what is here; download.")
-Name = Annotated[str, typer.Argument(help="A name that `models list` shows.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+app = typer.Typer(help="List, describe and download published weights.")
+Name = Annotated[str, typer.Argument(help="Name that `models list` shows.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -38,37 +37,33 @@ def models(context: typer.Context) -> None:
 
 
 @app.command("list")
-def list_models(as_json: AsJson = False) -> None:
-    """List all weights: size, licence, commercial use, and where they are on this machine."""
+def list_models(as_json: JsonOption = False) -> None:
+    """List all weights: size, licence, commercial use, and whether this machine has them."""
     rows = [_summary(record) for record in CHECKPOINTS.values()]
     if as_json:
-        typer.echo(json.dumps(rows, indent=1))
+        write_json(rows)
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None)
-    for column in ("name", "size", "licence", "commercial", "status", "here"):
-        table.add_column(column, no_wrap=column != "here")
-    for row in rows:
-        table.add_row(
+    cells = [
+        [
             row["name"],
             describe_size(row["size"]),
             row["weights_licence"].partition(" (")[0],  # `info` shows the remark
             COMMERCIAL[row["commercial"]],
             row["status"],
             row["problem"] or row["origin"] or "-",
-        )
-    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
+        ]
+        for row in rows
+    ]
+    print_table(COLUMNS, cells, left=COLUMNS)
 
 
 @app.command()
-def info(name: Name, as_json: AsJson = False) -> None:
-    """Show all that is known of one: files and hashes, licences, provenance, fair evaluation."""
+def info(name: Name, as_json: JsonOption = False) -> None:
+    """Show files, hashes, licences, provenance and fair evaluation of one set of weights."""
     record = _record(name)
     facts = asdict(record) | _summary(record)
     if as_json:
-        typer.echo(json.dumps(facts, indent=1))
+        write_json(facts)
         return
     for label, value in _lines(record, facts):
         typer.echo(f"{label:<18}{value}")
@@ -80,12 +75,12 @@ def download(
     to: Annotated[
         Path | None,
         typer.Option(
-            help="Also lay the files out in this folder, for HEAR_AESTHETICS_HOME elsewhere."
+            help="Folder to copy the files to as well, for HEAR_AESTHETICS_HOME elsewhere."
         ),
     ] = None,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Download the files of one, check their sizes and hashes, and say where they are."""
+    """Download one set of weights, check sizes and hashes, and print its folder."""
     record = _record(name)
     if not (record.files or record.parts):
         typer.echo(f"{name} belongs to this package: there is nothing to download")
@@ -94,7 +89,7 @@ def download(
     if to is not None:
         folders = {part: _lay_out(by_name(part), source, to) for part, source in folders.items()}
     if as_json:
-        typer.echo(json.dumps({key: str(folder) for key, folder in folders.items()}, indent=1))
+        write_json({key: str(folder) for key, folder in folders.items()})
         return
     for key, folder in folders.items():
         typer.echo(f"{key}: {folder}")
@@ -110,7 +105,7 @@ def _record(name: str) -> Checkpoint:
 
 
 def _fetch(record: Checkpoint) -> dict[str, Path]:
-    """Name of each part, or of the checkpoint itself -> the folder with its files."""
+    """Download a checkpoint; return its parts, or itself, by name with their folders."""
     if not record.parts:
         return {record.name: locate_checkpoint(record.name).folder}
     files = locate_model(record.name)  # all parts at once: an error names all that are missing
@@ -118,7 +113,7 @@ def _fetch(record: Checkpoint) -> dict[str, Path]:
 
 
 def _summary(record: Checkpoint) -> dict[str, Any]:
-    """One row of the list; what is wrong with a local copy is part of the row, not an error."""
+    """Return one row of the list; a broken local copy is part of the row, not an error."""
     here = whereabouts(record)
     unlisted = here.folders if not record.files else ()  # bundled: its size is that on disk
     return {

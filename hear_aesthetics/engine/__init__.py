@@ -1,4 +1,4 @@
-"""Many files through one model: what to work on, batches, results on disk."""
+"""Inference over many files: inputs, batches, embedding files, worker processes."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The stretch of a list of files in which clips of equal length find each other.
+"""Lookahead buffer that batches clips of equal length.
 
 Times and lengths decide what goes together, never which thread was first: the same list makes the
 same batches.
@@ -12,34 +12,34 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 
-from hear_aesthetics.engine.prefetch import Loaded, ReadAhead
+from hear_aesthetics.engine.prefetch import Loaded, Prefetcher
 from hear_aesthetics.errors import AudioError, HearAestheticsError
 
-__all__ = ["Job", "Window", "forget_frames"]
+__all__ = ["LookaheadBuffer", "PendingItem", "forget_frames"]
 
 Item = TypeVar("Item")
 ErrorT = TypeVar("ErrorT", bound=BaseException)
-WINDOW_ITEMS = 512  # held at most, however short
+LOOKAHEAD_ITEMS = 512  # held at most, however short
 
 logger = logging.getLogger(__name__)
 
 
 class Batch(Protocol):
-    """What a job has to know of the batch it is computed in."""
+    """Batch that an item is computed in; ``done`` once its outputs are there."""
 
     done: bool
 
 
-class Job(Generic[Item]):
-    """An item on its way through the model.
+class PendingItem(Generic[Item]):
+    """Item between its loading and its result.
 
     Attributes:
-        item: As the caller gave it.
-        waveform: ``(samples,)`` until the model has it; None if it could not be loaded.
+        item: The item as the caller gave it.
+        waveform: ``(samples,)`` until it is in a batch; None if it could not be loaded.
         samples: Length of the waveform.
         seconds: The same in time.
-        output: What the model made of it.
-        batch: What it was computed in.
+        output: The item's part of the model's output.
+        batch: The batch that it is computed in.
         error: Why there is no output.
     """
 
@@ -55,13 +55,13 @@ class Job(Generic[Item]):
             self.fail(loaded.error)
 
     @property
-    def waiting(self) -> bool:
-        """Whether the model has not seen it yet."""
+    def waits(self) -> bool:
+        """Whether it is in no batch yet."""
         return self.batch is None and self.error is None
 
     @property
-    def ready(self) -> bool:
-        """Whether its outcome is known."""
+    def finished(self) -> bool:
+        """Whether its result is known."""
         return self.error is not None or (self.batch is not None and self.batch.done)
 
     def fail(self, error: Exception) -> None:
@@ -77,42 +77,46 @@ class Job(Generic[Item]):
             error = _explain(getattr(self.item, "path", self.item), self.seconds, error)
         self.output, self.error = None, forget_frames(error)
 
-    def launched(self, batch: Batch) -> None:
-        """The model has the waveform; the outcome is known when the batch is done."""
+    def launch(self, batch: Batch) -> None:
+        """Put it into a batch, which has its waveform now."""
         self.batch, self.waveform = batch, None
 
 
-class Window(Generic[Item]):
-    """The loaded stretch of the list in which clips of equal length may find each other."""
+class LookaheadBuffer(Generic[Item]):
+    """Loaded stretch of a list, in which clips of equal length are batched.
 
-    def __init__(self, source: ReadAhead[Item], sample_rate: int) -> None:
+    Args:
+        source: Loads the items; entered by the caller.
+        sample_rate: Of the waveforms, Hz.
+    """
+
+    def __init__(self, source: Prefetcher[Item], sample_rate: int) -> None:
         self.source = source
         self._sample_rate = sample_rate
-        self._jobs: deque[Job[Item]] = deque()  # not handed over yet, in order
+        self._items: deque[PendingItem[Item]] = deque()  # without a result yet, in order
 
     def fill(self, samples: int) -> bool:
-        """Reach ``samples`` beyond the first waiting job; False when all is handed over."""
-        reach = sum(job.samples for job in dropwhile(lambda job: not job.waiting, self._jobs))
-        while reach < samples and len(self._jobs) < WINDOW_ITEMS:
-            loaded = self.source.take()
+        """Reach ``samples`` beyond the first waiting item; False when all have left."""
+        waiting = dropwhile(lambda item: not item.waits, self._items)
+        reach = sum(item.samples for item in waiting)
+        while reach < samples and len(self._items) < LOOKAHEAD_ITEMS:
+            loaded = next(self.source, None)
             if loaded is None:
                 break
-            self._jobs.append(Job(loaded, self._sample_rate))
-            reach += self._jobs[-1].samples
-        return bool(self._jobs)
+            self._items.append(PendingItem(loaded, self._sample_rate))
+            reach += loaded.samples
+        return bool(self._items)
 
-    def choose(self, samples: int) -> list[Job[Item]]:
-        """The first waiting job and others of its length, ``samples`` in all."""
-        waiting = [job for job in self._jobs if job.waiting]
-        if not waiting:
-            return []
-        length = waiting[0].samples
-        return [job for job in waiting if job.samples == length][: samples // length or 1]
+    def next_batch(self, samples: int) -> list[PendingItem[Item]]:
+        """Return the first waiting item and others of its length, ``samples`` in all."""
+        waiting = [item for item in self._items if item.waits]
+        alike = [item for item in waiting if item.samples == waiting[0].samples]
+        return alike[: samples // alike[0].samples or 1] if alike else []
 
-    def ready(self) -> Iterator[Job[Item]]:
-        """Hand over, in order, the jobs whose outcome is known."""
-        while self._jobs and self._jobs[0].ready:
-            yield self._jobs.popleft()
+    def pop_finished(self) -> Iterator[PendingItem[Item]]:
+        """Remove and yield, in order, the items whose results are known."""
+        while self._items and self._items[0].finished:
+            yield self._items.popleft()
 
 
 def _explain(name: Any, seconds: float, error: Exception) -> AudioError:
@@ -126,7 +130,7 @@ def _explain(name: Any, seconds: float, error: Exception) -> AudioError:
 
 
 def forget_frames(error: ErrorT) -> ErrorT:
-    """The error without its traceback, which would keep waveforms and activations alive."""
+    """Return the error without its traceback, which would keep waveforms and activations alive."""
     link: BaseException | None = error
     while link is not None:
         link.__traceback__ = None

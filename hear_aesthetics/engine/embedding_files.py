@@ -2,7 +2,7 @@
 
 A file holds three arrays: ``embedding``, float32, ``(dim,)`` for a scene and ``(frames, dim)``
 otherwise; ``timestamps_ms``, float32, ``(frames,)``, empty for a scene; and ``meta``, a JSON text
-that says what was embedded and what made the numbers. It needs no pickle to be read::
+with the audio file, the span and what decided the numbers. It needs no pickle to be read::
 
     with np.load("song.mp3.npz") as file:
         file["embedding"], json.loads(str(file["meta"]))
@@ -22,7 +22,7 @@ from torch import Tensor
 
 from hear_aesthetics.engine.inference import Result, run
 from hear_aesthetics.errors import AudioError, InputError
-from hear_aesthetics.files import atomic_file
+from hear_aesthetics.files import atomic_file, one_line_when_full
 from hear_aesthetics.fingerprint import FINGERPRINT, check, file_stamp
 from hear_aesthetics.model import HearModel, get_scene_embeddings, get_timestamp_embeddings
 from hear_aesthetics.spec import API_SAMPLE_RATE, FRAME_MS, SAMPLE_RATE
@@ -45,13 +45,7 @@ LOGGER = logging.getLogger(__name__)
 
 
 class Embedding(NamedTuple):
-    """What an embedding file holds.
-
-    Attributes:
-        embedding: ``(dim,)`` or ``(frames, dim)``, float32.
-        timestamps_ms: ``(frames,)``, float32; empty for a scene.
-        meta: What was embedded, and what made the numbers.
-    """
+    """Contents of an embedding file, whose arrays the module describes."""
 
     embedding: np.ndarray
     timestamps_ms: np.ndarray
@@ -90,7 +84,7 @@ KINDS = {
 def embed(
     items: Iterable[Item], model: HearModel, kind: str = "scene", **options: Any
 ) -> Iterator[Result[Item]]:
-    """Embeddings of all items in their order; each output has ``embedding`` and ``timestamps_ms``.
+    """Yield the embeddings of all items in order: ``embedding`` and ``timestamps_ms`` of each.
 
     Args:
         items: Files or spans of files, as :func:`hear_aesthetics.engine.inference.run` takes them.
@@ -107,7 +101,7 @@ def embed(
 
 
 def sample_rate_of(kind: str) -> int:
-    """The rate in Hz of the audio that a kind of embedding is made from.
+    """Return the sample rate in Hz of the audio that a kind of embedding is made from.
 
     Raises:
         ValueError: If there is no such kind.
@@ -165,7 +159,8 @@ def write_embedding(
     Raises:
         OSError: If it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with one_line_when_full(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     text = np.array(json.dumps(meta, indent=1))
     with atomic_file(path) as file:
         np.savez(file, embedding=embedding, timestamps_ms=timestamps_ms, meta=text)
@@ -193,7 +188,7 @@ def save(path: Path, result: Result[Any], made: Mapping[str, Any]) -> None:
 
 
 def read_embedding(path: Path) -> Embedding:
-    """What an embedding file holds.
+    """Read an embedding file.
 
     Raises:
         InputError: If it is no embedding file.
@@ -203,7 +198,7 @@ def read_embedding(path: Path) -> Embedding:
 
 
 def read_meta(path: Path) -> dict[str, Any]:
-    """What an embedding file says of itself; the embedding is not read.
+    """Read the ``meta`` of an embedding file; the embedding is not read.
 
     Raises:
         InputError: If it is no embedding file.

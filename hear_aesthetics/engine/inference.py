@@ -1,4 +1,4 @@
-"""Many files through one model: load ahead, batch by length, compute, hand over in order.
+"""Inference over many files: load ahead, batch by length, compute, hand over in order.
 
 While the model computes, threads decode and resample the next files. Clips of equal length that lie
 near each other in the list go through the model together; nothing is ever padded, so that a result
@@ -14,19 +14,18 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from os import PathLike
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hear_aesthetics.audio.loading import MAX_MINUTES, load_audio
-from hear_aesthetics.engine.batching import Job, Window, forget_frames
-from hear_aesthetics.engine.prefetch import ReadAhead
+from hear_aesthetics.audio.loading import load_audio
+from hear_aesthetics.engine.batching import LookaheadBuffer, PendingItem, forget_frames
+from hear_aesthetics.engine.prefetch import Prefetcher
 from hear_aesthetics.engine.workers import usable_cores
 from hear_aesthetics.errors import HearAestheticsError
-from hear_aesthetics.spec import SAMPLE_RATE
+from hear_aesthetics.spec import MAX_MINUTES, SAMPLE_RATE
 
 __all__ = ["Output", "Result", "run"]
 
@@ -35,42 +34,24 @@ Output = Tensor | Mapping[str, Tensor]
 
 CPU_BATCH_SECONDS = 30.0  # of audio in one batch: a processor is busy with a few,
 GPU_BATCH_SECONDS = 240.0  # a GPU needs many
-WINDOW_BATCHES = 4  # how far apart in the list, in batches, clips of one batch may lie
+LOOKAHEAD_BATCHES = 4  # how far apart in the list, in batches, clips of one batch may lie
 GPU_QUEUE = 1  # batches that compute while the next one is prepared
-# Threads that load, of the cores: beside an encoder that wants them all, one of four; a GPU is fed
-# by half of them.
-CPU_SHARE, GPU_SHARE, MAX_WORKERS = 4, 2, 8
+CPU_SHARE, GPU_SHARE, MAX_WORKERS = 4, 2, 8  # one loading thread per so many cores; at most 8
 
 logger = logging.getLogger(__name__)
 
 
 class Model(Protocol):
-    """What the engine has to know of a model."""
+    """A model, of which the engine needs only the device."""
 
     @property
     def device(self) -> torch.device:
-        """Where waveforms have to be."""
-
-
-class Source(Protocol):
-    """What is loaded by default: an audio file, or a span of it in seconds."""
-
-    @property
-    def path(self) -> str | PathLike[str]:
-        """The file."""
-
-    @property
-    def start(self) -> float | None:
-        """Beginning of the span; None is that of the file."""
-
-    @property
-    def end(self) -> float | None:
-        """End of the span; None is that of the file."""
+        """Device of the waveforms."""
 
 
 @dataclass(frozen=True)
 class Result(Generic[Item]):
-    """What became of one item: an output or an error.
+    """Result of one item: an output or an error.
 
     Attributes:
         item: As it was given.
@@ -97,7 +78,7 @@ def run(
     batch_seconds: float | None = None,
     max_minutes: float = MAX_MINUTES,
 ) -> Iterator[Result[Item]]:
-    """The results of all items in their order, each as soon as it and those before it are known.
+    """Yield the results of all items in their order, each once it and those before it are known.
 
     Args:
         items: Files or spans of files; anything that ``load`` takes. May be an endless stream.
@@ -117,29 +98,27 @@ def run(
     on_gpu = model.device.type == "cuda"
     batch_seconds = batch_seconds or (GPU_BATCH_SECONDS if on_gpu else CPU_BATCH_SECONDS)
     batch_samples = max(1, round(batch_seconds * sample_rate))
-    window: Window[Item] = Window(
-        ReadAhead(
-            items,
-            load or partial(_load, sample_rate=sample_rate, max_minutes=max_minutes),
-            ahead_samples=batch_samples,
-            workers=workers or _default_workers(on_gpu),
-        ),
-        sample_rate,
+    prefetcher = Prefetcher(
+        items,
+        load or partial(_load, sample_rate=sample_rate, max_minutes=max_minutes),
+        ahead_samples=batch_samples,
+        workers=workers or _default_workers(on_gpu),
     )
+    buffer = LookaheadBuffer(prefetcher, sample_rate)
     computing: deque[_Batch] = deque()
-    with window.source:
-        while window.fill(WINDOW_BATCHES * batch_samples):
-            jobs = window.choose(batch_samples)
-            if jobs:
-                computing.append(_launch(model, work, jobs))
-            while len(computing) > (GPU_QUEUE if on_gpu and jobs else 0):
+    with prefetcher:
+        while buffer.fill(LOOKAHEAD_BATCHES * batch_samples):
+            batch = buffer.next_batch(batch_samples)
+            if batch:
+                computing.append(_launch(model, work, batch))
+            while len(computing) > (GPU_QUEUE if on_gpu and batch else 0):
                 computing.popleft().wait()
-            for job in window.ready():
-                yield Result(job.item, job.seconds, job.output, job.error)
+            for item in buffer.pop_finished():
+                yield Result(item.item, item.seconds, item.output, item.error)
 
 
 class _Batch:
-    """Jobs whose outputs are computed, or on a GPU being computed and copied back."""
+    """Items whose outputs are computed, or on a GPU being computed and copied back."""
 
     def __init__(self, device: torch.device) -> None:
         self.done = False
@@ -154,34 +133,34 @@ class _Batch:
 
 
 def _launch(
-    model: Model, work: Callable[[Any, Tensor], Output], jobs: Sequence[Job[Any]]
+    model: Model, work: Callable[[Any, Tensor], Output], items: Sequence[PendingItem[Any]]
 ) -> _Batch:
-    """Compute a batch; one that fails is computed again job by job, to blame the right one."""
-    failure = _compute(model, work, jobs)
-    if failure is not None and len(jobs) == 1:
-        jobs[0].fail(failure)
+    """Compute a batch; one that fails is computed again item by item, to blame the right one."""
+    failure = _compute(model, work, items)
+    if failure is not None and len(items) == 1:
+        items[0].fail(failure)
     elif failure is not None:
-        for job in jobs:
-            _launch(model, work, [job])
+        for item in items:
+            _launch(model, work, [item])
     batch = _Batch(model.device)
-    for job in jobs:
-        job.launched(batch)
+    for item in items:
+        item.launch(batch)
     return batch
 
 
 @torch.no_grad()
 def _compute(
-    model: Model, work: Callable[[Any, Tensor], Output], jobs: Sequence[Job[Any]]
+    model: Model, work: Callable[[Any, Tensor], Output], items: Sequence[PendingItem[Any]]
 ) -> Exception | None:
-    """Give each job its output, or return what went wrong."""
+    """Give each item its output, or return what went wrong."""
     try:
-        waveforms = [torch.from_numpy(job.waveform) for job in jobs]
-        batch = torch.stack(waveforms) if len(jobs) > 1 else waveforms[0][None]
+        waveforms = [torch.from_numpy(item.waveform) for item in items]
+        batch = torch.stack(waveforms) if len(items) > 1 else waveforms[0][None]
         output = work(model, _send(batch, model.device))
-        for job, part in zip(jobs, _rows(output), strict=True):
-            job.output = part
+        for item, part in zip(items, _rows(output), strict=True):
+            item.output = part
     except Exception as error:
-        logger.debug("a batch of %d failed", len(jobs), exc_info=error)
+        logger.debug("a batch of %d failed", len(items), exc_info=error)
         return forget_frames(error)
     return None
 
@@ -193,14 +172,14 @@ def _send(batch: Tensor, device: torch.device) -> Tensor:
 
 
 def _rows(output: Output) -> Iterable[Any]:
-    """The items' parts of an output, on the CPU, or from a GPU on their way there."""
+    """Return the items' parts of an output, on the CPU, or from a GPU on their way there."""
     if isinstance(output, Tensor):
         return output.to("cpu", non_blocking=True).unbind()
     columns = [column.to("cpu", non_blocking=True).unbind() for column in output.values()]
     return [dict(zip(output, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def _load(item: Source, sample_rate: int, max_minutes: float) -> np.ndarray:
+def _load(item: Any, sample_rate: int, max_minutes: float) -> np.ndarray:
     return load_audio(
         item.path, sample_rate, start=item.start, end=item.end, max_minutes=max_minutes
     )

@@ -1,4 +1,4 @@
-"""What the commands are asked to work on: files, folders, globs, lists, JSON rows, standard input.
+"""Inputs of a command: files, folders, globs, lists, manifests, standard input.
 
 ============== ==================================================================================
 argument       inputs
@@ -12,10 +12,10 @@ glob           the audio files it matches, and those in folders it matches; ``**
 ``-``          standard input: lines as in a list, and rows where a line begins with ``{``
 ============== ==================================================================================
 
-Paths in a list are relative to the list's folder, or else to the working directory. A row that is
-of no use becomes a ``BadInput``, and the others go on. The same span of the same file counts once.
+Paths in a list are relative to the list's folder, or else to the working directory. An unusable
+row becomes a ``BadInput``, and the others go on. The same span of the same file counts once.
 
-Every input has a ``key``, the name of what is made of it: its path relative to its root, with
+Every input has a ``key``, the name of its output: its path relative to its root, with
 ``/start-end`` behind it for a span. The root is the folder that was named, the part of a glob
 before its first wildcard, or the folder of the file or list. A path outside its root is keyed by
 its name alone. If two files would share a key, all keys of the run are relative to the deepest
@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from hear_aesthetics.audio.decoding import AUDIO_EXTENSIONS
-from hear_aesthetics.engine.manifest import Row, parse_object
+from hear_aesthetics.engine.manifest import ManifestRow, parse_object
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.text_files import read_text
 
@@ -46,11 +46,11 @@ class Input:
 
     Attributes:
         path: The file.
-        key: Unique relative POSIX path for what is made of it.
+        key: Unique relative POSIX path for its output.
         start: Beginning of the span in seconds; None is that of the file.
         end: End of the span in seconds; None is that of the file.
-        prompt: The text that the audio answers to, if one was given.
-        source: Where it was named: the argument, or list and line (``songs.jsonl:3``).
+        prompt: Text that the audio answers to, if one was given.
+        source: The argument that named it, or list and line (``songs.jsonl:3``).
     """
 
     path: Path
@@ -63,11 +63,11 @@ class Input:
 
 @dataclass(frozen=True)
 class BadInput:
-    """An argument or row that is of no use.
+    """Unusable argument or row.
 
     Attributes:
-        path: What it names; "" if not even that can be told.
-        source: Where: the argument, or list and line.
+        path: The path in it; "" if it has none.
+        source: The argument, or list and line.
         message: One line: where, what, and the remedy.
     """
 
@@ -78,29 +78,24 @@ class BadInput:
 
 @dataclass(frozen=True)
 class Inputs:
-    """All inputs of a command, in the order given, and what was wrong with the rest."""
+    """All inputs of a command in the order given, and the unusable rest."""
 
     inputs: list[Input]
     errors: list[BadInput]
 
 
-@dataclass(frozen=True)
-class _Found:
-    """An input without its key, which depends on the others."""
-
-    input: Input
-    root: Path
+_Found = tuple[Input, Path]  # an input without its key, which depends on the others; its root
 
 
 def collect_inputs(
     arguments: Sequence[str], *, prompt: str | None = None, stdin: Iterable[str] | None = None
 ) -> Inputs:
-    """The inputs that the arguments of a command name.
+    """Return the inputs that the arguments of a command name.
 
     Args:
         arguments: Files, folders, globs, ``.txt`` and ``.jsonl`` lists, ``-``.
-        prompt: For inputs that come without one.
-        stdin: Lines that ``-`` reads; by default the standard input.
+        prompt: Prompt of inputs that come without one.
+        stdin: Lines that ``-`` reads; by default those of standard input.
     """
     found: dict[tuple[str, float | None, float | None], _Found] = {}
     errors: list[BadInput] = []
@@ -108,9 +103,9 @@ def collect_inputs(
         if isinstance(item, BadInput):
             errors.append(item)
             continue
-        new = replace(item.input, prompt=item.input.prompt or prompt)
+        new = replace(item[0], prompt=item[0].prompt or prompt)
         identity = (_absolute(new.path), new.start, new.end)
-        old = found.setdefault(identity, _Found(new, item.root)).input
+        old = found.setdefault(identity, (new, item[1]))[0]
         if old.prompt != new.prompt:
             message = f"{new.source}: {new.path} has another prompt in {old.source}; keep one"
             errors.append(BadInput(str(new.path), new.source, message))
@@ -135,12 +130,14 @@ def _expand(argument: str, stdin: Iterable[str] | None) -> Iterator[_Found | Bad
     path = Path(argument)
     if argument == "-":
         yield from _from_lines(_standard_input() if stdin is None else stdin, "stdin", Path())
+    elif not argument:  # a shell variable that is not set, not the working directory
+        yield BadInput(argument, argument, "'': names no file or folder; check the variable")
     elif _is(Path.is_dir, path):
         yield from _from_folder(path, path, argument)
     elif _is(Path.is_file, path) and path.suffix.lower() in (".txt", ".jsonl"):
         yield from _from_list(path)
     elif _is(Path.exists, path):
-        yield _Found(Input(path, "", source=argument), path.parent)
+        yield Input(path, "", source=argument), path.parent
     elif glob.has_magic(argument):
         yield from _from_glob(argument)
     else:
@@ -148,7 +145,7 @@ def _expand(argument: str, stdin: Iterable[str] | None) -> Iterator[_Found | Bad
 
 
 def _from_folder(folder: Path, root: Path, source: str) -> Iterator[_Found | BadInput]:
-    """The audio files below a folder, links followed, each folder entered once."""
+    """Yield the audio files below a folder, links followed, each folder entered once."""
     unreadable: list[OSError] = []
     entered: set[str] = set()
     files: list[Path] = []
@@ -162,7 +159,7 @@ def _from_folder(folder: Path, root: Path, source: str) -> Iterator[_Found | Bad
         message = f"{error.filename}: cannot be listed ({error.strerror}); check its permissions"
         yield BadInput(str(error.filename), source, message)
     for path in sorted(files):
-        yield _Found(Input(path, "", source=source), root)
+        yield Input(path, "", source=source), root
 
 
 def _from_glob(pattern: str) -> Iterator[_Found | BadInput]:
@@ -173,7 +170,7 @@ def _from_glob(pattern: str) -> Iterator[_Found | BadInput]:
         if match.is_dir():
             yield from _from_folder(match, root, pattern)
         elif _is_audio_name(match.name):
-            yield _Found(Input(match, "", source=pattern), root)
+            yield Input(match, "", source=pattern), root
 
 
 # Lists
@@ -197,7 +194,7 @@ def _standard_input() -> Iterable[str]:
 def _from_lines(
     lines: Iterable[str], name: str, folder: Path, kind: str = ""
 ) -> Iterator[_Found | BadInput]:
-    """What the lines of a list name; where ``kind`` is no extension, a line may be path or row."""
+    """Yield what the lines of a list name; without a ``kind``, a line may be path or row."""
     for number, line in enumerate(lines, start=1):
         text, source = line.removeprefix("\ufeff" * (number == 1)).strip(), f"{name}:{number}"
         is_row = kind == ".jsonl" or (not kind and text.startswith("{"))
@@ -211,15 +208,15 @@ def _from_lines(
         fields = {} if is_row else {"path": text}
         try:
             fields = fields or parse_object(text)
-            row = Row.of(fields)
+            row = ManifestRow.of(fields)
             path, root = _locate(row.path, folder)
-            yield _Found(Input(path, "", row.start, row.end, row.prompt, source), root)
+            yield Input(path, "", row.start, row.end, row.prompt, source), root
         except InputError as error:
             yield BadInput(str(fields.get("path", "")), source, f"{source}: {error}")
 
 
 def _locate(text: str, folder: Path) -> tuple[Path, Path]:
-    """The file that a row names, and its root."""
+    """Return the file that a row names, and its root."""
     for root in (folder, Path()):
         path = root / text
         if _is(Path.is_dir, path):
@@ -233,7 +230,7 @@ def _locate(text: str, folder: Path) -> tuple[Path, Path]:
 
 
 def _is(test: Any, path: Path) -> bool:
-    """``Path.is_file`` and the like, False for names that the system refuses."""
+    """Return ``test(path)``, False for names that the system refuses."""
     try:
         return bool(test(path))
     except (OSError, ValueError):  # too long, no permission; a null byte
@@ -249,11 +246,11 @@ def _absolute(path: Path) -> str:
 
 
 def _with_keys(found: list[_Found]) -> list[Input]:
-    keys = [_key(item.input, _absolute(item.root)) for item in found]
+    keys = [_key(item, _absolute(root)) for item, root in found]
     if max(Counter(keys).values(), default=0) > 1:
-        folders = [_absolute(item.input.path.parent) for item in found]
-        keys = [_key(item.input, os.path.commonpath(folders)) for item in found]
-    return [replace(item.input, key=key) for item, key in zip(found, keys, strict=True)]
+        deepest = os.path.commonpath([_absolute(item.path.parent) for item, _ in found])
+        keys = [_key(item, deepest) for item, _ in found]
+    return [replace(item, key=key) for (item, _), key in zip(found, keys, strict=True)]
 
 
 def _key(source: Input, root: str) -> str:

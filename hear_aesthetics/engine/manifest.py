@@ -1,4 +1,4 @@
-"""One row of a JSON-lines list: an audio file, a span of it, the prompt that it answers to."""
+"""Rows of a JSON-lines manifest: audio file, span of it, and the prompt it answers to."""
 
 import json
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from typing import Any, Self
 
 from hear_aesthetics.errors import InputError
 
-__all__ = ["Row", "parse_object"]
+__all__ = ["ManifestRow", "parse_object"]
 
 MAX_SECONDS = 1e9  # a time beyond it, or NaN, is a mistake
 
 
 @dataclass(frozen=True)
-class Row:
-    """What a row says.
+class ManifestRow:
+    """Audio file, span and prompt of a row.
 
     Attributes:
         path: As written.
@@ -29,13 +29,13 @@ class Row:
 
     @classmethod
     def of(cls, fields: dict[str, Any]) -> Self:
-        """The row of ``path``, ``start_time``, ``end_time``, ``prompt``; null is as good as absent.
+        """Return the row of ``path``, ``start_time``, ``end_time``, ``prompt``; null means none.
 
         Raises:
             InputError: If there is no path, or a value is no time or text. The line is not named.
 
-        >>> Row.of({"path": "song.mp3", "start_time": 0, "end_time": 30})
-        Row(path='song.mp3', start=None, end=30.0, prompt=None)
+        >>> ManifestRow.of({"path": "song.mp3", "start_time": 0, "end_time": 30})
+        ManifestRow(path='song.mp3', start=None, end=30.0, prompt=None)
         """
         path, prompt = fields.get("path"), fields.get("prompt")
         if not isinstance(path, str) or not path:
@@ -49,7 +49,7 @@ class Row:
 
 
 def parse_object(text: str) -> dict[str, Any]:
-    """The JSON object of a line.
+    """Return the JSON object of a line.
 
     Raises:
         InputError: If the line is no JSON object. The line is not named.

@@ -1,4 +1,4 @@
-"""Worker processes for what holds the interpreter: rendering, and some audio effects.
+"""Worker processes for work that holds the interpreter lock: rendering, some audio effects.
 
 They are spawned, so that they inherit no threads. They end with their parent, even when that is
 killed, and leave an interrupt from the keyboard to it.
@@ -32,13 +32,13 @@ def usable_cores() -> int:
 
 
 def default_workers() -> int:
-    """Half of the cores, at most eight: the others compute, or wait for the disk."""
+    """Return half of the cores, at most eight: the others compute, or wait for the disk."""
     return max(1, min(usable_cores() // 2, MAX_WORKERS))
 
 
 @contextmanager
 def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool of processes; when the block ends, what has not begun is given up.
+    """Open a pool of processes; when the block ends, work that has not begun is given up.
 
     Raises:
         HearAestheticsError: If a worker process was killed.
@@ -59,15 +59,15 @@ def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 def in_processes(
     function: Callable[[Item], Made], items: Iterable[Item], workers: int
 ) -> Iterator[tuple[Item, Made]]:
-    """Each item with what the function made of it, in the order in which they are done.
+    """Yield each item with its result, in the order in which they are done.
 
     Args:
-        function: Of a module, importable by the workers.
-        items: What it takes; both travel between processes.
-        workers: Processes.
+        function: Function of a module that the workers can import.
+        items: Its arguments, one each; arguments and results are pickled.
+        workers: Number of processes.
 
     Raises:
-        Exception: Whatever the function raises; what has not begun is given up.
+        Exception: Whatever the function raises; work that has not begun is given up.
         HearAestheticsError: If a worker process was killed.
     """
     with worker_pool(workers) as pool:

@@ -1,21 +1,22 @@
-"""From an embedding folder, whoever wrote it, to its scores, in one call."""
+"""Evaluation of one embedding folder, whoever wrote it, in one call."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from hear_aesthetics.compute.precision import auto_precision, usable_device
+from hear_aesthetics.engine.progress import ProgressCallback, no_progress
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.evaluation.embeddings.rows import embedding_size
 from hear_aesthetics.evaluation.probes import grid as grids
 from hear_aesthetics.evaluation.probes.official import evaluate_officially
 from hear_aesthetics.evaluation.probes.robust import evaluate_robustly
-from hear_aesthetics.evaluation.results.files import finished, read_scores, write_results
+from hear_aesthetics.evaluation.results.files import finished, write_results
 from hear_aesthetics.evaluation.results.interval import robust_statement
-from hear_aesthetics.evaluation.tasks.task import load_task
+from hear_aesthetics.evaluation.results.task_result import TaskResult, read_result
+from hear_aesthetics.evaluation.tasks.task import EmbeddedTask, load_task
 from hear_aesthetics.files import remove_leftovers
 
 __all__ = ["PRECISIONS", "PROTOCOLS", "evaluate_embeddings"]
@@ -36,58 +37,52 @@ def evaluate_embeddings(
     device: str | None = None,
     precision: str = "auto",
     overwrite: bool = False,
-    progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
+    progress: ProgressCallback = no_progress,
+) -> TaskResult:
     """Train probes on one task's embeddings, test them, and write the scores into the folder.
 
     Args:
         folder: A task's embedding folder in heareval's layout.
         protocol: ``"robust"``, or ``"official"`` for heareval's own training and selection.
         grid: ``"default"``, ``"fast"`` or ``"faster"``.
-        grid_points: How many points of the grid are tried.
-        seeds: Repetitions, of the robust protocol only.
-        device: Where the robust protocol trains; a GPU if there is one when None. The official
-            protocol trains on the processor, where its random numbers are those of heareval.
-        precision: Of the robust protocol's matrix products: ``"float32"``, ``"bfloat16"``, or
-            ``"auto"``: bfloat16 where the hardware multiplies it faster.
+        grid_points: Number of points of the grid that are tried.
+        seeds: Number of repetitions (robust protocol only).
+        device: Device to train on (robust protocol only); None for a GPU if there is one. The
+            official protocol trains on the processor, with heareval's random numbers.
+        precision: Precision of matrix products (robust protocol only): ``"float32"``,
+            ``"bfloat16"``, or ``"auto"`` for bfloat16 where the hardware multiplies it faster.
         overwrite: Evaluate even if the folder holds the results of the same settings.
-        progress: Called with the fits done and the fits in all.
+        progress: Called with the number of fits done and of all fits.
 
     Returns:
-        The content of ``test.predicted-scores.json``; for the robust protocol that of
-        ``test.robust-scores.json`` under ``"robust"``.
+        The result that is then in the folder.
 
     Raises:
         InputError: If an option has a wrong value; lists the right ones.
         TaskError: If the folder is incomplete or broken; names the file.
     """
     _check_options(protocol, precision, seeds)
-    task = load_task(Path(folder))
-    remove_leftovers(task.folder)
+    task = EmbeddedTask(load_task(Path(folder)))
+    remove_leftovers(task.folder, recursive=False)  # below lie embeddings, one file per clip
     embedding_size(task)
     points = grids.grid_points(task, grid, grid_points)
     settings: dict[str, Any] = {"protocol": protocol, "grid": grid, "grid_points": grid_points}
-    place = usable_device(device)
-    dtype = PRECISIONS[precision] or auto_precision(place)
+    target = usable_device(device)
+    dtype = PRECISIONS[precision] or auto_precision(target)
     if protocol == "robust":
-        products = str(dtype).removeprefix("torch.")
-        settings |= {"seeds": seeds, "precision": products, "device": place.type}
+        used = str(dtype).removeprefix("torch.")
+        settings |= {"seeds": seeds, "precision": used, "device": target.type}
     if not overwrite and finished(task, settings):
-        return read_scores(task)
+        return read_result(task.folder)
     _keep_freed_memory()
     start = time.perf_counter()
-    report = progress or _ignore
     if protocol == "official":
-        outcomes = evaluate_officially(task, points, report)
+        results = evaluate_officially(task, points, progress)
     else:
-        outcomes = evaluate_robustly(task, points, seeds, report, device=place, dtype=dtype)
-    robust = robust_statement(task, outcomes, settings) if protocol == "robust" else None
-    write_results(task, outcomes, settings, time.perf_counter() - start, robust)
-    return read_scores(task)
-
-
-def _ignore(done: int, total: int) -> None:
-    """The progress of nobody."""
+        results = evaluate_robustly(task, points, seeds, progress, device=target, dtype=dtype)
+    robust = robust_statement(task, results, settings) if protocol == "robust" else None
+    write_results(task, results, settings, time.perf_counter() - start, robust)
+    return read_result(task.folder)
 
 
 def _check_options(protocol: str, precision: str, seeds: int) -> None:

@@ -1,17 +1,16 @@
-"""Average precision and ROC AUC per label, ties counted once, also for bootstrap resamples.
+"""Average precision and ROC AUC per label, ties counted once, also of parts of the rows.
 
 Both follow scikit-learn's definitions: average precision is the sum over distinct thresholds of the
 recall gained times the precision there, AUC counts a tied pair one half. Given ``weights``
-``(resamples, rows)`` they return ``(resamples, labels)``: one sort serves all resamples.
+``(replicates, rows)`` they return ``(replicates, labels)``: one sort serves all replicates.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hear_aesthetics.metrics.bootstrap import Array
+from hear_aesthetics.metrics.intervals import Array
 
 __all__ = ["average_precision", "roc_auc"]
 
@@ -19,70 +18,55 @@ __all__ = ["average_precision", "roc_auc"]
 def average_precision(
     predictions: NDArray[np.floating], targets: NDArray[np.floating], weights: Array | None = None
 ) -> Array:
-    """Average precision per label; NaN for a label without positives.
+    """Return average precision per label; NaN for a label without positives.
 
     Shape:
-        - predictions, targets: ``(rows, labels)``; weights: ``(resamples, rows)`` counts
-        - output: ``(labels,)`` or ``(resamples, labels)`` in [0, 1]
+        - predictions, targets: ``(rows, labels)``; weights: ``(replicates, rows)`` counts
+        - output: ``(labels,)`` or ``(replicates, labels)`` in [0, 1]
     """
 
-    def score(ranked: _Ranked) -> Array:
-        found = ranked.cumulated(ranked.positives)[:, ranked.group_end]
-        seen = ranked.cumulated(ranked.weights)[:, ranked.group_end]
-        gained = (ranked.positives * found / np.maximum(seen, 1)).sum(1)
-        total = ranked.positives.sum(1)
+    def score(counts: Array, positives: Array, _: NDArray, end: NDArray) -> Array:
+        found, seen = _cumulated(positives)[:, end], _cumulated(counts)[:, end]
+        gained = (positives * found / np.maximum(seen, 1)).sum(1)
+        total = positives.sum(1)
         return np.where(total > 0, gained / np.maximum(total, 1), np.nan)
 
-    columns = [score(ranked) for ranked in _rankings(-predictions, targets, weights)]
-    return _stack(columns, weights)
+    return _per_label(score, -predictions, targets, weights)
 
 
 def roc_auc(
     predictions: NDArray[np.floating], targets: NDArray[np.floating], weights: Array | None = None
 ) -> Array:
-    """Area under the ROC curve per label; NaN for a label that has one class only.
+    """Return the area under the ROC curve per label; NaN for a label that has one class only.
 
     Shape:
         - as :func:`average_precision`
     """
 
-    def score(ranked: _Ranked) -> Array:
-        negatives = ranked.weights - ranked.positives
-        below = ranked.cumulated(negatives)
-        wins = ranked.positives * (below[:, ranked.group_start] + below[:, ranked.group_end]) / 2
-        pairs = ranked.positives.sum(1) * negatives.sum(1)
+    def score(counts: Array, positives: Array, start: NDArray, end: NDArray) -> Array:
+        negatives = counts - positives
+        below = _cumulated(negatives)
+        wins = positives * (below[:, start] + below[:, end]) / 2
+        pairs = positives.sum(1) * negatives.sum(1)
         return np.where(pairs > 0, wins.sum(1) / np.maximum(pairs, 1), np.nan)
 
-    columns = [score(ranked) for ranked in _rankings(predictions, targets, weights)]
-    return _stack(columns, weights)
+    return _per_label(score, predictions, targets, weights)
 
 
-@dataclass(frozen=True)
-class _Ranked:
-    """One label's rows in rising order, and where each row's group of tied scores lies.
+def _per_label(
+    score: Callable[[Array, Array, NDArray, NDArray], Array],
+    predictions: NDArray[np.floating],
+    targets: NDArray[np.floating],
+    weights: Array | None,
+) -> Array:
+    """Return a score of every label, given its rows in rising order of the predictions.
 
-    Shape:
-        - weights, positives: ``(resamples, rows)``; group_start, group_end: ``(rows,)``
+    ``score`` takes the counts of all rows and of positive rows, ``(replicates, rows)``, and start
+    and end of each row's group of tied predictions, ``(rows,)``.
     """
-
-    weights: Array
-    positives: Array
-    group_start: NDArray[np.int64]
-    group_end: NDArray[np.int64]
-
-    @staticmethod
-    def cumulated(weights: Array) -> Array:
-        """``(resamples, rows + 1)``: total weight before each position."""
-        total = np.zeros((len(weights), weights.shape[1] + 1))
-        np.cumsum(weights, axis=1, out=total[:, 1:])
-        return total
-
-
-def _rankings(
-    scores: NDArray[np.floating], targets: NDArray[np.floating], weights: Array | None
-) -> Iterator[_Ranked]:
     counts = np.ones((1, len(targets))) if weights is None else weights
-    for column, target in zip(scores.T, targets.T, strict=True):
+    columns = []
+    for column, target in zip(predictions.T, targets.T, strict=True):
         order = np.argsort(column, kind="stable")
         ordered = column[order]
         new = np.concatenate([[True], ordered[1:] != ordered[:-1]])
@@ -90,9 +74,13 @@ def _rankings(
         borders = np.append(np.nonzero(new)[0], len(ordered))
         drawn = counts[:, order]
         positives = drawn * (target[order] > 0)
-        yield _Ranked(drawn, positives, borders[group], borders[group + 1])
-
-
-def _stack(columns: list[Array], weights: Array | None) -> Array:
+        columns.append(score(drawn, positives, borders[group], borders[group + 1]))
     scores = np.stack(columns, axis=1)
     return scores[0] if weights is None else scores
+
+
+def _cumulated(counts: Array) -> Array:
+    """Return the total before each position, ``(replicates, rows + 1)``."""
+    total = np.zeros((len(counts), counts.shape[1] + 1))
+    np.cumsum(counts, axis=1, out=total[:, 1:])
+    return total

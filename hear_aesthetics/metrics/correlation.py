@@ -1,24 +1,24 @@
-"""Agreement between predicted and mean listener scores.
+"""Correlations, errors and top-tier F1 between predicted and mean listener scores.
 
 Every metric takes ``preds, target`` of shape ``(songs, dimensions)`` (or ``(songs,)``: one
 dimension), numpy arrays or tensors, computes in float64 and returns one value per dimension. A
 column without spread on either side, or with a value that is not finite, has no correlation: it
 counts 0, the challenge's rule.
 
-With ``weights`` ``(resamples, songs)``, how often each song is drawn in each bootstrap resample, a
-metric returns ``(resamples, dimensions)``: see :mod:`hear_aesthetics.metrics.bootstrap`.
+With ``weights`` ``(replicates, songs)``, how often each song counts in each replicate, a metric
+returns ``(replicates, dimensions)``: see :mod:`hear_aesthetics.metrics.intervals`.
 
 Metrics: :func:`lcc`, :func:`srcc`, :func:`ktau`, :func:`mse`, :func:`top_tier_f1`. Source: the
 rules of AudioMOS 2025 and of the SongEval challenge.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from hear_aesthetics.metrics.bootstrap import Array
+from hear_aesthetics.metrics.intervals import Array
 
 __all__ = ["ktau", "lcc", "mse", "srcc", "system_means", "top_tier_f1"]
 
@@ -27,11 +27,11 @@ _SYSTEM_DECIMALS = 6  # equal system means must tie in a ranking, whatever the o
 
 
 def lcc(preds: Any, target: Any, *, weights: Array | None = None) -> Array:
-    """Linear (Pearson) correlation per dimension.
+    """Return the linear (Pearson) correlation per dimension.
 
     Shape:
-        - preds, target: ``(songs, dimensions)``, songs >= 2; weights: ``(resamples, songs)`` counts
-        - output: ``(dimensions,)`` or ``(resamples, dimensions)`` in [-1, 1]
+        - preds, target: ``(songs, dimensions)``, songs >= 2; weights: ``(replicates, songs)``
+        - output: ``(dimensions,)`` or ``(replicates, dimensions)`` in [-1, 1]
 
     Raises:
         ValueError: If the shapes differ or there are fewer than two songs.
@@ -39,42 +39,33 @@ def lcc(preds: Any, target: Any, *, weights: Array | None = None) -> Array:
     >>> lcc([[1.0], [2.0], [3.0]], [[2.0], [4.0], [6.0]])
     array([1.])
     """
-    preds, target = _matrices(preds, target)
-    counts = _counts(weights, len(preds))
-    columns = [_pearson(p[None], t[None], counts) for p, t in zip(preds.T, target.T, strict=True)]
-    return _stack(columns, weights)
+    return _per_dimension(lambda p, t, w: _pearson(p[None], t[None], w), preds, target, weights)
 
 
 def srcc(preds: Any, target: Any, *, weights: Array | None = None) -> Array:
-    """Spearman rank correlation per dimension, ties averaged; shapes and errors as :func:`lcc`.
+    """Return Spearman's rank correlation per dimension, ties averaged; the rest as :func:`lcc`.
 
     >>> srcc([[1.0], [2.0], [30.0]], [[2.0], [4.0], [6.0]])
     array([1.])
     """
-    preds, target = _matrices(preds, target)
-    counts = _counts(weights, len(preds))
-    columns = [
-        _pearson(_ranks(p, counts), _ranks(t, counts), counts)
-        for p, t in zip(preds.T, target.T, strict=True)
-    ]
-    return _stack(columns, weights)
+
+    def correlation(p: Array, t: Array, counts: Array) -> Array:
+        return _pearson(_ranks(p, counts), _ranks(t, counts), counts)
+
+    return _per_dimension(correlation, preds, target, weights)
 
 
 def ktau(preds: Any, target: Any, *, weights: Array | None = None) -> Array:
-    """Kendall's tau-b per dimension; shapes and errors as :func:`lcc`.
+    """Return Kendall's tau-b per dimension; the rest as :func:`lcc`.
 
     >>> ktau([[1.0], [2.0], [3.0]], [[1.0], [3.0], [2.0]]).round(4)
     array([0.3333])
     """
-    preds, target = _matrices(preds, target)
-    pairs = list(zip(preds.T, target.T, strict=True))
-    if weights is None:
-        return np.array([_tau(p, t) for p, t in pairs])
-    return np.stack([_weighted_tau(p, t, weights) for p, t in pairs], axis=1)
+    return _per_dimension(_tau if weights is None else _weighted_tau, preds, target, weights)
 
 
 def mse(preds: Any, target: Any, *, weights: Array | None = None) -> Array:
-    """Mean squared error per dimension; shapes and errors as :func:`lcc`.
+    """Return the mean squared error per dimension; the rest as :func:`lcc`.
 
     >>> mse([[1.0], [2.0]], [[1.0], [4.0]])
     array([2.])
@@ -88,13 +79,13 @@ def mse(preds: Any, target: Any, *, weights: Array | None = None) -> Array:
 def top_tier_f1(
     preds: Any, target: Any, thresholds: Sequence[float] | float, *, weights: Array | None = None
 ) -> Array:
-    """F1 of "in the top tier" (score >= threshold) per dimension; 0 without a true positive.
+    """Return F1 of "in the top tier" (score >= threshold) per dimension; 0 without a hit.
 
     Args:
         preds: Predicted scores, in the units of the thresholds.
         target: Mean listener scores.
         thresholds: One inclusive threshold per dimension, or one for all.
-        weights: Bootstrap counts, see the module.
+        weights: How often each song counts, see the module.
 
     Shape:
         - as :func:`lcc`; output in [0, 1]
@@ -120,7 +111,7 @@ def top_tier_f1(
 
 
 def system_means(values: Any, systems: Sequence[str]) -> tuple[Array, list[str]]:
-    """Mean per system (generator), in float64 rounded to 1e-6, and the sorted system names.
+    """Return means per system (generator), rounded to 1e-6, and the sorted system names.
 
     The rounding makes equal means tie: left alone, the order of summation would rank them.
 
@@ -166,13 +157,19 @@ def _counts(weights: Array | None, songs: int) -> Array:
     return np.ones((1, songs)) if weights is None else weights
 
 
-def _stack(columns: list[Array], weights: Array | None) -> Array:
+def _per_dimension(
+    score: Callable[[Array, Array, Array], Array], preds: Any, target: Any, weights: Array | None
+) -> Array:
+    """Return ``score(preds, target, counts)`` of every dimension."""
+    preds, target = _matrices(preds, target)
+    counts = _counts(weights, len(preds))
+    columns = [score(p, t, counts) for p, t in zip(preds.T, target.T, strict=True)]
     scores = np.stack(columns, axis=1)
     return scores[0] if weights is None else scores
 
 
 def _pearson(x: Array, y: Array, counts: Array) -> Array:
-    """Weighted correlation of the rows of ``x`` and ``y``; one row may serve all counts."""
+    """Return the weighted correlation of rows of ``x`` and ``y``; one row may serve all counts."""
     with np.errstate(invalid="ignore"):  # columns that are not finite end as 0
         x, spread_x = _centre(x, counts)
         y, spread_y = _centre(y, counts)
@@ -183,7 +180,7 @@ def _pearson(x: Array, y: Array, counts: Array) -> Array:
 
 
 def _centre(x: Array, counts: Array) -> tuple[Array, Array]:
-    """Deviations from the weighted mean, and their weighted sum of squares (0 where constant)."""
+    """Return deviations from the weighted mean, and their sum of squares (0 where constant)."""
     total = counts.sum(1)
     rounding = total * np.square(_NO_SPREAD * np.abs(x).max(1))
     x = x - ((counts * x).sum(1) / total)[:, None]
@@ -192,7 +189,7 @@ def _centre(x: Array, counts: Array) -> tuple[Array, Array]:
 
 
 def _ranks(column: Array, counts: Array) -> Array:
-    """Average ranks ``(resamples, songs)`` where song i occurs ``counts[:, i]`` times."""
+    """Return average ranks ``(replicates, songs)`` where song i occurs ``counts[:, i]`` times."""
     if not np.isfinite(column).all():
         return np.full((1, len(column)), np.nan)
     values, index = np.unique(column, return_inverse=True)
@@ -202,15 +199,14 @@ def _ranks(column: Array, counts: Array) -> Array:
     return (np.cumsum(ties, axis=1) - (ties - 1) / 2)[:, index]
 
 
-def _tau(preds: Array, target: Array) -> float:
-    if not (np.isfinite(preds).all() and np.isfinite(target).all()):
-        return 0.0
-    value = float(stats.kendalltau(preds, target)[0])
-    return value if np.isfinite(value) else 0.0  # NaN: a constant column
+def _tau(preds: Array, target: Array, _: Array) -> Array:
+    finite = np.isfinite(preds).all() and np.isfinite(target).all()
+    value = float(stats.kendalltau(preds, target)[0]) if finite else 0.0
+    return np.array([value if np.isfinite(value) else 0.0])  # NaN: a constant column
 
 
 def _weighted_tau(preds: Array, target: Array, counts: Array) -> Array:
-    """Tau-b of every resample: a quadratic form of its counts in the signs of all pairs."""
+    """Return tau-b of every replicate: a quadratic form of its counts in the signs of all pairs."""
     if not (np.isfinite(preds).all() and np.isfinite(target).all()):
         return np.zeros(len(counts))
     x = np.sign(preds[:, None] - preds)

@@ -2,7 +2,7 @@
 
 Onset F-measures match events of one label one to one, as many as possible; the segment error rate
 compares the labels present in each second. Counts per file, ``(files, 3)`` or ``(files, 2)``, make
-a bootstrap over files one matrix product. Definitions: Mesaros, Heittola & Virtanen, "Metrics for
+leaving files out one matrix product. Definitions: Mesaros, Heittola & Virtanen, "Metrics for
 Polyphonic Sound Event Detection" (2016), as sed_eval computes them; collars and segments in
 seconds.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hear_aesthetics.metrics.bootstrap import Array
+from hear_aesthetics.metrics.intervals import Array
 
 __all__ = ["Events", "OnsetFMeasure", "SegmentErrorRate"]
 
@@ -37,17 +37,12 @@ class Events:
 
     @classmethod
     def of(cls, rows: Iterable[tuple[int, int, float, float]]) -> "Events":
-        """Events from ``(file, label, start, end)`` rows, sorted."""
-        columns = list(zip(*rows, strict=True)) or [(), (), (), ()]
-        return cls(
-            np.array(columns[0], dtype=np.int64),
-            np.array(columns[1], dtype=np.int64),
-            np.array(columns[2], dtype=np.float64),
-            np.array(columns[3], dtype=np.float64),
-        ).take()
+        """Return events from ``(file, label, start, end)`` rows, sorted."""
+        file, label, start, end = np.array(list(rows), dtype=np.float64).reshape(-1, 4).T
+        return cls(file.astype(np.int64), label.astype(np.int64), start, end).take()
 
     def take(self, keep: NDArray[np.bool_] | None = None) -> "Events":
-        """The events where ``keep`` is True (default all), sorted by file, start and label."""
+        """Return the events where ``keep`` is True (default all), sorted by file, start, label."""
         order = np.lexsort((self.label, self.start, self.file))
         if keep is not None:
             order = order[keep[order]]
@@ -56,7 +51,7 @@ class Events:
     def as_dicts(
         self, files: Sequence[str], labels: Sequence[str]
     ) -> dict[str, list[dict[str, Any]]]:
-        """The layout of a split file: ``{file: [{"label", "start", "end"}, ...]}``, every file."""
+        """Return a split file's ``{file: [{"label", "start", "end"}, ...]}``, with every file."""
         events: dict[str, list[dict[str, Any]]] = {name: [] for name in files}
         columns = (self.file.tolist(), self.label.tolist(), self.start.tolist(), self.end.tolist())
         for file, label, start, end in zip(*columns, strict=True):
@@ -78,13 +73,13 @@ class OnsetFMeasure:
     offset_share: float | None = None
 
     def counts(self, predicted: Events, target: Events, files: int) -> Array:
-        """Matched, predicted and reference events of every file, ``(files, 3)``."""
+        """Return matched, predicted and reference events of every file, ``(files, 3)``."""
         matched = target.file[self._matched(predicted, target)]
         sources = (matched, predicted.file, target.file)
         return np.stack([np.bincount(s, minlength=files) for s in sources], axis=1).astype(float)
 
     def values(self, totals: Array) -> dict[str, Array]:
-        """Scores of pooled counts ``(..., 3)``; NaN without events, 0 if none is matched."""
+        """Return scores of pooled counts ``(..., 3)``; NaN without events, 0 without a match."""
         matched, predicted, reference = np.moveaxis(totals, -1, 0)
         with np.errstate(divide="ignore", invalid="ignore"):
             precision, recall = matched / predicted, matched / reference
@@ -94,7 +89,7 @@ class OnsetFMeasure:
         return {"f_measure": f_measure, "precision": precision, "recall": recall}
 
     def _matched(self, predicted: Events, target: Events) -> NDArray[np.int64]:
-        """Reference events with a partner in a maximum matching."""
+        """Return the reference events with a partner in a maximum matching."""
         from scipy.sparse import csr_array
         from scipy.sparse.csgraph import maximum_bipartite_matching
 
@@ -102,13 +97,14 @@ class OnsetFMeasure:
         if not len(reference):
             return reference
         shape = (len(target.file), len(predicted.file))
-        graph = csr_array((np.ones(len(reference), dtype=np.int8), (reference, estimate)), shape)
+        pairs = (reference.astype(np.int32), estimate.astype(np.int32))  # SciPy < 1.15 needs them
+        graph = csr_array((np.ones(len(reference), dtype=np.int8), pairs), shape)
         return np.nonzero(maximum_bipartite_matching(graph, perm_type="column") >= 0)[0]
 
     def _pairs(
         self, predicted: Events, target: Events
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Indices of every reference and estimated event that may be matched."""
+        """Return indices of every reference and estimated event that may be matched."""
         onset, end = predicted.start / _MS, predicted.end / _MS
         true_onset, true_end = target.start / _MS, target.end / _MS
         base, true_base = self._bases(predicted, target)
@@ -129,7 +125,7 @@ class OnsetFMeasure:
         return reference[hit], estimate[hit]
 
     def _bases(self, predicted: Events, target: Events) -> tuple[Array, Array]:
-        """Per event, a time shift that keeps different files and labels out of reach."""
+        """Return a time shift per event that keeps different files and labels out of reach."""
         both = (predicted, target)
         labels = 1 + max(int(_largest(e.label)) for e in both)
         latest = max(_largest(np.abs(e.start)) for e in both) / _MS
@@ -154,7 +150,7 @@ class SegmentErrorRate:
     seconds: float = 1.0
 
     def counts(self, predicted: Events, target: Events, files: int) -> Array:
-        """Errors and reference labels of every file, ``(files, 2)``."""
+        """Return errors and reference labels of every file, ``(files, 2)``."""
         reference, estimate = self._cells(target), self._cells(predicted)
         correct = np.intersect1d(reference, estimate, assume_unique=True)
         segments = np.unique(np.concatenate([reference, estimate]) >> _CELL_BITS)
@@ -169,11 +165,11 @@ class SegmentErrorRate:
         return np.stack(columns, axis=1)
 
     def values(self, totals: Array) -> dict[str, Array]:
-        """Error rate of pooled counts ``(..., 2)``; huge, or 0, without a reference event."""
+        """Return the rate of pooled counts ``(..., 2)``; huge, or 0, without a reference event."""
         return {"error_rate": np.asarray(totals[..., 0] / (totals[..., 1] + np.spacing(1)))}
 
     def _cells(self, events: Events) -> NDArray[np.int64]:
-        """The distinct (file, segment, label) that the events occupy, one number each, sorted."""
+        """Return the distinct (file, segment, label) of the events, one number each, sorted."""
         first = np.floor(events.start / _MS / self.seconds).astype(np.int64)
         count = np.ceil(events.end / _MS / self.seconds).astype(np.int64) - first
         count[first < 0] = 0

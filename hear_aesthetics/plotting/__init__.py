@@ -1,1 +1,1 @@
-"""Pictures: the look that all have in common, and the picture of a song."""
+"""Pictures: their common style, and the picture of a song."""

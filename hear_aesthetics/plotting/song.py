@@ -1,5 +1,6 @@
-"""Pictures of songs: the log-mel spectrogram above, the self-similarity of the embeddings below."""
+"""Picture of a song: log-mel spectrogram above, self-similarity matrix of the embeddings below."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,9 +24,9 @@ STRIP, GAP = 0.2, 0.06  # strips that name the sections, and the air around them
 BAR, BAR_GAP = 0.14, 0.12  # colour bars
 LABEL = (-0.115, 0.5)  # of the vertical axes, in units of the panel: both in one line
 
-LIKENESS = LinearSegmentedColormap.from_list("likeness", DIVERGING)
+SIMILARITY = LinearSegmentedColormap.from_list("similarity", DIVERGING)
 TICKS_HZ = (100, 300, 600, 1000, 2000, 4000, 8000)
-LIKENESS_TICKS = (-1.0, -0.5, 0.0, 0.5, 1.0)
+SIMILARITY_TICKS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 MEL_TICKS = (-75.0, -50.0, -25.0, 0.0)  # dB; the first is the darkest shown
 MEL_COLUMNS = 3000  # more would not be seen
 CELLS = 1500  # rows of a similarity matrix; more would not be seen
@@ -49,13 +50,13 @@ class Section(Protocol):
 
 
 def self_similarity(embeddings: np.ndarray, smoothing: int = SMOOTHING) -> np.ndarray:
-    """How alike two moments are: the cosine between embeddings less the song's mean embedding.
+    """Return the cosine similarity of all frames, less the song's mean embedding.
 
-    Without centring all cosines of a song lie near 1: what its moments share hides how they differ.
+    Without that subtraction all cosines of a song lie near 1.
 
     Args:
-        embeddings: One per frame.
-        smoothing: Frames in the running mean before the comparison.
+        embeddings: One embedding per frame.
+        smoothing: Number of frames of the running mean before the comparison.
 
     Shape:
         - embeddings: ``(frames, dim)``
@@ -85,22 +86,23 @@ def draw_song(
     """Write a PNG of a song: log-mel above, self-similarity below, on one time axis.
 
     Args:
-        path: The file.
-        waveform: Mono at 24 kHz.
+        path: File to write.
+        waveform: Mono audio at 24 kHz.
         embeddings: Timestamp embeddings, evenly spaced over the waveform.
-        title: Large, above the picture.
-        subtitle: Small, below the title.
-        sections: Marked in both panels if there are any.
+        title: Large text above the picture.
+        subtitle: Small text below the title.
+        sections: Sections to mark in both panels.
 
     Shape:
         - waveform: ``(samples,)``; embeddings: ``(frames, dim)``
     """
     seconds = len(waveform) / SAMPLE_RATE
-    colour = _colours(sections)
+    names = dict.fromkeys(section.name for section in sections)
+    colour = dict(zip(names, itertools.cycle(COLOURS), strict=False))
     top = HEADER + MEL + (STRIP + 2 * GAP if sections else 2 * GAP)  # of the square
     figure = new_figure(WIDTH, top + SQUARE + BOTTOM, title, subtitle, left=LEFT)
     square = place(figure, LEFT, top, SQUARE, SQUARE)
-    _draw_likeness(figure, square, self_similarity(embeddings), seconds)
+    _draw_similarity(figure, square, self_similarity(embeddings), seconds)
     mel = place(figure, LEFT, HEADER, SQUARE, MEL, sharex=square)
     _draw_mel(figure, mel, waveform, seconds)
     if sections:
@@ -116,66 +118,57 @@ def draw_song(
     save(figure, path)
 
 
-def _draw_likeness(figure: Figure, axes: Axes, likeness: np.ndarray, seconds: float) -> None:
-    """The matrix with time running right and down."""
-    image = axes.imshow(
-        likeness,
-        cmap=LIKENESS,
-        vmin=-1,
-        vmax=1,
-        extent=(0, seconds, seconds, 0),
-        aspect="auto",
-        interpolation="antialiased",
-    )
+def _draw_similarity(figure: Figure, axes: Axes, similarity: np.ndarray, seconds: float) -> None:
+    """Draw the matrix with time running right and down."""
     axes.set_xlabel("time (s)", size=11, color=INK)
-    axes.set_ylabel("time (s)", size=11, color=INK)
-    axes.yaxis.set_label_coords(*LABEL)
-    _draw_bar(figure, image, axes, "cosine of the embeddings, less their mean", LIKENESS_TICKS)
+    labels = "time (s)", "cosine of the embeddings, less their mean"
+    scale = {"cmap": SIMILARITY, "vmin": -1, "vmax": 1}
+    extent = (0, seconds, seconds, 0)
+    _draw_image(figure, axes, similarity, labels, SIMILARITY_TICKS, extent=extent, **scale)
 
 
 def _draw_mel(figure: Figure, axes: Axes, waveform: np.ndarray, seconds: float) -> None:
     with torch.no_grad():
         mel = LogMel()(torch.from_numpy(waveform)[None])[0].numpy()
     mel = mel[:, :: -(-mel.shape[1] // MEL_COLUMNS)]
-    mel = mel - mel.max()
-    image = axes.imshow(
-        mel,
-        cmap="magma",
-        vmin=MEL_TICKS[0],
-        vmax=0,
-        origin="lower",
-        extent=(0, seconds, -0.5, N_MELS - 0.5),
-        aspect="auto",
-        interpolation="antialiased",
-    )
+    labels = "frequency (Hz, mel scale)", "level (dB re loudest)"
+    scale = {"cmap": "magma", "vmin": MEL_TICKS[0], "vmax": 0, "origin": "lower"}
+    extent = (0, seconds, -0.5, N_MELS - 0.5)
+    _draw_image(figure, axes, mel - mel.max(), labels, MEL_TICKS, extent=extent, **scale)
     axes.tick_params(axis="x", length=0, labelbottom=False)
-    axes.set_yticks([_band(hertz) for hertz in TICKS_HZ])
-    axes.set_yticklabels([f"{hertz:,}" for hertz in TICKS_HZ])
-    axes.set_ylabel("frequency (Hz, mel scale)", size=11, color=INK)
-    axes.yaxis.set_label_coords(*LABEL)
-    _draw_bar(figure, image, axes, "level (dB re loudest)", MEL_TICKS)
+    axes.set_yticks([_band(hertz) for hertz in TICKS_HZ], [f"{hertz:,}" for hertz in TICKS_HZ])
 
 
 def _band(hertz: float) -> float:
-    """Position of a frequency between the centres of the mel bands (HTK scale)."""
+    """Return the position of a frequency between the centres of the mel bands (HTK scale)."""
     mels = np.log10(1 + np.array([hertz, SAMPLE_RATE / 2]) / 700)
     return float(mels[0] / mels[1] * (N_MELS + 1) - 1)
 
 
-def _draw_bar(figure: Figure, image: Any, axes: Axes, label: str, ticks: Sequence[float]) -> None:
-    """The image's colour scale, to the right of its axes."""
+def _draw_image(
+    figure: Figure,
+    axes: Axes,
+    values: np.ndarray,
+    labels: tuple[str, str],
+    ticks: Sequence[float],
+    **options: Any,
+) -> None:
+    """Draw a matrix, the label of its vertical axis, and to the right its colour scale."""
+    image = axes.imshow(values, aspect="auto", interpolation="antialiased", **options)
+    axes.set_ylabel(labels[0], size=11, color=INK)
+    axes.yaxis.set_label_coords(*LABEL)
     box, height = axes.get_position(), figure.get_figheight()
     across = LEFT + SQUARE + BAR_GAP
     panel = place(figure, across, (1 - box.y1) * height, BAR, box.height * height)
     bar = figure.colorbar(image, cax=panel, ticks=ticks)
-    bar.set_label(label, size=11, color=INK)
+    bar.set_label(labels[1], size=11, color=INK)
     bar.outline.set_visible(False)  # type: ignore[operator]
 
 
 def _draw_strip(
     axes: Axes, sections: Sequence[Section], colour: dict[str, str], *, upright: bool = False
 ) -> None:
-    """A block with its name per section, along the time axis."""
+    """Draw a block with its name per section, along the time axis."""
     for section in sections:
         draw = axes.axhspan if upright else axes.axvspan
         draw(section.start, section.end, color=colour[section.name], lw=0)
@@ -191,8 +184,3 @@ def _draw_strip(
             color="white",
         )
     axes.set_axis_off()
-
-
-def _colours(sections: Sequence[Section]) -> dict[str, str]:
-    names = dict.fromkeys(section.name for section in sections)
-    return {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(names)}

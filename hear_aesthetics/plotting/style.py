@@ -1,4 +1,4 @@
-"""The look of all pictures: colours, a figure with its title, panels placed in inches, the file.
+"""Style of all pictures: colours, figures with a title, panels placed in inches, PNG files.
 
 Figures are made without pyplot: they need no display and leave the caller's figures and settings
 alone.
@@ -10,6 +10,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from hear_aesthetics.files import atomic_file
 
 __all__ = [
     *("ACCENT", "BLUE", "COLD", "COLOURS", "DIVERGING", "FAINT", "INK", "LIGHT", "QUIET"),
@@ -56,4 +58,5 @@ def place(
 
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG, equal for equal figures."""
-    figure.savefig(path, format="png", metadata={"Software": "hear-aesthetics"})
+    with atomic_file(path) as file:
+        figure.savefig(file, format="png", metadata={"Software": "hear-aesthetics"})

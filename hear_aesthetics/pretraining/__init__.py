@@ -1,4 +1,4 @@
-"""Masked prediction: how MuQ and MusicFM are trained, for encoders of any size.
+"""Masked prediction, the objective of MuQ and MusicFM, for encoders of any size.
 
 Stages, each usable alone: audio is rendered or decoded once into a pool (``data.pool``), remixed
 on the fly (``data.augmentation``), masked (``masking``), and its codes (``targets``) are predicted

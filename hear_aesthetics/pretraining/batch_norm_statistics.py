@@ -1,8 +1,7 @@
-"""Batch norm statistics of audio without holes.
+"""Calibration of batch norm statistics on clean audio.
 
-During training the running statistics are those of masked audio, and an encoder that was never
-trained has none at all. Both are measured anew on clean clips before they are used, so that a
-comparison of the two compares weights.
+During training the running statistics are those of masked audio, and an untrained encoder has none.
+Both are measured anew on clean clips, so that a comparison of the two compares weights.
 """
 
 from collections.abc import Iterable
@@ -21,10 +20,7 @@ def calibrate(backbone: Backbone, batches: Iterable[Tensor]) -> None:
 
     Args:
         backbone: Not yet prepared for inference; left in evaluation mode.
-        batches: Waveforms at 24 kHz.
-
-    Shape:
-        - each batch: ``(B, samples)``
+        batches: Waveforms at 24 kHz, each ``(B, samples)``.
     """
     norms = [m for m in backbone.modules() if isinstance(m, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
@@ -32,9 +28,8 @@ def calibrate(backbone: Backbone, batches: Iterable[Tensor]) -> None:
         norm.reset_running_stats()
         norm.momentum = None  # the plain mean over all batches
     backbone.train()
-    depth = backbone.config.depth
     for waveform in batches:
-        backbone.hidden_states(waveform, (depth,))
+        backbone.hidden_states(waveform, (backbone.config.depth,))
     backbone.eval()
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

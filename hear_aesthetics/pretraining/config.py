@@ -1,28 +1,37 @@
-"""Everything that decides a pretraining run; the same values give the same weights."""
+"""Pretraining configuration, and sizes written as text; equal values give equal weights."""
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
 
 from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.spec import FRAME_HOP, FRAME_RATE, SAMPLE_RATE
 
-__all__ = ["CLIP_SECONDS", "MINI", "SOURCES", "PretrainConfig", "TargetConfig"]
+__all__ = [
+    "CLIP_SECONDS",
+    "MINI",
+    "SOURCES",
+    "PretrainingConfig",
+    "TargetConfig",
+    "encoder_sizes",
+    "target_sizes",
+]
 
 SOURCES = ("muq", "musicfm")
 CLIP_SECONDS = 8.0  # of a clip in the pool
 MINI = ConformerConfig(dim=128, depth=4, heads=4, ffn_dim=256, conv_channels=32)
+NAMED_SIZES = {"mini": MINI, "published": ConformerConfig()}
 
 
 @dataclass(frozen=True)
 class TargetConfig:
-    """What is predicted.
+    """Sizes of the targets.
 
     Attributes:
-        codebooks: Codes per frame: projections of MusicFM's quantiser, stages of MuQ's.
+        codebooks: Codes per frame: projections of MusicFM's quantizer, stages of MuQ's.
         codes: Entries of a codebook.
         code_dim: Width of an entry.
-        rvq_steps: Updates of the residual quantiser, which MuQ trains first.
+        rvq_steps: Updates of the residual quantizer, which MuQ trains first.
         rvq_frames: Frames per update.
     """
 
@@ -34,31 +43,31 @@ class TargetConfig:
 
 
 @dataclass(frozen=True)
-class PretrainConfig:
-    """A run.
+class PretrainingConfig:
+    """Settings of a pretraining run.
 
     Attributes:
-        source: ``"muq"`` (targets: trained residual quantiser of the mel) or ``"musicfm"``
+        source: ``"muq"`` (targets: trained residual quantizer of the mel) or ``"musicfm"``
             (targets: random projections of the mel).
-        seed: Of weights, audio, masks and order.
+        seed: Random seed of weights, audio, masks and order.
         steps: Updates of the encoder.
         batch: Clips per update.
         seconds: Length of a clip, a multiple of ``mask_seconds``.
-        learning_rate: Its peak.
-        warmup: Updates in which it rises; afterwards it falls as a cosine to a twentieth.
-        weight_decay: Of AdamW.
-        gradient_norm: Larger gradients are scaled down to it.
+        learning_rate: Peak learning rate.
+        warmup: Updates of linear warm-up; a cosine decay to a twentieth of the peak follows.
+        weight_decay: Weight decay of AdamW.
+        gradient_norm: Gradient clipping, by the norm.
         mask_seconds: Length of a masked span, a multiple of a frame's 40 ms.
-        mask_probability: Of each span.
+        mask_probability: Probability that a span is masked.
         mask_noise: Standard deviation of the noise that replaces masked audio.
-        visible_weight: Weight of the loss of frames that are not masked.
+        visible_weight: Weight of the loss of visible frames.
         precision: ``"auto"``, ``"float32"`` or ``"bfloat16"``, of the matrix products.
         evaluate_every: Updates between evaluations on held-out clips.
         held_out_batches: Batches of an evaluation.
         save_every: Updates between checkpoints.
         snapshot_every: Updates between copies of the model that are kept; 0 keeps none.
         calibration_batches: Clean batches that give the final statistics of the batch norms.
-        targets: What is predicted.
+        targets: Sizes of the targets.
         encoder: Sizes of the encoder.
     """
 
@@ -121,6 +130,36 @@ class PretrainConfig:
         """Spans of a training clip, each masked or not."""
         return self.samples // self.mask_samples
 
-    def to_dict(self) -> dict[str, Any]:
-        """The values as JSON takes them."""
-        return asdict(self)
+
+T = TypeVar("T", ConformerConfig, TargetConfig)
+
+
+def encoder_sizes(text: str) -> ConformerConfig:
+    """Return the sizes of an encoder: ``mini``, ``published``, or changes to ``mini``.
+
+    >>> encoder_sizes("dim=256,depth=6").ffn_dim
+    256
+
+    Raises:
+        InputError: If a name is unknown or a value is no positive whole number.
+    """
+    return NAMED_SIZES[text] if text in NAMED_SIZES else _changed(MINI, text)
+
+
+def target_sizes(text: str) -> TargetConfig:
+    """Return the sizes of the targets: changes to the defaults, such as ``codebooks=8``."""
+    return _changed(TargetConfig(), text)
+
+
+def _changed(defaults: T, text: str) -> T:
+    known = [f.name for f in fields(defaults) if isinstance(getattr(defaults, f.name), int)]
+    values: dict[str, Any] = {}
+    for part in filter(None, text.split(",")):
+        name, _, value = part.partition("=")
+        if name not in known or not value.isdecimal() or not int(value):
+            raise InputError(f"size {part!r}; it takes NAME=NUMBER, names: {', '.join(known)}")
+        values[name] = int(value)
+    try:
+        return replace(defaults, **values)
+    except ValueError as error:
+        raise InputError(f"sizes {text!r}: {error}") from error

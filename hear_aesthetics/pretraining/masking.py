@@ -1,4 +1,4 @@
-"""Which parts of a clip the encoder does not hear: whole spans, replaced by noise.
+"""Masking: whole spans of a clip are replaced by noise.
 
 As published: the clip is a row of spans of 400 ms, each is masked with probability 0.6, and masked
 samples become Gaussian noise of standard deviation 0.1.
@@ -16,7 +16,7 @@ __all__ = ["draw_mask", "mask_waveform"]
 def draw_mask(
     rng: np.random.Generator, batch: int, spans: int, frames_per_span: int, probability: float
 ) -> Tensor:
-    """Masked frames; in every clip at least one span is masked.
+    """Return the masked frames; in every clip at least one span is masked.
 
     Shape:
         - output: ``(batch, spans * frames_per_span)`` bool, True = masked
@@ -29,13 +29,13 @@ def draw_mask(
 def mask_waveform(
     waveform: Tensor, mask: Tensor, rng: np.random.Generator, noise: float = 0.1
 ) -> Tensor:
-    """The waveform with noise in place of its masked frames.
+    """Return the waveform with noise in place of its masked frames.
 
     Args:
-        waveform: At 24 kHz; it is not changed.
+        waveform: Audio at 24 kHz.
         mask: True = masked.
-        rng: Of the noise.
-        noise: Its standard deviation.
+        rng: Source of the noise.
+        noise: Standard deviation of the noise.
 
     Shape:
         - waveform and output: ``(B, frames * 960)``; mask: ``(B, frames)``

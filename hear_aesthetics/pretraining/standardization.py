@@ -1,4 +1,4 @@
-"""Constants that centre a pair's embeddings, measured on rendered audio: of no task, for all."""
+"""Standardization constants of a model, measured on synthetic audio, never on benchmark data."""
 
 import json
 from collections.abc import Iterator
@@ -16,14 +16,14 @@ from hear_aesthetics.pretraining.data.pool import open_pool
 from hear_aesthetics.pretraining.export import MODEL_JSON
 from hear_aesthetics.spec import SAMPLE_RATE
 
-__all__ = ["centre_model"]
+__all__ = ["standardize_model"]
 
 CONSTANTS = "centring.safetensors"
 CLIPS, BATCHES, ROWS, SECONDS = 256, 128, 4, 2
 
 
-def centre_model(directory: Path) -> None:
-    """Measure the constants of a model directory, write them into it, and let it name them."""
+def standardize_model(directory: Path) -> None:
+    """Measure the constants of a model directory; write them and their name into it."""
     path = directory / MODEL_JSON
     about = json.loads(path.read_text(encoding="utf-8"))
     for key in ("centring", "standardizer"):
@@ -35,7 +35,7 @@ def centre_model(directory: Path) -> None:
 
 
 def _rendered_features(model: HearModel) -> Iterator[Tensor]:
-    """Features of rendered clips, with their levels and backgrounds."""
+    """Yield the features of rendered clips, with their levels and backgrounds."""
     with TemporaryDirectory() as folder:
         pool = open_pool(Path(folder), None, 0, CLIPS)
         for step in range(BATCHES):

@@ -1,16 +1,15 @@
-"""What a run remembers, so that it goes on after a crash as if nothing had happened.
+"""Checkpoints for exact resumption.
 
-Nothing random is remembered: audio and masks are drawn anew from the seed and the step.
+They hold no random state: audio and masks are drawn anew from the seed and the step.
 """
 
-import csv
-import io
 import os
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 
 from hear_aesthetics.errors import InputError
@@ -20,11 +19,13 @@ from hear_aesthetics.fingerprint import check
 __all__ = ["load_checkpoint", "save_checkpoint", "write_log"]
 
 CHECKPOINT = "checkpoint.pt"
-UNDECISIVE = {"save_every", "evaluate_every", "snapshot_every"}  # when to look, not what to do
+UNDECISIVE = {"save_every", "evaluate_every", "snapshot_every"}  # they decide no weights
+# Keys of checkpoints of earlier versions
+EARLIER_NAMES = {"commonest": "majority_share", "optimiser": "optimizer", "ratio": "lift"}
 
 
 def save_checkpoint(folder: Path, values: Mapping[str, Any]) -> None:
-    """Write a checkpoint whole, and onto the disk, before it replaces the one before."""
+    """Write a checkpoint and flush it to disk before it replaces the previous one."""
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_file(folder / CHECKPOINT) as file:
         torch.save(dict(values), file)
@@ -33,11 +34,7 @@ def save_checkpoint(folder: Path, values: Mapping[str, Any]) -> None:
 
 
 def load_checkpoint(folder: Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The folder's checkpoint; None if there is none.
-
-    Args:
-        folder: Where :func:`save_checkpoint` wrote.
-        config: Of the run that wants to go on.
+    """Return the checkpoint of a folder, None if there is none.
 
     Raises:
         InputError: If it cannot be read, or belongs to a run with other settings.
@@ -54,14 +51,15 @@ def load_checkpoint(folder: Path, config: Mapping[str, Any]) -> dict[str, Any] |
         raise InputError(f"{path}: {reason}; start over with --overwrite") from error
     known, wanted = ({k: made[k] for k in made if k not in UNDECISIVE} for made in (before, config))
     check(folder.parent, known, wanted)
-    return values
+    model = {name.replace("quantiser.", "quantizer."): t for name, t in values["model"].items()}
+    return {**_renamed(values), "model": model, "history": [*map(_renamed, values["history"])]}
+
+
+def _renamed(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {EARLIER_NAMES.get(name, name): value for name, value in values.items()}
 
 
 def write_log(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
     """Write the evaluations as CSV, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    write_text(path, text.getvalue())
+    write_text(path, pd.DataFrame(history).to_csv(index=False))

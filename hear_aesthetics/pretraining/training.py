@@ -1,4 +1,4 @@
-"""The loop: targets first, then the encoder, with evaluations, checkpoints and logs.
+"""Training loop: targets first, then the encoder, with evaluations, checkpoints and logs.
 
 ``OUT/<source>/`` becomes the encoder in the published layout; ``OUT/<source>/pretraining/`` keeps
 ``config.json``, ``log.csv``, ``metrics.json`` and the checkpoint. Both sources may share an
@@ -9,7 +9,8 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,75 +19,72 @@ from torch import Tensor
 
 from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.compute.precision import auto_precision
+from hear_aesthetics.engine.progress import no_progress
 from hear_aesthetics.files import write_text
 from hear_aesthetics.pretraining.batch_norm_statistics import calibrate
-from hear_aesthetics.pretraining.config import PretrainConfig
+from hear_aesthetics.pretraining.config import PretrainingConfig
 from hear_aesthetics.pretraining.data.augmentation import draw_batch, generator
 from hear_aesthetics.pretraining.data.pool import Pool
+from hear_aesthetics.pretraining.export import write_result
 from hear_aesthetics.pretraining.masking import draw_mask, mask_waveform
-from hear_aesthetics.pretraining.objective import MaskedPrediction, Prediction, Tally
-from hear_aesthetics.pretraining.result import write_result
+from hear_aesthetics.pretraining.objective import (
+    MaskedPrediction,
+    MaskedPredictionMetrics,
+    Prediction,
+)
 from hear_aesthetics.pretraining.state import load_checkpoint, save_checkpoint, write_log
 from hear_aesthetics.pretraining.targets.mel_rvq import MelRVQ, train_rvq
 
 __all__ = ["Pretraining", "pretrain"]
 
-TARGET_BATCHES = 64  # batches of clean audio that fix band statistics, codebooks and frequencies
+TARGET_BATCHES = 64  # of clean audio, for band statistics, codebooks and code frequencies
 FLOOR_SHARE = 0.05  # of the peak learning rate, at the end
 BETAS = (0.9, 0.98)
 RUN_FOLDER = "pretraining"
 
-Progress = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int], None]  # stage, steps done, steps in all
 
 
 def pretrain(
-    config: PretrainConfig,
+    config: PretrainingConfig,
     pool: Pool,
     out: Path,
     *,
     device: torch.device | str = "cpu",
     resume: bool = True,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """Train an encoder and write it; the same command goes on after an interruption.
+    """Train an encoder and write it; an interrupted run is resumed.
 
     Args:
-        config: Everything that decides the result.
-        pool: The audio.
+        config: Settings of the run.
+        pool: Training audio.
         out: Model directory.
-        device: Where to compute.
-        resume: Go on from the checkpoint that is there, or start over.
-        progress: Called with what is going on, the steps done and the steps in all.
+        device: Device to run on: cpu, cuda or cuda:N.
+        resume: Resume from the checkpoint in ``out``, or start over.
+        progress: Called with the name of the stage, the steps done and the steps in all.
 
     Returns:
-        The content of ``metrics.json``: figures of the last evaluation, time and speed.
+        The content of ``metrics.json``: metrics of the last evaluation, time and speed.
 
     Raises:
-        InputError: If the checkpoint that is there belongs to other settings.
+        InputError: If the checkpoint in ``out`` belongs to other settings.
     """
-    place = torch.device(device)
+    device = torch.device(device)
     if config.precision == "auto":
-        name = str(auto_precision(place)).removeprefix("torch.")
+        name = str(auto_precision(device)).removeprefix("torch.")
         config = replace(config, precision=name)
-    run = Pretraining(config, pool, out, place, progress or _ignore)
+    run = Pretraining(config, pool, out, device, progress)
     run.prepare(resume)
     return run.finish(run.train())
 
 
 class Pretraining:
-    """A run in progress.
-
-    Args:
-        config: Of the run, its precision decided.
-        pool: The audio.
-        out: Model directory.
-        device: Where to compute.
-        progress: See :func:`pretrain`.
-    """
+    """Pretraining run; the arguments are those of :func:`pretrain`, the precision decided."""
 
     def __init__(
         self,
-        config: PretrainConfig,
+        config: PretrainingConfig,
         pool: Pool,
         out: Path,
         device: torch.device,
@@ -94,14 +92,14 @@ class Pretraining:
     ) -> None:
         self.config, self.pool, self.device, self.progress = config, pool, device, progress
         self.out, self.folder = out, out / config.source / RUN_FOLDER
-        self.settings = {**config.to_dict(), "pool": pool.about}
+        self.settings = {**asdict(config), "pool": pool.about}
         self.step, self.seconds = 0, 0.0
         self.history: list[dict[str, Any]] = []
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.model = MaskedPrediction(config)
         self.model.to(device)
-        self.optimiser = torch.optim.AdamW(
+        self.optimizer = torch.optim.AdamW(
             [*self.model.backbone.parameters(), *self.model.head.parameters()],
             lr=config.learning_rate,
             betas=BETAS,
@@ -110,17 +108,17 @@ class Pretraining:
         )
 
     def prepare(self, resume: bool) -> None:
-        """Continue from the checkpoint, or make the targets."""
+        """Resume from the checkpoint, or make the targets."""
         found = load_checkpoint(self.folder / "state", self.settings) if resume else None
         if found is None:
             self._make_targets()
             return
         self.model.load_state_dict(found["model"])
-        self.optimiser.load_state_dict(found["optimiser"])
+        self.optimizer.load_state_dict(found["optimizer"])
         self.step, self.seconds, self.history = found["step"], found["seconds"], found["history"]
 
     def train(self) -> dict[str, Any]:
-        """Take the steps that are left; returns the figures of the last evaluation."""
+        """Take the remaining steps and return the metrics of the last evaluation."""
         config = self.config
         if not self.history:
             self._record()
@@ -136,15 +134,15 @@ class Pretraining:
             if last or self.step % config.save_every == 0:
                 self._save()
             if config.snapshot_every and self.step % config.snapshot_every == 0:
-                self._snapshot()
+                folder = self.out / "snapshots" / f"step-{self.step:06d}"
+                write_result(folder, self.settings, self.history[-1], self._calibrated())
         return self.history[-1]
 
-    def finish(self, figures: dict[str, Any]) -> dict[str, Any]:
-        """Calibrate, write the encoder, and say what came out."""
-        audio = self.step * self.config.batch * self.config.seconds
+    def finish(self, evaluation: dict[str, Any]) -> dict[str, Any]:
+        """Calibrate and write the encoder; return all metrics of the run."""
         metrics = {
-            **figures,
-            "hours_of_audio": audio / 3600,
+            **evaluation,
+            "hours_of_audio": self.step * self.config.batch * self.config.seconds / 3600,
             "training_seconds": self.seconds,
             "steps_per_second": self.step / self.seconds,
             "threads": torch.get_num_threads(),
@@ -161,29 +159,23 @@ class Pretraining:
             self.progress("listening", index + 1, TARGET_BATCHES)
         log_mel = torch.cat(mels)
         self.model.features.fit(log_mel)
-        if isinstance(self.model.quantiser, MelRVQ):
+        quantizer = self.model.quantizer
+        if isinstance(quantizer, MelRVQ):
             frames = self.model.features(log_mel).flatten(0, 1)
-            progress = self.progress
-            train_rvq(
-                self.model.quantiser,
-                frames,
-                config.targets,
-                config.seed,
-                lambda done, total: progress("quantising", done, total),
-            )
-            self.model.quantiser.requires_grad_(False)
+            progress = partial(self.progress, "quantizing")
+            train_rvq(quantizer, frames, config.targets, config.seed, progress)
+            quantizer.requires_grad_(False)
         self.model.start_from_frequencies(self.model.codes(log_mel))
 
     def _update(self) -> None:
         self.model.train()
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.config, self.step)
+        (group,) = self.optimizer.param_groups
+        group["lr"] = learning_rate(self.config, self.step)
         loss = self._predict("train", self.step).loss(self.config.visible_weight)
-        self.optimiser.zero_grad()
+        self.optimizer.zero_grad()
         loss.backward()
-        for group in self.optimiser.param_groups:
-            torch.nn.utils.clip_grad_norm_(group["params"], self.config.gradient_norm)
-        self.optimiser.step()
+        torch.nn.utils.clip_grad_norm_(group["params"], self.config.gradient_norm)
+        self.optimizer.step()
 
     def _predict(self, purpose: str, step: int, *, held_out: bool = False) -> Prediction:
         config = self.config
@@ -198,7 +190,7 @@ class Pretraining:
         return prediction
 
     def _clean(self, purpose: str, batches: int) -> Iterator[Tensor]:
-        """Batches without holes."""
+        """Yield batches of unmasked audio."""
         config = self.config
         for index in range(batches):
             rng = generator(config.seed, purpose, index)
@@ -208,11 +200,10 @@ class Pretraining:
     def _record(self) -> None:
         """Evaluate on held-out clips: the same clips and masks every time."""
         self.model.eval()
-        targets = self.config.targets
-        tally = Tally.empty(targets.codebooks, targets.codes)
+        metrics = MaskedPredictionMetrics(self.config.targets)
         for index in range(self.config.held_out_batches):
-            tally.add(self._predict("held out", index, held_out=True))
-        row = {"step": self.step, **tally.figures(), "seconds": round(self.seconds, 1)}
+            metrics.add(self._predict("held out", index, held_out=True))
+        row = {"step": self.step, **metrics.compute(), "seconds": round(self.seconds, 1)}
         self.history.append(row)
         write_log(self.folder / "log.csv", self.history)
 
@@ -220,36 +211,27 @@ class Pretraining:
         values = {
             "config": self.settings,
             "model": self.model.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "seconds": self.seconds,
             "history": self.history,
         }
         save_checkpoint(self.folder / "state", values)
-        text = json.dumps(self.settings, indent=1) + "\n"
-        write_text(self.folder / "config.json", text)
+        write_text(self.folder / "config.json", json.dumps(self.settings, indent=1) + "\n")
 
     def _calibrated(self) -> Backbone:
-        """A copy of the encoder as it is used afterwards."""
+        """Return a copy of the encoder with batch norm statistics of clean audio."""
         backbone = Backbone(self.config.encoder)
         backbone.load_state_dict(self.model.backbone.state_dict())
         backbone.to(self.device)
         calibrate(backbone, self._clean("calibration", self.config.calibration_batches))
         return backbone
 
-    def _snapshot(self) -> None:
-        folder = self.out / "snapshots" / f"step-{self.step:06d}"
-        write_result(folder, self.settings, self.history[-1], self._calibrated())
 
-
-def learning_rate(config: PretrainConfig, step: int) -> float:
-    """Rises linearly, then falls as half a cosine to a twentieth of the peak."""
+def learning_rate(config: PretrainingConfig, step: int) -> float:
+    """Return the learning rate: linear warm-up, then a cosine decay to a twentieth of the peak."""
     if step < config.warmup:
         return config.learning_rate * (step + 1) / config.warmup
     share = (step - config.warmup) / max(1, config.steps - config.warmup)
     cosine = 0.5 * (1.0 + math.cos(math.pi * share))
     return config.learning_rate * (FLOOR_SHARE + (1.0 - FLOOR_SHARE) * cosine)
-
-
-def _ignore(stage: str, done: int, total: int) -> None:
-    """The progress of nobody."""

@@ -14,15 +14,14 @@ from hear_aesthetics.synthesis.composition.qualities import (
     make_generators,
     sample_qualities,
 )
-from hear_aesthetics.synthesis.composition.score import Note, Score
+from hear_aesthetics.synthesis.composition.records import Composition, Note
 from hear_aesthetics.synthesis.composition.styles import STYLES
-from hear_aesthetics.synthesis.demo import demo_song
 from hear_aesthetics.synthesis.sound.drums import DRUMS, render_drum
 from hear_aesthetics.synthesis.sound.effects import reverb, tilt
 from hear_aesthetics.synthesis.sound.formants import LEADS
 from hear_aesthetics.synthesis.sound.instruments import render_note
 from hear_aesthetics.synthesis.sound.noise import band_noise, coloured_noise
-from hear_aesthetics.synthesis.sound.renderer import render, render_layers
+from hear_aesthetics.synthesis.sound.renderer import demo_song, render, render_layers
 from hear_aesthetics.synthesis.sound.speech import speech_like
 from hear_aesthetics.synthesis.sound.timbres import INSTRUMENTS
 
@@ -32,11 +31,11 @@ __all__ = [
     "LEADS",
     "QUALITIES",
     "STYLES",
+    "Composition",
     "Description",
     "Generator",
     "Note",
     "Qualities",
-    "Score",
     "band_noise",
     "coloured_noise",
     "compose",

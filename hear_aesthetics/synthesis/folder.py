@@ -1,4 +1,4 @@
-"""The folder of a synthetic set: begun by one recipe, gone on with by the same."""
+"""Folder of a synthetic data set, resumed with an equal recipe only."""
 
 from dataclasses import asdict
 from pathlib import Path

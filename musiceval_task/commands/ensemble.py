@@ -1,4 +1,4 @@
-"""``musiceval ensemble``: the predictions of several runs as those of one."""
+"""``musiceval ensemble``: predictions of several runs combined into one."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,16 +20,18 @@ def ensemble(
     method: Annotated[
         str,
         typer.Option(
-            help="scores: mean of scores. distributions: mean of distributions. ridge: the "
+            help="scores: mean of scores; distributions: mean of distributions; ridge: the "
             "released stacking, fitted on the inner split."
         ),
     ] = "distributions",
-    split: Annotated[str, typer.Option(help="List that the answer file is for.")] = "test",
+    split: Annotated[
+        str, typer.Option(help="List of the answer file: train, dev or test.")
+    ] = "test",
     answer: Annotated[
         Path | None, typer.Option(help="Answer file.", show_default="answer.txt, in OUT")
     ] = None,
 ) -> None:
-    """Combine runs, and write the answer file. Anything fitted is fitted on the inner split."""
+    """Combine the predictions of runs, and write the answer file."""
     from musiceval_task.predictions import FILE_NAME, read_predictions, write_predictions
     from musiceval_task.reports.answer import write_answer
     from musiceval_task.reports.ensemble import combine

@@ -1,16 +1,16 @@
-"""``musiceval evaluate``: predictions against the listeners, with intervals and pictures."""
+"""``musiceval evaluate``: metrics of agreement with the listeners, with intervals and plots."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hear_aesthetics.commands.options import JsonOption
 from hear_aesthetics.errors import InputError
-from musiceval_task.commands.options import run_name
 
 if TYPE_CHECKING:
-    from musiceval_task.predictions import Predictions
-    from musiceval_task.protocol import Measure
+    from musiceval_task.predictions import ClipPredictions
+    from musiceval_task.protocol import Measures
 
 __all__ = ["evaluate"]
 
@@ -19,22 +19,24 @@ def evaluate(
     runs: Annotated[
         list[Path], typer.Argument(help="Run folders, .parquet or .pt files with predictions.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for report.md, pictures and JSON.")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder for report.md, plots and JSON.")] = Path(
         "runs/musiceval/report"
     ),
-    split: Annotated[str, typer.Option(help="List to compare on.")] = "test",
+    split: Annotated[str, typer.Option(help="List to evaluate on: train, dev or test.")] = "test",
     truth: Annotated[
         Path | None,
-        typer.Option(metavar="DATA", help="Where the true scores are, for files without them."),
+        typer.Option(metavar="DATA", help="Data with the true scores, for files without them."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """MSE, LCC, SRCC and KTAU of clips and of systems, with 95 % bootstrap intervals."""
+    """Compute MSE, LCC, SRCC and KTAU over clips and systems, with 95 % intervals."""
     from hear_aesthetics.commands.console import write_json
     from musiceval_task.protocol import as_table
     from musiceval_task.reports.report import write_report
 
-    found = {run_name(run): _read(run, split, truth) for run in runs}
+    found = {
+        run.resolve().name if run.is_dir() else run.stem: _read(run, split, truth) for run in runs
+    }
     if len(found) < len(runs):
         raise InputError("two runs have the same name; rename one of them")
     first = next(iter(found.values()))
@@ -45,10 +47,10 @@ def evaluate(
         return
     for name, measures in figures.items():
         typer.echo(_line(name, measures))
-    typer.echo(f"{out / 'report.md'}: tables with intervals, and pictures")
+    typer.echo(f"{out / 'report.md'}: tables with intervals, and plots")
 
 
-def _read(run: Path, split: str, truth: Path | None) -> "Predictions":
+def _read(run: Path, split: str, truth: Path | None) -> "ClipPredictions":
     from musiceval_task.data.dataset import read_clips
     from musiceval_task.predictions import read_predictions
 
@@ -61,11 +63,11 @@ def _read(run: Path, split: str, truth: Path | None) -> "Predictions":
     return found
 
 
-def _line(name: str, measures: "list[Measure]") -> str:
+def _line(name: str, measures: "Measures") -> str:
     wanted = {("utterance", "LCC"): "LCC", ("system", "SRCC"): "system SRCC"}
     figures = [
-        f"{m.target} {wanted[m.level, m.metric]} {m.value:.3f}"
-        for m in measures
-        if (m.level, m.metric) in wanted
+        f"{target} {wanted[level, metric]} {found.value:.3f}"
+        for (target, level, metric), found in measures.items()
+        if (level, metric) in wanted
     ]
     return f"{name}: {', '.join(figures)}"

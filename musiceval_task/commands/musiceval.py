@@ -1,4 +1,4 @@
-"""``hear-aesthetics musiceval``: AudioMOS 2025 Track 1 from its data to its answer file."""
+"""``hear-aesthetics musiceval``: AudioMOS 2025 Track 1, from data to answer file."""
 
 import typer
 
@@ -11,13 +11,10 @@ from musiceval_task.commands.train import train
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
-app.command()(synthesize)
-app.command()(train)
-app.command()(predict)
-app.command()(ensemble)
-app.command()(evaluate)
+for command in (synthesize, train, predict, ensemble, evaluate):
+    app.command()(command)
 
 
 @app.callback()
 def musiceval() -> None:
-    """MusicEval: music impression and text alignment of generated clips, by eight members."""
+    """Predict music impression and text alignment of generated clips (MusicEval)."""

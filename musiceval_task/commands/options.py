@@ -1,4 +1,4 @@
-"""Options that several subcommands share, and the encoders that they name."""
+"""Options that several subcommands share, and the encoding of clips with progress."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,19 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from musiceval_task.data.dataset import Clip
+    from musiceval_task.data.dataset import MusicEvalClip
     from musiceval_task.training.inference import Example
     from musiceval_task.training.runs import Encoders
 
-__all__ = [
-    "DataArgument",
-    "DeviceOption",
-    "PrecisionOption",
-    "StatesOption",
-    "encode_all",
-    "make_encoders",
-    "run_name",
-]
+__all__ = ["DataArgument", "StatesOption", "encode_all"]
 
 DataArgument = Annotated[
     Path,
@@ -30,37 +22,14 @@ DataArgument = Annotated[
 ]
 StatesOption = Annotated[
     Path | None,
-    typer.Option(help="Folder that keeps the encoders' states.", show_default="states, in OUT"),
-]
-PrecisionOption = Annotated[str, typer.Option(help="Of MuQ: auto, float32 or bfloat16.")]
-DeviceOption = Annotated[
-    str | None, typer.Option(help="Such as cpu or cuda:0.", show_default="a GPU if any")
+    typer.Option(help="Folder of the encoders' hidden states.", show_default="states, in OUT"),
 ]
 
 
-def make_encoders(
-    model: str, text: str, states: Path, *, precision: str, device: str | None
-) -> "Encoders":
-    """Both frozen encoders and the store of their states."""
-    from hear_aesthetics.files import remove_leftovers
-    from musiceval_task.features.states import AudioEncoder, StateStore
-    from musiceval_task.features.text import TextEncoder
-    from musiceval_task.training.runs import Encoders
-
-    audio = AudioEncoder(model, precision=precision, device=device)
-    remove_leftovers(states)
-    return Encoders(audio, TextEncoder(text, audio.model.device), StateStore(states))
-
-
-def encode_all(clips: "list[Clip]", encoders: "Encoders") -> "list[Example]":
-    """The states of all clips; a line on stderr says how many had to be computed."""
+def encode_all(clips: "list[MusicEvalClip]", encoders: "Encoders") -> "list[Example]":
+    """Return the states of all clips; a line on stderr says how many were computed."""
     from hear_aesthetics.commands.console import Report
     from musiceval_task.training.runs import encode
 
     with Report(None, "encoded", "clip") as report:
         return encode(clips, encoders, report.done)
-
-
-def run_name(path: Path) -> str:
-    """What a report calls the predictions of a run folder or a file."""
-    return path.resolve().name if path.is_dir() else path.stem

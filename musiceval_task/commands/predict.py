@@ -1,19 +1,13 @@
-"""``musiceval predict``: what trained runs say of other clips."""
+"""``musiceval predict``: predictions of a trained run for other clips."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from hear_aesthetics.commands.options import DeviceOption, PrecisionOption
 from hear_aesthetics.errors import InputError
-from musiceval_task.commands.options import (
-    DataArgument,
-    DeviceOption,
-    PrecisionOption,
-    StatesOption,
-    encode_all,
-    make_encoders,
-)
+from musiceval_task.commands.options import DataArgument, StatesOption, encode_all
 
 __all__ = ["predict"]
 
@@ -22,20 +16,22 @@ def predict(
     run: Annotated[Path, typer.Argument(help="Run folder of `musiceval train`.")],
     data: DataArgument,
     out: Annotated[
-        Path, typer.Option(help="FILE.parquet, or FILE.pt in the released format.")
+        Path, typer.Option(help="Output: FILE.parquet, or FILE.pt in the released format.")
     ] = Path("predictions.parquet"),
     split: Annotated[
         list[str] | None,
-        typer.Option(help="Lists to predict; may be given again.", show_default="all there are"),
+        typer.Option(help="List to predict; repeatable.", show_default="all there are"),
     ] = None,
-    answer: Annotated[Path | None, typer.Option(help="Also write the answer file.")] = None,
+    answer: Annotated[Path | None, typer.Option(help="Answer file to write as well.")] = None,
     model: Annotated[
         str | None,
-        typer.Option(metavar="large|mini|DIR", help="MuQ.", show_default="as in training"),
+        typer.Option(metavar="large|mini|DIR", help="Model of MuQ.", show_default="as in training"),
     ] = None,
     text: Annotated[
         str | None,
-        typer.Option(metavar="roberta-base|DIR", help="RoBERTa.", show_default="as in training"),
+        typer.Option(
+            metavar="roberta-base|DIR", help="Text encoder.", show_default="as in training"
+        ),
     ] = None,
     states: StatesOption = None,
     precision: PrecisionOption = "auto",
@@ -43,16 +39,17 @@ def predict(
 ) -> None:
     """Predict scores and distributions of clips with prompts."""
     from musiceval_task.data.dataset import read_clips
-    from musiceval_task.predictions import write_predictions
+    from musiceval_task.predictions import ClipPredictions, write_predictions
     from musiceval_task.reports.answer import write_answer
-    from musiceval_task.training.runs import check_encoders, load_run, predict_clips
+    from musiceval_task.training.inference import apply_head
+    from musiceval_task.training.runs import Encoders, check_encoders, load_run
 
     if out.suffix not in (".parquet", ".pt"):
         raise InputError(f"{out}: predictions are written as .parquet or .pt")
     head = load_run(run)
     clips = read_clips(data, split)
     known = head.provenance
-    encoders = make_encoders(
+    encoders = Encoders.load(
         model or known["model"],
         text or known["text_encoder"],
         states or run.resolve().parent / "states",
@@ -60,7 +57,7 @@ def predict(
         device=device,
     )
     check_encoders(head, encoders)
-    predictions = predict_clips(head, clips, encode_all(clips, encoders))
+    predictions = ClipPredictions.of(clips, *apply_head(head, encode_all(clips, encoders)))
     write_predictions(out, predictions)
     typer.echo(f"{out}: {len(predictions)} clips")
     if answer:

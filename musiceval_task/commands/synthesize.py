@@ -1,4 +1,4 @@
-"""``musiceval synthesize``: clips, prompts and scores that the program makes itself."""
+"""``musiceval synthesize``: synthetic clips with prompts and simulated scores."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,24 +6,24 @@ from typing import Annotated
 import typer
 
 from hear_aesthetics.commands.console import Report
-from hear_aesthetics.commands.probing import Overwrite
+from hear_aesthetics.commands.options import OverwriteOption
 
 __all__ = ["synthesize"]
 
 
 def synthesize(
     out: Annotated[Path, typer.Argument(help="Folder for wav/, sets/ and the prompts.")],
-    prompts: Annotated[int, typer.Option(help="Answered by each of the 16 systems.")] = 60,
-    seconds: Annotated[float, typer.Option(help="Length of a clip.")] = 6.0,
-    seed: Annotated[int, typer.Option(help="Decides every clip and score.")] = 0,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that render.")] = 2,
-    overwrite: Overwrite = False,
+    prompts: Annotated[int, typer.Option(help="Number of prompts, and clips per system.")] = 60,
+    seconds: Annotated[float, typer.Option(help="Length of a clip in seconds.")] = 6.0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of clips and scores.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that render clips.")] = 2,
+    overwrite: OverwriteOption = False,
 ) -> None:
-    """Compose and render clips with simulated scores: a test and demo set, nothing more.
+    """Compose and render clips with simulated scores: a set for tests and demos only.
 
     The layout is MusicEval's. OUT/text_encoder is a tiny RoBERTa with random weights, so that
-    `musiceval train OUT --model mini --text OUT/text_encoder` runs offline. The same command goes
-    on after an interruption.
+    `musiceval train OUT --model mini --text OUT/text_encoder` runs offline. The same command
+    resumes an interrupted set.
     """
     from hear_aesthetics.synthesis.folder import begin_set
     from musiceval_task.data.synthetic import Recipe, plan, render_clips, write_lists

@@ -1,20 +1,20 @@
-"""``musiceval train``: members of the ensemble, each into a run folder of its own."""
+"""``musiceval train``: training of ensemble members, each in a run folder of its own."""
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hear_aesthetics.commands.probing import Overwrite
-from hear_aesthetics.errors import InputError
-from musiceval_task.commands.options import (
-    DataArgument,
+from hear_aesthetics.commands.console import Report
+from hear_aesthetics.commands.options import (
     DeviceOption,
+    ModelOption,
+    OverwriteOption,
     PrecisionOption,
-    StatesOption,
-    encode_all,
-    make_encoders,
 )
+from hear_aesthetics.errors import InputError
+from musiceval_task.commands.options import DataArgument, StatesOption, encode_all
 
 if TYPE_CHECKING:
     from musiceval_task.training.loop import Epoch
@@ -24,110 +24,97 @@ __all__ = ["train"]
 
 def train(
     data: DataArgument,
-    out: Annotated[Path, typer.Option(help="Folder of the run folders.")] = Path("runs/musiceval"),
+    out: Annotated[Path, typer.Option(help="Folder for the run folders.")] = Path("runs/musiceval"),
     member: Annotated[
         list[str] | None,
         typer.Option(
-            help="gaussian-1984, -1990, -1910, -1510, one-hot, coral, decoupled-lstm or "
-            "decoupled; may be given again.",
+            help="Member to train: gaussian-1984, -1990, -1910, -1510, one-hot, coral, "
+            "decoupled-lstm or decoupled; repeatable.",
             show_default="gaussian-1984",
         ),
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="All eight members.")] = False,
-    model: Annotated[str, typer.Option(metavar="large|mini|DIR", help="MuQ.")] = "large",
+    every: Annotated[bool, typer.Option("--all", help="Train all eight members.")] = False,
+    model: ModelOption = "large",
     text: Annotated[
-        str, typer.Option(metavar="roberta-base|DIR", help="RoBERTa.")
+        str, typer.Option(metavar="roberta-base|DIR", help="Text encoder.")
     ] = "roberta-base",
     states: StatesOption = None,
-    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 100,
-    patience: Annotated[int, typer.Option(min=1, help="Epochs without progress.")] = 15,
-    batch_size: Annotated[int, typer.Option(min=1, help="Clips.")] = 32,
+    epochs: Annotated[int, typer.Option(min=1, help="Maximum number of epochs.")] = 100,
+    patience: Annotated[int, typer.Option(min=1, help="Epochs without progress to stop at.")] = 15,
+    batch_size: Annotated[int, typer.Option(min=1, help="Clips per batch.")] = 32,
     learning_rate: Annotated[
         float | None,
-        typer.Option("--lr", help="Of AdamW.", show_default="5e-5 at width 1024, more below"),
+        typer.Option(
+            "--lr", help="Learning rate of AdamW.", show_default="5e-5 at width 1024, more below"
+        ),
     ] = None,
-    protocol: Annotated[
+    recipe: Annotated[
         str,
         typer.Option(
-            help="corrected, or published: no positions, no text residual, one-hot floor."
+            help="Training recipe: corrected, or published (no positions, no text residual, "
+            "one-hot targets rounded down)."
         ),
     ] = "corrected",
     precision: PrecisionOption = "auto",
     device: DeviceOption = None,
-    overwrite: Overwrite = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
-    """Train members on frozen states, which are computed once and kept.
+    """Train members of the ensemble on frozen hidden states, which are computed once and kept.
 
-    Each goes to OUT/MEMBER: weights, model card, config, log, metrics, and predictions for the
-    inner split, dev and test. The best epoch is chosen on the inner split, a share of the train
-    list; dev and test are never trained, chosen or fitted on. A finished member is kept.
+    OUT/MEMBER gets weights, model card, configuration, log, metrics, and predictions for all lists.
+    The best epoch is selected on the inner split, a share of the train list that is held back from
+    training; dev and test are only reported. A finished member is kept.
     """
     from hear_aesthetics.files import one_line_when_full
     from musiceval_task.data.dataset import read_clips
     from musiceval_task.training.loop import TrainingConfig
-    from musiceval_task.training.members import MEMBERS, member_named
-    from musiceval_task.training.runs import train_run
+    from musiceval_task.training.members import MEMBERS
+    from musiceval_task.training.runs import Encoders, train_run
 
     if every and member:
         raise InputError("--all trains every member; leave --member out")
     names = list(MEMBERS) if every else list(dict.fromkeys(member or [next(iter(MEMBERS))]))
-    members = [member_named(name) for name in names]
+    if unknown := [name for name in names if name not in MEMBERS]:
+        raise InputError(f"unknown member {unknown[0]!r}; choose one of: {', '.join(MEMBERS)}")
     config = TrainingConfig(
         epochs=epochs,
         patience=patience,
         batch_size=batch_size,
         learning_rate=learning_rate,
-        protocol=protocol,  # type: ignore[arg-type]
+        recipe=recipe,  # type: ignore[arg-type]
     )
     clips = read_clips(data)
-    encoders = make_encoders(
+    encoders = Encoders.load(
         model, text, states or out / "states", precision=precision, device=device
     )
     with one_line_when_full(out):
         examples = encode_all(clips, encoders)
-        for chosen in members:
-            folder = out / chosen.name
-            with _Progress(chosen.name, epochs) as show:
+        for name in names:
+            folder = out / name
+            seen: list[Epoch] = []
+            with Report(epochs, f"of {name} trained", "epoch") as report:
                 train_run(
                     folder,
-                    chosen,
+                    MEMBERS[name],
                     config,
                     clips,
                     examples,
                     encoders,
                     overwrite=overwrite,
                     device=device,
-                    on_epoch=show.epoch,
+                    on_epoch=partial(_record, seen, report),
                 )
-            typer.echo(f"{folder}: {show.best}")
+            typer.echo(f"{folder}: {_best(seen)}")
 
 
-class _Progress:
-    """A bar of epochs on a terminal, and the best one at the end."""
+def _record(seen: "list[Epoch]", report: Report, epoch: "Epoch") -> None:
+    seen.append(epoch)
+    report.done()
 
-    def __init__(self, name: str, epochs: int) -> None:
-        from hear_aesthetics.commands.console import Report
 
-        self._report = Report(epochs, f"of {name} trained", "epoch")
-        self._best: Epoch | None = None
-
-    def __enter__(self) -> Self:
-        self._report.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._report.__exit__(*error)  # type: ignore[arg-type]
-
-    def epoch(self, epoch: "Epoch") -> None:
-        """Counts an epoch."""
-        self._report.done()
-        if self._best is None or epoch.rank > self._best.rank:
-            self._best = epoch
-
-    @property
-    def best(self) -> str:
-        """The epoch whose weights are kept, in words."""
-        if self._best is None:
-            return "finished before"
-        srcc = self._best.inner_system_srcc
-        return f"best epoch {self._best.epoch}, inner system SRCC {srcc:.3f}"
+def _best(seen: "list[Epoch]") -> str:
+    """Return the epoch whose weights are kept, in words."""
+    if not seen:
+        return "finished before"
+    best = max(seen, key=lambda epoch: epoch.rank)
+    return f"best epoch {best.epoch}, inner system SRCC {best.inner_system_srcc:.3f}"

@@ -1,1 +1,1 @@
-"""MusicEval on disk: clips, prompts, opinion scores, synthetic sets."""
+"""MusicEval data sets: clips, prompts and opinion scores, real and synthetic."""

@@ -1,1 +1,1 @@
-"""Frozen states of clips and prompts."""
+"""Hidden states of clips and prompts from frozen encoders."""

@@ -1,13 +1,12 @@
-"""What the frozen encoders make of clips and prompts, computed once and kept on disk.
+"""Hidden states of clips and prompts from the frozen encoders, computed once and kept on disk.
 
-Files are named by what they were made from, ``audio/<encoder>/<sha256 of the clip's file>`` and
-``text/<encoder>/<sha256 of the prompt>``; ``<encoder>`` is a digest of
-its fingerprint: a clip that changes is encoded again, one that several
-sets share is not, and features of two encoders never mix. Each is whole or absent.
+Files are ``audio/<encoder>/<sha256 of the clip's file>`` and ``text/<encoder>/<sha256 of the
+prompt>``; ``<encoder>`` is a digest of its fingerprint. A clip that changes is encoded again, a
+clip that several sets share once, and states of two encoders never mix.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,30 +23,32 @@ from hear_aesthetics.features.fusion import HiddenState
 from hear_aesthetics.files import atomic_file
 from hear_aesthetics.fingerprint import digest, file_stamp
 from hear_aesthetics.model import HearModel
-from musiceval_task.data.dataset import Clip
+from musiceval_task.data.dataset import MusicEvalClip
 from musiceval_task.features.text import TextEncoder
 
 __all__ = ["AudioEncoder", "StateStore", "audio_hash", "clip_states", "prompt_states"]
 
 PUBLISHED_STATE = HiddenState("muq", 12)  # MuQ's last one; a smaller model gives its own last one
 KEY = "states"
-AUDIO_DTYPE = torch.float16  # states are layer-normalised: three decimals are plenty
+DIGITS = 16  # of the digest that names an encoder's folder
+AUDIO_DTYPE = torch.float16  # precise enough for layer-normalised states
 
 Progress = Callable[[], None]
 
 
 class AudioEncoder:
-    """Frozen MuQ, its last hidden state.
+    """Frozen MuQ that returns its last hidden state.
 
     Args:
-        model: ``"large"``, ``"mini"`` or a model directory.
+        model: "large", "mini" or a model directory.
         precision: See :func:`hear_aesthetics.load_model`.
-        device: Where to compute; a GPU if there is one when None.
+        device: Device to run on; None is a GPU if there is one.
 
     Attributes:
-        model: The encoder, frozen.
+        model: The encoder.
         state: The hidden state.
-        encoded: Clips encoded so far.
+        reads: Name of the hidden state, such as ``"muq_12"``.
+        encoded: Number of clips encoded so far.
     """
 
     def __init__(
@@ -62,16 +63,11 @@ class AudioEncoder:
             device=device,
         )
         self.state = HiddenState("muq", self.model.depth("muq"))
-        self.dim = self.model.encoder_dim("muq")
+        self.reads = str(self.state)
         self.encoded = 0
 
-    @property
-    def reads(self) -> str:
-        """Name of the state, such as ``"muq_12"``."""
-        return str(self.state)
-
     def provenance(self) -> dict[str, Any]:
-        """What made the states."""
+        """Return where the states come from."""
         made = self.model.provenance()
         kept = {key: made[key] for key in ("model", "precision", "version", "weights_sha256")}
         return {**kept, "model_status": made["status"], "reads": self.reads}
@@ -81,22 +77,22 @@ class AudioEncoder:
         return {**self.model.fingerprint("states"), "reads": self.reads}
 
     def states(self, waveform: Tensor) -> Tensor:
-        """``(B, samples)`` at 24 kHz -> ``(B, frames, dim)``."""
+        """Return the states of waveforms, ``(B, samples)`` at 24 kHz -> ``(B, frames, dim)``."""
         return self.model.extract(waveform, (self.state,)).states[self.state]
 
 
 class StateStore:
-    """States on disk; see the module for the layout.
+    """Store of states on disk, in the layout of this module.
 
     Args:
-        root: The folder, made when something is added.
+        root: The folder, made when something is written.
     """
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
 
     def read(self, *key: str) -> Tensor | None:
-        """States ``(frames, dim)``, mapped into memory; None where they are not there or broken."""
+        """Return states ``(frames, dim)``, mapped into memory; None if missing or damaged."""
         try:
             with safe_open(self._path(*key), framework="pt") as file:
                 return file.get_tensor(KEY)
@@ -104,11 +100,7 @@ class StateStore:
             return None
 
     def write(self, states: Tensor, *key: str) -> None:
-        """Add states, whole or not at all.
-
-        Raises:
-            OSError: If they cannot be written.
-        """
+        """Write states ``(frames, dim)``, whole or not at all."""
         path = self._path(*key)
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(path) as file:
@@ -119,21 +111,23 @@ class StateStore:
 
 
 def clip_states(
-    clips: Sequence[Clip], encoder: AudioEncoder, store: StateStore, advance: Progress | None = None
+    clips: Sequence[MusicEvalClip],
+    encoder: AudioEncoder,
+    store: StateStore,
+    advance: Progress | None = None,
 ) -> list[Tensor]:
-    """The states of clips, ``(frames, dim)`` each; only what the store lacks is encoded.
+    """Return the states of clips, ``(frames, dim)`` each; encode those that the store lacks.
 
     Args:
-        clips: Of any length; the first 30 s of each are heard.
-        encoder: Frozen.
-        store: Keeps them.
+        clips: Clips of any length; the first 30 s of each are encoded.
+        encoder: The encoder.
+        store: Where states are read and written.
         advance: Called for each clip that was encoded.
 
     Raises:
-        AudioError: If a clip cannot be read, or its states are not finite; another never takes its
-            place.
+        AudioError: If a clip cannot be read, or its states are not finite.
     """
-    folder = ("audio", _folder(encoder.fingerprint()))
+    folder = ("audio", digest(encoder.fingerprint())[:DIGITS])
     hashes = {clip.path: _file_hash(clip.path) for clip in clips}
     todo = {
         hashes[clip.path]: clip for clip in clips if store.read(*folder, hashes[clip.path]) is None
@@ -157,8 +151,8 @@ def clip_states(
 def prompt_states(
     prompts: Iterable[str], encoder: TextEncoder, store: StateStore
 ) -> dict[str, Tensor]:
-    """The states of prompts, ``(tokens, dim)`` each; only what the store lacks is encoded."""
-    folder = ("text", _folder(encoder.fingerprint()))
+    """Return the states of prompts, ``(tokens, dim)`` each; encode those that the store lacks."""
+    folder = ("text", digest(encoder.fingerprint())[:DIGITS])
     keys = {prompt: hashlib.sha256(prompt.encode()).hexdigest() for prompt in prompts}
     todo = [prompt for prompt, key in keys.items() if store.read(*folder, key) is None]
     for prompt, states in zip(todo, encoder.encode(todo), strict=True):
@@ -166,8 +160,8 @@ def prompt_states(
     return {prompt: _stored(store, *folder, key) for prompt, key in keys.items()}
 
 
-def audio_hash(clips: Sequence[Clip]) -> str:
-    """Return a hash of the audio of clips, in their order."""
+def audio_hash(clips: Sequence[MusicEvalClip]) -> str:
+    """Return a hash of the audio files of clips, in their order."""
     return digest({"audio": [_file_hash(clip.path) for clip in clips]})
 
 
@@ -178,16 +172,12 @@ def _stored(store: StateStore, *key: str) -> Tensor:
     return states
 
 
-def _folder(fingerprint: Mapping[str, Any]) -> str:
-    return digest(fingerprint)[:16]
-
-
 def _file_hash(path: Path) -> str:
     return _content_hash(path, **file_stamp(path))
 
 
 @cache
 def _content_hash(path: Path, **_stamp: int) -> str:
-    """Read a file once, as long as it stays the same."""
+    """Return the SHA-256 of a file, read again only if its stamp changed."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

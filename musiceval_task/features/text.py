@@ -1,4 +1,4 @@
-"""Prompts to states: a frozen RoBERTa from a folder or the hub, every prompt encoded once."""
+"""Hidden states of prompts from a frozen RoBERTa, loaded from a folder or the hub."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -14,31 +14,30 @@ from hear_aesthetics.errors import CheckpointError, InputError
 
 __all__ = ["MAX_TOKENS", "TextEncoder", "quiet_transformers"]
 
-MAX_TOKENS = 128  # of a prompt are read, as published
+MAX_TOKENS = 128  # of a prompt, as published
 BATCH = 32
-DECIDING = ("hidden_act", "layer_norm_eps", "num_attention_heads", "pad_token_id")
+CONFIG_KEYS = ("hidden_act", "layer_norm_eps", "num_attention_heads", "pad_token_id")
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt")
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
 class TextEncoder:
-    """Token states of prompts from a frozen RoBERTa.
+    """Frozen RoBERTa that returns the states of a prompt's tokens.
 
     Args:
-        source: ``"roberta-base"``, or a folder in the layout of ``transformers``.
-        device: Where to compute.
+        source: "roberta-base", or a folder in the layout of ``transformers``.
+        device: Device to run on.
 
     Attributes:
         source: As given; a folder by its full path.
-        dim: Width of the states.
-        sha256: Of the weights.
-        tokens_sha256: Of the tokenizer.
-        encoded: Prompts encoded so far.
+        sha256: SHA-256 of the weights.
+        tokens_sha256: SHA-256 of the tokenizer.
+        encoded: Number of prompts encoded so far.
 
     Raises:
         CheckpointError: If the folder holds no complete RoBERTa.
         WeightsUnavailableError: If the published weights are neither on disk nor reachable.
-        InputError: If ``transformers`` is not installed, or there is no such folder.
+        InputError: If there is no such folder.
     """
 
     def __init__(
@@ -49,43 +48,39 @@ class TextEncoder:
         self.tokenizer, self.model = _load(folder)
         self.model.eval().requires_grad_(False).to(device)
         self.device = torch.device(device)
-        self.dim: int = self.model.config.hidden_size
         self.sha256 = _hash(folder)
         self.tokens_sha256 = _tokenizer_hash(folder)
         self.encoded = 0
 
     def provenance(self) -> dict[str, Any]:
-        """What made the states."""
+        """Return where the states come from."""
         return {"text_encoder": self.source, "text_sha256": self.sha256}
 
     def fingerprint(self) -> dict[str, Any]:
-        """What decides the states: weights, tokenizer, and what of the configuration they need."""
-        config = {name: getattr(self.model.config, name) for name in DECIDING}
+        """Return what decides the states: weights, tokenizer and configuration."""
+        config = {name: getattr(self.model.config, name) for name in CONFIG_KEYS}
         return {"weights": self.sha256, "tokens": self.tokens_sha256, **config}
 
     @torch.no_grad()
     def encode(self, prompts: Iterable[str]) -> list[Tensor]:
-        """The states of prompts, each ``(tokens, dim)`` float32, without padding."""
+        """Return the states of prompts, each ``(tokens, dim)`` float32, without padding."""
         prompts = list(prompts)
         states: list[Tensor] = []
+        options = {"padding": True, "truncation": True, "max_length": MAX_TOKENS}
         for first in range(0, len(prompts), BATCH):
-            states += self._encode(prompts[first : first + BATCH])
+            batch = prompts[first : first + BATCH]
+            tokens = self.tokenizer(batch, return_tensors="pt", **options).to(self.device)
+            mask = tokens["attention_mask"]
+            output = self.model(input_ids=tokens["input_ids"], attention_mask=mask)
+            hidden = output.last_hidden_state.float()
+            states += [row[real].cpu() for row, real in zip(hidden, mask.bool(), strict=True)]
         self.encoded += len(prompts)
         return states
-
-    def _encode(self, prompts: list[str]) -> list[Tensor]:
-        tokens = self.tokenizer(
-            prompts, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
-        )
-        mask = tokens["attention_mask"].to(self.device)
-        output = self.model(input_ids=tokens["input_ids"].to(self.device), attention_mask=mask)
-        hidden = output.last_hidden_state.float()
-        return [row[valid.bool()].cpu() for row, valid in zip(hidden, mask, strict=True)]
 
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """No progress bars, and no table of the unused language-model head, which is expected."""
+    """Silence the progress bars of transformers, and its table of unused weights."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -109,12 +104,8 @@ def _locate(source: str | Path) -> Path:
 
 
 def _load(folder: Path) -> tuple[Any, Any]:
-    try:
-        from transformers import AutoTokenizer, RobertaModel
-    except ImportError as error:
-        raise InputError(
-            "prompts need transformers; run `pip install 'hear-aesthetics[text]'`"
-        ) from error
+    from transformers import AutoTokenizer, RobertaModel
+
     try:
         with quiet_transformers():
             tokenizer = AutoTokenizer.from_pretrained(folder)

@@ -1,7 +1,7 @@
-"""A tiny RoBERTa with random weights, so that everything runs offline and in seconds.
+"""Tiny RoBERTa with random weights, for runs that are offline and take seconds.
 
-Its words are those of the texts it is made for. It knows nothing of language, but its states tell
-the words apart, which is all that a synthetic set needs.
+Its vocabulary is the words of given texts. It has learnt nothing, but its states tell the words
+apart, which is all that a synthetic set needs.
 """
 
 from collections.abc import Iterable
@@ -25,11 +25,11 @@ def write_tiny_roberta(
     """Write model and tokenizer in the layout of ``transformers``.
 
     Args:
-        folder: Made if missing.
-        texts: Whose words it tells apart.
+        folder: Where to write; made if missing.
+        texts: Texts whose words are the vocabulary.
         dim: Width of the states, a multiple of 4.
-        layers: Transformer layers.
-        seed: Of the weights; global random state is left alone.
+        layers: Number of transformer layers.
+        seed: Random seed of the weights; the global random state is left alone.
 
     Returns:
         The folder.
@@ -56,7 +56,7 @@ def write_tiny_roberta(
 
 
 def _tokenizer(texts: Iterable[str]) -> Any:
-    """One token per word, in the frame of RoBERTa's special ones."""
+    """Return a tokenizer with one token per word, and RoBERTa's special tokens."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
@@ -69,7 +69,7 @@ def _tokenizer(texts: Iterable[str]) -> Any:
     tokenizer.post_processor = processors.RobertaProcessing(
         ("</s>", vocabulary["</s>"]), ("<s>", vocabulary["<s>"])
     )
-    names = {"bos": "<s>", "cls": "<s>", "eos": "</s>", "sep": "</s>", "pad": "<pad>"}
-    names |= {"unk": "<unk>", "mask": "<mask>"}
-    special = {f"{kind}_token": token for kind, token in names.items()}
+    kinds = {"bos": "<s>", "cls": "<s>", "eos": "</s>", "sep": "</s>", "pad": "<pad>"}
+    kinds |= {"unk": "<unk>", "mask": "<mask>"}
+    special = {f"{kind}_token": token for kind, token in kinds.items()}
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)

@@ -1,1 +1,1 @@
-"""Reports, ensembles, answer files and pictures of predictions."""
+"""Reports, plots, ensembles and answer files of predictions."""

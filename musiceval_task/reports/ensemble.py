@@ -1,7 +1,7 @@
-"""Several runs as one: mean of scores, mean of distributions, or the released ridge stacking.
+"""Ensembles of runs: mean of scores, mean of distributions, or the released ridge stacking.
 
-A run that predicts no distribution stands in with a Gaussian of deviation 0.35 around its score.
-Whatever is fitted is fitted on the inner split, which no run was trained on and nothing reports.
+A run without distributions takes part with Gaussians around its scores, of standard deviation 0.35.
+Stacking is fitted on the inner split, on which no run was trained and which is not reported.
 """
 
 from collections.abc import Sequence
@@ -13,25 +13,24 @@ import torch
 from numpy.typing import NDArray
 
 from hear_aesthetics.errors import InputError
-from musiceval_task.predictions import Predictions
+from musiceval_task.predictions import ClipPredictions
 from musiceval_task.scale import HIGH, LOW
 from musiceval_task.training.loop import INNER
 from musiceval_task.training.objective import as_distribution, centers
 
-__all__ = ["METHODS", "Method", "combine", "distributions_of", "ridge_stacking"]
+__all__ = ["Method", "combine", "distributions_of", "ridge_stacking"]
 
 Method = Literal["scores", "distributions", "ridge"]
-METHODS: tuple[Method, ...] = get_args(Method)
 RIDGE_ALPHA = 1.0  # as released
 
 Array = NDArray[np.float64]
 
 
-def combine(runs: Sequence[Predictions], method: Method = "distributions") -> Predictions:
-    """The predictions of an ensemble, for the clips of its runs.
+def combine(runs: Sequence[ClipPredictions], method: Method = "distributions") -> ClipPredictions:
+    """Return the predictions of an ensemble of runs.
 
     Args:
-        runs: Of the same clips, in any order.
+        runs: Predictions for the same clips, in any order.
         method: "scores" and "distributions" are means; "ridge" is fitted on the inner split.
 
     Raises:
@@ -39,13 +38,10 @@ def combine(runs: Sequence[Predictions], method: Method = "distributions") -> Pr
     """
     if not runs:
         raise InputError("an ensemble of no runs; name at least one")
-    if method not in METHODS:
-        raise InputError(f"unknown method {method!r}; choose one of: {', '.join(METHODS)}")
+    if method not in get_args(Method):
+        raise InputError(f"unknown method {method!r}; choose one of: {', '.join(get_args(Method))}")
     first = runs[0]
-    runs = [
-        first,
-        *(run.aligned_with(first.clips, f"run {n + 2}") for n, run in enumerate(runs[1:])),
-    ]
+    runs = [run.aligned_with(first.clips, f"run {n}") for n, run in enumerate(runs, start=1)]
     distributions = np.mean([distributions_of(run) for run in runs], axis=0)
     if method == "scores":
         scores = np.mean([run.scores for run in runs], axis=0)
@@ -56,32 +52,36 @@ def combine(runs: Sequence[Predictions], method: Method = "distributions") -> Pr
     return replace(first, scores=scores, distributions=distributions)
 
 
-def distributions_of(run: Predictions) -> Array:
-    """The distributions of a run, ``(clips, 2, BINS)``; Gaussians where it has scores alone."""
+def distributions_of(run: ClipPredictions) -> Array:
+    """Return the distributions of a run, ``(clips, 2, BINS)``; Gaussians if it has only scores."""
     if run.distributions is not None:
         return run.distributions
     return as_distribution(torch.from_numpy(run.scores)).double().numpy()
 
 
 def ridge_stacking(fitted_on: Sequence[Array], truth: Array, applied_to: Sequence[Array]) -> Array:
-    """The released stacking rule: ridge regression on all distributions side by side.
+    """Return scores by the released rule: ridge regression on the distributions side by side.
 
     Args:
-        fitted_on: Distributions of each run, for the clips whose truth is known.
+        fitted_on: Distributions of each run for clips with true scores.
         truth: Scores of those clips.
-        applied_to: Distributions of each run, for the clips to score.
+        applied_to: Distributions of each run for the clips to score.
 
     Shape:
         - fitted_on: runs x ``(clips, BINS)``; truth: ``(clips,)``
         - applied_to: runs x ``(others, BINS)``; output: ``(others,)`` in [1, 5]
     """
-    from sklearn.linear_model import Ridge
+    known, others = (
+        np.concatenate(part, axis=1, dtype=np.float64) for part in (fitted_on, applied_to)
+    )
+    mean, intercept = known.mean(axis=0), truth.mean(dtype=np.float64)
+    centred = known - mean
+    gram = centred.T @ centred + RIDGE_ALPHA * np.eye(len(mean))  # the intercept is not penalised
+    weights = np.linalg.solve(gram, centred.T @ (truth - intercept))
+    return np.clip((others - mean) @ weights + intercept, LOW, HIGH)
 
-    model = Ridge(alpha=RIDGE_ALPHA).fit(np.concatenate(fitted_on, axis=1), truth)
-    return np.clip(model.predict(np.concatenate(applied_to, axis=1)), LOW, HIGH)
 
-
-def _stacked(runs: Sequence[Predictions]) -> Array:
+def _stacked(runs: Sequence[ClipPredictions]) -> Array:
     inner = [run.of_split(INNER).scored() for run in runs]
     if len(inner[0]) < 2:
         raise InputError(

@@ -1,6 +1,7 @@
-"""Pictures of a report: predicted against true scores, for clips and for systems."""
+"""Plots of a report: predicted against true scores, and the metrics of several runs."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,13 +18,14 @@ from hear_aesthetics.plotting.style import (
     place,
     save,
 )
-from musiceval_task.predictions import Predictions
-from musiceval_task.protocol import Measure, value_of
+from musiceval_task.predictions import ClipPredictions
+from musiceval_task.protocol import Measure, Measures
 from musiceval_task.scale import HIGH, LOW, TARGETS
 
 __all__ = ["draw_runs", "draw_scatter"]
 
 CLIP, SYSTEM = LIGHT, ACCENT
+CLIPS: Any = {"s": 13, "color": CLIP, "alpha": 0.55, "lw": 0, "label": "clip", "zorder": 2}
 TITLES = {"overall": "Music impression", "textual": "Text alignment"}
 PANEL, SIDE, HEADER, FOOTER, GAP = 4.0, 0.75, 1.35, 0.65, 0.95  # inches
 ROW = 0.34  # of a run in the picture of all runs
@@ -33,16 +35,16 @@ LABEL_WIDTH, LABEL_HEIGHT = 0.32, 0.1  # of a system's name, in points of the sc
 
 
 def draw_scatter(
-    path: Path, predictions: Predictions, measures: list[Measure], *, title: str, subtitle: str = ""
+    path: Path, predictions: ClipPredictions, measures: Measures, *, title: str, subtitle: str = ""
 ) -> None:
-    """Write a PNG of predictions against the truth: a panel for each score, systems on top.
+    """Write a PNG of predicted against true scores of clips and systems, a panel for each target.
 
     Args:
         path: The file.
-        predictions: With their truth known.
-        measures: Of :func:`musiceval_task.protocol.evaluate`.
-        title: Large, above the picture.
-        subtitle: Small, below the title.
+        predictions: Predictions for clips with true scores.
+        measures: Metrics of :func:`musiceval_task.protocol.compute_metrics`.
+        title: Title of the plot.
+        subtitle: Line below the title.
     """
     width, height = 2 * PANEL + SIDE + GAP + 0.35, PANEL + HEADER + FOOTER
     figure = new_figure(width, height, title, subtitle, left=SIDE)
@@ -51,16 +53,7 @@ def draw_scatter(
     for column, target in enumerate(TARGETS):
         axes = _panel(figure, SIDE + column * (PANEL + GAP), HEADER, PANEL, PANEL)
         axes.plot([LOW, HIGH], [LOW, HIGH], color=FAINT, lw=1.2, zorder=1)
-        axes.scatter(
-            predictions.truth[:, column],
-            predictions.scores[:, column],
-            s=13,
-            color=CLIP,
-            alpha=0.55,
-            lw=0,
-            label="clip",
-            zorder=2,
-        )
+        axes.scatter(predictions.truth[:, column], predictions.scores[:, column], **CLIPS)
         if len(names) > 1:
             _draw_systems(axes, truth[:, column], means[:, column], names)
         axes.set_xlim(LOW - MARGIN, HIGH + MARGIN)
@@ -74,14 +67,14 @@ def draw_scatter(
     save(figure, path)
 
 
-def draw_runs(path: Path, runs: dict[str, list[Measure]], *, title: str, subtitle: str) -> None:
-    """Write a PNG that compares runs: SRCC of systems and LCC of clips with their intervals.
+def draw_runs(path: Path, runs: dict[str, Measures], *, title: str, subtitle: str) -> None:
+    """Write a PNG that compares runs: LCC of clips and SRCC of systems, with their intervals.
 
     Args:
         path: The file.
-        runs: Name -> its figures.
-        title: Large, above the picture.
-        subtitle: Small, below the title.
+        runs: Metrics of each run by its name.
+        title: Title of the plot.
+        subtitle: Line below the title.
     """
     shown = (("utterance", "LCC"), ("system", "SRCC"))
     height = ROW * (len(runs) + 1)
@@ -92,7 +85,7 @@ def draw_runs(path: Path, runs: dict[str, list[Measure]], *, title: str, subtitl
             left, top = NAMES + column * (PANEL + GAP / 2), HEADER + line * (height + GAP)
             axes = _panel(figure, left, top, PANEL, height)
             for row, measures in enumerate(runs.values()):
-                _draw_interval(axes, row, _find(measures, target, level, metric))
+                _draw_interval(axes, row, measures.get((target, level, metric)))
             axes.set_ylim(len(runs) - 0.5, -0.5)
             axes.set_yticks(range(len(runs)), list(runs) if column == 0 else [""] * len(runs))
             axes.grid(axis="x", color=FAINT, lw=0.7)
@@ -107,7 +100,7 @@ def _draw_systems(axes: Axes, truth: np.ndarray, means: np.ndarray, names: list[
     named: list[tuple[float, float]] = []
     for x, y, name in zip(truth, means, names, strict=True):
         if any(abs(x - left) < LABEL_WIDTH and abs(y - low) < LABEL_HEIGHT for left, low in named):
-            continue  # it would be written over another
+            continue  # it would cover another name
         named.append((x, y))
         axes.annotate(name, (x, y), (4, 3), textcoords="offset points", size=6.5, color=INK)
 
@@ -121,20 +114,15 @@ def _draw_interval(axes: Axes, row: float, measure: Measure | None) -> None:
                   textcoords="offset points", ha="center")  # fmt: skip
 
 
-def _find(measures: list[Measure], target: str, level: str, metric: str) -> Measure | None:
-    wanted = (target, level, metric)
-    return next((m for m in measures if (m.target, m.level, m.metric) == wanted), None)
-
-
-def _figures_of(measures: list[Measure], target: str) -> str:
-    parts = [f"clips: LCC {value_of(measures, target, 'utterance', 'LCC'):.3f}"]
-    if _find(measures, target, "system", "SRCC"):
-        parts.append(f"systems: SRCC {value_of(measures, target, 'system', 'SRCC'):.3f}")
+def _figures_of(measures: Measures, target: str) -> str:
+    parts = [f"clips: LCC {measures[target, 'utterance', 'LCC'].value:.3f}"]
+    if system := measures.get((target, "system", "SRCC")):
+        parts.append(f"systems: SRCC {system.value:.3f}")
     return "   ".join(parts)
 
 
 def _panel(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Axes with lines at the left and below."""
+    """Return axes with spines at the left and below."""
     axes = place(figure, left, top, width, height)
     axes.spines[["top", "right"]].set_visible(False)
     return axes

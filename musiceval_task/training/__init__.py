@@ -1,1 +1,1 @@
-"""Heads trained on frozen states: members of the ensemble and their run folders."""
+"""Training of heads on frozen states: members of the ensemble, and their run folders."""

@@ -1,4 +1,4 @@
-"""A head over frozen states: batches of unequal length in, scores and distributions out."""
+"""Inference of a head over frozen states of unequal lengths: scores and distributions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from torch.nn.utils.rnn import pad_sequence
 
 from heads import DualBranchHead
 
-__all__ = ["Batch", "Example", "apply_head", "collate"]
+__all__ = ["Example", "apply_head", "pad", "run_head"]
 
 BATCH = 32
 
 
 @dataclass(frozen=True)
 class Example:
-    """The frozen states of a clip and its prompt, and its scores where they are known.
+    """Frozen states of a clip and its prompt, with its scores where they are known.
 
     Shape:
         - audio: ``(frames, audio_dim)``; text: ``(tokens, text_dim)``
@@ -28,60 +28,46 @@ class Example:
     scores: tuple[float, float] | None = None
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Examples padded to the longest, with True where they are padded.
+def run_head(head: torch.nn.Module, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
+    """Return the outputs of both branches for examples of any lengths, on the head's device."""
+    audio, audio_padding_mask = pad([example.audio for example in examples])
+    text, text_padding_mask = pad([example.text for example in examples])
+    device = next(head.parameters()).device
+    parts = (audio, text, audio_padding_mask, text_padding_mask)
+    music_impression, text_alignment = head(*(part.to(device) for part in parts))
+    return music_impression, text_alignment
+
+
+def pad(sequences: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return sequences as one float32 batch, padded to the longest, and its padding mask.
 
     Shape:
-        - audio: ``(batch, frames, audio_dim)``; text: ``(batch, tokens, text_dim)``
-        - audio_padding_mask: ``(batch, frames)``; text_padding_mask: ``(batch, tokens)``
+        - sequences: ``(length, dim)`` each; output: ``(batch, longest, dim)``, ``(batch, longest)``
     """
-
-    audio: Tensor
-    text: Tensor
-    audio_padding_mask: Tensor
-    text_padding_mask: Tensor
-
-    def outputs(self, head: torch.nn.Module) -> tuple[Tensor, Tensor]:
-        """What both branches of a head predict, on its device."""
-        device = next(head.parameters()).device
-        music_impression, text_alignment = head(*(part.to(device) for part in vars(self).values()))
-        return music_impression, text_alignment
-
-
-def collate(examples: Sequence[Example]) -> Batch:
-    """One batch of examples of any lengths."""
-    audio, audio_mask = _pad([example.audio for example in examples])
-    text, text_mask = _pad([example.text for example in examples])
-    return Batch(audio, text, audio_mask, text_mask)
+    lengths = torch.tensor([len(sequence) for sequence in sequences])
+    padded = pad_sequence(list(sequences), batch_first=True).float()
+    return padded, torch.arange(padded.shape[1]) >= lengths[:, None]
 
 
 @torch.no_grad()
 def apply_head(
     head: DualBranchHead, examples: Sequence[Example]
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Scores ``(n, 2)`` and distributions ``(n, 2, bins)``; None where the head predicts none.
+    """Return scores ``(n, 2)`` and distributions ``(n, 2, bins)`` (None if the head has none).
 
-    The head is left in evaluation mode. Clips of similar length go together.
+    The head is left in evaluation mode. Clips of similar length share a batch.
     """
     head.eval()
-    order = sorted(range(len(examples)), key=lambda place: len(examples[place].audio))
+    order = sorted(range(len(examples)), key=lambda row: len(examples[row].audio))
     scores = np.empty((len(examples), 2))
     distributions: np.ndarray | None = None
     if head.config.output == "distribution":
         distributions = np.empty((len(examples), 2, head.config.bins))
     for first in range(0, len(order), BATCH):
-        places = order[first : first + BATCH]
-        outputs = collate([examples[place] for place in places]).outputs(head)
+        rows = order[first : first + BATCH]
+        outputs = run_head(head, [examples[row] for row in rows])
         for column, output in enumerate(outputs):
-            scores[places, column] = head.scores(output).double().cpu().numpy()
+            scores[rows, column] = head.scores(output).double().cpu().numpy()
             if distributions is not None:
-                distributions[places, column] = output.double().cpu().numpy()
+                distributions[rows, column] = output.double().cpu().numpy()
     return scores, distributions
-
-
-def _pad(sequences: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Sequences side by side in float32, and True where they are padded."""
-    lengths = torch.tensor([len(sequence) for sequence in sequences])
-    padded = pad_sequence(list(sequences), batch_first=True).float()
-    return padded, torch.arange(padded.shape[1]) >= lengths[:, None]

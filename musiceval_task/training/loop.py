@@ -1,11 +1,11 @@
-"""Training of one member: frozen states in, a head out, chosen on an inner split of the train list.
+"""Training of one member on frozen states.
 
-The published recipe: AdamW at 5e-5, batches of 32, at most 100 epochs, patience 15. A head over
-narrower states than the published ones takes larger steps.
+The published recipe: AdamW at 5e-5, batches of 32, at most 100 epochs, patience 15. Narrower states
+than the published ones take a higher learning rate.
 
-The inner split (a share of every system's clips) is not trained on. It chooses the best epoch, by
-the mean of the two system-level SRCCs, and an ensemble may be fitted on it; nothing is ever chosen
-or fitted on the dev and test lists.
+The inner split, a share of every system's clips of the train list, is held back from training. It
+selects the best epoch, by the mean of the two system-level SRCCs, and an ensemble may be fitted on
+it. The dev and test lists are only reported.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,39 +15,45 @@ from typing import Any, get_args
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch.utils.data import DataLoader
 
 from heads import DualBranchHead
+from hear_aesthetics.compute.precision import usable_device
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.metrics.correlation import mse, srcc, system_means
-from musiceval_task.data.dataset import Clip
-from musiceval_task.training.inference import Example, apply_head, collate
-from musiceval_task.training.members import Member, Protocol, head_config
+from musiceval_task.data.dataset import MusicEvalClip
+from musiceval_task.training.inference import Example, apply_head, run_head
+from musiceval_task.training.members import (
+    PUBLISHED_AUDIO_DIM,
+    EnsembleMember,
+    TrainingRecipe,
+    head_config,
+)
 from musiceval_task.training.objective import loss
 
 __all__ = ["INNER", "Epoch", "Fit", "TrainingConfig", "fit", "inner_split", "selection_score"]
 
-PUBLISHED_RATE, PUBLISHED_AUDIO_DIM = 5e-5, 1024
-NARROWER = 1.5  # power with which the rate grows as states get narrower, found on `mini`
+PUBLISHED_RATE = 5e-5
+NARROWER = 1.5  # power by which the rate grows as states get narrower, found on `mini`
 INNER = "inner"
 SPLIT_SEED = 0  # the same inner split for every member, whatever its seed
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How a member is trained; the defaults are the published recipe.
+    """Training configuration; the defaults are the published ones.
 
     Attributes:
-        epochs: At most.
-        patience: Epochs with neither a better order nor a lower error on the inner split, after
-            which training ends: text and audio are compared late, when the order has long settled.
-        batch_size: Clips.
-        learning_rate: Of AdamW; None is 5e-5 at the published width, more below it.
-        inner_share: Of each system's clips, held back from training.
-        protocol: "corrected" or "published": :func:`musiceval_task.training.members.head_config`.
+        epochs: Maximum number of epochs.
+        patience: Epochs with neither a higher SRCC nor a lower MSE on the inner split, after which
+            training ends. (Heads learn to compare text and audio late, when the SRCC has settled.)
+        batch_size: Clips per batch.
+        learning_rate: Learning rate of AdamW; None is 5e-5 at the published width, more below it.
+        inner_share: Share of each system's clips held back from training.
+        recipe: "corrected" or "published": :func:`musiceval_task.training.members.head_config`.
 
     Raises:
-        InputError: If the protocol is neither, or there are no epochs.
+        InputError: If the recipe is neither, or there are no epochs.
     """
 
     epochs: int = 100
@@ -55,16 +61,18 @@ class TrainingConfig:
     batch_size: int = 32
     learning_rate: float | None = None
     inner_share: float = 0.15
-    protocol: Protocol = "corrected"
+    recipe: TrainingRecipe = "corrected"
 
     def __post_init__(self) -> None:
-        if self.protocol not in get_args(Protocol):
-            raise InputError(f"protocol {self.protocol!r}: choose corrected or published")
+        if self.recipe not in get_args(TrainingRecipe):
+            raise InputError(f"recipe {self.recipe!r}: choose corrected or published")
         if self.epochs < 1:
             raise InputError(f"{self.epochs} epochs: take at least one")
+        if self.learning_rate is not None and not self.learning_rate > 0:
+            raise InputError(f"learning rate {self.learning_rate}: take one above 0")
 
     def rate(self, audio_dim: int) -> float:
-        """The learning rate for states of this width."""
+        """Return the learning rate for states of this width."""
         if self.learning_rate is not None:
             return self.learning_rate
         return PUBLISHED_RATE * (PUBLISHED_AUDIO_DIM / audio_dim) ** NARROWER
@@ -72,7 +80,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch came to: its number, mean training loss, and metrics on the inner split."""
+    """Number of an epoch, its mean training loss, and metrics on the inner split."""
 
     epoch: int
     loss: float
@@ -81,48 +89,48 @@ class Epoch:
 
     @property
     def rank(self) -> tuple[float, float]:
-        """What the best epoch has most of: the order of systems, among equal ones accuracy."""
+        """Key of the best epoch: the highest SRCC of systems, among equals the lowest MSE."""
         return self.inner_system_srcc, -self.inner_mse
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A trained head with its best epoch's weights, and the log of all epochs."""
+    """Head with the weights of its best epoch, and the log of all epochs."""
 
     head: DualBranchHead
     best: Epoch
     log: tuple[Epoch, ...]
 
 
-def inner_split(clips: Sequence[Clip], share: float) -> list[Clip]:
-    """The clips with some of ``"train"`` moved to ``"inner"``: a share of every system's.
+def inner_split(clips: Sequence[MusicEvalClip], share: float) -> list[MusicEvalClip]:
+    """Return the clips with a share of every system's moved from ``"train"`` to ``"inner"``.
 
     Raises:
-        InputError: If either part would be empty, or hold fewer than two systems' clips.
+        InputError: If fewer than two clips would be moved.
     """
     systems: dict[str, list[int]] = {}
-    for place, clip in enumerate(clips):
+    for index, clip in enumerate(clips):
         if clip.split == "train":
-            systems.setdefault(clip.system, []).append(place)
+            systems.setdefault(clip.system, []).append(index)
     rng = np.random.default_rng(SPLIT_SEED)
     inner: set[int] = set()
-    for places in systems.values():
-        count = max(1, round(share * len(places))) if len(places) > 1 else 0
-        inner.update(rng.choice(places, count, replace=False).tolist())
+    for indices in systems.values():
+        count = max(1, round(share * len(indices))) if len(indices) > 1 else 0
+        inner.update(rng.choice(indices, count, replace=False).tolist())
     if len(inner) < 2:
         raise InputError("too few clips to train on: every system needs two scored ones or more")
-    return [replace(c, split=INNER) if place in inner else c for place, c in enumerate(clips)]
+    return [replace(c, split=INNER) if index in inner else c for index, c in enumerate(clips)]
 
 
 def selection_score(scores: Any, truth: Any, systems: Sequence[str]) -> float:
-    """Mean of the two system-level SRCCs; over clips where there are fewer than two systems."""
+    """Return the mean of the two SRCCs over systems; over clips if there is only one system."""
     if len(set(systems)) > 1:
         scores, truth = (system_means(values, systems)[0] for values in (scores, truth))
     return float(srcc(scores, truth).mean())
 
 
 def fit(
-    member: Member,
+    member: EnsembleMember,
     config: TrainingConfig,
     train: Sequence[Example],
     inner: Sequence[Example],
@@ -134,123 +142,79 @@ def fit(
     """Train a member.
 
     Args:
-        member: What to train.
-        config: How.
+        member: The member.
+        config: Training configuration.
         train: States and scores to train on.
-        inner: States and scores that choose the epoch.
+        inner: States and scores that select the epoch.
         inner_systems: System of each of ``inner``.
-        device: ``"cpu"`` keeps it off a GPU; None takes what ``accelerate`` finds.
+        device: Device to train on, such as "cpu" or "cuda:0"; None is a GPU if there is one.
         on_epoch: Called after each epoch.
 
     Raises:
-        InputError: If a loss is not finite.
+        InputError: If a loss is not finite, or there is no such device.
     """
     truth = np.array([example.scores for example in inner])
+    audio_dim, text_dim = train[0].audio.shape[1], train[0].text.shape[1]
+    log: list[Epoch] = []
     with torch.random.fork_rng():
         torch.manual_seed(member.seed)
-        trainer = _Trainer(member, config, train, device)
-        head, choice = trainer.head, _Choice()
-        for number in range(1, config.epochs + 1):
-            mean = trainer.run_epoch()
-            scores, _ = apply_head(head, inner)
-            chosen = selection_score(scores, truth, inner_systems)
-            epoch = Epoch(number, mean, chosen, float(mse(scores, truth).mean()))
-            choice.add(epoch, head)
-            if on_epoch:
-                on_epoch(epoch)
-            if choice.stale >= config.patience:
-                break
-    head.load_state_dict(choice.weights)
-    return Fit(head.cpu().eval(), choice.best, tuple(choice.log))
-
-
-class _Trainer:
-    """A head, its optimiser and the clips in random order, one epoch at a time."""
-
-    def __init__(
-        self, member: Member, config: TrainingConfig, train: Sequence[Example], device: str | None
-    ) -> None:
-        self.member, self.config, self.train = member, config, train
-        self.accelerator = _accelerator(device)
-        width, text_width = train[0].audio.shape[1], train[0].text.shape[1]
-        self.head = DualBranchHead(head_config(member, width, text_width, config.protocol))
-        loader: Any = torch.utils.data.DataLoader(
-            range(len(train)),  # type: ignore[arg-type]
+        head = DualBranchHead(head_config(member, audio_dim, text_dim, config.recipe))
+        head.to(usable_device(device))
+        optimizer = torch.optim.AdamW(head.parameters(), lr=config.rate(audio_dim))
+        loader: DataLoader[list[Example]] = DataLoader(
+            train,  # type: ignore[arg-type]
             batch_size=config.batch_size,
             shuffle=True,
+            collate_fn=list,
             generator=torch.Generator().manual_seed(member.seed),
         )
-        optimizer = torch.optim.AdamW(self.head.parameters(), lr=config.rate(width))
-        self.model, self.optimizer, self.loader = self.accelerator.prepare(
-            self.head, optimizer, loader
-        )
+        for number in range(1, config.epochs + 1):
+            mean = _run_epoch(head, optimizer, loader, member, config)
+            scores, _ = apply_head(head, inner)
+            order = selection_score(scores, truth, inner_systems)
+            epoch = Epoch(number, mean, order, float(mse(scores, truth).mean()))
+            log.append(epoch)
+            best = max(log, key=lambda epoch: epoch.rank)
+            if best is epoch:
+                weights = deepcopy(head.state_dict())
+            if on_epoch:
+                on_epoch(epoch)
+            progress = (
+                max(log, key=lambda epoch: epoch.inner_system_srcc).epoch,
+                min(log, key=lambda epoch: epoch.inner_mse).epoch,
+            )
+            if number - max(progress) >= config.patience:
+                break
+    head.load_state_dict(weights)
+    return Fit(head.cpu().eval(), best, tuple(log))
 
-    def run_epoch(self) -> float:
-        """One pass over the clips; the mean loss."""
-        self.model.train()
-        total = torch.zeros(())
-        for rows in self.loader:
-            examples = [self.train[row] for row in rows.tolist()]
-            objective = self._loss(examples)
-            if not torch.isfinite(objective):
-                raise InputError(
-                    f"training {self.member.name}: the loss is not finite; check the scores, or "
-                    "take a lower learning rate"
-                )
-            self.optimizer.zero_grad()
-            self.accelerator.backward(objective)
-            self.optimizer.step()
-            total += objective.detach().cpu() * len(examples)
-        return float(total) / len(self.train)
 
-    def _loss(self, examples: Sequence[Example]) -> Tensor:
-        """The losses of both branches, added."""
-        outputs = collate(examples).outputs(self.model)
+def _run_epoch(
+    head: DualBranchHead,
+    optimizer: torch.optim.Optimizer,
+    loader: DataLoader[list[Example]],
+    member: EnsembleMember,
+    config: TrainingConfig,
+) -> float:
+    """Train on every clip once; return the mean loss, both branches added."""
+    head.train()
+    total, clips = torch.zeros(()), 0
+    for examples in loader:
+        outputs = run_head(head, examples)
         truth = torch.tensor([example.scores for example in examples], device=outputs[0].device)
         losses = [
-            loss(output, column, self.member.target, self.config.protocol)
+            loss(output, column, member.target, config.recipe)
             for output, column in zip(outputs, truth.T, strict=True)
         ]
-        return torch.stack(losses).sum()
-
-
-class _Choice:
-    """The best epoch so far with its weights, and for how long nothing got better.
-
-    Attributes:
-        log: All epochs.
-        best: The one with the best order of systems; equal orders, which few systems often have,
-            are told apart by the error.
-        weights: Of the best epoch.
-        stale: Epochs since the order or the error was better than ever.
-    """
-
-    best: Epoch
-
-    def __init__(self) -> None:
-        self.log: list[Epoch] = []
-        self.weights: dict[str, Tensor] = {}
-        self.stale = 0
-
-    def add(self, epoch: Epoch, head: DualBranchHead) -> None:
-        """Take notice of an epoch."""
-        before = self.log
-        self.log = [*before, epoch]
-        if not before or epoch.rank > self.best.rank:
-            self.best, self.weights = epoch, deepcopy(head.state_dict())
-        better = (
-            not before
-            or epoch.inner_system_srcc > max(e.inner_system_srcc for e in before)
-            or epoch.inner_mse < min(e.inner_mse for e in before)
-        )
-        self.stale = 0 if better else self.stale + 1
-
-
-def _accelerator(device: str | None) -> Any:
-    try:
-        from accelerate import Accelerator
-    except ImportError as error:
-        raise InputError(
-            "training needs accelerate; run `pip install 'hear-aesthetics[train]'`"
-        ) from error
-    return Accelerator(cpu=device == "cpu")
+        objective = torch.stack(losses).sum()
+        if not torch.isfinite(objective):
+            raise InputError(
+                f"training {member.name}: the loss is not finite; check the scores, or take a "
+                "lower learning rate"
+            )
+        optimizer.zero_grad()
+        objective.backward()
+        optimizer.step()
+        total += objective.detach().cpu() * len(examples)
+        clips += len(examples)
+    return float(total) / clips

@@ -1,30 +1,25 @@
-"""The eight members of the published ensemble, as data.
-
-A member is a variant of the dual-branch head, a kind of target, and a seed. All train alike: see
-:mod:`musiceval_task.training.loop`.
-"""
+"""The eight members of the published ensemble: head variant, kind of target and seed of each."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from heads import DualBranchConfig
-from hear_aesthetics.errors import InputError
 
-__all__ = ["MEMBERS", "Member", "Protocol", "Target", "head_config", "member_named"]
+__all__ = ["MEMBERS", "EnsembleMember", "Target", "TrainingRecipe", "head_config"]
 
 Target = Literal["gaussian", "one-hot", "coral"]
-Protocol = Literal["corrected", "published"]
+TrainingRecipe = Literal["corrected", "published"]
 PUBLISHED_AUDIO_DIM, PUBLISHED_COMMON_DIM = 1024, 768
 
 
 @dataclass(frozen=True)
-class Member:
+class EnsembleMember:
     """One model of the ensemble.
 
     Attributes:
-        name: What its run folder is called.
-        seed: Of weights, dropout and the order of clips.
-        target: What it is trained towards.
+        name: Name of its run folder.
+        seed: Random seed of weights, dropout and the order of clips.
+        target: Kind of training target.
         variant: Fields of ``DualBranchConfig`` that differ from the main model.
     """
 
@@ -37,44 +32,33 @@ class Member:
 MEMBERS = {
     member.name: member
     for member in (
-        Member("gaussian-1984", seed=1984),
-        Member("gaussian-1990", seed=1990),
-        Member("gaussian-1910", seed=1910),
-        Member("gaussian-1510", seed=1510),
-        Member("one-hot", target="one-hot"),
-        Member("coral", seed=1510, target="coral", variant={"output": "ordinal"}),
-        Member("decoupled-lstm", variant={"coupled": False, "branch": "lstm"}),
-        Member("decoupled", variant={"coupled": False}),
+        EnsembleMember("gaussian-1984", seed=1984),
+        EnsembleMember("gaussian-1990", seed=1990),
+        EnsembleMember("gaussian-1910", seed=1910),
+        EnsembleMember("gaussian-1510", seed=1510),
+        EnsembleMember("one-hot", target="one-hot"),
+        EnsembleMember("coral", seed=1510, target="coral", variant={"output": "ordinal"}),
+        EnsembleMember("decoupled-lstm", variant={"coupled": False, "branch": "lstm"}),
+        EnsembleMember("decoupled", variant={"coupled": False}),
     )
 }
 
 
-def member_named(name: str) -> Member:
-    """The member of that name.
-
-    Raises:
-        InputError: If there is none; lists the names.
-    """
-    if name not in MEMBERS:
-        raise InputError(f"unknown member {name!r}; choose one of: {', '.join(MEMBERS)}")
-    return MEMBERS[name]
-
-
 def head_config(
-    member: Member, audio_dim: int, text_dim: int, protocol: Protocol = "corrected"
+    member: EnsembleMember, audio_dim: int, text_dim: int, recipe: TrainingRecipe = "corrected"
 ) -> DualBranchConfig:
-    """The head of a member over states of these widths.
+    """Return the configuration of a member's head over states of these widths.
 
     Args:
-        member: Which.
+        member: The member.
         audio_dim: Width of the audio states; the common width keeps its published proportion to
             it, 768 to 1024.
         text_dim: Width of the text states.
-        protocol: "corrected" adds positions in every batch and the text to what it attends to.
-            "published" does neither, as the released training: its head can choose frames by the
-            text, but hardly compare the two.
+        recipe: "corrected" adds positions to every batch, and the text to what it attends to.
+            "published" does neither, as in the released training: the head can choose frames by
+            the text, but hardly compare the two.
     """
-    corrected = protocol == "corrected"
+    corrected = recipe == "corrected"
     return DualBranchConfig(
         audio_dim=audio_dim,
         text_dim=text_dim,

@@ -1,19 +1,11 @@
-"""What each kind of output is trained towards, and the distribution that it predicts."""
-
-from typing import Literal
+"""Training targets and losses of the kinds of output, and the bins of their distributions."""
 
 import torch
 from torch import Tensor
 
-from heads import (
-    bin_centers,
-    coral_loss,
-    gaussian_target,
-    kl_loss,
-    one_hot_target,
-)
+from heads import bin_centers, coral_loss, gaussian_target, kl_loss, one_hot_target
 from musiceval_task.scale import BINS, HIGH, LOW
-from musiceval_task.training.members import Protocol, Target
+from musiceval_task.training.members import Target, TrainingRecipe
 
 __all__ = ["SCALAR_SIGMA", "as_distribution", "centers", "loss"]
 
@@ -22,35 +14,35 @@ SCALAR_SIGMA = 0.35  # of the Gaussian that stands for a score without a distrib
 
 
 def centers() -> Tensor:
-    """Centres of the bins of all distributions, ``(BINS,)``."""
+    """Return the centres of the bins of all distributions, ``(BINS,)``."""
     return bin_centers(BINS, LOW, HIGH)
 
 
 def loss(
-    output: Tensor, scores: Tensor, target: Target, protocol: Protocol = "corrected"
+    output: Tensor, scores: Tensor, target: Target, recipe: TrainingRecipe = "corrected"
 ) -> Tensor:
-    """The loss of one branch.
+    """Return the loss of one branch.
 
     Args:
-        output: What it predicts.
-        scores: Truth.
-        target: What it is trained towards.
-        protocol: "published" puts a one-hot target into the bin below the score, which is biased
+        output: Predictions of the branch.
+        scores: True scores.
+        target: Kind of target.
+        recipe: "published" puts a one-hot target into the bin below the score, which is biased
             low; "corrected" into the nearest.
 
     Shape:
         - output: ``(batch, bins)`` probabilities, or ``(batch, ranks - 1)`` logits for "coral"
-        - scores: ``(batch,)`` true scores
+        - scores: ``(batch,)``
     """
     if target == "coral":
         return coral_loss(output, scores)
     bins = bin_centers(output.shape[1], LOW, HIGH).to(output.device)
     if target == "one-hot":
-        rounding: Literal["nearest", "floor"] = "floor" if protocol == "published" else "nearest"
-        return kl_loss(output, one_hot_target(scores, bins, rounding))
+        hot = one_hot_target(scores, bins, "floor" if recipe == "published" else "nearest")
+        return kl_loss(output, hot)
     return kl_loss(output, gaussian_target(scores, bins, SIGMA))
 
 
 def as_distribution(scores: Tensor) -> Tensor:
-    """The distribution that stands for plain scores in an ensemble, ``(n,)`` -> ``(n, BINS)``."""
+    """Return Gaussians around plain scores, for an ensemble: ``(n,)`` -> ``(n, BINS)``."""
     return gaussian_target(torch.as_tensor(scores).float(), centers(), SCALAR_SIGMA)

@@ -1,24 +1,24 @@
-"""Run folders: what a trained member leaves, and how it is found again.
+"""Run folders of trained members.
 
 ``config.json model.safetensors README.md`` are the head with its provenance (member, seed, data,
-both encoders), ``predictions.parquet`` its predictions for every split, ``log.csv`` its epochs,
-``metrics.json`` its figures on the dev and test lists, written last: where it is, the run is
-complete. ``run.json`` says what decides all of it.
+both encoders), ``predictions.parquet`` its predictions for every split, ``log.csv`` its epochs and
+``metrics.json`` its metrics on the dev and test lists, written last: a run that has it is complete.
+``run.json`` is the fingerprint of the run.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+import pandas as pd
 
 from heads import DualBranchHead
 from heads.checkpoint import WEIGHTS_FILE
 from hear_aesthetics.errors import CheckpointError, InputError
 from hear_aesthetics.files import json_text, remove_leftovers, write_text
 from hear_aesthetics.fingerprint import is_finished, start_over
-from musiceval_task.data.dataset import Clip, list_hash
+from musiceval_task.data.dataset import MusicEvalClip, list_hash
 from musiceval_task.features.states import (
     AudioEncoder,
     StateStore,
@@ -27,73 +27,90 @@ from musiceval_task.features.states import (
     prompt_states,
 )
 from musiceval_task.features.text import TextEncoder
-from musiceval_task.predictions import FILE_NAME, Predictions, read_predictions, write_predictions
-from musiceval_task.protocol import as_table, evaluate
+from musiceval_task.predictions import (
+    FILE_NAME,
+    ClipPredictions,
+    read_predictions,
+    write_predictions,
+)
+from musiceval_task.protocol import as_table, compute_metrics
 from musiceval_task.training.inference import Example, apply_head
 from musiceval_task.training.loop import INNER, Epoch, TrainingConfig, fit, inner_split
-from musiceval_task.training.members import Member
+from musiceval_task.training.members import EnsembleMember
 
-__all__ = ["Encoders", "check_encoders", "encode", "load_run", "predict_clips", "train_run"]
+__all__ = ["Encoders", "check_encoders", "encode", "load_run", "train_run"]
 
 REPORTED = ("dev", "test")
 METRICS, RECORD = "metrics.json", "run.json"
 LICENCE = "other"
 CHECKED = {"weights_sha256": "--model", "reads": "--model", "text_sha256": "--text"}
-KNOWN = (*CHECKED, "model", "text_encoder")  # what a run says of its encoders
+KNOWN = (*CHECKED, "model", "text_encoder")  # what provenance says of the encoders
 
 
 @dataclass(frozen=True)
 class Encoders:
-    """The two frozen encoders and where their states are kept."""
+    """Both frozen encoders, and the store of their states."""
 
     audio: AudioEncoder
     text: TextEncoder
     store: StateStore
 
+    @classmethod
+    def load(
+        cls, model: str, text: str, states: Path, *, precision: str, device: str | None
+    ) -> "Encoders":
+        """Load the encoders, and open the store in the folder of the states."""
+        audio = AudioEncoder(model, precision=precision, device=device)
+        remove_leftovers(states)
+        return cls(audio, TextEncoder(text, audio.model.device), StateStore(states))
+
     def provenance(self) -> dict[str, Any]:
-        """What made the states."""
+        """Return where the states come from."""
         return {**self.audio.provenance(), **self.text.provenance()}
 
     def fingerprint(self) -> dict[str, Any]:
-        """What decides the states."""
+        """Return what decides the states."""
         return {"audio": self.audio.fingerprint(), "text": self.text.fingerprint()}
 
 
 def encode(
-    clips: Sequence[Clip], encoders: Encoders, advance: Callable[[], None] | None = None
+    clips: Sequence[MusicEvalClip], encoders: Encoders, advance: Callable[[], None] | None = None
 ) -> list[Example]:
-    """The states of clips and prompts; each clip and each prompt is encoded once, ever.
+    """Return the states of clips and prompts; only those that the store lacks are computed.
 
     Raises:
         AudioError: If a clip cannot be read.
     """
     audio = clip_states(clips, encoders.audio, encoders.store, advance)
     text = prompt_states([clip.prompt for clip in clips], encoders.text, encoders.store)
-    return [_example(clip, states, text) for clip, states in zip(clips, audio, strict=True)]
+    return [
+        Example(states, text[clip.prompt], _scores(clip))
+        for clip, states in zip(clips, audio, strict=True)
+    ]
 
 
 def train_run(
     out: Path,
-    member: Member,
+    member: EnsembleMember,
     config: TrainingConfig,
-    clips: Sequence[Clip],
+    clips: Sequence[MusicEvalClip],
     examples: Sequence[Example],
     encoders: Encoders,
     *,
     overwrite: bool = False,
     device: str | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
-) -> Predictions:
+) -> ClipPredictions:
     """Train a member and write its run folder, or return what a finished one predicts.
 
     Args:
         out: The folder.
-        member: What to train.
-        config: How.
-        clips: Of all splits.
+        member: The member.
+        config: Training configuration.
+        clips: Clips of all splits.
         examples: Their states, from :func:`encode`.
-        encoders: What made the states.
-        overwrite: Start over where the folder holds a run, this one or another.
+        encoders: Encoders of the states.
+        overwrite: Delete a run that the folder holds, this one or another.
         device: See :func:`musiceval_task.training.loop.fit`.
         on_epoch: Called after each epoch.
 
@@ -101,12 +118,12 @@ def train_run(
         InputError: If clips to train on have no scores, or are too few, or the folder holds
             another run.
     """
-    unscored = [clip.name for clip in clips if clip.split == "train" and not clip.scored]
+    unscored = [clip.name for clip in clips if clip.split == "train" and _scores(clip) is None]
     if unscored:
         raise InputError(f"{unscored[0]}: no scores, and it is in the train list; add them")
     divided = inner_split(clips, config.inner_share)
     train, inner = (
-        [place for place, clip in enumerate(divided) if clip.split == split]
+        [row for row, clip in enumerate(divided) if clip.split == split]
         for split in ("train", INNER)
     )
     made = {
@@ -124,31 +141,34 @@ def train_run(
     result = fit(
         member,
         config,
-        [examples[place] for place in train],
-        [examples[place] for place in inner],
-        [divided[place].system for place in inner],
+        [examples[row] for row in train],
+        [examples[row] for row in inner],
+        [divided[row].system for row in inner],
         device=device,
         on_epoch=on_epoch,
     )
-    predictions = Predictions.of(divided, *apply_head(result.head, examples))
+    predictions = ClipPredictions.of(divided, *apply_head(result.head, examples))
     record = {"data_sha256": list_hash(clips), "license": LICENCE, **encoders.provenance()}
     record |= {"member": asdict(member), "training": asdict(config), "best": asdict(result.best)}
     result.head.save_pretrained(out, record)
     write_predictions(out / FILE_NAME, predictions)
-    _write_log(out / "log.csv", result.log)
+    log = pd.DataFrame(map(asdict, result.log))
+    write_text(out / "log.csv", log.to_csv(index=False, float_format="%.6g"))
     write_metrics(out, predictions)
     return predictions
 
 
-def write_metrics(out: Path, predictions: Predictions) -> None:
-    """Write ``metrics.json``: the figures of the dev and test lists, as far as truth is known."""
+def write_metrics(out: Path, predictions: ClipPredictions) -> None:
+    """Write ``metrics.json``: the metrics on the dev and test lists, where scores are known."""
     parts = {split: predictions.of_split(split).scored() for split in REPORTED}
-    figures = {name: as_table(evaluate(part)) for name, part in parts.items() if len(part) > 1}
+    figures = {
+        name: as_table(compute_metrics(part)) for name, part in parts.items() if len(part) > 1
+    }
     write_text(out / METRICS, json_text(figures))
 
 
 def load_run(folder: str | Path) -> DualBranchHead:
-    """The head of a run folder, with its provenance.
+    """Load the head of a run folder, with its provenance.
 
     Raises:
         CheckpointError: If the folder holds no head of this task.
@@ -161,7 +181,7 @@ def load_run(folder: str | Path) -> DualBranchHead:
         raise CheckpointError(str(error)) from error
     lacking = [key for key in KNOWN if key not in head.provenance]
     if lacking:
-        raise CheckpointError(f"{path}: says nothing of its {lacking[0]}; train it again")
+        raise CheckpointError(f"{path}: its provenance lacks {lacking[0]}; train it again")
     return head
 
 
@@ -180,21 +200,7 @@ def check_encoders(head: DualBranchHead, encoders: Encoders) -> None:
             )
 
 
-def predict_clips(
-    head: DualBranchHead, clips: Sequence[Clip], examples: Sequence[Example]
-) -> Predictions:
-    """The predictions of a trained head for any clips."""
-    return Predictions.of(clips, *apply_head(head, examples))
-
-
-def _example(clip: Clip, audio: Tensor, text: Mapping[str, Tensor]) -> Example:
-    scores = None
-    if clip.overall is not None and clip.textual is not None:
-        scores = (clip.overall, clip.textual)
-    return Example(audio, text[clip.prompt], scores)
-
-
-def _write_log(path: Path, log: Sequence[Epoch]) -> None:
-    names = list(asdict(log[0]))
-    lines = [",".join(f"{value:.6g}" for value in asdict(epoch).values()) for epoch in log]
-    write_text(path, "\n".join([",".join(names), *lines]) + "\n")
+def _scores(clip: MusicEvalClip) -> tuple[float, float] | None:
+    if clip.overall is None or clip.textual is None:
+        return None
+    return clip.overall, clip.textual

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from songeval_task.commands.train import DataOption, FeaturesOption, ResumeOption, SetOption
+from hear_aesthetics.commands.options import OverwriteOption
+from songeval_task.commands.train import DataOption, FeaturesOption, SetOption
 
 __all__ = ["ablation"]
 
@@ -15,15 +16,15 @@ def ablation(
     features: FeaturesOption,
     out: Annotated[Path, typer.Option(help="Folder of the table and of all runs.")],
     track: Annotated[
-        list[int] | None, typer.Option(min=1, max=2, help="1 or 2; may be given twice: both.")
+        list[int] | None, typer.Option(min=1, max=2, help="Track, 1 or 2; default: both.")
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Runs per row.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of runs per row.")] = 3,
     baseline_features: Annotated[
         str, typer.Option(help="Hidden state that the rows without MMR read.")
     ] = "muq_06",
     config: Annotated[Path | None, typer.Option(help="JSON of training options.")] = None,
     settings: SetOption = None,
-    resume: ResumeOption = True,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Train the rows of the ablation and write their table beside the published figures.
 
@@ -40,6 +41,6 @@ def ablation(
         tracks=[f"track{number}" for number in track or (1, 2)],
         seeds=seeds,
         state=baseline_features,
-        resume=resume,
+        resume=not overwrite,
     )
     typer.echo(f"{out / 'ablation.md'}: {seeds} seeds", err=True)

@@ -5,15 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hear_aesthetics.commands.console import ExitCode, Report, write_json
-from songeval_task.commands.listing import print_table
+from hear_aesthetics.commands.console import ExitCode, Report, print_table, write_json
+from hear_aesthetics.commands.options import DeviceOption, JsonOption, ModelOption, PrecisionOption
 from songeval_task.commands.score import (
-    DeviceOption,
     HeadOption,
     LoudnessOption,
-    ModelOption,
-    PrecisionOption,
-    load_scorer,
+    load_aesthetic_scorer,
 )
 
 if TYPE_CHECKING:
@@ -28,25 +25,27 @@ Side = dict[str, dict[str, Any]]  # name that pairs takes -> row
 
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="A file, folder, glob or list of takes.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="What to compare with it.")],
+    b: Annotated[
+        str, typer.Argument(metavar="B", help="A file, folder, glob or list to compare with A.")
+    ],
     model: ModelOption = "large",
     head: HeadOption = None,
     loudness: LoudnessOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: JsonOption = False,
     precision: PrecisionOption = "auto",
     device: DeviceOption = None,
 ) -> None:
     """Compare the scores of two songs or of two folders of takes: B minus A, per dimension.
 
     Folders that hold the same names, extensions aside, are compared pair by pair, others by their
-    means. The intervals are 95 % bootstrap intervals over songs; a single take has none.
+    means. The intervals are 95 % intervals of Student's t over songs; a single take has none.
 
     Exit codes: 0 all good, 1 nothing to compare, 2 wrong usage, 3 some inputs failed.
     """
     from hear_aesthetics.engine.inputs import collect_inputs
 
     found = [collect_inputs([argument]) for argument in (a, b)]
-    scorer = load_scorer(head, model, precision=precision, device=device)
+    scorer = load_aesthetic_scorer(head, model, precision=precision, device=device)
     total = sum(len(side.inputs) + len(side.errors) for side in found)
     with Report(total, "scored") as report:
         sides = [_score(scorer, side, loudness, report) for side in found]
@@ -63,12 +62,12 @@ def compare(
 def _score(
     scorer: "AestheticScorer", found: "Inputs", loudness: float | None, report: Report
 ) -> Side:
-    """The rows of the takes of one side that could be scored, by what the takes are called."""
-    from songeval_task.scoring.run import Options, score_inputs
+    """Return the rows of the takes of one side that could be scored, by name of the take."""
+    from songeval_task.scoring.run import ScoreOptions, score_inputs
 
     names = _names(found)
     side: Side = {}
-    for index, row in enumerate(score_inputs(scorer, found, Options(loudness=loudness))):
+    for index, row in enumerate(score_inputs(scorer, found, ScoreOptions(loudness=loudness))):
         if row["error"] is None:
             side[names[index]] = row
             report.done()
@@ -80,7 +79,7 @@ def _score(
 def _compare(
     scorer: "AestheticScorer", sides: list[Side], paired: bool, loudness: float | None
 ) -> "Comparison | None":
-    """The comparison; None if there is nothing left to compare."""
+    """Return the comparison; None if there is nothing left to compare."""
     from songeval_task.scoring.comparison import compare_takes
 
     if paired:
@@ -91,7 +90,7 @@ def _compare(
     return compare_takes(
         [*sides[0].values()],
         [*sides[1].values()],
-        [*scorer.columns, *scorer.panel.means.values()],
+        [*scorer.columns, *scorer.scorer_set.means.values()],
         paired=paired,
         levelled=loudness,
         demo=scorer.demo,
@@ -99,13 +98,13 @@ def _compare(
 
 
 def _pairs(found: list["Inputs"]) -> bool:
-    """Whether both sides name the same takes, more than one."""
+    """Return True if both sides name the same takes, more than one."""
     first, second = (set(_names(side)) for side in found)
     return first == second and len(first) > 1
 
 
 def _names(found: "Inputs") -> list[str]:
-    """What takes are called on either side: without extensions, where these tell none apart."""
+    """Return the names of takes: without extensions, unless these tell takes apart."""
     keys = [item.key for item in found.inputs]
     bare = [str(PurePosixPath(key).with_suffix("")) for key in keys]
     return bare if len(set(bare)) == len(keys) else keys

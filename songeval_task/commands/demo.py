@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from hear_aesthetics.engine.embedding_files import Embedding
     from hear_aesthetics.model import HearModel
-    from hear_aesthetics.synthesis import Score
+    from hear_aesthetics.synthesis import Composition
     from songeval_task.scoring.scorer import AestheticScorer
 
 __all__ = ["demo"]
@@ -26,28 +26,28 @@ def demo(
 
     out.mkdir(parents=True, exist_ok=True)
     song = out / "song.wav"
-    score = _compose(song)
+    composition = _compose(song)
     scorer = AestheticScorer.from_pretrained(model="mini")
     embedding = _embed(song, scorer.model)
     _score(song, scorer)
-    _draw(out / "song.png", song, score, embedding, scorer.model)
+    _draw(out / "song.png", song, composition, embedding, scorer.model)
 
 
-def _compose(song: Path) -> "Score":
-    """Write the song; its score knows where the sections are."""
+def _compose(song: Path) -> "Composition":
+    """Write the song; its composition knows where the sections are."""
     import soundfile
 
     from hear_aesthetics.spec import API_SAMPLE_RATE
     from hear_aesthetics.synthesis import compose, describe, render
 
-    score = compose(SEED, SECONDS, style=STYLE, form=FORM)
-    soundfile.write(song, render(score, API_SAMPLE_RATE), API_SAMPLE_RATE)
-    about = describe(score)
+    composition = compose(SEED, SECONDS, style=STYLE, form=FORM)
+    soundfile.write(song, render(composition, API_SAMPLE_RATE), API_SAMPLE_RATE)
+    about = describe(composition)
     typer.echo(
         f"{song}: {SECONDS:g} s of {about.style} in {about.key} at {about.tempo_bpm} bpm, "
         f"form {' '.join(FORM)}"
     )
-    return score
+    return composition
 
 
 def _embed(song: Path, model: "HearModel") -> "Embedding":
@@ -71,9 +71,9 @@ def _score(song: Path, scorer: "AestheticScorer") -> None:
     """Write the row of ``hear-aesthetics score`` beside the song."""
     from hear_aesthetics.engine.inputs import collect_inputs
     from hear_aesthetics.files import json_text, write_text
-    from songeval_task.scoring.run import Options, score_inputs
+    from songeval_task.scoring.run import ScoreOptions, score_inputs
 
-    rows = list(score_inputs(scorer, collect_inputs([str(song)]), Options()))
+    rows = list(score_inputs(scorer, collect_inputs([str(song)]), ScoreOptions()))
     path = song.with_name(f"{song.name}.scores.json")
     write_text(path, json_text(rows))
     said = ", ".join(f"{name} {rows[0][name]:.2f}" for name in scorer.columns)
@@ -81,7 +81,11 @@ def _score(song: Path, scorer: "AestheticScorer") -> None:
 
 
 def _draw(
-    picture: Path, song: Path, score: "Score", embedding: "Embedding", model: "HearModel"
+    picture: Path,
+    song: Path,
+    composition: "Composition",
+    embedding: "Embedding",
+    model: "HearModel",
 ) -> None:
     from hear_aesthetics.audio.loading import load_audio
     from hear_aesthetics.plotting.song import draw_song
@@ -96,6 +100,6 @@ def _draw(
             f"log-mel spectrogram; below, how alike any two moments are "
             f"({frames} embeddings, {dim} dimensions)"
         ),
-        sections=score.sections,
+        sections=composition.sections,
     )
     typer.echo(f"{picture}: its spectrogram, and which of its moments are alike")

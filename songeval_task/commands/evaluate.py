@@ -1,10 +1,11 @@
-"""``songeval evaluate``: predictions to figures with intervals, answer files, a report."""
+"""``songeval evaluate``: figures with intervals, answer files and a report of predictions."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from hear_aesthetics.commands.options import JsonOption
 from hear_aesthetics.errors import InputError
 
 __all__ = ["evaluate"]
@@ -18,19 +19,19 @@ def evaluate(
         Path | None, typer.Option(help="Folder of the report. Default: RUN/evaluation.")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Folder of `songeval prepare`; scores need it.")
+        Path | None,
+        typer.Option(help="Folder of `songeval prepare`, with the ratings that scores need."),
     ] = None,
     against: Annotated[
         Path | None, typer.Option(help="Another run or scores file, for the paired difference.")
     ] = None,
-    split: Annotated[str, typer.Option(help="test or inner.")] = "test",
+    split: Annotated[str, typer.Option(help="Split to evaluate: test or valid.")] = "test",
     systems: Annotated[
         Path | None, typer.Option(help="CSV of name,system: which generator made a song.")
     ] = None,
-    resamples: Annotated[int, typer.Option(min=1, help="Of the bootstrap.")] = 1000,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Measure predictions by the protocol: LCC, SRCC, KTAU and TTA with bootstrap intervals.
+    """Measure predictions by the protocol: LCC, SRCC, KTAU and TTA with intervals.
 
     Writes predictions.csv, an answer file (.scp) per level, metrics.json and report.md with its
     pictures.
@@ -44,7 +45,7 @@ def evaluate(
     folder = out or predictions / "evaluation"
     found = read_predictions(predictions, data, split=split, systems=systems)
     other = read_predictions(against, data, split=split, systems=systems) if against else None
-    figures = write_report(folder, found, other, resamples=resamples)
+    figures = write_report(folder, found, other)
     if as_json:
         write_json(figures)
     else:

@@ -1,31 +1,23 @@
 """``songeval hear-task``: the songs as a task for any HEAR module."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from hear_aesthetics.commands.console import Report
-from hear_aesthetics.commands.probing import Overwrite
+from hear_aesthetics.commands.options import OverwriteOption
 
 __all__ = ["hear_task"]
-
-
-class TrackNumber(StrEnum):
-    """A track of the challenge."""
-
-    one = "1"
-    two = "2"
 
 
 def hear_task(
     prepared: Annotated[Path, typer.Argument(help="Folder of `songeval prepare`.")],
     out: Annotated[Path, typer.Option(help="Folder of HEAR task folders.")],
     track: Annotated[
-        TrackNumber, typer.Option(help="1: Musicality. 2: all five dimensions.")
-    ] = TrackNumber.two,
-    overwrite: Overwrite = False,
+        Literal["1", "2"], typer.Option(help="Track: 1 (Musicality) or 2 (all five dimensions).")
+    ] = "2",
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Write a HEAR regression task: 48 kHz FLAC, splits, mean ratings as labels.
 

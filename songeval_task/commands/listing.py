@@ -1,28 +1,26 @@
-"""Rows on stdout: a table on a terminal, CSV in a pipe as rows come, JSON where it is asked for."""
+"""Listing of rows on stdout: a table on a terminal, CSV in a pipe as rows come, or JSON."""
 
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hear_aesthetics.commands.console import write_json
+from hear_aesthetics.commands.console import print_table, write_json
 
-__all__ = ["Listing", "print_table", "ranked"]
+__all__ = ["Listing", "ranked"]
 
 BEFORE, AFTER = ("path", "duration"), ("loudness_lufs",)  # of the scores, in a table for eyes
 SPAN = ("path", "start", "end", "duration")
-GAP = 2  # between columns
-TEXT_WIDTH = 18  # that a column of text keeps where room is short
 DECIMALS = {"start": 1, "end": 1, "duration": 1, "loudness_lufs": 1}  # others: 2
 
 
 class Listing:
-    """Shows rows: in a pipe each as it comes, on a terminal all at the end.
+    """Rows on stdout: in a pipe each as it comes, on a terminal all at the end.
 
     Args:
-        columns: Of a row.
-        scores: Those of them that hold scores and means.
+        columns: Columns of a row.
+        scores: Columns that hold scores and means.
         as_json: Show a JSON list at the end.
-        top: Show so many at the end, best mean first, instead of all.
+        top: Number of rows to show at the end, best mean first; None: all.
     """
 
     def __init__(
@@ -39,16 +37,16 @@ class Listing:
         self._header = True
 
     def add(self, row: dict[str, Any]) -> None:
-        """Take a row; in a pipe it is written at once."""
-        from songeval_task.scoring.formats import csv_text
+        """Write a row at once in a pipe; elsewhere wait for :meth:`finish`."""
+        from songeval_task.scoring.formats import rows_csv
 
         if self._streams:
-            sys.stdout.write(csv_text([row], self._columns, header=self._header))
+            sys.stdout.write(rows_csv([row], self._columns, header=self._header))
             sys.stdout.flush()
             self._header = False
 
     def finish(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Show what has not been shown of all ``rows``."""
+        """Show all ``rows``, unless they were written as they came."""
         chosen = ranked(rows)[: self._top] if self._top else rows
         if self._as_json:
             write_json(chosen)
@@ -67,51 +65,9 @@ class Listing:
 
 
 def ranked(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows that were scored, best mean first; equal means by path."""
+    """Return the rows that were scored, best mean first; equal means by path."""
     good = [row for row in rows if row["error"] is None]
     return sorted(good, key=lambda row: (-row["mean"], row["path"]))
-
-
-def print_table(
-    names: Sequence[str], cells: Iterable[Sequence[str]], *, left: Sequence[str] = ()
-) -> None:
-    """Print a table on stdout, as wide as it needs to be where that is no terminal.
-
-    On a narrow terminal headings lose their ends, then text is folded; numbers stay whole.
-
-    Args:
-        names: Of the columns.
-        cells: Text, line by line.
-        left: Columns of text; the others are numbers and end at the right.
-    """
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    lines = [list(line) for line in cells]
-    widths = [max([len(line[index]) for line in lines], default=0) for index in range(len(names))]
-    whole = sum(max(len(name), width) + GAP for name, width in zip(names, widths, strict=True))
-    console = Console(width=None if sys.stdout.isatty() else whole, highlight=False)
-    texts = [min(w, TEXT_WIDTH) if n in left else w for n, w in zip(names, widths, strict=True)]
-    headings = _fit(names, texts, console.width)
-    table = Table(box=None, pad_edge=False)
-    for name, heading, width in zip(names, headings, texts, strict=True):
-        if name in left:
-            table.add_column(heading, overflow="fold", min_width=width)
-        else:
-            table.add_column(heading, justify="right", min_width=width)
-    for line in lines:
-        table.add_row(*map(Text, line))
-    console.print(table)
-
-
-def _fit(names: Sequence[str], widths: Sequence[int], room: int) -> list[str]:
-    """The headings, all cut to one length if the columns do not fit side by side."""
-    for length in range(max(map(len, names)), 2, -1):
-        cut = [n if len(n) <= length else f"{n[: length - 1]}…" for n in names]
-        if sum(max(len(n), w) + GAP for n, w in zip(cut, widths, strict=True)) <= room:
-            break
-    return cut
 
 
 def _cell(value: Any, decimals: int) -> str:

@@ -1,4 +1,4 @@
-"""``songeval prepare``: checks a copy of SongEval, or the released lists, and writes its splits."""
+"""``songeval prepare``: a copy of SongEval, or the released lists, checked and split."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hear_aesthetics.commands.console import ExitCode, Report, warning_line, write_json
+from hear_aesthetics.commands.options import JsonOption
 
 if TYPE_CHECKING:
     from songeval_task.data.dataset import Problem
@@ -42,10 +43,10 @@ def prepare(
             min=1, help="How many to draw without such a list; default 200, at most a quarter."
         ),
     ] = None,
-    inner_fraction: Annotated[
-        float, typer.Option(help="Of the other songs, to select a model on.")
+    valid_fraction: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of the other songs to select a model on.")
     ] = 0.1,
-    seed: Annotated[int, typer.Option(help="Of what is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the splits.")] = 0,
     systems: Annotated[
         Path | None, typer.Option(metavar="CSV", help="Columns name, system: who made each song.")
     ] = None,
@@ -55,13 +56,13 @@ def prepare(
             metavar="STORE", help="Also write OUT/interchange, as released, from these features."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print dataset.json.")] = False,
+    as_json: JsonOption = False,
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite/--resume", help="Replace other splits in OUT, or stop there."),
     ] = False,
 ) -> None:
-    """Check the songs and their ratings, and split them: train, inner (selects), test (reported).
+    """Check the songs and their ratings, and split them: train, valid (selects), test (reported).
 
     What cannot be used is named, and listed in OUT/problems.csv. From a released list, its features
     go to OUT/features. Exit codes: 0 all good, 1 nothing usable, 2 wrong usage, 3 something besides
@@ -73,7 +74,7 @@ def prepare(
     choices = Choices(
         validation_ids=validation_ids,
         test_songs=test_songs,
-        inner_fraction=inner_fraction,
+        valid_fraction=valid_fraction,
         seed=seed,
         systems=read_systems(systems) if systems else None,
         overwrite=overwrite,
@@ -93,17 +94,17 @@ def prepare(
 def _from_songs(source: str, out: Path, choices: "Choices") -> tuple["Prepared", list["Problem"]]:
     from songeval_task.data.dataset import read_songeval
     from songeval_task.data.download import obtain
-    from songeval_task.data.inspection import inspect_audio
+    from songeval_task.data.preparation import inspect_audio
     from songeval_task.data.preparation import prepare as write_splits
 
-    found = obtain(source)
-    data = read_songeval(found.folder)
+    folder, origin = obtain(source)
+    data = read_songeval(folder)
     facts = []
     with Report(len(data.songs), "checked", "song") as report:
         for fact in inspect_audio(data.root, [song.name for song in data.songs]):
             facts.append(fact)
             report.done()
-    return write_splits(data, facts, out, choices, found.origin)
+    return write_splits(data, facts, out, choices, origin)
 
 
 def _from_lists(source: str, out: Path, choices: "Choices") -> tuple["Prepared", list["Problem"]]:

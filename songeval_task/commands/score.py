@@ -1,4 +1,4 @@
-"""``hear-aesthetics score``: songs to scores, resumable, in the format that the file name says."""
+"""``hear-aesthetics score``: songs to scores, resumable, in the format of the file's suffix."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -7,24 +7,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hear_aesthetics.commands.console import ExitCode, Report, error_line, warning_line
+from hear_aesthetics.commands.options import (
+    DeviceOption,
+    InputsArgument,
+    JsonOption,
+    MaxMinutesOption,
+    ModelOption,
+    OverwriteOption,
+    PrecisionOption,
+)
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.spec import MAX_MINUTES
 from songeval_task.commands.listing import Listing, ranked
 
 if TYPE_CHECKING:
     from hear_aesthetics.engine.inputs import Inputs
     from songeval_task.scoring.journal import Journal
-    from songeval_task.scoring.run import Options
+    from songeval_task.scoring.run import ScoreOptions
     from songeval_task.scoring.scorer import AestheticScorer
 
-__all__ = [
-    "DeviceOption",
-    "HeadOption",
-    "LoudnessOption",
-    "ModelOption",
-    "PrecisionOption",
-    "load_scorer",
-    "score",
-]
+__all__ = ["HeadOption", "LoudnessOption", "load_aesthetic_scorer", "score"]
 
 QUIETEST, LOUDEST = -70.0, 0.0  # LUFS: the gate of the measure, and full scale
 
@@ -35,9 +37,6 @@ def _loudness_in_range(value: float | None) -> float | None:
     return value
 
 
-ModelOption = Annotated[
-    str, typer.Option("--model", metavar="large|mini|DIR", help="Encoders; mini: demo scores only.")
-]
 HeadOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -45,12 +44,8 @@ HeadOption = Annotated[
         metavar="NAME|PATH",
         help="track1, track2, songeval, songbench, demo, an installed scorer, or a file; may be "
         "given again: the columns of further heads begin with their name. Default: track2, with "
-        "mini: demo.",
+        "mini: demo (which never learned from ratings).",
     ),
-]
-PrecisionOption = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
-DeviceOption = Annotated[
-    str | None, typer.Option(help="Such as cpu or cuda:0.", show_default="a GPU if any")
 ]
 LoudnessOption = Annotated[
     float | None,
@@ -64,10 +59,7 @@ LoudnessOption = Annotated[
 
 
 def score(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(help="Files, folders, globs, .txt lists, .jsonl rows, - for stdin."),
-    ],
+    inputs: InputsArgument,
     out: Annotated[
         Path | None,
         typer.Option(help="FILE.csv, .jsonl, .json or .scp; default: stdout."),
@@ -98,16 +90,11 @@ def score(
     prompt: Annotated[
         str | None, typer.Option(help="Text of inputs that have none, for scorers that read it.")
     ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume/--overwrite",
-            help="Score only what is new, changed or failed since OUT, or start over.",
-        ),
-    ] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of rows.")] = False,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
     precision: PrecisionOption = "auto",
     device: DeviceOption = None,
+    max_minutes: MaxMinutesOption = MAX_MINUTES,
 ) -> None:
     """Score songs: a row each, which says what is wrong where there is no score.
 
@@ -121,19 +108,26 @@ def score(
     Exit codes: 0 all good, 1 nothing worked, 2 wrong usage, 3 some inputs failed.
     """
     from hear_aesthetics.engine.inputs import collect_inputs
-    from songeval_task.scoring.run import Options
+    from songeval_task.scoring.run import ScoreOptions
 
     found = collect_inputs(inputs, prompt=prompt)
-    options = Options(timeline=timeline, explain=explain, loudness=loudness)
+    options = ScoreOptions(timeline=timeline, explain=explain, loudness=loudness)
     _check_usage(found, options, out, plot=plot, as_json=as_json)
     if not found.inputs:
         for bad in found.errors:
             error_line(bad.message)
         raise typer.Exit(ExitCode.FAILED)
-    scorer = load_scorer(head, model, precision=precision, device=device)
+    scorer = load_aesthetic_scorer(head, model, precision=precision, device=device)
     try:
         rows, code = _score_all(
-            scorer, found, options, out, resume=resume, top=top, as_json=as_json
+            scorer,
+            found,
+            options,
+            out,
+            max_minutes=max_minutes,
+            overwrite=overwrite,
+            top=top,
+            as_json=as_json,
         )
     except KeyboardInterrupt:
         if out:
@@ -144,10 +138,10 @@ def score(
     raise typer.Exit(code)
 
 
-def load_scorer(
+def load_aesthetic_scorer(
     head: list[str] | None, model: str, *, precision: str, device: str | None
 ) -> "AestheticScorer":
-    """Model and heads; a word of warning where their scores say nothing.
+    """Return a scorer; write a warning if its scores say nothing about music.
 
     Raises:
         InputError: If a name is unknown or a head does not fit the model.
@@ -159,24 +153,24 @@ def load_scorer(
     )
     if scorer.demo:
         warning_line(
-            f"demo scores: model {scorer.model.name} with head {scorer.panel.name} never learned "
-            "from people's ratings and says nothing about the music"
+            f"demo scores: model {scorer.model.name} with head {scorer.scorer_set.name} never "
+            "learned from people's ratings and says nothing about the music"
         )
     return scorer
 
 
 def _check_usage(
     found: "Inputs",
-    options: "Options",
+    options: "ScoreOptions",
     out: Path | None,
     *,
     plot: Path | None,
     as_json: bool,
 ) -> None:
-    """What can be wrong before anything is loaded.
+    """Check the options before anything is loaded.
 
     Raises:
-        InputError: Says what, and what would do.
+        InputError: If options do not fit together, or a path cannot be written.
     """
     from songeval_task.scoring import formats
 
@@ -196,31 +190,34 @@ def _check_usage(
 def _score_all(
     scorer: "AestheticScorer",
     found: "Inputs",
-    options: "Options",
+    options: "ScoreOptions",
     out: Path | None,
     *,
-    resume: bool,
+    max_minutes: float,
+    overwrite: bool,
     top: int | None,
     as_json: bool,
 ) -> tuple[list[dict[str, Any]], ExitCode]:
-    """The rows of all inputs, shown and written as they were asked for, and the exit code."""
+    """Score, show and write all inputs; return their rows and the exit code."""
     from songeval_task.scoring import formats
     from songeval_task.scoring.journal import Journal
     from songeval_task.scoring.rows import row_columns
     from songeval_task.scoring.run import score_inputs
 
-    fingerprint, columns = options.fingerprint(scorer), row_columns(scorer.panel)
+    fingerprint, columns = options.fingerprint(scorer), row_columns(scorer.scorer_set)
     if out is not None and out.suffix.lower() == ".scp":
         formats.check_scp_scores(scorer.columns)
-    journal = Journal(out, fingerprint, overwrite=not resume) if out else None
-    shown = [name for name in columns if name in (*scorer.columns, *scorer.panel.means.values())]
+    journal = Journal(out, fingerprint, overwrite=overwrite) if out else None
+    shown = [
+        name for name in columns if name in (*scorer.columns, *scorer.scorer_set.means.values())
+    ]
     if journal and out:
         _tell_kept(journal, found, out)
     listing = Listing(columns, shown, as_json=as_json, top=top)
     visible = out is None or as_json or top is not None
     rows: list[dict[str, Any]] = []
     with journal or nullcontext(), Report(_count(found), "scored") as report:
-        for row in score_inputs(scorer, found, options, journal):
+        for row in score_inputs(scorer, found, options, journal, max_minutes):
             rows.append(row)
             report.done() if row["error"] is None else report.fail(row["error"])
             if visible:
@@ -235,7 +232,7 @@ def _score_all(
 
 
 def _tell_kept(journal: "Journal", found: "Inputs", out: Path) -> None:
-    """Say what is not scored again, and what the new file will no longer hold."""
+    """Write which rows are kept, and which the new file will no longer hold."""
     from songeval_task.scoring.journal import clip_key
 
     kept = sum(clip_key(item) in journal.done for item in found.inputs)
@@ -262,7 +259,7 @@ def _plot(
     if len(good) > MAX_SONGS:
         which = "best" if top else "first"
         warning_line(f"{path}: shows the {which} {MAX_SONGS} of {len(good)} songs")
-    name, dimensions = next(iter(scorer.panel.groups.items()))
+    name, dimensions = next(iter(scorer.scorer_set.groups.items()))
     status = "demo: the scores say nothing" if scorer.demo else "after each name: the mean"
     draw_scores(
         path,

@@ -1,4 +1,4 @@
-"""``songeval synthesize``: a rated set of songs that the program makes itself."""
+"""``songeval synthesize``: a rated set of synthetic songs."""
 
 import re
 import time
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hear_aesthetics.commands.console import Report
-from hear_aesthetics.commands.probing import Overwrite
+from hear_aesthetics.commands.options import OverwriteOption
 from hear_aesthetics.errors import InputError
 
 __all__ = ["synthesize"]
@@ -16,12 +16,12 @@ __all__ = ["synthesize"]
 
 def synthesize(
     out: Annotated[Path, typer.Argument(help="Folder for mp3/ and metadata.jsonl.")],
-    songs: Annotated[int, typer.Option(help="How many.")] = 400,
-    seed: Annotated[int, typer.Option(help="Decides every song and rating.")] = 0,
-    seconds: Annotated[str, typer.Option(help="Shortest and longest song.")] = "60-180",
-    systems: Annotated[int, typer.Option(help="Generators the songs are said to be of.")] = 10,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that render.")] = 2,
-    overwrite: Overwrite = False,
+    songs: Annotated[int, typer.Option(help="Number of songs.")] = 400,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of every song and rating.")] = 0,
+    seconds: Annotated[str, typer.Option(help="Shortest and longest duration.")] = "60-180",
+    systems: Annotated[int, typer.Option(help="Number of generators to compare.")] = 10,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes that render.")] = 2,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Compose and render songs with simulated ratings: a test and demo set, nothing more.
 
@@ -29,18 +29,18 @@ def synthesize(
     """
     from hear_aesthetics.files import one_line_when_full
     from hear_aesthetics.synthesis.folder import begin_set
-    from songeval_task.data.synthetic import Recipe, finish_set, plan, render_songs
+    from songeval_task.data.synthetic import SongSetConfig, finish_set, plan, render_songs
 
-    recipe = Recipe(songs, seed, *_span(seconds), systems)
-    planned = plan(recipe)
+    config = SongSetConfig(songs, seed, *_span(seconds), systems)
+    planned = plan(config)
     started, rendered = time.monotonic(), 0.0
     with one_line_when_full(out), Report(songs, "ready", "song") as report:
-        begin_set(out, recipe, overwrite=overwrite)
+        begin_set(out, config, overwrite=overwrite)
         report.done(sum((out / song.name).is_file() for song in planned))
         for song in render_songs(planned, out, workers):
             rendered += song.seconds
             report.done()
-        finish_set(out, recipe, planned)
+        finish_set(out, config, planned)
     if rendered:
         took = time.monotonic() - started
         speed = f"{rendered / took:.0f} x real time"

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
+from hear_aesthetics.commands.options import OverwriteOption
 from hear_aesthetics.errors import InputError
 
-__all__ = ["DataOption", "FeaturesOption", "ResumeOption", "SetOption", "train"]
+__all__ = ["DataOption", "FeaturesOption", "SetOption", "train"]
 
 DataOption = Annotated[Path, typer.Option("--data", help="Folder that `songeval prepare` wrote.")]
 FeaturesOption = Annotated[
@@ -18,9 +19,6 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Any field of the training configuration."),
 ]
-ResumeOption = Annotated[
-    bool, typer.Option("--resume/--overwrite", help="Go on with OUT, or start over.")
-]
 
 
 def train(
@@ -28,7 +26,8 @@ def train(
     features: FeaturesOption,
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     track: Annotated[
-        int | None, typer.Option(min=1, max=2, help="1: Musicality; 2: all five. Default: 2.")
+        int | None,
+        typer.Option(min=1, max=2, help="Track: 1 (Musicality) or 2 (all five). Default: 2."),
     ] = None,
     config: Annotated[
         Path | None,
@@ -37,28 +36,46 @@ def train(
     settings: SetOption = None,
     model_features: Annotated[
         str | None,
-        typer.Option(help="fused: aesthetic head; a state such as muq_06: SongEval baseline head."),
+        typer.Option(
+            help="Features to train on: fused (aesthetic head), or a state such as muq_06 "
+            "(SongEval baseline head)."
+        ),
     ] = None,
     head_size: Annotated[
-        str | None, typer.Option(help="published, small, or sizes such as dim=64,layers=2.")
+        str | None,
+        typer.Option(help="Size of the head: published, small, or such as dim=64,layers=2."),
     ] = None,
-    mixup: Annotated[bool | None, typer.Option("--mixup/--no-mixup", help="C-Mixup.")] = None,
+    mixup: Annotated[
+        bool | None, typer.Option("--mixup/--no-mixup", help="Mix pairs of songs (C-Mixup).")
+    ] = None,
     augmented: Annotated[
-        bool | None, typer.Option("--augmented/--no-augmented", help="Train on copies too.")
+        bool | None,
+        typer.Option("--augmented/--no-augmented", help="Train on augmented versions too."),
+    ] = None,
+    select_on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="valid|test",
+            help="Split that selects the head; test is as released, and its figures optimistic.",
+            show_default="valid",
+        ),
     ] = None,
     rank_weight: Annotated[
-        float | None, typer.Option(help="Of ListMLE. Default: 0.15 (track 1), 0.05 (track 2).")
+        float | None,
+        typer.Option(help="Weight of ListMLE. Default: 0.15 (track 1), 0.05 (track 2)."),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="At most. Default: 60.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Most epochs. Default: 60.")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate. Default: 1e-5.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the whole run. Default: 0.")] = None,
-    resume: ResumeOption = True,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Random seed of the run. Default: 0.")
+    ] = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Train a head on the training songs; report the test songs once, at the end.
 
-    The defaults are the published training. The head is chosen on the inner split. The same command
-    goes on after an interruption, exactly. OUT is complete where it holds metrics.json. On several
-    GPUs: torchrun --nproc-per-node 4 -m songeval_task train ...
+    The defaults are the published training, but the head is selected on the valid split. The same
+    command goes on after an interruption, exactly. OUT is complete where it holds metrics.json.
+    On several GPUs: torchrun --nproc-per-node 4 -m songeval_task train ...
     """
     from hear_aesthetics.files import one_line_when_full
     from songeval_task.training.config import read_config
@@ -70,6 +87,7 @@ def train(
         "head_size": head_size,
         "mixup": mixup,
         "augmented": augmented,
+        "select_on": select_on,
         "rank_weight": rank_weight,
         "epochs": epochs,
         "learning_rate": lr,
@@ -79,14 +97,14 @@ def train(
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; name a folder")
     with one_line_when_full(out):
-        metrics = train_run(chosen, data, features, out, resume=resume)
+        metrics = train_run(chosen, data, features, out, resume=not overwrite)
     if os.environ.get("RANK", "0") == "0":  # of several processes, one speaks
         _show(metrics)
         typer.echo(f"{out}: epoch {metrics['best_epoch']} of {metrics['epochs']}", err=True)
 
 
 def _show(metrics: dict[str, Any]) -> None:
-    from songeval_task.commands.listing import print_table
+    from hear_aesthetics.commands.console import print_table
 
     figures = metrics["test"]["utterance"]
     names = [name for name in figures if name != "count"]

@@ -1,4 +1,4 @@
-"""The SongEval folder: songs, their ratings, and what is wrong with a copy of it.
+"""The SongEval folder: songs, their ratings, and the problems of this copy of it.
 
 Layout: ``mp3/*.mp3`` and ``metadata.jsonl``, one row per song: ``file_name`` and ``annotation``, a
 list of raters, each a dictionary of numbers. A song's label is the mean over its raters, dimension
@@ -50,8 +50,8 @@ class Problem:
     """Something in the data set that cannot be used.
 
     Attributes:
-        kind: What sort: ``"unrated"``, ``"missing audio"``, ``"bad row"``, ``"no row"`` ...
-        message: One line: where, what, and the remedy.
+        kind: Category: ``"unrated"``, ``"missing audio"``, ``"bad row"``, ``"no row"`` ...
+        message: One line: place, fault and remedy.
     """
 
     kind: str
@@ -60,25 +60,21 @@ class Problem:
 
 @dataclass(frozen=True)
 class SongEval:
-    """What is on disk.
+    """Contents of a SongEval folder.
 
     Attributes:
         root: The folder.
-        songs: Those that can be used, in the order of the metadata.
-        problems: What cannot, in the order found.
+        songs: Songs that can be used, in the order of the metadata.
+        problems: Problems of the others, in the order found.
     """
 
     root: Path
     songs: tuple[Song, ...]
     problems: tuple[Problem, ...]
 
-    def path(self, song: Song) -> Path:
-        """The song's audio file."""
-        return self.root / song.name
-
 
 def read_songeval(root: str | Path) -> SongEval:
-    """The songs of a SongEval folder and everything that is wrong with it.
+    """Return the songs of a SongEval folder and everything that is wrong with it.
 
     Raises:
         InputError: If the folder or its ``metadata.jsonl`` is missing, or no song can be used.
@@ -165,7 +161,7 @@ def song_name(name: Any) -> str:
 
 
 def _mean_over_raters(annotation: Any) -> tuple[float, ...]:
-    """Raises ValueError with the rater and dimension that do not fit."""
+    """Return the labels; raise ValueError with the rater and dimension that do not fit."""
     if not isinstance(annotation, list):
         raise ValueError("annotation is no list of raters; correct the row")
     sums = [0.0] * len(DIMENSIONS)
@@ -184,9 +180,8 @@ def _mean_over_raters(annotation: Any) -> tuple[float, ...]:
 
 def _audio_without_rows(root: Path, named: set[str]) -> list[Problem]:
     present = sorted((root / AUDIO_FOLDER).glob("*.mp3"))
-    extra = [path.relative_to(root).as_posix() for path in present]
     return [
         Problem("no row", f"{name}: no row in {METADATA}; it is left out")
-        for name in extra
+        for name in (path.relative_to(root).as_posix() for path in present)
         if name not in named
     ]

@@ -1,4 +1,4 @@
-"""A prepared data set: the table of songs and splits that every later command reads.
+"""Prepared data set: the table of songs and splits that every later command reads.
 
 ``PREPARED/songs.csv`` has one row per song: name, mean rating per dimension, number of raters,
 system, split, sha256 and length of its audio. ``problems.csv`` names what was left out and why.
@@ -10,19 +10,19 @@ import csv
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.files import write_text
+from hear_aesthetics.files import csv_text, write_text
 from hear_aesthetics.fingerprint import check
 from hear_aesthetics.text_files import read_json
 from hear_aesthetics.version import __version__
 from songeval_task.data.dataset import Problem, Song
-from songeval_task.data.splits import SPLITS
+from songeval_task.data.splits import SPLITS, current_split
 from songeval_task.dimensions import DIMENSIONS, Track
 
 __all__ = ["Prepared", "PreparedSong", "read_prepared", "write_prepared"]
@@ -60,7 +60,7 @@ class Prepared:
         folder: Where its table is.
         root: Where its audio is.
         songs: In the order of the metadata.
-        about: How it was made: counts, seed, origin, hash of the table.
+        about: Contents of ``dataset.json``: counts, seed, origin, hash of the table.
     """
 
     folder: Path
@@ -69,11 +69,11 @@ class Prepared:
     about: Mapping[str, Any]
 
     def path(self, song: Song) -> Path:
-        """The song's audio file."""
+        """Return the song's audio file."""
         return self.root / song.name
 
     def split(self, name: str) -> list[PreparedSong]:
-        """The songs of a split."""
+        """Return the songs of a split."""
         return [song for song in self.songs if song.split == name]
 
 
@@ -81,7 +81,7 @@ def write_prepared(
     folder: Path,
     root: Path,
     songs: Sequence[PreparedSong],
-    problems: Iterable[Problem],
+    problems: Sequence[Problem],
     choices: Mapping[str, Any],
     *,
     overwrite: bool = False,
@@ -89,18 +89,17 @@ def write_prepared(
     """Write the three files, each whole, ``dataset.json`` last.
 
     Args:
-        folder: Where to; made if need be.
-        root: Where the audio is.
-        songs: What can be used.
-        problems: What cannot.
+        folder: Made if need be.
+        root: Folder of the audio.
+        songs: Songs that can be used.
+        problems: Problems of the others.
         choices: How the splits were made and where the data came from.
         overwrite: Replace another table.
 
     Raises:
         InputError: If the folder holds another table.
     """
-    problems = list(problems)
-    table = _csv(COLUMNS, ([*_row(song).values()] for song in songs))
+    table = csv_text([COLUMNS, *map(_row, songs)])
     splits = Counter(song.split for song in songs)
     about = {
         "root": str(root.resolve()),
@@ -120,68 +119,45 @@ def write_prepared(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ABOUT).unlink(missing_ok=True)
     write_text(folder / TABLE, table)
-    write_text(
-        folder / PROBLEMS, _csv(("kind", "message"), ((p.kind, p.message) for p in problems))
-    )
+    write_text(folder / PROBLEMS, csv_text([("kind", "message"), *map(astuple, problems)]))
     write_text(folder / ABOUT, json.dumps(about, indent=1))
     return Prepared(folder, root, tuple(songs), about)
 
 
 def read_prepared(folder: str | Path, *, need_audio: bool = True) -> Prepared:
-    """Read what ``songeval prepare`` wrote.
+    """Return the data set that ``songeval prepare`` wrote.
 
     Args:
-        folder: Of the prepared data set.
+        folder: Folder of the data set.
         need_audio: False where the features alone are used, which may be on another machine.
 
     Raises:
         InputError: If it is incomplete or was changed since, or the audio has moved.
     """
     folder = Path(folder)
-    about, table = _read_about(folder)
-    root = Path(about["root"])
+    path, record, remedy = folder / TABLE, folder / ABOUT, "run `songeval prepare`"
+    try:
+        about = json.loads(record.read_text(encoding="utf-8"))
+        table = path.read_text(encoding="utf-8")
+        root, expected = Path(about["root"]), about["table_sha256"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(f"{record}: not a prepared data set ({error}); {remedy}") from error
+    if hashlib.sha256(table.encode()).hexdigest() != expected:
+        raise InputError(f"{path}: changed since it was made; {remedy}")
     if need_audio and not root.is_dir():
-        raise InputError(f"{root}: the audio is no longer there; run `songeval prepare` again")
+        raise InputError(f"{root}: the audio is no longer there; {remedy} again")
     try:
         songs = tuple(_song(row) for row in csv.DictReader(StringIO(table)))
     except (ValueError, KeyError, TypeError, csv.Error) as error:
-        raise InputError(
-            f"{folder / TABLE}: damaged ({type(error).__name__}: {error}); run `songeval prepare`"
-        ) from error
+        kind = type(error).__name__
+        raise InputError(f"{path}: damaged ({kind}: {error}); {remedy}") from error
     return Prepared(folder, root, songs, about)
 
 
-def _read_about(folder: Path) -> tuple[dict[str, Any], str]:
-    """Return ``dataset.json`` and the text of the table that it describes.
-
-    Raises:
-        InputError: If either is incomplete, or the table was changed since.
-    """
-    path = folder / ABOUT
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-        table = (folder / TABLE).read_text(encoding="utf-8")
-        _, expected = Path(about["root"]), about["table_sha256"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(
-            f"{path}: not a prepared data set ({error}); run `songeval prepare`"
-        ) from error
-    if hashlib.sha256(table.encode()).hexdigest() != expected:
-        raise InputError(f"{folder / TABLE}: changed since it was made; run `songeval prepare`")
-    return about, table
-
-
-def _row(song: PreparedSong) -> dict[str, Any]:
-    labels = dict(zip(LABELS, map(repr, song.labels), strict=True))
-    return {
-        "name": song.name,
-        **labels,
-        "raters": song.raters,
-        "system": song.system,
-        "split": song.split,
-        "sha256": song.sha256,
-        "seconds": repr(round(song.seconds, 3)),
-    }
+def _row(song: PreparedSong) -> tuple[Any, ...]:
+    seconds = repr(round(song.seconds, 3))
+    facts = song.raters, song.system, song.split, song.sha256, seconds
+    return (song.name, *map(repr, song.labels), *facts)
 
 
 def _song(row: Mapping[str, str]) -> PreparedSong:
@@ -192,15 +168,7 @@ def _song(row: Mapping[str, str]) -> PreparedSong:
         labels=tuple(float(row[label]) for label in LABELS),
         raters=int(row["raters"]),
         system=row["system"],
-        split=row["split"],
+        split=current_split(row["split"]),
         sha256=row["sha256"],
         seconds=float(row["seconds"]),
     )
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()

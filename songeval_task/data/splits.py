@@ -1,8 +1,7 @@
-"""Which songs train, select and test a model.
+"""Splits of the songs: ``train``, ``valid`` (selects a model) and ``test`` (is reported).
 
-The official validation songs are what is reported (``test`` here). A model is selected on an inner
-split of the others, drawn so that both parts have the same spread of scores; nothing is ever
-selected on the songs that are reported.
+The official validation songs are ``test`` here. ``valid`` is a stratified sample of the others;
+nothing is ever selected on the songs that are reported.
 """
 
 import urllib.request
@@ -17,15 +16,14 @@ from hear_aesthetics.errors import InputError
 from hear_aesthetics.text_files import decode_text, read_text
 from songeval_task.data.dataset import Song, song_name
 
-__all__ = ["SPLITS", "default_test_songs", "read_ids", "split_songs", "spread_sample"]
+__all__ = ["SPLITS", "current_split", "read_ids", "split_songs", "stratified_sample"]
 
-SPLITS = ("train", "inner", "test")
-OFFICIAL_TEST_SONGS = 200
+SPLITS = ("train", "valid", "test")
 TIMEOUT_SECONDS = 30
 
 
 def read_ids(source: str | Path) -> list[str]:
-    """Song names of a list, one ``mp3/N.mp3`` per line, from a file or a URL.
+    """Return the song names of a list, one ``mp3/N.mp3`` per line, from a file or a URL.
 
     Raises:
         InputError: If the list cannot be read, is empty, or names a song twice.
@@ -38,7 +36,7 @@ def read_ids(source: str | Path) -> list[str]:
             text = read_text(source)
     except (OSError, HTTPException) as error:
         raise InputError(f"{source}: the list of song names cannot be read ({error})") from error
-    names = [song_name(line) for line in text.splitlines() if line.strip()]
+    names = [song_name(line) for line in text.split("\n") if line.strip()]
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if not names or twice:
         wrong = f"names {', '.join(twice[:3])} twice" if twice else "is empty"
@@ -46,11 +44,16 @@ def read_ids(source: str | Path) -> list[str]:
     return names
 
 
-def spread_sample(songs: Sequence[Song], wanted: int, seed: int) -> set[str]:
-    """Names of ``wanted`` songs whose mean scores are spread like those of all ``songs``.
+def current_split(name: str) -> str:
+    """Return ``valid`` for the ``inner`` of files of earlier versions."""
+    return "valid" if name == "inner" else name
 
-    Songs are sorted by their mean score and cut into as many runs of neighbours as songs are
-    wanted; one song of each run is drawn.
+
+def stratified_sample(songs: Sequence[Song], wanted: int, seed: int) -> set[str]:
+    """Return the names of ``wanted`` songs, stratified by mean score.
+
+    Songs are sorted by their mean score and cut into as many strata of neighbours as songs are
+    wanted; one song of each is drawn.
 
     Raises:
         InputError: If that leaves no song in the sample, or none outside it.
@@ -61,20 +64,15 @@ def spread_sample(songs: Sequence[Song], wanted: int, seed: int) -> set[str]:
             "another number or fraction, or more songs"
         )
     ranked = sorted(songs, key=lambda song: (sum(song.labels), song.name))
-    runs = np.array_split(np.arange(len(ranked)), wanted)
+    strata = np.array_split(np.arange(len(ranked)), wanted)
     generator = np.random.default_rng(seed)
-    return {ranked[generator.choice(run)].name for run in runs}
-
-
-def default_test_songs(songs: int) -> int:
-    """How many songs are reported where no official list says which: 200, at most a quarter."""
-    return min(OFFICIAL_TEST_SONGS, songs // 4)
+    return {ranked[generator.choice(stratum)].name for stratum in strata}
 
 
 def split_songs(
     songs: Sequence[Song], test_names: Iterable[str], *, fraction: float = 0.1, seed: int = 0
 ) -> dict[str, str]:
-    """Song name -> ``"train"``, ``"inner"`` or ``"test"``.
+    """Return the split of each song, by name.
 
     Raises:
         InputError: If a test song is not in the data set, or a part would be empty.
@@ -87,8 +85,8 @@ def split_songs(
             "complete the data set or the list"
         )
     rest = [song for song in songs if song.name not in test]
-    inner = spread_sample(rest, round(len(rest) * fraction), seed)
+    valid = stratified_sample(rest, round(len(rest) * fraction), seed)
     return {
-        song.name: "test" if song.name in test else "inner" if song.name in inner else "train"
+        song.name: "test" if song.name in test else "valid" if song.name in valid else "train"
         for song in songs
     }

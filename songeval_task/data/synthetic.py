@@ -1,4 +1,4 @@
-"""A data set of songs that the program composes itself, in SongEval's exact layout.
+"""Synthetic data set in SongEval's exact layout: songs that the program composes itself.
 
 Each song has five latent qualities between 1 and 5, drawn under the bias of the system that is said
 to have made it, and audible in it (:mod:`hear_aesthetics.synthesis`). Four listeners of a pool rate
@@ -34,14 +34,7 @@ from hear_aesthetics.synthesis import (
 from hear_aesthetics.synthesis.composition.composer import MIN_SECONDS
 from hear_aesthetics.synthesis.composition.qualities import stream
 
-__all__ = [
-    "Recipe",
-    "SyntheticSong",
-    "finish_set",
-    "plan",
-    "ratings",
-    "render_songs",
-]
+__all__ = ["SongSetConfig", "SyntheticSong", "finish_set", "plan", "ratings", "render_songs"]
 
 SAMPLE_RATE = API_SAMPLE_RATE  # Hz, as SongEval's files
 MIN_SYSTEMS = 8
@@ -60,15 +53,15 @@ them says nothing about music that people make.
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What a set follows from.
+class SongSetConfig:
+    """Configuration of a synthetic set, which decides everything in it.
 
     Attributes:
-        songs: How many.
-        seed: Of everything random.
-        shortest: Seconds.
-        longest: Seconds.
-        systems: How many different generators are said to have made the songs.
+        songs: Number of songs.
+        seed: Random seed.
+        shortest: Least duration of a song, seconds.
+        longest: Greatest duration, seconds.
+        systems: Number of generators that are said to have made the songs.
 
     Raises:
         InputError: If there are no songs, too few systems, or no such durations.
@@ -97,11 +90,11 @@ class SyntheticSong:
     """One song before it is rendered.
 
     Attributes:
-        name: Its path in the set.
-        seed: Of the composition.
-        seconds: Its length.
-        system: What is said to have made it.
-        qualities: What it is to be like.
+        name: Path in the set.
+        seed: Random seed of the composition.
+        seconds: Duration.
+        system: Generator that is said to have made it.
+        qualities: Latent qualities.
     """
 
     name: str
@@ -111,25 +104,25 @@ class SyntheticSong:
     qualities: Qualities
 
 
-def plan(recipe: Recipe) -> list[SyntheticSong]:
-    """The songs of a set. Those of a larger set with the same seed begin with the same songs."""
-    systems = make_generators(recipe.systems, recipe.seed)
+def plan(config: SongSetConfig) -> list[SyntheticSong]:
+    """Return the songs of a set; a larger set with the same seed begins with the same songs."""
+    systems = make_generators(config.systems, config.seed)
     songs = []
-    for number in range(1, recipe.songs + 1):
-        seed = int(np.random.SeedSequence([recipe.seed, number]).generate_state(1)[0])
-        system = systems[number % recipe.systems]
-        seconds = stream(seed, "duration").uniform(recipe.shortest, recipe.longest)
+    for number in range(1, config.songs + 1):
+        seed = int(np.random.SeedSequence([config.seed, number]).generate_state(1)[0])
+        system = systems[number % config.systems]
+        seconds = stream(seed, "duration").uniform(config.shortest, config.longest)
         qualities = sample_qualities(stream(seed, "qualities"), system)
         songs.append(SyntheticSong(f"mp3/{number}.mp3", seed, round(seconds, 2), system, qualities))
     return songs
 
 
 def ratings(song: SyntheticSong, seed: int) -> list[dict[str, float]]:
-    """What four listeners of the pool say of a song, in whole points.
+    """Return the ratings of a song by four listeners of the pool, in whole points.
 
     Args:
-        song: What they listen to.
-        seed: Of the set, which decides who is in the pool.
+        song: The song.
+        seed: Random seed of the set, which decides who is in the pool.
     """
     severity = stream(seed, "listeners").normal(0.0, SEVERITY, (LISTENERS, len(QUALITIES)))
     rng = stream(song.seed, "ratings")
@@ -144,12 +137,12 @@ def ratings(song: SyntheticSong, seed: int) -> list[dict[str, float]]:
 def render_songs(
     songs: Sequence[SyntheticSong], out: Path, workers: int
 ) -> Iterator[SyntheticSong]:
-    """Render the songs that are not there yet, in worker processes; each as it is done.
+    """Render the songs that are not there yet, in worker processes; yield each as it is done.
 
     Args:
         songs: From :func:`plan`.
         out: Folder of the set.
-        workers: Processes.
+        workers: Number of processes.
 
     Raises:
         OSError: If a song cannot be written.
@@ -160,17 +153,13 @@ def render_songs(
         yield song
 
 
-def finish_set(out: Path, recipe: Recipe, songs: Sequence[SyntheticSong]) -> None:
+def finish_set(out: Path, config: SongSetConfig, songs: Sequence[SyntheticSong]) -> None:
     """Write the ratings, once every song is there."""
-    rows = (
-        {
-            "file_name": song.name,
-            "annotation": ratings(song, recipe.seed),
-            "system": song.system.name,
-        }
-        for song in songs
-    )
-    write_text(out / "README.md", README.format(songs=recipe.songs, seed=recipe.seed))
+    rows = []
+    for song in songs:
+        rated = {"file_name": song.name, "annotation": ratings(song, config.seed)}
+        rows.append({**rated, "system": song.system.name})
+    write_text(out / "README.md", README.format(songs=config.songs, seed=config.seed))
     write_text(out / "metadata.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
 
 

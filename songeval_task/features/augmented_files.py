@@ -1,17 +1,17 @@
-"""Augmented copies as files: FLAC at 24 kHz, and a table of what was done to each.
+"""Augmented versions of songs as files: FLAC at 24 kHz, and a table of what was done to each.
 
-``OUT/<song>/<copy>.flac`` holds 24-bit samples; ``augmentations.jsonl`` has one row per file with
-its song, copy, seed, the hash of the song, and the transforms with the values drawn. While copies
-are made, each row is appended once its file is whole; in the end the table is put in order.
+``OUT/<song>/<version>.flac`` holds 24-bit samples; ``augmentations.jsonl`` has one row per file
+with its song, version, seed, the hash of the song, and the transforms with the values drawn. Each
+row is appended once its file is whole; in the end the table is put in order.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -22,41 +22,51 @@ from hear_aesthetics.files import remove_leftovers, write_text
 from hear_aesthetics.fingerprint import check, start_over
 from hear_aesthetics.spec import SAMPLE_RATE
 from songeval_task.data.prepared import Prepared, PreparedSong
-from songeval_task.features.augmentation import ORIGINAL, augmentation_ids, load_version
+from songeval_task.features.augmentation import (
+    ORIGINAL,
+    current_name,
+    load_version,
+    version_names,
+)
 
-__all__ = ["Copy", "CopyJob", "find_copy", "make_copies", "plan_copies", "read_copies"]
+__all__ = ["AugmentedFile", "SongVersion", "make_augmented", "plan_versions", "read_augmented"]
 
 TABLE = "augmentations.jsonl"
 
 
-class CopyJob(NamedTuple):
-    """A copy that is to be made."""
+@dataclass
+class SongVersion:
+    """One version of one song, and where its audio comes from.
 
-    song: str
+    Attributes:
+        song: The song.
+        version: ``"original"`` or the name of an augmented version.
+        path: Its audio file: the song's, or the one that ``songeval augment`` wrote.
+        seed: Of the augmentation.
+        augmentation: What was done to the audio; where that is done as it is loaded, from then on.
+        made: Whether the file holds this version already.
+    """
+
+    song: PreparedSong
     version: str
-    path: Path  # of the song
-    sha256: str
-    seed: int
-
-    @property
-    def file(self) -> str:
-        """Where the copy goes, relative to the folder of copies."""
-        return f"{self.song}/{self.version}.flac"
+    path: Path
+    seed: int = 0
+    augmentation: list[dict[str, Any]] = field(default_factory=list)
+    made: bool = True
 
 
 @dataclass(frozen=True)
-class Copy:
+class AugmentedFile:
     """A row of the table.
 
     Attributes:
         file: Relative to the table.
         song: The song's id.
-        version: The copy's name.
+        version: Name of the augmented version.
         sha256: Of the song's audio.
         seed: Of the augmentation.
         augmentation: What was done, in order.
         clipped: Samples beyond [-1, 1], which the file cannot hold.
-        path: The file.
     """
 
     file: str
@@ -66,120 +76,128 @@ class Copy:
     seed: int
     augmentation: list[dict[str, Any]]
     clipped: int = 0
-    path: Path = field(default=Path(), compare=False)
 
 
-def plan_copies(prepared: Prepared, copies: int, protocol: str, seed: int) -> list[CopyJob]:
-    """The copies of the training songs that a protocol takes.
-
-    Raises:
-        ValueError: If the protocol is unknown or takes copies that are not made.
-    """
-    versions = [name for name in augmentation_ids(copies, protocol) if name != ORIGINAL]
-    return [
-        CopyJob(song.name, version, prepared.path(song), song.sha256, seed)
-        for song in prepared.split("train")
-        for version in versions
-    ]
-
-
-def make_copies(
-    jobs: Iterable[CopyJob], out: Path, workers: int, *, overwrite: bool = False
-) -> Iterator[tuple[CopyJob, str | None]]:
-    """Make the copies that are not there yet, in worker processes.
+def plan_versions(
+    prepared: Prepared,
+    augmentations: int,
+    versions: str,
+    seed: int,
+    augmented: Path | None = None,
+) -> list[SongVersion]:
+    """Return every song as it is, and the augmented versions of those that train.
 
     Args:
-        jobs: All copies that the folder is to hold.
-        out: The folder.
-        workers: Processes.
-        overwrite: Delete the copies that are there.
-
-    Yields:
-        Each job once its file is there, those that were first, with None; or with the error of its
-        song.
+        prepared: The songs.
+        augmentations: Augmented versions of each.
+        versions: One of ``VERSIONS``.
+        seed: Of the versions that are not made yet.
+        augmented: Folder of ``songeval augment``, to take the versions from.
 
     Raises:
-        InputError: If the folder holds copies of another seed.
+        InputError: If ``versions`` is unknown or takes one of none, or a version is not in
+            ``augmented``.
+    """
+    names = [name for name in version_names(augmentations, versions) if name != ORIGINAL]
+    written = read_augmented(augmented) if augmented else {}
+    planned = []
+    for song in prepared.songs:
+        path = prepared.path(song)
+        planned.append(SongVersion(song, ORIGINAL, path))
+        for name in names if song.split == "train" else ():
+            if augmented is None:
+                planned.append(SongVersion(song, name, path, seed, made=False))
+                continue
+            row = written.get((song.name, name))
+            if row is None or row.sha256 != song.sha256:
+                raise InputError(
+                    f"{augmented}: no {name} of {song.name}; run `songeval augment` again"
+                )
+            path_of_row = augmented / row.file
+            planned.append(SongVersion(song, name, path_of_row, row.seed, row.augmentation))
+    return planned
+
+
+def make_augmented(
+    versions: Iterable[SongVersion], out: Path, workers: int, *, overwrite: bool = False
+) -> Iterator[tuple[SongVersion, str | None]]:
+    """Make the augmented versions that are not there yet, in worker processes.
+
+    Args:
+        versions: All that the folder is to hold.
+        out: The folder.
+        workers: Number of processes.
+        overwrite: Delete the versions that are there.
+
+    Yields:
+        Each version once its file is there, those that were first, with None; or with the error of
+        its song.
+
+    Raises:
+        InputError: If the folder holds versions of another seed.
         OSError: If a file cannot be written.
     """
-    jobs = list(jobs)
     if overwrite:
         start_over(out / TABLE)
     out.mkdir(parents=True, exist_ok=True)
     remove_leftovers(out)
     found = _whole_rows(out / TABLE)
-    for job in jobs:
-        if job.file in found:
-            check(out, {"seed": found[job.file].seed}, {"seed": job.seed})
-    rows = {job: found[job.file] for job in jobs if _is_done(job, found.get(job.file), out)}
-    write_text(out / TABLE, "".join(_line(row) for row in rows.values()))
-    yield from ((job, None) for job in rows)
-    missing = [job for job in jobs if job not in rows]
+    wanted = {(version.song.name, version.version): version for version in versions}
+    rows: dict[tuple[str, str], AugmentedFile] = {}
+    for key, version in wanted.items():
+        row = found.get(key)
+        if row is not None:
+            check(out, {"seed": row.seed}, {"seed": version.seed})
+            if row.sha256 == version.song.sha256 and (out / row.file).is_file():
+                rows[key] = row
+    write_text(out / TABLE, "".join(map(_line, rows.values())))
+    yield from ((wanted[key], None) for key in rows)
+    missing = [version for key, version in wanted.items() if key not in rows]
     with (out / TABLE).open("a", encoding="utf-8") as table:
-        for job, made in in_processes(partial(_make, out), missing, workers):
-            if isinstance(made, Copy):
-                rows[job] = made
+        for version, made in in_processes(partial(_make, out), missing, workers):
+            if isinstance(made, AugmentedFile):
+                rows[made.song, made.version] = made
                 table.write(_line(made))
                 table.flush()
-            yield job, None if isinstance(made, Copy) else made
-    write_text(out / TABLE, "".join(_line(rows[job]) for job in jobs if job in rows))
+            yield version, made if isinstance(made, str) else None
+    write_text(out / TABLE, "".join(_line(rows[key]) for key in wanted if key in rows))
 
 
-def read_copies(folder: Path) -> dict[tuple[str, str], Copy]:
-    """Copies by song and version.
-
-    Raises:
-        InputError: If the folder has no table of copies.
-    """
-    path = folder / TABLE
-    if not path.is_file():
-        raise InputError(f"{path}: not there; run `songeval augment` first")
-    return {(row.song, row.version): row for row in _whole_rows(path).values()}
-
-
-def find_copy(
-    copies: Mapping[tuple[str, str], Copy], folder: Path, song: PreparedSong, version: str
-) -> Copy:
-    """A copy of a song as it is now.
+def read_augmented(folder: Path) -> dict[tuple[str, str], AugmentedFile]:
+    """Return the rows of a folder's table by song and version.
 
     Raises:
-        InputError: If there is none.
+        InputError: If the folder has no table.
     """
-    copy = copies.get((song.name, version))
-    if copy is None or copy.sha256 != song.sha256:
-        raise InputError(f"{folder}: no {version} of {song.name}; run `songeval augment` again")
-    return copy
+    if not (folder / TABLE).is_file():
+        raise InputError(f"{folder / TABLE}: not there; run `songeval augment` first")
+    return _whole_rows(folder / TABLE)
 
 
-def _make(out: Path, job: CopyJob) -> Copy | str:
-    """Write a copy; what is wrong with its song, if it cannot be read."""
+def _make(out: Path, version: SongVersion) -> AugmentedFile | str:
+    """Write an augmented version. Returns its row, or an error if the song cannot be read."""
+    song, name, seed = version.song, version.version, version.seed
     try:
-        waveform, records = load_version(
-            job.path, name=job.song, version=job.version, seed=job.seed
-        )
+        waveform, records = load_version(version.path, name=song.name, version=name, seed=seed)
     except AudioError as error:
         return str(error)
-    write_audio(out / job.file, waveform, SAMPLE_RATE, subtype="PCM_24")
+    file = f"{song.name}/{name}.flac"
+    write_audio(out / file, waveform, SAMPLE_RATE, subtype="PCM_24")
     clipped = int((np.abs(waveform) > 1).sum())
-    return Copy(job.file, job.song, job.version, job.sha256, job.seed, records, clipped)
+    return AugmentedFile(file, song.name, name, song.sha256, seed, records, clipped)
 
 
-def _is_done(job: CopyJob, row: Copy | None, out: Path) -> bool:
-    return row is not None and row.sha256 == job.sha256 and (out / job.file).is_file()
-
-
-def _whole_rows(path: Path) -> dict[str, Copy]:
-    """Rows by file; a last line that was being written when the run was killed is no row."""
-    if not path.is_file():
-        return {}
-    rows: dict[str, Copy] = {}
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        with suppress(ValueError, TypeError, KeyError):  # no row: its copy is made again
-            row = json.loads(line) if line.endswith("\n") else {}
-            rows[row["file"]] = Copy(**row, path=path.parent / row["file"])
+def _whole_rows(path: Path) -> dict[tuple[str, str], AugmentedFile]:
+    """Return the rows; a last line that was being written when the run was killed is no row."""
+    rows: dict[tuple[str, str], AugmentedFile] = {}
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else ()
+    for line in lines:
+        with suppress(ValueError, TypeError, KeyError):  # no row: its file is made again
+            fields = json.loads(line) if line.endswith("\n") else {}
+            row = AugmentedFile(**fields | {"version": current_name(fields["version"])})
+            rows[row.song, row.version] = row
     return rows
 
 
-def _line(row: Copy) -> str:
-    fields = {key: value for key, value in asdict(row).items() if key != "path"}
-    return json.dumps(fields) + "\n"
+def _line(row: AugmentedFile) -> str:
+    return json.dumps(asdict(row)) + "\n"

@@ -1,16 +1,14 @@
 """Features of a whole data set: the engine over all songs and versions, into the feature store.
 
-While the model computes, the engine's threads decode the next songs and have copies of them made in
+While the model computes, the engine's threads decode the next songs and have them augmented in
 worker processes. What the store has already, of the same audio and seed, is not computed again. A
 song that cannot be read costs its own files and no other's.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,119 +24,44 @@ from hear_aesthetics.fingerprint import check
 from hear_aesthetics.model import HearModel
 from hear_aesthetics.scorers import FUSED
 from hear_aesthetics.spec import FRAME_RATE
-from songeval_task.data.prepared import Prepared, PreparedSong
-from songeval_task.features.augmentation import ORIGINAL, augmentation_ids, load_version
-from songeval_task.features.augmented_files import find_copy, read_copies
+from songeval_task.features.augmentation import load_version
+from songeval_task.features.augmented_files import SongVersion
 from songeval_task.features.store import DTYPES, Entry, FeatureStore
 
 __all__ = [
-    "Job",
-    "Outcome",
-    "bytes_needed",
-    "extract",
-    "fingerprint",
-    "middle_state",
-    "plan",
-    "todo",
+    *("Stored", "bytes_needed", "done", "extract", "fingerprint", "load", "middle_state", "todo"),
 ]
 
 HEADER_BYTES = 4096  # of a file, about
 
 
-@dataclass
-class Job:
-    """One version of one song.
+class Stored(NamedTuple):
+    """A version with its entry in the store, or with an error of one line."""
 
-    Attributes:
-        song: Which song.
-        version: ``"original"`` or a copy's name.
-        path: Its audio file: the song's, or a copy's that ``songeval augment`` wrote.
-        seed: Of the augmentation.
-        augmentation: What was done to the audio; of a copy that is made here, once it is loaded.
-        made: Whether the file is this version already.
-    """
-
-    song: PreparedSong
-    version: str
-    path: Path
-    seed: int = 0
-    augmentation: list[dict[str, Any]] = field(default_factory=list)
-    made: bool = True
-
-    def load(self, pool: Executor) -> np.ndarray:
-        """The waveform, augmented in the pool unless the file is this version already."""
-        if self.made:
-            return load_audio(self.path)
-        try:
-            waveform, self.augmentation = pool.submit(
-                load_version,
-                self.path,
-                name=self.song.name,
-                version=self.version,
-                seed=self.seed,
-            ).result()
-        except BrokenProcessPool as error:
-            raise HearAestheticsError(
-                f"{self.path}: the process that augmented it was killed, perhaps for want of "
-                "memory; run the same command with fewer --workers"
-            ) from error
-        return waveform
-
-
-class Outcome(NamedTuple):
-    """What became of a job: an entry of the store, or an error of one line."""
-
-    job: Job
+    version: SongVersion
     entry: Entry | None
     error: str | None
 
 
-def plan(
-    prepared: Prepared, copies: int, protocol: str, seed: int, augmented: Path | None = None
-) -> list[Job]:
-    """What the protocol needs: every song as it is, and copies of those that train.
-
-    Args:
-        prepared: The songs.
-        copies: Augmented copies of each.
-        protocol: See ``augmentation_ids``.
-        seed: Of the copies that are made here.
-        augmented: Folder of ``songeval augment``, to take the copies from.
-
-    Raises:
-        ValueError: If the protocol is unknown or takes copies that are not made.
-        InputError: If a copy is not in ``augmented``.
-    """
-    names = [name for name in augmentation_ids(copies, protocol) if name != ORIGINAL]
-    written = read_copies(augmented) if augmented else None
-    jobs = []
-    for song in prepared.songs:
-        path = prepared.path(song)
-        jobs.append(Job(song, ORIGINAL, path))
-        for name in names if song.split == "train" else ():
-            if augmented and written is not None:
-                copy = find_copy(written, augmented, song, name)
-                jobs.append(Job(song, name, copy.path, copy.seed, copy.augmentation))
-            else:
-                jobs.append(Job(song, name, path, seed, made=False))
-    return jobs
-
-
-def todo(jobs: Iterable[Job], store: FeatureStore) -> list[Job]:
-    """The jobs whose files the store lacks, or has from other audio.
+def todo(versions: Iterable[SongVersion], store: FeatureStore) -> list[SongVersion]:
+    """Return the versions whose files the store lacks, or has from other audio.
 
     Raises:
         InputError: If a file was made with another seed.
     """
-    return [job for job in jobs if not _is_done(job, store)]
+    missing = []
+    for version in versions:
+        entry = _entry(version, store)
+        if entry is None:
+            missing.append(version)
+        else:
+            check(store.root, {"seed": entry.seed}, {"seed": version.seed})
+    return missing
 
 
-def done(jobs: Iterable[Job], store: FeatureStore) -> Iterator[Entry]:
-    """Yield the entries of the jobs whose files the store has, in the order of the jobs."""
-    for job in jobs:
-        entry = store.entry(job.song.name, job.version)
-        if entry is not None and entry.sha256 == job.song.sha256:
-            yield entry
+def done(versions: Iterable[SongVersion], store: FeatureStore) -> Iterator[Entry]:
+    """Yield the entries of the versions whose files the store has, in their order."""
+    yield from filter(None, (_entry(version, store) for version in versions))
 
 
 def middle_state(model: HearModel) -> HiddenState:
@@ -152,32 +75,32 @@ def fingerprint(model: HearModel, states: Sequence[HiddenState], dtype: str) -> 
 
 
 def bytes_needed(
-    jobs: Iterable[Job], model: HearModel, states: Sequence[HiddenState], dtype: str
+    versions: Iterable[SongVersion], model: HearModel, states: Sequence[HiddenState], dtype: str
 ) -> int:
-    """Disk that the files of these jobs take, about."""
-    width = model.timestamp_embedding_size + sum(model.encoder_dim(s.source) for s in states)
-    per_frame = width * DTYPES[dtype].itemsize
-    return sum(HEADER_BYTES + round(job.song.seconds * FRAME_RATE) * per_frame for job in jobs)
+    """Return the disk space that the files of these versions take, about."""
+    extra = sum(model.encoder_dim(state.source) for state in states)
+    per_frame = (model.timestamp_embedding_size + extra) * DTYPES[dtype].itemsize
+    return sum(HEADER_BYTES + round(v.song.seconds * FRAME_RATE) * per_frame for v in versions)
 
 
 def extract(
-    jobs: Sequence[Job],
+    versions: Sequence[SongVersion],
     store: FeatureStore,
     model: HearModel,
     *,
     states: Sequence[HiddenState] = (),
     dtype: str = "float16",
     workers: int = 1,
-) -> Iterator[Outcome]:
-    """Compute and store features; each outcome once its file is there.
+) -> Iterator[Stored]:
+    """Compute and store features; yield each version once its file is there.
 
     Args:
-        jobs: From :func:`todo`.
+        versions: From :func:`todo`.
         store: From ``FeatureStore.create``.
         model: From ``load_model``, with the states that are asked for.
         states: Hidden states to store beside the fused feature.
         dtype: One of ``DTYPES``.
-        workers: Processes that make copies.
+        workers: Number of processes that augment.
 
     Raises:
         OSError: If a file cannot be written.
@@ -191,40 +114,47 @@ def extract(
         tensors |= {str(state): [one.states[state] for one in passes] for state in states}
         return {name: torch.cat(parts).to(DTYPES[dtype]) for name, parts in tensors.items()}
 
-    making = any(not job.made for job in jobs)
+    threads = None if all(version.made for version in versions) else workers
     with worker_pool(workers) as pool:
-        load = partial(_load, pool=pool)
-        for result in run(jobs, model, work, load=load, workers=workers if making else None):
-            yield _outcome(result, store, model.name)
+        for result in run(versions, model, work, load=partial(load, pool=pool), workers=threads):
+            yield _store(result, store, model.name)
 
 
-def _load(job: Job, pool: Executor) -> np.ndarray:
-    return job.load(pool)
+def load(version: SongVersion, pool: Executor) -> np.ndarray:
+    """Return the waveform, augmented in the pool unless the file is this version already.
 
-
-def _outcome(result: Result[Job], store: FeatureStore, model: str) -> Outcome:
-    """Store what was computed."""
-    job = result.item
-    if result.error is not None:
-        return Outcome(job, None, str(result.error))
+    Raises:
+        AudioError: If the file cannot be read.
+        HearAestheticsError: If the worker process was killed.
+    """
+    if version.made:
+        return load_audio(version.path)
+    names = {"name": version.song.name, "version": version.version, "seed": version.seed}
     try:
-        return Outcome(job, _store(job, result.output, store, model), None)
+        waveform, version.augmentation = pool.submit(load_version, version.path, **names).result()
+    except BrokenProcessPool as error:
+        raise HearAestheticsError(
+            f"{version.path}: the process that augmented it was killed, perhaps for want of "
+            "memory; run the same command with fewer --workers"
+        ) from error
+    return waveform
+
+
+def _store(result: Result[SongVersion], store: FeatureStore, model: str) -> Stored:
+    """Write what was computed."""
+    version, song, tensors = result.item, result.item.song, result.output
+    if result.error is not None:
+        return Stored(version, None, str(result.error))
+    facts = song.sha256, len(tensors[FUSED]), model, version.augmentation, version.seed
+    entry = Entry(song.name, version.version, *facts)
+    try:
+        store.write(entry, tensors)
     except InputError as error:
-        return Outcome(job, None, str(error))
+        return Stored(version, None, str(error))
+    return Stored(version, entry, None)
 
 
-def _store(job: Job, tensors: Mapping[str, Tensor], store: FeatureStore, model: str) -> Entry:
-    song = job.song
-    frames = len(tensors[FUSED])
-    entry = Entry(song.name, job.version, song.sha256, frames, model, job.augmentation, job.seed)
-    store.write(entry, tensors)
-    return entry
-
-
-def _is_done(job: Job, store: FeatureStore) -> bool:
-    entry = store.entry(job.song.name, job.version)
-    if entry is None or entry.sha256 != job.song.sha256:
-        return False
-    if job.version != ORIGINAL:
-        check(store.root, {"seed": entry.seed}, {"seed": job.seed})
-    return True
+def _entry(version: SongVersion, store: FeatureStore) -> Entry | None:
+    """Return the entry of a version if it was made from the song's audio as it is now."""
+    entry = store.entry(version.song.name, version.version)
+    return entry if entry is not None and entry.sha256 == version.song.sha256 else None

@@ -1,16 +1,16 @@
-"""From released lists to a prepared data set and a feature store, without any audio."""
+"""Import of released lists: a prepared data set and a feature store, without any audio."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.scorers import FUSED
 from hear_aesthetics.spec import FRAME_RATE
 from songeval_task.data.dataset import Song
-from songeval_task.data.preparation import Choices, made_by, split
+from songeval_task.data.preparation import Choices, split
 from songeval_task.data.prepared import Prepared, PreparedSong, write_prepared
-from songeval_task.features.released_lists import FeatureRow, read_array, read_rows
+from songeval_task.features.released_lists import ReleasedRow, read_array, read_rows
 from songeval_task.features.store import DTYPES, Entry, FeatureStore
 
 __all__ = ["Lists", "import_arrays", "read_lists", "write_table"]
@@ -23,18 +23,18 @@ class Lists:
     """Released lists.
 
     Attributes:
-        rows: Of all lists.
+        rows: Rows of all lists.
         test: Songs of the list that is reported; None where there is one list alone.
         source: The list that trains.
     """
 
-    rows: tuple[FeatureRow, ...]
+    rows: tuple[ReleasedRow, ...]
     test: tuple[str, ...] | None
     source: Path
 
 
 def read_lists(train: Path, test: Path | None) -> Lists:
-    """The rows of one or two lists.
+    """Return the rows of one or two lists.
 
     Raises:
         InputError: If one is no such list, or a song is in both.
@@ -53,7 +53,7 @@ def read_lists(train: Path, test: Path | None) -> Lists:
 def import_arrays(
     lists: Lists, folder: Path, dtype: str = "float16", *, overwrite: bool = False
 ) -> Iterator[Entry]:
-    """Copy every array into a feature store; each entry once it is there.
+    """Copy every array into a feature store; yield each entry once it is there.
 
     Raises:
         InputError: If an array cannot be used, or the folder holds other features.
@@ -84,15 +84,7 @@ def write_table(lists: Lists, entries: Sequence[Entry], out: Path, choices: Choi
             raise InputError(f"{row.array}: other scores than another version of {row.song}")
     songs = [Song(name, values, raters=0) for name, values in labels.items()]
     splits = split(songs, choices, lists.test)
-    first = {entry.song: entry for entry in reversed(entries)}
-    table = [
-        PreparedSong(
-            **vars(song),
-            split=splits[song.name],
-            sha256=first[song.name].sha256,
-            seconds=first[song.name].frames / FRAME_RATE,
-        )
-        for song in songs
-    ]
-    origin, root = made_by(choices, str(lists.source)), lists.source.resolve().parent
-    return write_prepared(out, root, table, [], origin, overwrite=choices.overwrite)
+    first = {entry.song: (entry.sha256, entry.frames / FRAME_RATE) for entry in reversed(entries)}
+    table = [PreparedSong(*astuple(song), splits[song.name], *first[song.name]) for song in songs]
+    how, root = choices.record(str(lists.source)), lists.source.resolve().parent
+    return write_prepared(out, root, table, [], how, overwrite=choices.overwrite)

@@ -1,9 +1,8 @@
 """The released interchange: features and ratings as ``.npy`` files and a pickled list.
 
 ``train_set.pkl`` is a list of dictionaries, each with the five mean ratings and ``npy_path``, the
-path of a float32 array ``(1, frames, 4096)`` called ``<song>.npy`` or, for a copy,
-``<song>_aug<number>.npy``. A pickle can run any code when it is loaded; ours are read by an
-unpickler that knows numbers, texts, lists and dictionaries, and refuses all else.
+path of a float32 array ``(1, frames, 4096)`` called ``<song>.npy`` or, for an augmented version,
+``<song>_aug<number>.npy``.
 """
 
 import hashlib
@@ -19,30 +18,28 @@ from typing import Any
 import numpy as np
 import torch
 
+from hear_aesthetics.checkpoints.pickles import read_plain_pickle
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.files import atomic_file
 from songeval_task.data.prepared import Prepared, PreparedSong
+from songeval_task.data.splits import SPLITS
 from songeval_task.dimensions import DIMENSIONS
-from songeval_task.features.augmentation import COPY, ORIGINAL
-from songeval_task.features.store import FeatureStore
+from songeval_task.features.augmentation import AUGMENTED, ORIGINAL
+from songeval_task.features.store import Entry, FeatureStore
 
-__all__ = ["FeatureRow", "export_bytes", "export_interchange", "read_array", "read_rows"]
+__all__ = ["ReleasedRow", "export_bytes", "export_interchange", "read_array", "read_rows"]
 
-NUMPY_SCALARS = {("numpy", "dtype")} | {
-    (f"numpy.{core}.multiarray", "scalar") for core in ("core", "_core")
-}
 NPY_NAME = re.compile(r"(?P<song>.+?)(?:_aug(?P<number>\d+))?\.npy")
-LISTS = {"train": "train_set.pkl", "inner": "inner_set.pkl", "test": "test_set.pkl"}
 ARRAYS = "npy"
 
 
 @dataclass(frozen=True)
-class FeatureRow:
+class ReleasedRow:
     """A row of a released list.
 
     Attributes:
         song: The song's id, as SongEval calls it: ``mp3/<song>.mp3``.
-        version: ``"original"`` or ``"copy<number>"``.
+        version: ``"original"`` or ``"aug<number>"``.
         labels: Mean rating per dimension.
         array: The ``.npy`` file.
     """
@@ -53,15 +50,15 @@ class FeatureRow:
     array: Path
 
 
-def read_rows(path: Path) -> list[FeatureRow]:
-    """The rows of a released list; one that names the same array again counts once.
+def read_rows(path: Path) -> list[ReleasedRow]:
+    """Return the rows of a released list; one that names the same array again counts once.
 
     Arrays are looked for where the list says, then beside the list.
 
     Raises:
         InputError: If it is no such list; names the row and what is wrong.
     """
-    rows: dict[Path, FeatureRow] = {}
+    rows: dict[Path, ReleasedRow] = {}
     for number, item in enumerate(_unpickle(path)):
         row = _row(path, number, item)
         rows.setdefault(row.array, row)
@@ -71,7 +68,7 @@ def read_rows(path: Path) -> list[FeatureRow]:
 
 
 def read_array(path: Path) -> tuple[torch.Tensor, str]:
-    """Features ``(frames, dim)`` of an ``.npy`` file, and its sha256.
+    """Return features ``(frames, dim)`` of an ``.npy`` file, and its sha256.
 
     Raises:
         InputError: If it holds no float32 array ``(1, frames, dim)``.
@@ -87,19 +84,19 @@ def read_array(path: Path) -> tuple[torch.Tensor, str]:
 
 
 def export_bytes(prepared: Prepared, store: FeatureStore) -> int:
-    """Disk that :func:`export_interchange` takes, about.
+    """Return the disk space that :func:`export_interchange` takes, about.
 
     Raises:
         InputError: If the store holds none of the songs.
     """
-    entries = _entries(prepared, store)
-    (sample,) = store.load(entries[0][0].name, entries[0][1])
-    frames = sum(store_entry.frames for *_, store_entry in entries)
+    entries = [entry for _, entry in _entries(prepared, store)]
+    (sample,) = store.load(entries[0].song, entries[0].version)
+    frames = sum(entry.frames for entry in entries)
     return frames * sample.shape[1] * np.dtype(np.float32).itemsize
 
 
 def export_interchange(prepared: Prepared, store: FeatureStore, out: Path) -> Iterator[Path]:
-    """Write the lists of all splits and every array that the store has; each array once written.
+    """Write the lists of all splits and every array that the store has; yield each written array.
 
     Raises:
         InputError: If two songs would share an array, or the store holds none of the songs.
@@ -107,46 +104,38 @@ def export_interchange(prepared: Prepared, store: FeatureStore, out: Path) -> It
     """
     arrays = out / ARRAYS
     arrays.mkdir(parents=True, exist_ok=True)
-    lists: dict[str, list[dict[str, Any]]] = {split: [] for split in LISTS}
+    lists: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
     taken: dict[str, str] = {}
-    for song, version, _ in _entries(prepared, store):
-        name = _array_name(song.name, version)
+    for song, entry in _entries(prepared, store):
+        number = re.search(r"\d+$", entry.version)
+        suffix = f"_aug{number[0]}" if number else ""
+        name = f"{PurePosixPath(song.name).stem}{suffix}.npy"
         if taken.setdefault(name, song.name) != song.name:
             raise InputError(f"{song.name}: would share {name} with {taken[name]}; rename one")
-        (fused,) = store.load(song.name, version)
+        (fused,) = store.load(song.name, entry.version)
         with atomic_file(arrays / name) as file:
             np.save(file, fused.float().numpy()[None])
         labels = zip((dimension.name for dimension in DIMENSIONS), song.labels, strict=True)
         lists[song.split].append({**dict(labels), "npy_path": str((arrays / name).resolve())})
         yield arrays / name
     for split, rows in lists.items():
-        with atomic_file(out / LISTS[split]) as file:
+        with atomic_file(out / f"{split}_set.pkl") as file:
             pickle.dump(rows, file)
-
-
-class _Unpickler(pickle.Unpickler):
-    """Numbers, texts, lists and dictionaries; of everything else only numpy's scalars."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in NUMPY_SCALARS:
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"it names {module}.{name}, which is neither number nor text")
 
 
 def _unpickle(path: Path) -> list[Any]:
     try:
-        with path.open("rb") as file:
-            items = _Unpickler(file).load()
+        items = read_plain_pickle(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except Exception as error:  # a broken pickle raises whatever its instructions run into
+    except pickle.UnpicklingError as error:
         raise InputError(f"{path}: not a released list ({error}); it is not loaded") from error
     if not isinstance(items, list):
         raise InputError(f"{path}: holds a {type(items).__name__}; expected a list of dictionaries")
     return items
 
 
-def _row(path: Path, number: int, item: Any) -> FeatureRow:
+def _row(path: Path, number: int, item: Any) -> ReleasedRow:
     place = f"{path}: row {number}"
     if not isinstance(item, dict) or not isinstance(item.get("npy_path"), str):
         raise InputError(f"{place} has no npy_path; expected the five scores and npy_path")
@@ -157,8 +146,8 @@ def _row(path: Path, number: int, item: Any) -> FeatureRow:
     found = NPY_NAME.fullmatch(array.name)
     if not found:
         raise InputError(f"{place}: {array.name} is no .npy file")
-    version = ORIGINAL if found["number"] is None else f"{COPY}{found['number']}"
-    return FeatureRow(f"mp3/{found['song']}.mp3", version, labels, array)
+    version = ORIGINAL if found["number"] is None else f"{AUGMENTED}{found['number']}"
+    return ReleasedRow(f"mp3/{found['song']}.mp3", version, labels, array)
 
 
 def _label(place: str, item: dict[str, Any], name: str) -> float:
@@ -173,28 +162,18 @@ def _label(place: str, item: dict[str, Any], name: str) -> float:
 
 
 def _find(path: Path, written: str) -> Path | None:
-    """Where an array is: where the list says, or, when the folder was moved, beside the list."""
+    """Return the path of an array: as the list says, or beside the list if the folder was moved."""
     name = PurePosixPath(written.replace("\\", "/")).name
     places = (Path(written), path.parent / written, path.parent / name, path.parent / ARRAYS / name)
     return next((place.resolve() for place in places if place.is_file()), None)
 
 
-def _entries(prepared: Prepared, store: FeatureStore) -> list[tuple[PreparedSong, str, Any]]:
-    """Songs with their versions in the store, in the order of the table."""
-    by_song: dict[str, list[Any]] = {}
+def _entries(prepared: Prepared, store: FeatureStore) -> list[tuple[PreparedSong, Entry]]:
+    """Return songs with their entries in the store, in the order of the table."""
+    by_song: dict[str, list[Entry]] = {}
     for entry in store.entries():
         by_song.setdefault(entry.song, []).append(entry)
-    found = [
-        (song, entry.version, entry)
-        for song in prepared.songs
-        for entry in by_song.get(song.name, ())
-    ]
+    found = [(song, entry) for song in prepared.songs for entry in by_song.get(song.name, ())]
     if not found:
         raise InputError(f"{store.root}: has no features of these songs; run `songeval features`")
     return found
-
-
-def _array_name(song: str, version: str) -> str:
-    number = re.search(r"\d+$", version)
-    suffix = f"_aug{number[0]}" if version != ORIGINAL and number else ""
-    return f"{PurePosixPath(song).stem}{suffix}.npy"

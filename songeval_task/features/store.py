@@ -1,9 +1,9 @@
 """The feature store: one safetensors file per song and version, and an index of all of them.
 
 ``STORE/<song>/<version>.safetensors`` holds ``fused`` ``(frames, dim)`` and, where asked for,
-hidden states such as ``muq_06``, in float16 unless another dtype was chosen. Its header says what
-it was made from. ``index.parquet`` is a table of those headers and can be made again from them.
-``store.json`` says what made the features: a store holds the features of one model.
+hidden states such as ``muq_06``, in float16 unless another dtype was chosen. Its header is an
+:class:`Entry`. ``index.parquet`` is a table of those headers and can be made again from them.
+``store.json`` is the fingerprint of the features: a store holds the features of one model.
 
 A file that is there is whole. One process writes to a store; any number may read.
 """
@@ -22,6 +22,7 @@ from torch import Tensor
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.files import atomic_file
 from hear_aesthetics.fingerprint import FINGERPRINT, claim, read_record, start_over
+from songeval_task.features.augmentation import current_name, earlier_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,11 +37,11 @@ SUFFIX = ".safetensors"
 
 @dataclass(frozen=True)
 class Entry:
-    """What one file of the store was made from.
+    """Origin of one file of the store.
 
     Attributes:
         song: The song's id, its path in the data set.
-        version: ``"original"`` or a copy's name.
+        version: ``"original"`` or the name of an augmented version.
         sha256: Of the song's audio file.
         frames: Encoder frames of 40 ms.
         model: Name of the model that made the features.
@@ -76,7 +77,7 @@ class FeatureStore:
         *,
         overwrite: bool = False,
     ) -> "FeatureStore":
-        """Make a store to write to, or go on with one that was made with the same fingerprint.
+        """Return a new store to write to, or one that was made with the same fingerprint.
 
         Args:
             root: The folder.
@@ -103,11 +104,14 @@ class FeatureStore:
         return fingerprint
 
     def path(self, song: str, version: str) -> Path:
-        """Where a version of a song is."""
-        return self.root / song / f"{version}{SUFFIX}"
+        """Return where a version of a song is, or is to be."""
+        path, earlier = (
+            self.root / song / f"{name}{SUFFIX}" for name in (version, earlier_name(version))
+        )
+        return earlier if earlier.is_file() and not path.is_file() else path
 
     def write(self, entry: Entry, tensors: Mapping[str, Tensor]) -> None:
-        """Add a file, whole or not at all.
+        """Write a file, whole or not at all.
 
         Raises:
             InputError: If a tensor holds what is not a number, or was too large for its type.
@@ -127,11 +131,11 @@ class FeatureStore:
             file.write(content)
 
     def entry(self, song: str, version: str) -> Entry | None:
-        """What a file was made from; None where it is missing or not whole."""
+        """Return the entry of a file; None where it is missing or not whole."""
         return _read_entry(self.path(song, version))
 
     def load(self, song: str, version: str, names: Sequence[str] = ("fused",)) -> list[Tensor]:
-        """Tensors of a file, mapped into memory: pages are read when they are touched.
+        """Return tensors of a file, mapped into memory: pages are read when they are touched.
 
         Raises:
             InputError: If the file or one of the tensors is not there.
@@ -145,11 +149,8 @@ class FeatureStore:
             raise InputError(f"{path}: {reason}; make the features again") from error
 
     def entries(self) -> Iterator[Entry]:
-        """What all files were made from, sorted by song and version."""
-        for path in sorted(self.root.rglob(f"*{SUFFIX}")):
-            entry = _read_entry(path)
-            if entry is not None:
-                yield entry
+        """Yield the entries of all files, sorted by song and version."""
+        yield from filter(None, map(_read_entry, sorted(self.root.rglob(f"*{SUFFIX}"))))
 
     def write_index(self, entries: Iterable[Entry]) -> None:
         """Write ``index.parquet``, one row per file."""
@@ -168,7 +169,7 @@ class FeatureStore:
             file.write(table)
 
     def index(self) -> "pd.DataFrame":
-        """The table of all files.
+        """Return the table of all files.
 
         Raises:
             InputError: If there is none, because the features were never completed.
@@ -179,8 +180,9 @@ class FeatureStore:
         if not path.is_file():
             raise InputError(f"{path}: not there; run `songeval features` to its end")
         try:
-            return pd.read_parquet(path)
-        except (OSError, ValueError) as error:
+            table = pd.read_parquet(path)
+            return table.assign(version=table["version"].map(current_name))
+        except (OSError, ValueError, KeyError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"{path}: {reason}; run `songeval features` again") from error
 
@@ -188,6 +190,7 @@ class FeatureStore:
 def _read_entry(path: Path) -> Entry | None:
     try:
         with safe_open(path, framework="pt") as file:
-            return Entry(**json.loads(file.metadata()["entry"]))
+            fields = json.loads(file.metadata()["entry"])
+            return Entry(**fields | {"version": current_name(fields["version"])})
     except (OSError, SafetensorError, ValueError, TypeError, KeyError):
         return None

@@ -1,1 +1,1 @@
-"""Reports: scores with intervals, tables and pictures of one or several runs."""
+"""Reports: metrics with intervals, tables and plots of one or several runs."""

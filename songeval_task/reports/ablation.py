@@ -15,13 +15,20 @@ from typing import Any, Literal
 import numpy as np
 
 from hear_aesthetics.files import json_text, write_text
-from hear_aesthetics.metrics.bootstrap import Interval, bootstrap_interval, paired_bootstrap
+from hear_aesthetics.markdown import markdown_table
+from hear_aesthetics.metrics.intervals import (
+    METHOD,
+    SCALES,
+    Interval,
+    confidence_interval,
+    paired_interval,
+)
 from hear_aesthetics.scorers import FUSED
 from songeval_task.protocol import METRICS, Predictions, mean_over, metrics_of
 from songeval_task.reports.ablation_plot import draw_ablation
 from songeval_task.reports.read_predictions import read_predictions
-from songeval_task.reports.report import interval_text, markdown_table
-from songeval_task.training.config import TrainingConfig
+from songeval_task.reports.report import interval_text
+from songeval_task.training.config import SongEvalConfig
 from songeval_task.training.run import train_run
 
 __all__ = ["ROWS", "AblationRow", "published_figures", "run_ablation", "summarise"]
@@ -50,7 +57,7 @@ class AblationRow:
         parts = {"MMR": self.mmr, "HAS": self.has, "Ltotal": self.total}
         return "+".join(name for name, on in parts.items() if on) or "baseline"
 
-    def config(self, base: TrainingConfig, state: str) -> TrainingConfig:
+    def config(self, base: SongEvalConfig, state: str) -> SongEvalConfig:
         """The row's training.
 
         Args:
@@ -81,7 +88,7 @@ def published_figures(track: str) -> dict[str, dict[str, float]]:
 
 
 def run_ablation(
-    base: TrainingConfig,
+    base: SongEvalConfig,
     prepared: Path,
     features: Path,
     out: Path,
@@ -154,9 +161,9 @@ def _over_songs(
     for name, metric in metrics_of(track, thresholds).items():
         mean = mean_over(metric)
         if other is None:
-            interval = bootstrap_interval(mean, preds, target)
+            interval = confidence_interval(mean, preds, target, scale=SCALES[name])
         else:
-            interval = paired_bootstrap(mean, preds, other, target)
+            interval = paired_interval(mean, preds, other, target)
         values[name] = _triple(interval)
     return values
 
@@ -173,13 +180,13 @@ def _triple(interval: Interval) -> list[float]:
 
 
 def _write(
-    out: Path, base: TrainingConfig, state: str, seeds: int, figures: Mapping[str, Any]
+    out: Path, base: SongEvalConfig, state: str, seeds: int, figures: Mapping[str, Any]
 ) -> None:
     write_text(out / "ablation.csv", _csv(figures))
     write_text(out / "ablation.md", _page(base, state, seeds, figures))
     draw_ablation(out / "ablation.png", figures, {t: published_figures(t) for t in figures})
-    shared = {"training": asdict(base), "state": state, "seeds": seeds, "tracks": figures}
-    write_text(out / "ablation.json", json_text(shared))
+    shared = {"training": asdict(base), "state": state, "seeds": seeds, "method": METHOD}
+    write_text(out / "ablation.json", json_text({**shared, "tracks": figures}))
 
 
 def _csv(figures: Mapping[str, Any]) -> str:
@@ -193,18 +200,18 @@ def _csv(figures: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _page(base: TrainingConfig, state: str, seeds: int, figures: Mapping[str, Any]) -> str:
+def _page(base: SongEvalConfig, state: str, seeds: int, figures: Mapping[str, Any]) -> str:
     parts = [
         "# Ablation",
-        f"Mean over {seeds} seed{'s' * (seeds > 1)}; brackets are 95 % bootstrap intervals over "
-        "the test songs, the same resamples for all rows. Published figures are the paper's, on "
+        f"Mean over {seeds} seed{'s' * (seeds > 1)}; brackets are 95 % intervals over the "
+        f"test songs ({METHOD}). Published figures are the paper's, on "
         "SongEval's 200 validation songs with the published encoders: other songs and other "
         "features than these, unless that is what was trained on.",
         f"MMR: fused feature and aesthetic head; without it, `{state}` and the SongEval baseline "
         "head. HAS: augmented copies and C-Mixup. Ltotal: SmoothL1 and ListMLE; without it, mean "
         "squared error.",
     ]
-    heading = [m.upper() for m in METRICS]
+    header = ["row", *(m.upper() for m in METRICS)]
     for track, rows in figures.items():
         published = published_figures(track)
         lines = [
@@ -222,9 +229,9 @@ def _page(base: TrainingConfig, state: str, seeds: int, figures: Mapping[str, An
             for name, found in rows.items()
             if name != ROWS[0].name
         ]
-        parts += [f"## {track} (published)", markdown_table(["row", *heading], lines)]
-        parts += ["Difference to the baseline:", markdown_table(["row", *heading], differences)]
+        parts += [f"## {track} (published)", markdown_table(header, lines, numbers=True)]
+        parts += ["Difference to the baseline:", markdown_table(header, differences, numbers=True)]
     parts.append("![Ablation](ablation.png)")
-    rows_of_config = [[key, str(value)] for key, value in asdict(base).items()]
-    parts += ["## Shared training options", markdown_table(["option", "value"], rows_of_config)]
+    options = markdown_table(["option", "value"], asdict(base).items(), numbers=True)
+    parts += ["## Shared training options", options]
     return "\n\n".join(parts) + "\n"

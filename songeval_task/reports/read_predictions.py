@@ -1,4 +1,4 @@
-"""Where predictions come from: a run's folder, a table of scores, or an answer file."""
+"""Predictions from a run's folder, a table of scores, or an answer file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,22 +11,23 @@ from hear_aesthetics.errors import InputError
 from hear_aesthetics.text_files import finite_number, read_json, read_table, read_text
 from songeval_task.data.preparation import read_systems
 from songeval_task.data.prepared import read_prepared
+from songeval_task.data.splits import current_split
 from songeval_task.dimensions import TRACKS, Track
 from songeval_task.protocol import Predictions
 from songeval_task.training.run import METRICS_FILE, PREDICTIONS_FILE
 
-__all__ = ["Source", "read_predictions"]
+__all__ = ["NamedPredictions", "read_predictions"]
 
 
 @dataclass(frozen=True)
-class Source:
-    """Predictions and where they come from.
+class NamedPredictions:
+    """Predictions of a run or a file.
 
     Attributes:
-        name: Of the run or file.
-        split: Which songs.
+        name: Name of the run or file.
+        split: Split of the songs.
         predictions: Scores beside ratings.
-        details: What the run says of itself, for the report.
+        details: Metrics and settings of the run, for the report.
     """
 
     name: str
@@ -37,15 +38,15 @@ class Source:
 
 def read_predictions(
     path: Path, prepared: Path | None, *, split: str = "test", systems: Path | None = None
-) -> Source:
-    """Predictions for the songs of a split.
+) -> NamedPredictions:
+    """Return the predictions for the songs of a split.
 
     Args:
         path: Folder of a run; CSV with a column ``name`` or ``path`` and one per dimension; or an
             answer file.
         prepared: Folder with the ratings; a run has its own.
-        split: Which songs; others that the file scores are left out.
-        systems: CSV ``name,system`` over what the data say.
+        split: Split of the songs; others that the file scores are left out.
+        systems: CSV ``name,system``, instead of the systems of the data.
 
     Raises:
         InputError: If something is missing, a song of the split has no score, or a score is not a
@@ -59,7 +60,7 @@ def read_predictions(
     return replace(source, predictions=replace(source.predictions, systems=named))
 
 
-def _of_run(folder: Path, split: str) -> Source:
+def _of_run(folder: Path, split: str) -> NamedPredictions:
     import pandas as pd
 
     try:
@@ -70,14 +71,14 @@ def _of_run(folder: Path, split: str) -> Source:
         )
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{folder}: not a finished run ({error}); train it to its end") from error
-    rows = table[table["split"] == split]
+    rows = table[table["split"].map(current_split) == split]
     if rows.empty:
         raise InputError(f"{folder / PREDICTIONS_FILE}: no songs of split {split!r}")
     found = Predictions.from_table(rows, track, str(folder / PREDICTIONS_FILE))
-    return Source(folder.name, split, found, details)
+    return NamedPredictions(folder.name, split, found, details)
 
 
-def _of_scores(path: Path, prepared: Path | None, split: str) -> Source:
+def _of_scores(path: Path, prepared: Path | None, split: str) -> NamedPredictions:
     if prepared is None:
         raise InputError(f"{path}: scores need ratings to compare with; name them with --data")
     songs = read_prepared(prepared, need_audio=False).split(split)
@@ -94,11 +95,11 @@ def _of_scores(path: Path, prepared: Path | None, split: str) -> Source:
         np.array([song.labels_of(track) for song in songs], dtype=np.float64),
         track,
     )
-    return Source(path.name, split, found, {})
+    return NamedPredictions(path.name, split, found, {})
 
 
 def _read_scp(path: Path) -> tuple[dict[str, list[float]], Track]:
-    """Utterance id -> scores, and the track by their number."""
+    """Return utterance id -> scores, and the track by their number."""
     tracks = {len(track.dimensions): track for track in TRACKS.values()}
     scores: dict[str, list[float]] = {}
     width = 0
@@ -120,7 +121,7 @@ def _read_scp(path: Path) -> tuple[dict[str, list[float]], Track]:
 
 
 def _read_csv(path: Path) -> tuple[dict[str, list[float]], Track]:
-    """File stem -> scores, and the widest track whose columns are there."""
+    """Return file stem -> scores, and the widest track whose columns are there."""
     columns, rows = read_table(path)
     key = next((name for name in ("name", "path") if name in columns), None)
     fitting = [track for track in TRACKS.values() if set(track.names) <= set(columns)]

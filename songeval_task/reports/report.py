@@ -1,12 +1,15 @@
 """The report of an evaluation: figures, answer files, a page of Markdown and its pictures."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hear_aesthetics.files import json_text, write_text
+from hear_aesthetics.markdown import markdown_table
+from hear_aesthetics.metrics.intervals import METHOD
 from songeval_task.protocol import METRICS, compare, evaluate, write_scp
-from songeval_task.reports.read_predictions import Source
+from songeval_task.reports.read_predictions import NamedPredictions
 from songeval_task.reports.report_plots import (
     draw_bars,
     draw_confusion,
@@ -14,7 +17,7 @@ from songeval_task.reports.report_plots import (
     draw_scatter,
 )
 
-__all__ = ["interval_text", "markdown_table", "write_report"]
+__all__ = ["interval_text", "write_report"]
 
 PICTURES = {
     "scatter.png": "Predicted against rated scores",
@@ -24,14 +27,14 @@ PICTURES = {
 }
 LEVELS = {"utterance": "songs", "system": "systems"}
 OPTIMISTIC = (
-    "**Protocol `published`:** the head was chosen on the very songs reported here, after every "
-    "update, as the released code did. These figures are optimistic; compare them only with "
+    "**Selected on the test songs:** the head was chosen on the very songs reported here, after "
+    "every update, as the released code did. These figures are optimistic; compare them only with "
     "published ones."
 )
 
 
 def write_report(
-    folder: Path, source: Source, other: Source | None = None, *, resamples: int = 1000
+    folder: Path, source: NamedPredictions, other: NamedPredictions | None = None
 ) -> dict[str, Any]:
     """Write everything about some predictions into a folder.
 
@@ -39,7 +42,6 @@ def write_report(
         folder: Made if missing.
         source: The predictions.
         other: Others of the same songs, to compare with.
-        resamples: Of the bootstrap.
 
     Returns:
         The figures, as in ``metrics.json``.
@@ -50,11 +52,12 @@ def write_report(
         "predictions": source.name,
         "track": found.track.name,
         "split": source.split,
-        **evaluate(found, resamples=resamples),
+        "method": METHOD,
+        **evaluate(found),
     }
     if other is not None:
         figures["against"] = other.name
-        figures["difference"] = compare(found, other.predictions, resamples=resamples)
+        figures["difference"] = compare(found, other.predictions)
     write_text(folder / "predictions.csv", found.table().to_csv(index=False))
     write_scp(folder / f"{found.track.name}_pred.scp", found)
     draw_scatter(folder / "scatter.png", found, figures["utterance"])
@@ -71,21 +74,17 @@ def interval_text(values: Sequence[float], *, signed: bool = False) -> str:
 
     >>> interval_text([0.9123, 0.88, 0.93])
     '0.912 [0.880, 0.930]'
+    >>> interval_text([0.0, math.nan, math.nan], signed=True)
+    '+0.000 [not estimable]'
     """
     value, low, high = (f"{number:{'+' if signed else ''}.3f}" for number in values)
-    return f"{value} [{low}, {high}]"
+    return f"{value} [{'not estimable' if math.isnan(values[1]) else f'{low}, {high}'}]"
 
 
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown; the first column is text."""
-    lines = [list(header), ["---", *["---:"] * (len(header) - 1)], *map(list, rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _page(source: Source, figures: Mapping[str, Any]) -> str:
+def _page(source: NamedPredictions, figures: Mapping[str, Any]) -> str:
     track = source.predictions.track
     parts = [f"# {source.name}: {track.name}, {source.split} songs"]
-    if source.details.get("protocol") == "published":
+    if source.details.get("selected_on") == "test":
         parts.append(OPTIMISTIC)
     for level, noun in LEVELS.items():
         if level in figures:
@@ -94,11 +93,12 @@ def _page(source: Source, figures: Mapping[str, Any]) -> str:
     if "difference" in figures:
         parts += [
             f"## Difference to {figures['against']}",
-            "Positive: better than the other; paired over the same resampled songs.",
+            "Positive: better than the other; paired over the same songs.",
             _figures(figures["difference"], signed=True),
         ]
     parts.append(
-        "Brackets are 95 % bootstrap intervals. TTA is the F1 of "
+        f"Brackets are 95 % intervals ({METHOD}); not estimable: there are too few songs, or the "
+        "figure is the same without any of them. TTA is the F1 of "
         + ", ".join(f"{d.name} >= {d.top_tier:g}" for d in track.dimensions)
         + ". A system is the generator of a song."
     )
@@ -106,7 +106,7 @@ def _page(source: Source, figures: Mapping[str, Any]) -> str:
     if source.details:
         chosen = {key: value for key, value in source.details.items() if key not in LEVELS}
         rows = [[key, str(value)] for key, value in chosen.items() if not isinstance(value, dict)]
-        parts += ["## The run", markdown_table(["key", "value"], rows)]
+        parts += ["## The run", markdown_table(["key", "value"], rows, numbers=True)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -116,4 +116,5 @@ def _figures(figures: Mapping[str, Any], *, signed: bool = False) -> str:
         for name, values in figures.items()
         if name != "count"
     ]
-    return markdown_table(["dimension", *(metric.upper() for metric in METRICS)], rows)
+    header = ["dimension", *(metric.upper() for metric in METRICS)]
+    return markdown_table(header, rows, numbers=True)

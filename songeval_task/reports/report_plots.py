@@ -125,15 +125,16 @@ def draw_bars(path: Path, figures: Mapping[str, Any]) -> None:
 
 
 def _bars(axes: Axes, figures: Mapping[str, Any], names: Sequence[str]) -> None:
-    lowest = min(0.0, *(figures[name][metric][1] for name in names for metric in METRICS))
+    ends = [figures[name][metric][1] for name in names for metric in METRICS]
+    lowest = np.nanmin([0.0, *ends])  # some ends may not be estimable
     for place_, metric in enumerate(METRICS):
         values, lows, highs = np.array([figures[name][metric] for name in names]).T
         x = np.arange(len(names)) + (place_ - 1.5) * 0.2
         axes.bar(x, values, width=0.18, color=COLOURS[place_], label=metric.upper())
         reach = np.maximum([values - lows, highs - values], 0)
         axes.errorbar(x, values, yerr=reach, fmt="none", ecolor=INK, elinewidth=0.9, capsize=2)
-        for at, value, high in zip(x, values, highs, strict=True):
-            axes.text(at, max(high, value) + 0.02, f"{value:.2f}", ha="center", size=7.5, color=INK)
+        for at, value, top in zip(x, values, np.fmax(values, highs), strict=True):
+            axes.text(at, top + 0.02, f"{value:.2f}", ha="center", size=7.5, color=INK)
     axes.set_xticks(range(len(names)), names, size=10)
     axes.set(ylim=(lowest, 1.15), xlim=(-0.55, len(names) - 0.45), yticks=np.arange(0, 1.01, 0.25))
     axes.grid(axis="y", color=FAINT, lw=0.8)

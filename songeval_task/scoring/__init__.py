@@ -1,1 +1,1 @@
-"""From clips to rows on disk: windows, loudness, rows, the journal of a run, formats, pictures."""
+"""Scoring: clips to rows on disk, with windows, journal, formats and plots."""

@@ -1,8 +1,9 @@
 """Two sets of takes against each other: differences per dimension, and what they allow to say.
 
 Folders that hold the same names are compared pair by pair: the song, which is common to both takes,
-then drops out of the difference. Other folders are compared by their means. Intervals are 95 %
-bootstrap intervals over songs (pairs, where there are pairs); a single take has none.
+then drops out of the difference. Other folders are compared by their means. Intervals are those of
+Student's t over songs (pairs, where there are pairs), Welch's for two sides; what does not vary,
+such as a single take, has none.
 """
 
 from collections.abc import Sequence
@@ -11,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from hear_aesthetics.metrics.bootstrap import Array, Interval, bootstrap_interval
+from hear_aesthetics.metrics.intervals import Array
 
 __all__ = ["Comparison", "Difference", "compare_takes"]
 
-RESAMPLES = 10_000
+METHOD = "Student's t"
 CONFIDENCE = 0.95
-FEW_TAKES = 10  # percentile intervals of fewer are too narrow
+FEW_TAKES = 10  # the shape of the distribution matters with fewer
+SAME = 1e-9  # standard errors below are those of equal numbers
 AUDIBLE_LU = 0.5  # a difference in loudness that is worth a word
 
 
@@ -26,7 +28,7 @@ class Difference:
     """One dimension: the means of both sides, and B minus A with its interval.
 
     Attributes:
-        low: Lower end of the interval; None where a side has a single take.
+        low: Lower end of the interval; None where nothing varies, such as a single take.
         high: Its upper end.
     """
 
@@ -55,6 +57,7 @@ class Comparison:
         loudness: In LUFS and LU, of the takes as they are in the files; None if one side has none.
         levelled: Loudness that all takes were brought to before scoring; None if they were not.
         demo: Whether the scores say nothing about music.
+        method: Of the intervals.
     """
 
     paired: bool
@@ -64,11 +67,12 @@ class Comparison:
     loudness: Difference | None
     levelled: float | None = None
     demo: bool = False
+    method: str = METHOD
 
     @property
     def sentence(self) -> str:
         """What can be concluded, in plain words."""
-        parts = [self._verdict(), self._caution(), self._loudness()]
+        parts = [self._verdict(), self._unvaried(), self._caution(), self._loudness()]
         if self.demo:
             parts.insert(1, "These are demo scores, learned from no ratings by people.")
         return " ".join(part for part in parts if part)
@@ -78,34 +82,49 @@ class Comparison:
         return {**asdict(self), "sentence": self.sentence}
 
     def _verdict(self) -> str:
-        takes = f"{self.a_takes} {'pairs' if self.paired else f'takes against {self.b_takes}'}"
-        higher, lower, open_ = (_listed(names) for names in self._sides())
+        higher, lower, open_, unvaried = (_listed(names) for names in self._sides())
         if self._fewest == 1:
             sides = [("higher", higher), ("lower", lower)]
         elif higher or lower:
             sides = [("clearly higher", higher), ("clearly lower", lower)]
         else:
-            return f"Over {takes}, no dimension differs more than chance explains."
+            said = f"Over {self._takes}, no dimension differs more than chance explains."
+            return said if open_ or not unvaried else ""
         said = " and ".join(f"{word} in {names}" for word, names in sides if names)
         rest = f"; {open_}: no more than chance explains" if open_ else ""
-        over = "" if self.a_takes == self.b_takes == 1 else f"Over {takes}, "
+        over = "" if self.a_takes == self.b_takes == 1 else f"Over {self._takes}, "
         return f"{over}B scores {said or 'the same'}{rest}."
 
-    def _sides(self) -> tuple[list[str], list[str], list[str]]:
-        """Names of what is higher in B, lower, and open; single takes leave nothing open."""
+    def _unvaried(self) -> str:
+        names = _listed(self._sides()[3])
+        if not names:
+            return ""
+        return (
+            f"In {names} the difference is the same over {self._takes}: without spread nothing "
+            "tells how sure it is."
+        )
+
+    def _sides(self) -> tuple[list[str], list[str], list[str], list[str]]:
+        """Names of what is higher in B, lower, open, and differs without spread.
+
+        Single takes leave nothing open.
+        """
         single = self._fewest == 1
         told = [d for d in self.differences if single or d.clear]
+        rest = [d for d in self.differences if d not in told]
+        unvaried = [d for d in rest if d.low is None and abs(d.difference) > SAME]
         return (
             [d.name for d in told if d.difference > 0],
             [d.name for d in told if d.difference < 0],
-            [d.name for d in self.differences if d not in told],
+            [d.name for d in rest if d not in unvaried],
+            [d.name for d in unvaried],
         )
 
     def _caution(self) -> str:
         if self._fewest == 1:
             return "A single take has no interval: this holds for these files and no others."
         if self._fewest < FEW_TAKES:
-            return f"With {self._fewest} on a side the intervals are rough, and rather too narrow."
+            return f"With {self._fewest} on a side the intervals are rough."
         return ""
 
     def _loudness(self) -> str:
@@ -118,6 +137,10 @@ class Comparison:
             f"B is {abs(self.loudness.difference):.1f} LU {louder}, and loudness alone moves such "
             "scores: compare again with --loudness -14."
         )
+
+    @property
+    def _takes(self) -> str:
+        return f"{self.a_takes} {'pairs' if self.paired else f'takes against {self.b_takes}'}"
 
     @property
     def _fewest(self) -> int:
@@ -149,16 +172,16 @@ def compare_takes(
     if not a or not b or (paired and len(a) != len(b)):
         raise ValueError(f"{len(a)} takes of A and {len(b)} of B; give at least one each")
     left, right = _table(a, columns), _table(b, columns)
-    interval = _interval(left, right, paired)
-    single = min(len(a), len(b)) == 1
+    change = right.mean(axis=0) - left.mean(axis=0)
+    reach = _reach(right - left) if paired else _reach(left, right)
     differences = tuple(
         Difference(
             name,
             a=float(left[:, i].mean()),
             b=float(right[:, i].mean()),
-            difference=float(interval.estimate[i]),
-            low=None if single else float(interval.low[i]),
-            high=None if single else float(interval.high[i]),
+            difference=float(change[i]),
+            low=float(change[i] - reach[i]) if reach[i] > 0 else None,
+            high=float(change[i] + reach[i]) if reach[i] > 0 else None,
         )
         for i, name in enumerate(columns)
     )
@@ -173,27 +196,18 @@ def compare_takes(
     )
 
 
-def _interval(a: Array, b: Array, paired: bool) -> Interval:
-    """Of mean(b) - mean(a), per column."""
-    if paired:
-        return bootstrap_interval(
-            _mean_difference, b, a, resamples=RESAMPLES, confidence=CONFIDENCE
-        )
-    generator = np.random.default_rng(0)
-    means = []
-    for side in (a, b):
-        counts = generator.multinomial(len(side), np.full(len(side), 1 / len(side)), RESAMPLES)
-        means.append(counts @ side / len(side))
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(means[1] - means[0], [tail, 1 - tail], axis=0)
-    return Interval(b.mean(axis=0) - a.mean(axis=0), low, high, CONFIDENCE)
+def _reach(*sides: Array) -> Array:
+    """How far the interval goes to either side, per column; 0 where nothing varies."""
+    from scipy.special import stdtrit  # quantiles of Student's t
 
-
-def _mean_difference(preds: Any, target: Any, *, weights: Array | None = None) -> Array:
-    differences = np.asarray(preds) - np.asarray(target)
-    if weights is None:
-        return differences.mean(axis=0)
-    return weights @ differences / weights.sum(axis=1, keepdims=True)
+    if min(map(len, sides)) == 1:
+        return np.zeros(sides[0].shape[1])
+    parts = [side.var(axis=0, ddof=1) / len(side) for side in sides]
+    error = np.sqrt(sum(parts))
+    freedom = [part**2 / (len(side) - 1) for part, side in zip(parts, sides, strict=True)]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = stdtrit(error**4 / sum(freedom), (1 + CONFIDENCE) / 2)
+    return np.where(error > SAME, t * error, 0)
 
 
 def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> Array:

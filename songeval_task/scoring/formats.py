@@ -8,8 +8,6 @@ What made the numbers is in ``OUT.meta.json``. Every file is written whole and t
 place.
 """
 
-import csv
-import io
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -17,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.files import atomic_file, json_text
-from songeval_task.scoring.rows import OK, Row
+from hear_aesthetics.files import atomic_file, csv_text, json_text
+from songeval_task.scoring.rows import OK, ScoreRow
 
 __all__ = [
     "FORMATS",
     "check_out",
     "check_scp_scores",
     "check_utterances",
-    "csv_text",
+    "rows_csv",
     "write_rows",
 ]
 
@@ -34,30 +32,26 @@ DETAILS = ("timeline", "explain")
 SCP_WIDTHS = (1, 5)  # columns of track 1 and of track 2
 
 
-def csv_text(rows: Iterable[Row], columns: Sequence[str], header: bool = True) -> str:
-    """Rows as CSV: booleans in lower case, missing values empty, ``'`` before formulas."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    if header:
-        writer.writerow(columns)
-    writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
-    return text.getvalue()
+def rows_csv(rows: Iterable[ScoreRow], columns: Sequence[str], header: bool = True) -> str:
+    """Return rows as CSV: booleans in lower case, missing values empty, ``'`` before formulas."""
+    cells = ([_cell(row.get(column)) for column in columns] for row in rows)
+    return csv_text([columns, *cells] if header else cells)
 
 
-def jsonl_text(rows: Iterable[Row]) -> str:
-    """Rows as JSON, one per line."""
+def jsonl_text(rows: Iterable[ScoreRow]) -> str:
+    """Return rows as JSON, one per line."""
     return "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
 
 
-def scp_text(rows: Iterable[Row], scores: Sequence[str]) -> str:
-    """The challenge's answer file, from the columns that hold scores."""
+def scp_text(rows: Iterable[ScoreRow], scores: Sequence[str]) -> str:
+    """Return the challenge's answer file, from the columns that hold scores."""
     good = [row for row in rows if row["status"] == OK]
     lines = [[Path(row["path"]).stem, *(f"{row[column]:.6f}" for column in scores)] for row in good]
     return "".join(" ".join(line) + "\n" for line in lines)
 
 
-FORMATS: dict[str, Callable[[Sequence[Row], Sequence[str], Sequence[str]], str]] = {
-    ".csv": lambda rows, columns, scores: csv_text(rows, columns),
+FORMATS: dict[str, Callable[[Sequence[ScoreRow], Sequence[str], Sequence[str]], str]] = {
+    ".csv": lambda rows, columns, scores: rows_csv(rows, columns),
     ".jsonl": lambda rows, columns, scores: jsonl_text(rows),
     ".json": lambda rows, columns, scores: json_text(rows, ensure_ascii=False),
     ".scp": lambda rows, columns, scores: scp_text(rows, scores),
@@ -70,7 +64,7 @@ def check_out(out: Path) -> None:
 
     Raises:
         InputError: If the suffix is unknown, the folder is missing or takes no files, or a folder
-            has the name; says what would do.
+            has the name.
     """
     if out.suffix.lower() not in FORMATS:
         raise InputError(f"{out}: unknown format; its name must end with {' or '.join(FORMATS)}")
@@ -101,7 +95,7 @@ def check_utterances(paths: Iterable[str | os.PathLike[str]]) -> None:
 
 
 def check_scp_scores(scores: Sequence[str]) -> None:
-    """Check that a panel answers in a width that an ``.scp`` file takes.
+    """Check that an ``.scp`` file takes as many scores.
 
     Raises:
         InputError: If it fits neither track.
@@ -115,7 +109,7 @@ def check_scp_scores(scores: Sequence[str]) -> None:
 
 def write_rows(
     out: Path,
-    rows: Sequence[Row],
+    rows: Sequence[ScoreRow],
     columns: Sequence[str],
     scores: Sequence[str],
     meta: dict[str, Any],
@@ -124,10 +118,10 @@ def write_rows(
 
     Args:
         out: The file.
-        rows: In their final order.
-        columns: Of the table.
-        scores: Those that hold scores, for ``.scp``.
-        meta: What made the rows.
+        rows: Rows in their final order.
+        columns: Columns of the table.
+        scores: Columns that hold scores, for ``.scp``.
+        meta: Provenance of the rows.
 
     Returns:
         The files, ``out`` first.
@@ -138,20 +132,15 @@ def write_rows(
         windows = [{"path": row["path"], **window} for row in rows for window in row.get(name, ())]
         if suffix not in NESTING and any(name in row for row in rows):
             header = list(dict.fromkeys(key for window in windows for key in window))
-            texts[out.with_name(f"{out.name}.{name}.csv")] = csv_text(windows, header)
+            texts[out.with_name(f"{out.name}.{name}.csv")] = rows_csv(windows, header)
     texts[out.with_name(f"{out.name}.meta.json")] = json_text(meta, ensure_ascii=False, default=str)
     for path, text in reversed(texts.items()):  # `out` last: where it is, all is
-        _replace(path, text)
+        with atomic_file(path) as file:
+            # Names that are not UTF-8 become escapes, which JSON reads back.
+            file.write(text.encode("utf-8", "backslashreplace"))
+            file.flush()
+            os.fsync(file.fileno())  # on the disk before it takes its place
     return list(texts)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a whole file, and let it reach the disk before it takes its place."""
-    with atomic_file(path) as file:
-        # Names that are not UTF-8 become escapes, which JSON reads back.
-        file.write(text.encode("utf-8", "backslashreplace"))
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _cell(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The journal of scores: each row on disk as soon as it is known, kept so that no work is repeated.
+"""Journal of scores: each row on disk as soon as it is known, so that no work is repeated.
 
 The journal begins with a line that holds the fingerprint of the scores, then has one line per clip
 in the order they were done. A line is one ``write`` to a file opened for appending: whatever kills
@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.fingerprint import check, file_stamp
-from songeval_task.scoring.rows import ERROR, AnyClip, Row
+from songeval_task.scoring.rows import ERROR, AnySpan, ScoreRow
 
 __all__ = ["Journal", "Key", "clip_key", "journal_path"]
 
@@ -28,12 +28,12 @@ WAYS_ON = "take another --out, or --overwrite to replace what is there"
 
 
 def journal_path(out: Path, *, finished: bool = False) -> Path:
-    """Where the journal of a run that writes ``out`` is, or that of a finished one."""
+    """Return the path of the journal of a run that writes ``out``, or of a finished one."""
     return out.with_name(f"{out.name}.{'rows' if finished else 'partial'}.jsonl")
 
 
-def clip_key(clip: AnyClip) -> Key:
-    """What makes a clip the same in another run: file, its size and time, span and prompt."""
+def clip_key(clip: AnySpan) -> Key:
+    """Return what identifies a clip: file, span, prompt, and the file's size and time."""
     try:
         stamp = file_stamp(Path(clip.path))
     except (OSError, ValueError):  # what is wrong with it is told as it is scored
@@ -51,7 +51,7 @@ class Journal:
         overwrite: Start over, whatever is there.
 
     Attributes:
-        done: Clip -> row, of the clips that earlier runs scored; failed ones are not among them.
+        done: Key -> row of the clips that earlier runs scored, without those that failed.
 
     Raises:
         InputError: If what is there was made otherwise; names the differences and the ways on.
@@ -61,7 +61,7 @@ class Journal:
         self, out: Path, fingerprint: Mapping[str, Any], *, overwrite: bool = False
     ) -> None:
         self.path, self._finished = journal_path(out), journal_path(out, finished=True)
-        self.done: dict[Key, Row] = {}
+        self.done: dict[Key, ScoreRow] = {}
         self._synced = time.monotonic()
         there = self.path if self.path.exists() else self._finished
         lines = [] if overwrite else _read(there)
@@ -82,7 +82,7 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         os.close(self._file)
 
-    def add(self, key: Key, row: Row) -> None:
+    def add(self, key: Key, row: ScoreRow) -> None:
         """Append the row of a clip."""
         self._append({"clip": key, "row": row})
 
@@ -101,7 +101,7 @@ class Journal:
 
 
 def _read(path: Path) -> list[Any]:
-    """The lines of a journal, from which a torn last one is cut off; empty if there is none."""
+    """Return the lines of a journal, and cut a torn last one off; none if there is no file."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -120,8 +120,8 @@ def _read(path: Path) -> list[Any]:
 
 def _good_rows(
     out: Path, path: Path, lines: Sequence[Any], fingerprint: Mapping[str, Any]
-) -> dict[Key, Row]:
-    """The rows without errors, of a journal with this fingerprint."""
+) -> dict[Key, ScoreRow]:
+    """Return the rows without errors of a journal with this fingerprint."""
     try:
         known = dict(lines[0]["fingerprint"])
         rows = [(tuple(line["clip"]), line["row"]) for line in lines[1:]]

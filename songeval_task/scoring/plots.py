@@ -1,4 +1,4 @@
-"""Pictures of scores: a radar per song, and below them the scores over time.
+"""Plots of scores: a radar per song, and below them the scores over time.
 
 Up to eight songs are drawn, each with its own colour and its own radar, in which the others are
 faint lines: eight polygons on top of each other cannot be read.
@@ -14,7 +14,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from hear_aesthetics.plotting.style import COLOURS, FAINT, INK, QUIET, new_figure, place, save
-from songeval_task.scoring.rows import Row
+from songeval_task.scoring.rows import ScoreRow
 
 __all__ = ["MAX_SONGS", "draw_scores", "score_figure", "short_names"]
 
@@ -30,26 +30,28 @@ CURVE_HEIGHT, CURVE_GAP = 1.35, 0.16
 SIDE, HEADER, FOOTER, GAP = 0.95, 0.95, 0.65, 0.8
 
 
-def draw_scores(path: Path, rows: Sequence[Row], dimensions: Sequence[str], **texts: str) -> None:
+def draw_scores(
+    path: Path, rows: Sequence[ScoreRow], dimensions: Sequence[str], **texts: str
+) -> None:
     """Write :func:`score_figure` as a PNG."""
     save(score_figure(rows, dimensions, **texts), path)
 
 
 def score_figure(
-    rows: Sequence[Row],
+    rows: Sequence[ScoreRow],
     dimensions: Sequence[str],
     *,
     title: str = "",
     subtitle: str = "",
     mean: str = "mean",
 ) -> Figure:
-    """A picture of the scores of at most eight songs.
+    """Return a figure of the scores of at most eight songs.
 
     Args:
-        rows: Of songs that were scored; where they have a ``timeline`` it is drawn too.
+        rows: Rows of songs that were scored; where they have a ``timeline`` it is drawn too.
         dimensions: Columns to draw, of one head.
-        title: Large, above the picture.
-        subtitle: Small, below the title.
+        title: Title of the figure.
+        subtitle: Small text below the title.
         mean: Column of their mean, written beside each name.
     """
     rows = rows[:MAX_SONGS]
@@ -73,7 +75,7 @@ def score_figure(
 
 
 def short_names(paths: Sequence[str]) -> list[str]:
-    """Names short enough for a label: the file's, with its folder where two files share one.
+    """Return names short enough for a label: the file's, with its folder where two share one.
 
     >>> short_names(["a/take.wav", "b/take.wav", "c/other.wav"])
     ['a/take', 'b/take', 'other']
@@ -94,14 +96,14 @@ def _grid_columns(songs: int) -> int:
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:
-    """Whole half points around all values, at least one point apart."""
+    """Return whole half points around all values, at least one point apart."""
     low, high = np.floor(2 * np.nanmin(values)) / 2, np.ceil(2 * np.nanmax(values)) / 2
     return (low, high) if high - low >= 1 else (low - 0.5, high + 0.5)
 
 
 def _draw_radars(
     figure: Figure,
-    rows: Sequence[Row],
+    rows: Sequence[ScoreRow],
     dimensions: Sequence[str],
     labels: Sequence[str],
     columns: int,
@@ -136,7 +138,7 @@ def _draw_radars(
 
 
 def _name_spokes(axes: Axes, angles: np.ndarray, dimensions: Sequence[str], high: float) -> None:
-    """Names outside the circle, set to the side on which they stand."""
+    """Write the names outside the circle, aligned to their side."""
     axes.set_xticklabels([])
     low = axes.get_ylim()[0]
     for angle, name in zip(angles, dimensions, strict=True):
@@ -151,9 +153,9 @@ def _closed(angles: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _draw_dots(
-    figure: Figure, rows: Sequence[Row], dimensions: Sequence[str], names: Sequence[str]
+    figure: Figure, rows: Sequence[ScoreRow], dimensions: Sequence[str], names: Sequence[str]
 ) -> None:
-    """A line per song with a dot per dimension; not bars, whose length would start nowhere."""
+    """Draw a line per song with a dot per dimension; a bar would need a zero to start from."""
     width = figure.get_size_inches()[0]
     left = SIDE + DOT_LEFT
     values = np.array([[row[name] for name in dimensions] for row in rows])
@@ -177,13 +179,13 @@ def _draw_dots(
     axes.set_xlabel(f"{' (dot) and '.join(dimensions)}, score", size=9.5, color=INK)
 
 
-def _windows(row: Row, dimensions: Sequence[str]) -> list[Row]:
-    """The windows of a song that have these scores; those of other packages have none."""
+def _windows(row: ScoreRow, dimensions: Sequence[str]) -> list[ScoreRow]:
+    """Return the windows of a song that have these scores; other packages' scorers have none."""
     return [window for window in row.get("timeline") or [] if dimensions[0] in window]
 
 
-def _draw_curves(figure: Figure, rows: Sequence[Row], dimensions: Sequence[str]) -> None:
-    """A panel per dimension on one scale: a bar over the time of each window, a line through them.
+def _draw_curves(figure: Figure, rows: Sequence[ScoreRow], dimensions: Sequence[str]) -> None:
+    """Draw a panel per dimension on one scale: a bar over each window, a line through them.
 
     One scale for all, so that a change without weight does not look like one.
     """

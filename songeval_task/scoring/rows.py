@@ -1,4 +1,4 @@
-"""Rows: the scores of clips as flat records, the same in every format.
+"""Score rows: the scores of clips as flat records, the same in every format.
 
 ``path, start, end, duration``, the columns of the scores and their means, ``loudness_lufs, model,
 head, demo, status, error``; a value that does not exist is None. ``status`` is ``ok`` or ``error``.
@@ -12,25 +12,23 @@ from os import PathLike, fspath
 from typing import Any
 
 from hear_aesthetics.engine.inputs import Input
-from songeval_task.scoring.details import Detail
-from songeval_task.scoring.panel import Panel
+from songeval_task.scoring.scorer_set import Detail, ScorerSet
 
 __all__ = [
-    *("ERROR", "OK", "AnyClip", "Clip", "Row", "Scores"),
+    *("ERROR", "OK", "AnySpan", "AudioSpan", "ScoreRow", "Scores"),
     *("error_row", "row_columns", "score_row"),
 ]
 
-Row = dict[str, Any]
+ScoreRow = dict[str, Any]
 
 OK, ERROR = "ok", "error"
 SCORE_DECIMALS = 6  # float32 has no more
-TIME_DECIMALS = 3
-LOUDNESS_DECIMALS = 2
+DECIMALS = {"start": 3, "end": 3, "duration": 3, "loudness_lufs": 2}
 
 
 @dataclass(frozen=True)
-class Clip:
-    """A file, or a span of it in seconds, and the text it was made from."""
+class AudioSpan:
+    """A file, or a span of it in seconds, and its prompt."""
 
     path: str | PathLike[str]
     start: float | None = None
@@ -38,20 +36,20 @@ class Clip:
     prompt: str | None = None
 
 
-AnyClip = Clip | Input
+AnySpan = AudioSpan | Input
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of a clip and where they come from.
+    """The scores of a clip and their origin.
 
     Attributes:
         values: Column -> score.
         means: ``"mean"`` -> mean over the dimensions of the first head, ``"<head>:mean"`` -> of a
             further one.
         path: The file, as it was given.
-        start: Beginning of the span in seconds; None is that of the file.
-        end: Likewise its end.
+        start: Beginning of the span in seconds; None: of the file.
+        end: End of the span in seconds; None: of the file.
         duration: Seconds of audio that were scored.
         loudness_lufs: Integrated loudness of the clip as it is in the file; None for silence and
             for less than 400 ms.
@@ -59,9 +57,9 @@ class Scores:
         head: Name of the head, or several joined by ``+``.
         demo: Whether model or head is untrained or a demonstration: such scores say nothing about
             the music.
-        timeline: If asked for: :func:`songeval_task.scoring.details.timeline`.
-        explain: If asked for: :func:`songeval_task.scoring.details.explanation`.
-        provenance: Of the model and, under ``heads``, of the heads.
+        timeline: If asked for: :meth:`ScorerSet.timeline`.
+        explain: If asked for: :meth:`ScorerSet.explanation`.
+        provenance: Provenance of the model and, under ``heads``, of the heads.
     """
 
     values: dict[str, float]
@@ -79,9 +77,11 @@ class Scores:
     provenance: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
-def row_columns(panel: Panel) -> list[str]:
-    """The columns of a table of rows, in order."""
-    scores = [c for name, group in panel.groups.items() for c in (*group, panel.means[name])]
+def row_columns(scorer_set: ScorerSet) -> list[str]:
+    """Return the columns of a table of rows, in order."""
+    scores = [
+        c for name, group in scorer_set.groups.items() for c in (*group, scorer_set.means[name])
+    ]
     return [
         *("path", "start", "end", "duration"),
         *scores,
@@ -89,45 +89,28 @@ def row_columns(panel: Panel) -> list[str]:
     ]
 
 
-def score_row(scores: Scores, columns: Sequence[str]) -> Row:
-    """The row of a clip that was scored, in the order of ``columns``; numbers are rounded."""
-    rounded = {name: round(v, SCORE_DECIMALS) for name, v in (scores.values | scores.means).items()}
-    known = {
-        **rounded,
-        "path": scores.path,
-        "start": _rounded(scores.start, TIME_DECIMALS),
-        "end": _rounded(scores.end, TIME_DECIMALS),
-        "duration": round(scores.duration, TIME_DECIMALS),
-        "loudness_lufs": _rounded(scores.loudness_lufs, LOUDNESS_DECIMALS),
-        "model": scores.model,
-        "head": scores.head,
-        "demo": scores.demo,
-        "status": OK,
-        "error": None,
-    }
-    row: Row = {column: known[column] for column in columns}
+def score_row(scores: Scores, columns: Sequence[str]) -> ScoreRow:
+    """Return the row of a clip that was scored, in the order of ``columns``, rounded."""
+    known = {**vars(scores), **scores.values, **scores.means, "status": OK, "error": None}
+    row = _rounded({column: known[column] for column in columns})
     for name, detail in (("timeline", scores.timeline), ("explain", scores.explain)):
         if detail is not None:
-            row[name] = [_round_record(record) for record in detail]
+            row[name] = list(map(_rounded, detail))
     return row
 
 
-def error_row(clip: AnyClip, error: object, columns: Sequence[str], **known: Any) -> Row:
-    """The row of a clip that was not scored: ``error`` says why, ``known`` is what is known."""
-    row = dict.fromkeys(columns)
-    start, end = (_rounded(seconds, TIME_DECIMALS) for seconds in (clip.start, clip.end))
-    row |= {"path": fspath(clip.path), "start": start, "end": end, **known}
-    row |= {"status": ERROR, "error": " ".join(str(error).split())}
+def error_row(clip: AnySpan, error: object, columns: Sequence[str], **known: Any) -> ScoreRow:
+    """Return the row of a clip that was not scored, with its error and the ``known`` columns."""
+    span = _rounded({"start": clip.start, "end": clip.end})
+    fault = {"status": ERROR, "error": " ".join(str(error).split())}
+    return {**dict.fromkeys(columns), "path": fspath(clip.path), **span, **known, **fault}
+
+
+def _rounded(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Round all numbers; NaN and infinities, which JSON does not know, become None."""
+    row = dict(values)
+    for name, value in values.items():
+        if isinstance(value, float):
+            decimals = DECIMALS.get(name, SCORE_DECIMALS)
+            row[name] = round(value, decimals) if math.isfinite(value) else None
     return row
-
-
-def _round_record(record: Mapping[str, float | None]) -> dict[str, float | None]:
-    return {
-        name: _rounded(value, TIME_DECIMALS if name in {"start", "end"} else SCORE_DECIMALS)
-        for name, value in record.items()
-    }
-
-
-def _rounded(value: float | None, decimals: int) -> float | None:
-    """None too where there is no number: JSON knows neither NaN nor infinities."""
-    return None if value is None or not math.isfinite(value) else round(value, decimals)

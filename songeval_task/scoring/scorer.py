@@ -1,7 +1,7 @@
-"""Songs to scores: one encoder pass, any number of heads.
+"""Aesthetic scorer: songs to scores, with one encoder pass for any number of heads.
 
 The encoders compute a song once; every head reads what it was trained on from that pass: the fused
-feature, or a hidden state of MuQ. :mod:`songeval_task.scoring.panel` names the columns.
+feature, or a hidden state of MuQ. :mod:`songeval_task.scoring.scorer_set` names the columns.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,20 +14,20 @@ import torch
 from torch import Tensor
 
 from hear_aesthetics import load_model
+from hear_aesthetics.audio.decoding import RATES
 from hear_aesthetics.audio.loading import load_audio, resample
 from hear_aesthetics.audio.loudness import LoudnessMeter, gain_to
-from hear_aesthetics.checkpoints import CHECKPOINTS, whereabouts
+from hear_aesthetics.checkpoints import CHECKPOINTS, locate_model, whereabouts
 from hear_aesthetics.engine.inference import Result, run
 from hear_aesthetics.errors import HearAestheticsError, WeightsUnavailableError
 from hear_aesthetics.model import HearModel
 from hear_aesthetics.scorers import FUSED, Scorer
-from hear_aesthetics.spec import SAMPLE_RATE
-from songeval_task.scoring import details
-from songeval_task.scoring.head_scorers import UNFIT, load_head
-from songeval_task.scoring.panel import Panel
-from songeval_task.scoring.rows import AnyClip, Clip, Scores
+from hear_aesthetics.spec import MAX_MINUTES, SAMPLE_RATE
+from songeval_task.scoring.head_scorers import UNFIT, load_head_scorer
+from songeval_task.scoring.rows import AnySpan, AudioSpan, Scores
+from songeval_task.scoring.scorer_set import ScorerSet
 
-__all__ = ["AestheticScorer", "Clip", "Scores"]
+__all__ = ["AestheticScorer", "AudioSpan", "Scores"]
 
 DEFAULT_HEAD = "track2"
 DEMO_MODEL, DEMO_HEAD = "mini", "demo"  # the head that the bundled model has when none is named
@@ -35,22 +35,22 @@ SECONDS_PER_PASS = 240  # of audio whose features are held at once in `score_wav
 
 
 class AestheticScorer:
-    """An encoder pair and the panel of heads that reads its one pass.
+    """An encoder pair and the scorers that read its one pass.
 
     Args:
-        model: From ``load_model``, with the hidden states that the panel reads.
-        panel: The heads.
+        model: From ``load_model``, with the hidden states that the scorers read.
+        scorer_set: The scorers.
 
     Raises:
         ValueError: If a head takes features of another width than the model makes.
     """
 
-    def __init__(self, model: HearModel, panel: Panel) -> None:
-        panel.attach(model)
+    def __init__(self, model: HearModel, scorer_set: ScorerSet) -> None:
+        scorer_set.attach(model)
         self.model = model
-        self.panel = panel
-        self.provenance = {**model.provenance(), "heads": panel.provenance()}
-        self.demo = panel.demo or self.provenance["status"] in UNFIT
+        self.scorer_set = scorer_set
+        self.provenance = {**model.provenance(), "heads": scorer_set.provenance()}
+        self.demo = scorer_set.demo or self.provenance["status"] in UNFIT
 
     @classmethod
     def from_pretrained(
@@ -67,39 +67,41 @@ class AestheticScorer:
                 installed scorer) or paths; by default ``track2``, with the model ``mini`` ``demo``.
             model: ``"large"``, ``"mini"`` or a model directory.
             precision: See :func:`hear_aesthetics.load_model`.
-            device: Where to compute; a GPU if there is one when None.
+            device: Device to compute on; None: a GPU if there is one.
 
         Raises:
             ValueError: If a name is unknown or a head does not fit the model.
             WeightsUnavailableError: If weights are neither on this machine nor reachable.
             CheckpointError: If a file does not hold what it should.
         """
+        if fspath(model) not in CHECKPOINTS:  # say so before heads are fetched
+            locate_model(fspath(model), sources=())
         chosen = heads or (DEMO_HEAD if str(model) == DEMO_MODEL else DEFAULT_HEAD,)
-        panel = Panel(_load_heads(chosen, fspath(model)))
-        options: dict[str, Any] = {"states": panel.states}
-        if FUSED not in panel.reads:  # what nobody reads is neither loaded nor computed
-            sources = tuple(dict.fromkeys(state.source for state in panel.states))
-            layer = max(state.layer for state in panel.states)
+        scorer_set = ScorerSet(_load_heads(chosen, fspath(model)))
+        options: dict[str, Any] = {"states": scorer_set.states}
+        if FUSED not in scorer_set.reads:  # what nobody reads is neither loaded nor computed
+            sources = tuple(dict.fromkeys(state.source for state in scorer_set.states))
+            layer = max(state.layer for state in scorer_set.states)
             options |= {"sources": sources, "views": ("track",), "layer": layer}
         loaded = load_model(fspath(model), precision=precision, device=device, **options)
-        return cls(loaded, panel)
+        return cls(loaded, scorer_set)
 
     def to(self, device: str | torch.device) -> "AestheticScorer":
         """Move the model and its heads to a device; return this scorer."""
         self.model.to(device)
-        self.panel.attach(self.model)
+        self.scorer_set.attach(self.model)
         return self
 
     def fingerprint(self) -> dict[str, Any]:
-        """What decides the scores, wherever the weights came from, as JSON values."""
-        kind = "features" if FUSED in self.panel.reads else "states"
-        scorers = {"head": self.panel.name, "heads": self.panel.fingerprint()}
+        """Return what decides the scores, wherever the weights came from, as JSON values."""
+        kind = "features" if FUSED in self.scorer_set.reads else "states"
+        scorers = {"head": self.scorer_set.name, "heads": self.scorer_set.fingerprint()}
         return {**scorers, "model": self.model.fingerprint(kind)}
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the scores, in order."""
-        return self.panel.columns
+        return self.scorer_set.columns
 
     def score(
         self,
@@ -110,12 +112,12 @@ class AestheticScorer:
         prompt: str | None = None,
         **options: Any,
     ) -> Scores:
-        """The scores of a file, or of a span of it in seconds; options as :meth:`score_files`.
+        """Return the scores of a file, or of a span in seconds; options as :meth:`score_files`.
 
         Raises:
             AudioError: If the file cannot be read or is too short.
         """
-        (result,) = self.score_files([Clip(path, start, end, prompt)], **options)
+        (result,) = self.score_files([AudioSpan(path, start, end, prompt)], **options)
         if result.error is not None:
             raise result.error
         scores: Scores = result.output
@@ -123,23 +125,26 @@ class AestheticScorer:
 
     def score_files(
         self,
-        clips: Iterable[AnyClip],
+        clips: Iterable[AnySpan],
         *,
         timeline: bool = False,
         explain: bool = False,
         loudness: float | None = None,
-    ) -> Iterator[Result[AnyClip]]:
-        """The results of clips in their order: ``output`` is :class:`Scores`, or ``error`` is set.
+        max_minutes: float = MAX_MINUTES,
+    ) -> Iterator[Result[AnySpan]]:
+        """Yield results of clips in order: ``output`` is :class:`Scores`, or ``error`` is set.
 
         Args:
             clips: Files or spans of them.
             timeline: Also score windows of 30 s, one every 10 s.
             explain: Also score without each window of 10 s.
             loudness: Bring each clip to this loudness in LUFS before scoring, by gain alone.
+            max_minutes: Longest clip; a longer one is an error.
         """
         compute = partial(self._compute, timeline=timeline, explain=explain)
-        jobs = (_Job(clip, loudness, self.panel.min_samples) for clip in clips)
-        for result in run(jobs, self.model, compute, load=_Job.load):
+        limits = loudness, self.scorer_set.min_samples, max_minutes
+        measured = (_MeasuredSpan(clip, *limits) for clip in clips)
+        for result in run(measured, self.model, compute, load=_MeasuredSpan.load):
             clip, output, error = result.item.clip, None, result.error
             if error is None:
                 try:
@@ -152,7 +157,7 @@ class AestheticScorer:
     def score_waveforms(
         self, waveforms: Tensor, sample_rate: int, *, prompts: Sequence[str] | None = None
     ) -> Tensor:
-        """The scores of a batch of waveforms: tensors in, tensors out, no file in between.
+        """Return the scores of a batch of waveforms: tensors in, tensors out, no file in between.
 
         At 24 kHz nothing leaves the device. From other rates the waveforms are resampled on the
         processor, by the filter that files go through, so that both give the same scores.
@@ -160,20 +165,21 @@ class AestheticScorer:
         Args:
             waveforms: Floats in [-1, 1]; channels are averaged.
             sample_rate: Hz.
-            prompts: The text of each item, for scorers that read one.
+            prompts: Text of each item, for scorers that read one.
 
         Shape:
             - waveforms: ``(B, samples)`` or ``(B, channels, samples)``
             - output: ``(B, columns)``, float32, on the device of the waveforms
 
         Raises:
-            ValueError: If shape, type or length do not fit.
+            TypeError: If the waveforms are no tensor.
+            ValueError: If shape, type, rate or length do not fit, or a sample is not finite.
         """
         mono = _mono(waveforms, sample_rate)
-        if mono.shape[1] < self.panel.min_samples:
+        if mono.shape[1] < self.scorer_set.min_samples:
             raise ValueError(
                 f"waveforms hold {mono.shape[1] / SAMPLE_RATE:.3f} s of audio, a score needs at "
-                f"least {self.panel.min_samples / SAMPLE_RATE:.3f} s"
+                f"least {self.scorer_set.min_samples / SAMPLE_RATE:.3f} s"
             )
         if prompts is not None and len(prompts) != len(mono):
             raise ValueError(f"{len(prompts)} prompts for {len(mono)} waveforms; give one for each")
@@ -183,48 +189,49 @@ class AestheticScorer:
         tables = []
         for first in range(0, len(mono), size):
             outputs = self._compute(self.model, mono[first : first + size])
-            tables.append(self.panel.table(outputs, rows[first : first + size]))
+            tables.append(self.scorer_set.table(outputs, rows[first : first + size]))
         return torch.cat(tables).to(waveforms.device)
 
     def _compute(
         self, model: HearModel, waveform: Tensor, *, timeline: bool = False, explain: bool = False
     ) -> dict[str, Tensor]:
-        """One encoder pass and all heads, for a batch at 24 kHz."""
-        features = model.extract(waveform, self.panel.states)
-        return self.panel.compute(features, timeline=timeline, explain=explain)
+        """Compute one encoder pass and all heads for a batch at 24 kHz."""
+        features = model.extract(waveform, self.scorer_set.states)
+        return self.scorer_set.compute(features, timeline=timeline, explain=explain)
 
-    def _scores(self, result: Result["_Job"], timeline: bool, explain: bool) -> Scores:
-        job, outputs, seconds = result.item, result.output, result.seconds
-        clip = job.clip
+    def _scores(self, result: Result["_MeasuredSpan"], timeline: bool, explain: bool) -> Scores:
+        clip, outputs, seconds = result.item.clip, result.output, result.seconds
         row: dict[str, Any] = {"path": fspath(clip.path), "start": clip.start, "end": clip.end}
-        values = self.panel.values(outputs, {**row, "prompt": clip.prompt})
-        part = (self.panel, outputs, clip.start or 0.0, seconds)
+        values = self.scorer_set.values(outputs, {**row, "prompt": clip.prompt})
+        part = (outputs, clip.start or 0.0, seconds)
         return Scores(
             **row,
             values=values,
-            means=self.panel.mean_values(values),
+            means=self.scorer_set.mean_values(values),
             duration=seconds,
-            loudness_lufs=job.measured,
+            loudness_lufs=result.item.loudness_lufs,
             model=self.model.name,
-            head=self.panel.name,
+            head=self.scorer_set.name,
             demo=self.demo,
-            timeline=details.timeline(*part) if timeline else None,
-            explain=details.explanation(*part) if explain else None,
+            timeline=self.scorer_set.timeline(*part) if timeline else None,
+            explain=self.scorer_set.explanation(*part) if explain else None,
             provenance=self.provenance,
         )
 
 
-class _Job:
-    """A clip on its way through the engine, with the loudness that is measured as it is loaded."""
+class _MeasuredSpan:
+    """A clip on its way through the engine; its loudness is measured as it is loaded."""
 
-    def __init__(self, clip: AnyClip, target: float | None, min_samples: int) -> None:
+    def __init__(
+        self, clip: AnySpan, target: float | None, min_samples: int, max_minutes: float
+    ) -> None:
         self.clip, self.path = clip, clip.path
         self.target = target
-        self.min_samples = min_samples
-        self.measured: float | None = None
+        self.min_samples, self.max_minutes = min_samples, max_minutes
+        self.loudness_lufs: float | None = None
 
     def load(self) -> np.ndarray:
-        """The waveform, at the loudness that was asked for."""
+        """Return the waveform, at the target loudness if there is one."""
         clip = self.clip
         meter = LoudnessMeter()
         waveform = load_audio(
@@ -232,22 +239,23 @@ class _Job:
             start=clip.start,
             end=clip.end,
             min_samples=self.min_samples,
+            max_minutes=self.max_minutes,
             on_block=meter.push,
         )
-        self.measured = meter.loudness()
-        return waveform if self.target is None else waveform * gain_to(self.target, self.measured)
+        self.loudness_lufs = loudness = meter.loudness()
+        return waveform if self.target is None else waveform * gain_to(self.target, loudness)
 
 
 def _load_heads(sources: Iterable[str | PathLike[str]], model: str) -> dict[str, Scorer]:
-    """Name -> scorer; of two different heads with one name the second is called by its path.
+    """Return name -> scorer; of two heads with one name the second is called by its path.
 
     Raises:
-        WeightsUnavailableError: Says so too if the model is not on this machine either.
+        WeightsUnavailableError: Names the model too if it is not on this machine either.
     """
     heads: dict[str, Scorer] = {}
     for source in dict.fromkeys(fspath(source) for source in sources):
         try:
-            name, scorer = load_head(source)
+            name, scorer = load_head_scorer(source)
         except WeightsUnavailableError as error:
             if model in CHECKPOINTS and whereabouts(CHECKPOINTS[model]).origin is None:
                 raise WeightsUnavailableError(
@@ -258,13 +266,23 @@ def _load_heads(sources: Iterable[str | PathLike[str]], model: str) -> dict[str,
     return heads
 
 
-def _mono(waveforms: Tensor, sample_rate: int) -> Tensor:
-    """``(B, samples)`` at the encoders' rate; the same route as a file's."""
-    if waveforms.dim() not in (2, 3) or not waveforms.is_floating_point():
+def _mono(waveforms: Any, sample_rate: int) -> Tensor:
+    """Return ``(B, samples)`` at the encoders' rate, by the same route as a file."""
+    if not isinstance(waveforms, Tensor):
+        kind = type(waveforms).__name__
+        raise TypeError(f"waveforms are a {kind}; pass a torch tensor of shape (B, samples)")
+    if (
+        waveforms.dim() not in (2, 3)
+        or not waveforms.is_floating_point()
+        or not waveforms.numel()
+        or not waveforms.isfinite().all()
+    ):
         raise ValueError(
             f"waveforms have shape {tuple(waveforms.shape)} and dtype {waveforms.dtype}; pass "
-            "floats in [-1, 1] of shape (B, samples) or (B, channels, samples)"
+            "finite floats in [-1, 1] of shape (B, samples) or (B, channels, samples)"
         )
+    if sample_rate not in RATES:
+        raise ValueError(f"sample_rate is {sample_rate}; it takes {RATES[0]} to {RATES[-1]} Hz")
     mono = waveforms.float().mean(dim=1) if waveforms.dim() == 3 else waveforms.float()
     if sample_rate == SAMPLE_RATE:
         return mono

@@ -1,4 +1,4 @@
-"""Scores over time: sliding windows, windows left out, and the attention that windows get.
+"""Windows of a clip: scores over time, scores without a window, attention per window.
 
 Windows are pairs of frame indices, ``(start, stop)``, 25 frames to the second. All functions work
 on a batch of clips of one length, so that the windows of each are the same.
@@ -35,7 +35,7 @@ FRAMES_PER_PASS = 8 * WINDOW_SECONDS * FRAME_RATE  # of windows scored together
 def sliding_windows(
     frames: int, seconds: int = WINDOW_SECONDS, hop_seconds: int = HOP_SECONDS
 ) -> list[Window]:
-    """Windows that begin every ``hop_seconds``; the last one ends with the clip and may be shorter.
+    """Return windows every ``hop_seconds``; the last one ends with the clip and may be shorter.
 
     A window after the first is longer than ``seconds - hop_seconds``. A clip no longer than one
     window is one window.
@@ -49,7 +49,7 @@ def sliding_windows(
 
 
 def disjoint_windows(frames: int, seconds: int = EXPLAIN_SECONDS) -> list[Window]:
-    """Windows side by side; a rest shorter than half a window belongs to the last one.
+    """Return windows side by side; a rest shorter than half a window belongs to the last one.
 
     >>> disjoint_windows(24 * 25)
     [(0, 250), (250, 600)]
@@ -61,7 +61,7 @@ def disjoint_windows(frames: int, seconds: int = EXPLAIN_SECONDS) -> list[Window
 
 
 def window_scores(scorer: HeadScorer, sequence: Tensor, windows: Sequence[Window]) -> Tensor:
-    """The scores of each window as if it were a clip.
+    """Return the scores of each window as if it were a clip.
 
     Shape:
         - sequence: ``(B, frames, dim)``
@@ -75,7 +75,7 @@ def window_scores(scorer: HeadScorer, sequence: Tensor, windows: Sequence[Window
 
 
 def changes_without(scorer: HeadScorer, sequence: Tensor, windows: Sequence[Window]) -> Tensor:
-    """How much the scores change when each window is left out: without it, minus with it.
+    """Return how the scores change when each window is left out: without it, minus with it.
 
     The window is masked as padding, so neither attention nor pooling sees it. Features keep what
     the encoders heard of the window. NaN where nothing would be left.
@@ -98,7 +98,7 @@ def changes_without(scorer: HeadScorer, sequence: Tensor, windows: Sequence[Wind
 def attention_per_window(
     scorer: HeadScorer, sequence: Tensor, windows: Sequence[Window]
 ) -> Tensor | None:
-    """Share of each window in the vector that a head pools; None if no attention pools.
+    """Return each window's share in the pooled vector; None if the head has no attention pooling.
 
     Shape:
         - sequence: ``(B, frames, dim)``
@@ -111,7 +111,7 @@ def attention_per_window(
 
 
 def _passes(windows: Sequence[Window], batch: int) -> Iterator[list[Window]]:
-    """Neighbours of equal length, as many as one pass takes."""
+    """Yield neighbours of equal length, as many as one pass takes."""
     for length, group in groupby(windows, key=lambda window: window[1] - window[0]):
         alike = list(group)
         size = max(1, FRAMES_PER_PASS // (length * batch))

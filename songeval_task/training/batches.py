@@ -1,7 +1,7 @@
 """Batches of features: random micro-batches, padded together by length, read from mapped files.
 
 A micro-batch is drawn at random, because its rows are the list that the ranking loss sorts and
-because length must not decide who meets whom. Inside it, songs of similar length are stacked
+because length must not decide who meets whom. Inside it, songs of similar length are padded
 together, so that little is padded whatever the micro-batch.
 """
 
@@ -12,18 +12,19 @@ from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
-from hear_aesthetics.engine.prefetch import ReadAhead
-from songeval_task.training.data import Data, Row
+from hear_aesthetics.engine.prefetch import Prefetcher
+from songeval_task.training.data import FeatureRow, TrainingData
 
-__all__ = ["Stack", "epoch_batches", "group_by_length", "read_ahead", "stack_rows"]
+__all__ = ["PaddedBatch", "epoch_batches", "group_by_length", "pad_rows", "read_ahead"]
 
-MAX_PADDING = 0.1  # of a stack
-AHEAD = 2  # stacks read while one micro-batch is computed
+MAX_PADDING = 0.1  # of a padded batch
+AHEAD = 2  # padded batches read while one micro-batch is computed
 
 
 @dataclass(frozen=True)
-class Stack:
+class PaddedBatch:
     """Some songs of a micro-batch, padded to the longest of them.
 
     Shape:
@@ -36,16 +37,17 @@ class Stack:
     padding_mask: Tensor | None
     places: Tensor
 
-    def to(self, device: torch.device) -> "Stack":
-        """The same on another device."""
+    def to(self, device: torch.device) -> "PaddedBatch":
+        """Return the same on another device."""
         mask = None if self.padding_mask is None else self.padding_mask.to(device)
-        return Stack(self.features.to(device, non_blocking=True), mask, self.places.to(device))
+        features = self.features.to(device, non_blocking=True)
+        return PaddedBatch(features, mask, self.places.to(device))
 
 
 def epoch_batches(
     rows: int, batch_size: int, accumulation: int, generator: torch.Generator, processes: int = 1
 ) -> list[list[Tensor]]:
-    """The updates of an epoch: a few micro-batches of row numbers each, in random order.
+    """Return the updates of an epoch: a few micro-batches of row numbers each, in random order.
 
     Every row comes once. A last row alone is left out, since one song cannot be ranked; so are
     micro-batches that the processes cannot share evenly.
@@ -61,7 +63,7 @@ def epoch_batches(
 
 
 def group_by_length(lengths: Sequence[int], max_padding: float = MAX_PADDING) -> list[list[int]]:
-    """Places grouped so that in no group more than a share of the frames is padding.
+    """Return places in groups, in none of which more than a share of the frames is padding.
 
     >>> group_by_length([10, 100, 99, 10])
     [[0, 3], [2, 1]]
@@ -79,28 +81,25 @@ def group_by_length(lengths: Sequence[int], max_padding: float = MAX_PADDING) ->
     return groups
 
 
-def stack_rows(data: Data, rows: Sequence[Row], dtype: torch.dtype) -> list[Stack]:
-    """The features of rows as stacks of similar length."""
-    groups = group_by_length([row.frames for row in rows])
-    return [_stack([data.load(rows[place]) for place in group], group, dtype) for group in groups]
+def pad_rows(
+    data: TrainingData, rows: Sequence[FeatureRow], dtype: torch.dtype
+) -> list[PaddedBatch]:
+    """Return the features of rows in padded batches of similar length."""
+    batches = []
+    for group in group_by_length([row.frames for row in rows]):
+        songs = [data.load(rows[place]) for place in group]
+        lengths = torch.tensor([len(song) for song in songs])
+        features = pad_sequence([song.to(dtype) for song in songs], batch_first=True)
+        mask = torch.arange(features.shape[1]) >= lengths[:, None]
+        batches.append(PaddedBatch(features, mask if mask.any() else None, torch.tensor(group)))
+    return batches
 
 
 @contextmanager
 def read_ahead(
-    data: Data, batches: Sequence[Sequence[Row]], dtype: torch.dtype
-) -> Iterator[Iterator[list[Stack]]]:
-    """The stacks of each micro-batch; the next ones are read while one is computed."""
-    stack = partial(stack_rows, data, dtype=dtype)
-    with ReadAhead(batches, stack, ahead_samples=AHEAD) as ahead:
+    data: TrainingData, batches: Sequence[Sequence[FeatureRow]], dtype: torch.dtype
+) -> Iterator[Iterator[list[PaddedBatch]]]:
+    """Yield the padded batches of each micro-batch; the next are read while one is computed."""
+    load = partial(pad_rows, data, dtype=dtype)
+    with Prefetcher(batches, load, ahead_samples=AHEAD) as ahead:
         yield ahead.values()
-
-
-def _stack(features: Sequence[Tensor], places: Sequence[int], dtype: torch.dtype) -> Stack:
-    lengths = torch.tensor([len(song) for song in features])
-    longest = int(lengths.max())
-    stacked = torch.empty(len(features), longest, features[0].shape[1], dtype=dtype)
-    for target, song in zip(stacked, features, strict=True):
-        target[: len(song)] = song
-        target[len(song) :] = 0
-    mask = torch.arange(longest) >= lengths[:, None]
-    return Stack(stacked, mask if bool(mask.any()) else None, torch.tensor(places))

@@ -1,4 +1,4 @@
-"""What a training run is told: one frozen record, from defaults, a file and the command line.
+"""Training configuration, merged from defaults, a JSON file and the command line.
 
 The defaults are the published training (HEAR, Sec. 3). A track is data, not a script: it sets the
 dimensions and the weight of the ranking loss.
@@ -8,7 +8,7 @@ import json
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +24,14 @@ from hear_aesthetics.errors import InputError
 from hear_aesthetics.scorers import FUSED
 from songeval_task.dimensions import TRACKS, Track
 
-__all__ = ["SIZES", "TrainableHead", "TrainingConfig", "build_head", "parse_sizes", "read_config"]
+__all__ = [
+    "SIZES",
+    "SongEvalConfig",
+    "TrainableHead",
+    "build_head",
+    "parse_sizes",
+    "read_config",
+]
 
 TrainableHead = AestheticHead | SongEvalBaselineHead  # a pooled vector, and scores of it
 
@@ -48,8 +55,8 @@ SIZES: dict[str, dict[str, dict[str, Any]]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
-    """Everything that decides a run, besides the data and the features.
+class SongEvalConfig:
+    """Configuration of a run: all that decides it besides the data and the features.
 
     Attributes:
         track: Name in ``TRACKS``.
@@ -59,27 +66,29 @@ class TrainingConfig:
             (unnamed fields as published).
         mixup: Mix pooled vectors and labels of pairs of songs (C-Mixup).
         mixup_per_sample: One factor per pair instead of one per micro-batch.
-        mixup_bandwidth: Of the partner distribution, score points.
-        augmented: Train on the augmented copies too.
-        regression: The loss of the scores themselves.
+        mixup_bandwidth: Bandwidth of the partner distribution, score points.
+        augmented: Train on the augmented versions too.
+        last_version_only: Train on the last augmented version of each song alone, never on the
+            original, as the released code came to do.
+        regression: Loss of the scores themselves.
         rank_weight: Weight of ListMLE; None: the track's.
         epochs: Most passes over the training rows.
         batch_size: Rows of a micro-batch, the list of ListMLE.
         accumulation: Micro-batches of an update.
-        learning_rate: Of Adam, at the start.
-        weight_decay: Of Adam (L2).
+        learning_rate: Initial learning rate of Adam.
+        weight_decay: Weight decay of Adam (L2).
         gradient_norm: Largest norm of an update's gradient.
         plateau_patience: Updates without a better smoothed loss before the rate halves.
         min_learning_rate: The rate goes no lower.
         patience: Evaluations without a better score before training stops; 0: never.
         precision: ``"float32"``, ``"bfloat16"`` (autocast), or ``"auto"``.
-        protocol: ``"honest"`` selects on the inner split, once an epoch. ``"published"`` selects
-            after every update on the songs that are reported, by rounded metrics, as the released
-            code did; its figures are optimistic.
-        standardise: Train on features of mean 0 and deviation 1 per channel, and fold both into the
+        select_on: Split that selects the head: ``"valid"``, once an epoch; or ``"test"``, after
+            every update on the songs that are reported, by rounded metrics, as the released code
+            did, so that the figures are optimistic.
+        standardize: Train on features of mean 0 and deviation 1 per channel, and fold both into the
             head at the end; not part of the published training.
-        shuffle_labels: Control experiment: training and inner songs swap their labels at random.
-        seed: Of weights, order, partners, factors, ties and dropout.
+        shuffle_labels: Control experiment: training and valid songs swap their labels at random.
+        seed: Random seed of weights, order, partners, factors, ties and dropout.
     """
 
     track: str = "track2"
@@ -89,6 +98,7 @@ class TrainingConfig:
     mixup_per_sample: bool = False
     mixup_bandwidth: float = 1.0
     augmented: bool = True
+    last_version_only: bool = False
     regression: Literal["smooth_l1", "l1", "mse"] = "smooth_l1"
     rank_weight: float | None = None
     epochs: int = 60
@@ -101,14 +111,17 @@ class TrainingConfig:
     min_learning_rate: float = 1e-8
     patience: int = 10
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    protocol: Literal["honest", "published"] = "honest"
-    standardise: bool = False
+    select_on: Literal["valid", "test"] = "valid"
+    standardize: bool = False
     shuffle_labels: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            _check_type(item.name, getattr(self, item.name), HINTS[item.name])
+            value = getattr(self, item.name)
+            _check_type(item.name, value, HINTS[item.name])
+            if isinstance(value, int | float) and not value >= 0:  # NaN is neither
+                raise InputError(f"{item.name} is {value}; it must be 0 or more")
         if self.track not in TRACKS:
             raise InputError(f"track {self.track!r} is unknown; choose {' or '.join(TRACKS)}")
         for name in ("epochs", "accumulation", "learning_rate", "gradient_norm", "mixup_bandwidth"):
@@ -120,7 +133,7 @@ class TrainingConfig:
 
     @property
     def dimensions(self) -> Track:
-        """The track: what is scored."""
+        """The track, with the dimensions to score."""
         return TRACKS[self.track]
 
     @property
@@ -133,23 +146,14 @@ class TrainingConfig:
         """``"aesthetic"`` or ``"baseline"``, by what the features are."""
         return "aesthetic" if self.features == FUSED else "baseline"
 
-    @property
-    def selection_split(self) -> str:
-        """The songs that choose the best moment of the run."""
-        return "test" if self.protocol == "published" else "inner"
 
-    def as_dict(self) -> dict[str, Any]:
-        """All values by name, for JSON."""
-        return asdict(self)
-
-
-HINTS = typing.get_type_hints(TrainingConfig)
+HINTS = typing.get_type_hints(SongEvalConfig)
 
 
 def read_config(
     file: Path | None, settings: Sequence[str], options: Mapping[str, Any]
-) -> TrainingConfig:
-    """The configuration of a command line.
+) -> SongEvalConfig:
+    """Return the configuration of a command line.
 
     Args:
         file: JSON object of fields, over the defaults; also the ``config.json`` of a run.
@@ -169,11 +173,11 @@ def read_config(
     unknown = sorted(set(values) - set(HINTS))
     if unknown:
         raise InputError(f"no such training option: {unknown[0]}; there are {', '.join(HINTS)}")
-    return TrainingConfig(**values)
+    return SongEvalConfig(**values)
 
 
-def build_head(config: TrainingConfig, width: int) -> TrainableHead:
-    """A new head for features of a width, drawn from the config's seed.
+def build_head(config: SongEvalConfig, width: int) -> TrainableHead:
+    """Return a new head for features of a width, drawn from the config's seed.
 
     Raises:
         InputError: If the sizes do not fit together.
@@ -191,7 +195,7 @@ def build_head(config: TrainingConfig, width: int) -> TrainableHead:
 
 
 def parse_sizes(text: str, kind: str) -> dict[str, Any]:
-    """Fields of a head's configuration from a name in ``SIZES`` or ``"dim=64,layers=2"``.
+    """Return fields of a head's configuration from a name in ``SIZES`` or ``"dim=64,layers=2"``.
 
     Raises:
         InputError: If it is neither; names the fields that there are.
@@ -220,11 +224,16 @@ def _read_file(file: Path) -> dict[str, Any]:
         values = values["provenance"].get("training")
     if not isinstance(values, dict):
         raise InputError(f"{file}: holds no training options; write a JSON object of them")
+    # of earlier versions
+    if "standardise" in values:
+        values["standardize"] = values.pop("standardise")
+    if values.pop("protocol", None) == "published":
+        values |= {"select_on": "test", "last_version_only": True}
     return values
 
 
 def _literal(text: str) -> Any:
-    """A JSON value, or else the text itself."""
+    """Return a JSON value, or else the text itself."""
     try:
         return json.loads(text)
     except ValueError:

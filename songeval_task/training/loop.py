@@ -21,9 +21,9 @@ from heads import CMixupSampler
 from hear_aesthetics.compute.precision import auto_precision, usable_device
 from hear_aesthetics.errors import InputError
 from songeval_task.protocol import metrics_of, selection_score
-from songeval_task.training.batches import Stack, epoch_batches, read_ahead
-from songeval_task.training.config import TrainableHead, TrainingConfig
-from songeval_task.training.data import Data
+from songeval_task.training.batches import PaddedBatch, epoch_batches, read_ahead
+from songeval_task.training.config import SongEvalConfig, TrainableHead
+from songeval_task.training.data import TrainingData
 from songeval_task.training.logs import Logs, ProgressLine
 from songeval_task.training.predict import feature_dtype, predict
 from songeval_task.training.state import Progress, RunState
@@ -36,8 +36,8 @@ SMOOTHING = 0.98  # of the loss that drives it: about 50 updates
 CHECKPOINT_UPDATES = 200  # between two checkpoints of one epoch
 
 
-def make_accelerator(config: TrainingConfig) -> Accelerator:
-    """Device, autocast and processes of a run."""
+def make_accelerator(config: SongEvalConfig) -> Accelerator:
+    """Return the device, autocast and processes of a run."""
     device = usable_device().type
     half = config.precision == "bfloat16" or (
         config.precision == "auto" and auto_precision(device) == torch.bfloat16
@@ -46,21 +46,21 @@ def make_accelerator(config: TrainingConfig) -> Accelerator:
 
 
 class Trainer:
-    """Trains a head; see the module.
+    """Trainer of a head; see the module.
 
     Args:
-        config: What to do.
-        data: What to do it on.
-        head: To be trained, in place.
-        state: Where checkpoints go; one that is there is gone on with.
-        logs: Where metrics go.
+        config: The configuration.
+        data: Songs with their features.
+        head: Trained in place.
+        state: Checkpoints; one that is there is resumed.
+        logs: Logs of the metrics.
         accelerator: Device, autocast and processes.
     """
 
     def __init__(
         self,
-        config: TrainingConfig,
-        data: Data,
+        config: SongEvalConfig,
+        data: TrainingData,
         head: TrainableHead,
         state: RunState,
         logs: Logs,
@@ -74,16 +74,16 @@ class Trainer:
         if config.mixup:
             songs = [row.song for row in self.rows]
             self.sampler = CMixupSampler(self.labels.cpu(), songs, config.mixup_bandwidth)
-        optimiser = torch.optim.Adam(
+        optimizer = torch.optim.Adam(
             head.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
         self.schedule = ReduceLROnPlateau(
-            optimiser,
+            optimizer,
             factor=RATE_FACTOR,
             patience=config.plateau_patience,
             min_lr=config.min_learning_rate,
         )
-        self.step, self.optimiser = accelerator.prepare(MixingStep(head, config), optimiser)
+        self.step, self.optimizer = accelerator.prepare(MixingStep(head, config), optimizer)
         self.progress = Progress()
         self._restore()
 
@@ -91,7 +91,7 @@ class Trainer:
         """Train to the end, then put the best weights into the head.
 
         Args:
-            line: Shows how far it is.
+            line: Shows the progress.
         """
         devices = range(torch.cuda.device_count())
         with torch.random.fork_rng(devices), line or ProgressLine(0, shown=False) as shown:
@@ -104,19 +104,19 @@ class Trainer:
         return self.progress
 
     def _epoch(self, line: ProgressLine) -> None:
-        progress, published = self.progress, self.config.protocol == "published"
+        progress, on_test = self.progress, self.config.select_on == "test"
         plan = self._plan(progress.epoch)
         self.head.train()
         remaining = plan[progress.update :]
-        with self._stacks(remaining) as stacks:
+        with self._read_ahead(remaining) as batches:
             for draws in remaining:
-                self._update(draws, stacks)
+                self._update(draws, batches)
                 line.step(progress.epoch, progress.update, len(plan), progress.smoothed_loss)
-                if published:
+                if on_test:
                     self._evaluate(line)
                 if progress.updates % CHECKPOINT_UPDATES == 0:
                     self._save()
-        if not published:
+        if not on_test:
             self._evaluate(line)
         progress.epoch, progress.update = progress.epoch + 1, 0
         stale = progress.epoch - 1 - progress.best_epoch
@@ -126,7 +126,7 @@ class Trainer:
         self._save()
 
     def _plan(self, epoch: int) -> list[list[Draw]]:
-        """All draws of an epoch, update by update; the same in every process."""
+        """Return all draws of an epoch, update by update; the same in every process."""
         seed = np.random.SeedSequence([self.config.seed, epoch]).generate_state(1, np.uint64)[0]
         generator = torch.Generator().manual_seed(int(seed) >> 1)
         config = self.config
@@ -145,8 +145,8 @@ class Trainer:
             for update in updates
         ]
 
-    def _stacks(self, updates: list[list[Draw]]) -> Any:
-        """Features of this process's micro-batches, in order, read ahead."""
+    def _read_ahead(self, updates: list[list[Draw]]) -> Any:
+        """Return the features of this process's micro-batches, in order, read ahead."""
         return read_ahead(
             self.data,
             [[self.rows[i] for i in draw.rows] for draws in updates for draw in self._own(draws)],
@@ -154,15 +154,15 @@ class Trainer:
         )
 
     def _own(self, draws: list[Draw]) -> list[Draw]:
-        """The micro-batches of an update that this process computes."""
+        """Return the micro-batches of an update that this process computes."""
         return draws[self.accelerator.process_index :: self.accelerator.num_processes]
 
-    def _update(self, draws: list[Draw], stacks: Iterator[list[Stack]]) -> None:
-        """One update: the mean gradient of its micro-batches, clipped."""
+    def _update(self, draws: list[Draw], batches: Iterator[list[PaddedBatch]]) -> None:
+        """Update the head by the mean gradient of its micro-batches, clipped."""
         accelerator, own = self.accelerator, self._own(draws)
         total = torch.zeros((), device=accelerator.device)
         for place, draw in enumerate(own):
-            parts = [stack.to(accelerator.device) for stack in next(stacks)]
+            parts = [batch.to(accelerator.device) for batch in next(batches)]
             torch.manual_seed(draw.seed)  # of dropout
             last = place == len(own) - 1
             with nullcontext() if last else accelerator.no_sync(self.step):
@@ -176,8 +176,8 @@ class Trainer:
                 "not finite; check the features, or take a lower --lr"
             )
         accelerator.clip_grad_norm_(self.step.parameters(), self.config.gradient_norm)
-        self.optimiser.step()
-        self.optimiser.zero_grad()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
         self._count(mean)
 
     def _count(self, loss: float) -> None:
@@ -192,10 +192,9 @@ class Trainer:
     def _evaluate(self, line: ProgressLine) -> None:
         """Score the selection songs; keep the head if it is the best so far."""
         config, progress = self.config, self.progress
-        found = predict(self.head, self.data, config.selection_split, self.accelerator)
-        score = selection_score(
-            found.preds, found.target, found.track, rounded=config.protocol == "published"
-        )
+        found = predict(self.head, self.data, config.select_on, self.accelerator)
+        rounded = config.select_on == "test"
+        score = selection_score(found.preds, found.target, found.track, rounded=rounded)
         score = float(
             broadcast(torch.tensor(score, dtype=torch.float64, device=self.accelerator.device))
         )
@@ -224,7 +223,7 @@ class Trainer:
         if self.accelerator.is_main_process:
             parts = {
                 "head": self.head.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
+                "optimiser": self.optimizer.state_dict(),  # the key in runs of all versions
                 "schedule": self.schedule.state_dict(),
             }
             self.state.save(self.progress, parts)
@@ -236,5 +235,5 @@ class Trainer:
         if saved is not None:
             self.progress, parts = saved
             self.head.load_state_dict(parts["head"])
-            self.optimiser.load_state_dict(parts["optimiser"])
+            self.optimizer.load_state_dict(parts["optimiser"])
             self.schedule.load_state_dict(parts["schedule"])

@@ -1,4 +1,4 @@
-"""Scores of the songs of a split, from stored features."""
+"""Prediction of the songs of a split from stored features."""
 
 from contextlib import nullcontext
 
@@ -9,8 +9,8 @@ from torch import Tensor
 from songeval_task.protocol import Predictions
 from songeval_task.training.batches import read_ahead
 from songeval_task.training.config import TrainableHead
-from songeval_task.training.data import Data
-from songeval_task.training.step import pool_stacks
+from songeval_task.training.data import TrainingData
+from songeval_task.training.step import pool_batches
 
 __all__ = ["feature_dtype", "predict"]
 
@@ -18,22 +18,22 @@ SONGS_AT_ONCE = 8
 
 
 def feature_dtype(accelerator: Accelerator | None) -> torch.dtype:
-    """What features are converted to: what the head's first product computes in."""
+    """Return the type of the head's first product, to which features are converted."""
     half = accelerator is not None and accelerator.mixed_precision == "bf16"
     return torch.bfloat16 if half else torch.float32
 
 
 @torch.no_grad()
 def predict(
-    head: TrainableHead, data: Data, split: str, accelerator: Accelerator | None = None
+    head: TrainableHead, data: TrainingData, split: str, accelerator: Accelerator | None = None
 ) -> Predictions:
-    """Scores of the songs of a split, in evaluation mode.
+    """Predict the songs of a split, in evaluation mode.
 
     Args:
         head: On its device; left in the mode it was in.
-        data: Where the songs' features are.
-        split: Which songs.
-        accelerator: Whose autocast to use; None: float32.
+        data: Songs with their features.
+        split: Name of the split.
+        accelerator: Provides autocast; None: float32.
     """
     training = head.training
     head.eval()
@@ -43,10 +43,10 @@ def predict(
     batches = [order[i : i + SONGS_AT_ONCE] for i in range(0, len(order), SONGS_AT_ONCE)]
     scores: dict[int, Tensor] = {}
     wanted = [[rows[place] for place in batch] for batch in batches]
-    with read_ahead(data, wanted, feature_dtype(accelerator)) as stacks:
-        for batch, parts in zip(batches, stacks, strict=True):
+    with read_ahead(data, wanted, feature_dtype(accelerator)) as padded:
+        for batch, parts in zip(batches, padded, strict=True):
             with accelerator.autocast() if accelerator else nullcontext():
-                found = head.score(pool_stacks(head, [part.to(device) for part in parts]))
+                found = head.score(pool_batches(head, [part.to(device) for part in parts]))
             scores |= dict(zip(batch, found.double().cpu(), strict=True))
     head.train(training)
     return Predictions(

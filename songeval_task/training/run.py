@@ -1,13 +1,14 @@
 """One training run in one folder, from configuration to figures.
 
 The folder holds the head (``model.safetensors``, ``config.json``, the model card ``README.md``),
-its ``predictions.csv`` for the inner and the test songs, ``metrics.json``, ``log.csv``, TensorBoard
+its ``predictions.csv`` for the valid and the test songs, ``metrics.json``, ``log.csv``, TensorBoard
 events and ``state/``. The test songs are scored once, by the head that the selection chose.
 ``metrics.json`` is written last: where it is, the run is complete.
 """
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,12 @@ from hear_aesthetics.files import json_text, remove_leftovers, write_text
 from hear_aesthetics.fingerprint import is_finished
 from hear_aesthetics.version import __version__
 from songeval_task.protocol import Predictions, evaluate
-from songeval_task.training.config import TrainableHead, TrainingConfig, build_head
-from songeval_task.training.data import Data, load_data
+from songeval_task.training.config import SongEvalConfig, TrainableHead, build_head
+from songeval_task.training.data import TrainingData, load_data
 from songeval_task.training.logs import Logs, ProgressLine
 from songeval_task.training.loop import Trainer, make_accelerator
 from songeval_task.training.predict import predict
-from songeval_task.training.scale import fold
+from songeval_task.training.standardize import fold
 from songeval_task.training.state import Progress, RunState
 
 __all__ = ["METRICS_FILE", "PREDICTIONS_FILE", "train_run"]
@@ -30,11 +31,11 @@ __all__ = ["METRICS_FILE", "PREDICTIONS_FILE", "train_run"]
 METRICS_FILE = "metrics.json"
 PREDICTIONS_FILE = "predictions.csv"
 STATE_FOLDER = "state"
-IDENTITY_FILE = "run.json"
+RECORD_FILE = "run.json"
 
 
 def train_run(
-    config: TrainingConfig,
+    config: SongEvalConfig,
     prepared: Path,
     features: Path,
     out: Path,
@@ -45,7 +46,7 @@ def train_run(
     """Train a head, or go on with a run that was interrupted.
 
     Args:
-        config: What to do.
+        config: The configuration.
         prepared: Folder of ``songeval prepare``.
         features: Folder of ``songeval features``.
         out: The run's folder; a complete run of the same configuration is returned as it is.
@@ -64,31 +65,31 @@ def train_run(
         track=config.dimensions,
         name=config.features,
         augmented=config.augmented,
-        protocol=config.protocol,
+        last_version_only=config.last_version_only,
     )
     if config.shuffle_labels:
         data = data.with_shuffled_labels(config.seed)
     accelerator = make_accelerator(config)
-    record = out / STATE_FOLDER / IDENTITY_FILE
-    made = {"training": config.as_dict(), "data": data.fingerprint()}
+    record, result = out / STATE_FOLDER / RECORD_FILE, out / METRICS_FILE
+    made = {"training": asdict(config), "data": data.fingerprint()}
     if accelerator.is_main_process:
-        if not resume and (record.is_file() or (out / METRICS_FILE).is_file()):
+        if not resume and (record.is_file() or result.is_file()):
             shutil.rmtree(out)
         remove_leftovers(out)
-        is_finished(out / METRICS_FILE, record, made, {"version": __version__})
+        is_finished(result, record, made, {"version": __version__})
     accelerator.wait_for_everyone()
-    if (out / METRICS_FILE).is_file():
-        metrics: dict[str, Any] = json.loads((out / METRICS_FILE).read_text(encoding="utf-8"))
+    if result.is_file():
+        metrics: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
         return metrics
     state = RunState(out / STATE_FOLDER)
     head = build_head(config, data.width)
     logs = Logs(out, events=accelerator.is_main_process)
     line = ProgressLine(config.epochs, shown if accelerator.is_main_process else False)
-    seen = data.standardised() if config.standardise else data
+    seen = data.standardized() if config.standardize else data
     progress = Trainer(config, seen, head, state, logs, accelerator).fit(line)
-    if seen.scale:
-        fold(head, seen.scale)
-    found = {split: predict(head, data, split, accelerator) for split in ("inner", "test")}
+    if seen.standardizer:
+        fold(head, seen.standardizer)
+    found = {split: predict(head, data, split, accelerator) for split in ("valid", "test")}
     figures = _figures(config, progress, found)
     if accelerator.is_main_process:
         _write(out, head, found, figures, _provenance(config, data, figures))
@@ -96,37 +97,38 @@ def train_run(
 
 
 def _figures(
-    config: TrainingConfig, progress: Progress, found: dict[str, Predictions]
+    config: SongEvalConfig, progress: Progress, found: dict[str, Predictions]
 ) -> dict[str, Any]:
     return {
         "track": config.track,
         "seed": config.seed,
-        "protocol": config.protocol,
         "epochs": progress.epoch,
         "updates": progress.updates,
         "best_epoch": progress.best_epoch + 1,
-        "selected_on": config.selection_split,
+        "selected_on": config.select_on,
         "selection_score": progress.best_score,
-        "inner": evaluate(found["inner"]),
+        "valid": evaluate(found["valid"]),
         "test": evaluate(found["test"]),
     }
 
 
-def _provenance(config: TrainingConfig, data: Data, figures: dict[str, Any]) -> dict[str, Any]:
-    """What the model card and the weights say of their origin."""
+def _provenance(
+    config: SongEvalConfig, data: TrainingData, figures: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what the model card and the weights say of their origin."""
     mean = figures["test"]["utterance"]["mean"]
     return {
         "status": "trained",
         "reads": config.features,
         "seed": config.seed,
-        "selected on": f"{config.selection_split} songs, epoch {figures['best_epoch']}",
+        "selected on": f"{config.select_on} songs, epoch {figures['best_epoch']}",
         "test songs": figures["test"]["utterance"]["count"],
         **{f"test {name}": round(value, 4) for name, (value, _, _) in mean.items()},
         "labels": "shuffled: a control experiment" if config.shuffle_labels else "as rated",
         "version": __version__,
         "torch": torch.__version__,
         **data.provenance,
-        "training": config.as_dict(),
+        "training": asdict(config),
     }
 
 

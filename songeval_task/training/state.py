@@ -1,6 +1,6 @@
-"""What a run remembers, so that it goes on after a crash exactly as if nothing had happened.
+"""Checkpoints for exact resumption.
 
-A checkpoint holds the head, the optimiser, the schedule and where the run is; all randomness is
+A checkpoint holds the head, the optimizer, the schedule and where the run is; all randomness is
 drawn anew from the seed and the number of the epoch. It is written whole and renamed into place.
 The best head so far has a file of its own, whose name the checkpoint records: a newer one, left by
 a run that was killed before its checkpoint, is not mistaken for it.
@@ -26,17 +26,17 @@ CHECKPOINT = "checkpoint.pt"
 
 @dataclass
 class Progress:
-    """Where a run is.
+    """Progress of a run.
 
     Attributes:
-        epoch: Now running, from 0.
+        epoch: Epoch now running, from 0.
         update: Next update of the epoch.
-        updates: Done in all.
-        smoothed_loss: Of the updates, exponentially smoothed; drives the learning rate.
-        losses: Of the updates since the last evaluation.
-        best_score: Of all evaluations.
+        updates: Number of updates done.
+        smoothed_loss: Loss of the updates, exponentially smoothed; drives the learning rate.
+        losses: Losses of the updates since the last evaluation.
+        best_score: Best score of all evaluations.
         best_file: Name of the best head's file in the state folder.
-        best_epoch: When that was.
+        best_epoch: Epoch of the best score.
         finished: Whether training has ended.
         history: A row per evaluation.
     """
@@ -69,7 +69,7 @@ class RunState:
         """Write a checkpoint, and remove the heads that were the best before.
 
         Args:
-            progress: Where the run is.
+            progress: Progress of the run.
             parts: State dictionaries by name.
         """
         with atomic_file(self.folder / CHECKPOINT) as file:
@@ -81,7 +81,7 @@ class RunState:
                 path.unlink()
 
     def load(self) -> tuple[Progress, dict[str, Any]] | None:
-        """The checkpoint; None if there is none.
+        """Return the checkpoint; None if there is none.
 
         Raises:
             InputError: If it cannot be read.
@@ -97,10 +97,10 @@ class RunState:
             raise InputError(f"{path}: {reason}; start over with --overwrite") from error
 
     def save_best(self, name: str, tensors: dict[str, Tensor]) -> None:
-        """Keep a head in a file whose name begins with ``best-``."""
+        """Write a head to a file whose name begins with ``best-``."""
         with atomic_file(self.folder / name) as file:
             file.write(save({key: value.cpu().contiguous() for key, value in tensors.items()}))
 
     def load_best(self, progress: Progress) -> dict[str, Tensor]:
-        """The best head's tensors."""
+        """Return the best head's tensors."""
         return load_file(self.folder / progress.best_file)

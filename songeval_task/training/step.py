@@ -11,22 +11,22 @@ import torch
 from torch import Tensor, nn
 
 from heads import CMixupSampler, hybrid_loss, mix, mix_factor
-from songeval_task.training.batches import Stack
-from songeval_task.training.config import TrainableHead, TrainingConfig
+from songeval_task.training.batches import PaddedBatch
+from songeval_task.training.config import SongEvalConfig, TrainableHead
 
-__all__ = ["Draw", "MixingStep", "draw_pairs", "pool_stacks"]
+__all__ = ["Draw", "MixingStep", "draw_pairs", "pool_batches"]
 
 
 @dataclass(frozen=True)
 class Draw:
-    """What a micro-batch consists of, and all of its randomness.
+    """Contents of a micro-batch, and all of its randomness.
 
     Attributes:
         rows: Numbers of its rows, each once.
         first: Places in ``rows`` of the songs.
         second: Places of their partners; without mix-up, the same.
-        factor: How much of the first there is in each mixture.
-        seed: Of dropout and of the order of equal labels.
+        factor: Share of the first in each mixture.
+        seed: Random seed of dropout and of the order of equal labels.
 
     Shape:
         - rows: ``(unique,)``
@@ -47,7 +47,7 @@ def draw_pairs(
     *,
     per_sample: bool = False,
 ) -> Draw:
-    """Partners and factors of a micro-batch.
+    """Draw partners and factors of a micro-batch.
 
     Args:
         batch: Row numbers.
@@ -68,38 +68,38 @@ def draw_pairs(
     return Draw(rows, places[: len(batch)], places[len(batch) :], factor, seed)
 
 
-def pool_stacks(head: TrainableHead, stacks: Sequence[Stack]) -> Tensor:
-    """Pooled vectors of all songs of some stacks, in the order of their places."""
-    pooled = torch.cat([head.pool(stack.features, stack.padding_mask) for stack in stacks])
-    places = torch.cat([stack.places for stack in stacks])
+def pool_batches(head: TrainableHead, batches: Sequence[PaddedBatch]) -> Tensor:
+    """Return pooled vectors of the songs of a micro-batch, in the order of their places."""
+    pooled = torch.cat([head.pool(batch.features, batch.padding_mask) for batch in batches])
+    places = torch.cat([batch.places for batch in batches])
     return pooled[places.argsort()]
 
 
 class MixingStep(nn.Module):
-    """The head with its loss: what runs forward once per micro-batch, also under data parallelism.
+    """The head with its loss: one forward pass per micro-batch, also under data parallelism.
 
     Args:
         head: To be trained; has ``pool`` and ``score``.
         config: Names the losses.
     """
 
-    def __init__(self, head: TrainableHead, config: TrainingConfig) -> None:
+    def __init__(self, head: TrainableHead, config: SongEvalConfig) -> None:
         super().__init__()
         self.head = head
         self.regression, self.rank_weight = config.regression, config.ranking
 
-    def forward(self, stacks: Sequence[Stack], labels: Tensor, draw: Draw) -> Tensor:
+    def forward(self, batches: Sequence[PaddedBatch], labels: Tensor, draw: Draw) -> Tensor:
         """Return the loss of a micro-batch.
 
         Args:
-            stacks: Features of ``draw.rows``.
-            labels: Of ``draw.rows``.
+            batches: Features of ``draw.rows``.
+            labels: Labels of ``draw.rows``.
             draw: The pairs.
 
         Shape:
             - labels: ``(unique, dimensions)``; output: scalar
         """
-        pooled = pool_stacks(self.head, stacks)
+        pooled = pool_batches(self.head, batches)
         pooled = mix(pooled[draw.first], pooled[draw.second], draw.factor)
         labels = mix(labels[draw.first], labels[draw.second], draw.factor)
         preds = self.head.score(pooled)

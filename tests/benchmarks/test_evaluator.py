@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import evaluator
-from benchmarks._embeddings import TASKS, Shape, make_folder, with_fixed_work
+from benchmarks.common.embeddings import TASKS, Shape, make_folder, with_fixed_work
 from benchmarks.evaluator import CASES, Case, Cost, main, measure
 from hear_aesthetics.evaluation.embeddings.rows import read_rows
 from hear_aesthetics.evaluation.probes.grid import grid_points

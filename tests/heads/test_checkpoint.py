@@ -4,9 +4,10 @@ import json
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from heads import AestheticHead, SongEvalBaselineHead
+from heads import AestheticHead, SequenceHead, SongEvalBaselineHead
 
 
 @pytest.fixture
@@ -162,6 +163,17 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"broken\..*get the file again"):
             AestheticHead.from_pretrained(path)
 
+    def test_numbers_that_are_not_finite_are_refused(self, saved):
+        file = saved[0] / "model.safetensors"
+        with safe_open(file, "pt") as old:
+            metadata = old.metadata()
+        tensors = load_file(file)
+        name = next(iter(tensors))
+        tensors[name].view(-1)[-1] = torch.nan
+        save_file(tensors, file, metadata=metadata)
+        with pytest.raises(ValueError, match=f"{name} holds numbers that are not finite"):
+            AestheticHead.from_pretrained(saved[0])
+
     def test_only_plain_state_dicts_are_read(self, tmp_path):
         path = tmp_path / "wrapped.pth"
         torch.save({"epoch": 3, "model": {}}, path)
@@ -285,3 +297,30 @@ def test_a_save_that_fails_leaves_the_old_head(saved, monkeypatch):
     with pytest.raises(OSError, match="space"):
         head.save_pretrained(folder, provenance={"seed": 2})
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_fingerprint_is_of_what_decides_scores(golden, tmp_path):
+    path = golden / "hear_head" / "track1.model.safetensors"
+    head = AestheticHead.from_pretrained(path)
+    again = AestheticHead.from_pretrained(head.save_pretrained(tmp_path, provenance={"seed": 7}))
+    assert again.fingerprint() == head.fingerprint()
+    other = AestheticHead.from_pretrained(path, high=10.0)
+    assert other.fingerprint() != head.fingerprint()
+    with torch.no_grad():
+        head.output.bias += 1
+    assert again.fingerprint() != head.fingerprint()
+
+
+def test_heads_of_one_sequence_say_what_they_need(golden, tiny_head):
+    baseline = SongEvalBaselineHead.from_pretrained(
+        golden / "songeval_baseline" / "model.safetensors"
+    )
+    for head, reads in ((tiny_head.eval(), "fused"), (baseline, "muq_06")):
+        assert isinstance(head, SequenceHead)
+        assert head.reads == reads
+        assert head.feature_dim == head.input_layer.in_features
+        frames = torch.randn(2, head.min_frames, head.feature_dim)
+        assert head(frames).shape == (2, len(head.config.dimensions))
+        with pytest.raises(ValueError, match="at least"):
+            head(frames[:, : head.min_frames - 1])
+    assert baseline.frame_shares(frames) is None

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from heads import DualBranchConfig, DualBranchHead, coral_loss, gaussian_target, kl_loss
-from heads.attention import sinusoidal_positions
+from heads.layers.attention import sinusoidal_positions
 
 TINY = DualBranchConfig(audio_dim=16, text_dim=12, common_dim=8, ordinal_hidden=(16, 8))
 VARIANTS = {

@@ -198,3 +198,31 @@ def test_help_imports_nothing_heavy():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("closed", ["0<&- 1>&-", "0<&- 1>&- 2>&-"])
+def test_closed_streams_change_no_outcome(closed):
+    command = [sys.executable, "-m", "hear_aesthetics", "models", "list"]
+    shell = ["sh", "-c", f'exec "$@" {closed}', "sh", *command]
+    assert subprocess.run(shell, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "songeval prepare songs --out out --valid-fraction nan",
+        "songeval prepare songs --out out --seed -1",
+        "songeval synthesize out --seed -1",
+        "songeval augment out --out out --seed -1",
+        "songeval train --data a --features b --out out --seed -1",
+        "musiceval synthesize out --seed -1",
+        "pretrain --source muq --out out --seconds nan",
+        "pretrain --source muq --out out --learning-rate nan",
+        "pretrain --source muq --out out --pool-hours -1",
+    ],
+)
+def test_numbers_out_of_range_are_wrong_usage(words, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = outcome(capsys, main, words.split())
+    assert code == 2
+    assert f"Invalid value for '{words.split()[-2]}'" in err

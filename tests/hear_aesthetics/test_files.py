@@ -109,6 +109,11 @@ def test_a_disk_that_takes_no_more_is_one_line_with_path_and_remedy(code, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+def test_a_disk_that_is_full_under_an_array_is_the_same_line(tmp_path):
+    with pytest.raises(StorageError, match=r"x\.bin: cannot take more .12 requested and 4 written"):
+        write_until(tmp_path / "x.bin", OSError("12 requested and 4 written"))
+
+
 def write_until(path, error):
     with atomic_file(path) as file:
         file.write(b"half")

@@ -168,6 +168,7 @@ def test_options_change_sizes_and_values(mini):
         ({"pooling": "max"}, r"'mean' or 'mean\+std'"),
         ({"precision": "half"}, "'auto' or 'float32' or 'bfloat16'"),
         ({"segment_seconds": 0}, "whole number"),
+        ({"layer": "six"}, "layer is 'six'; it takes a whole number"),
         ({"layer": 99}, "there are 0 to 4"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 
 from hear_aesthetics.engine.inputs import collect_inputs
 from hear_aesthetics.errors import CheckpointError, InputError
-from hear_aesthetics.text_files import read_json, read_text
+from hear_aesthetics.text_files import read_json, read_table, read_text
 
 
 def test_byte_order_mark_and_line_ends_do_not_reach_the_reader(tmp_path: Path) -> None:
@@ -91,3 +91,18 @@ def test_a_file_that_reads_as_a_comment_is_said(tmp_path: Path) -> None:
     (error,) = found.errors
     assert "songs.txt:2" in error.message
     assert "./#1 hit.wav" in error.message
+
+
+@pytest.mark.parametrize("text", ["name; score\na\u2028b;\t3\n", 'name\tscore\n"a\u2028b"\t 3\n'])
+def test_tables_come_with_any_delimiter_and_any_character(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "scores.csv"
+    path.write_text(text)
+    place = f"{path}: line 2"
+    assert read_table(path) == (("name", "score"), [(place, {"name": "a\u2028b", "score": "3"})])
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    path.write_text("name,Clarity, Clarity\na,1,2\n")
+    with pytest.raises(InputError, match=r"scores\.csv: has two columns 'Clarity'"):
+        read_table(path)

@@ -8,22 +8,22 @@ import pytest
 import torch
 
 from hear_aesthetics.errors import InputError
-from musiceval_task.data.dataset import PREFIX, Clip
-from musiceval_task.predictions import Predictions, read_predictions, write_predictions
+from musiceval_task.data.dataset import PREFIX, MusicEvalClip
+from musiceval_task.predictions import ClipPredictions, read_predictions, write_predictions
 
 NAN = float("nan")
 NAMES = tuple(f"{PREFIX}S00{system}_P001.wav" for system in (1, 2, 3))
 
 
-def predictions(distributions: bool = True) -> Predictions:
+def predictions(distributions: bool = True) -> ClipPredictions:
     rng = np.random.default_rng(0)
     truth = np.array([[1.0, 2.0], [np.nan, np.nan], [3.0, 4.5]])
     dist = rng.dirichlet(np.ones(20), (3, 2)) if distributions else None
     systems, splits = ("S001", "S002", "S003"), ("inner", "test", "dev")
-    return Predictions(NAMES, systems, splits, 1 + 4 * rng.random((3, 2)), truth, dist)
+    return ClipPredictions(NAMES, systems, splits, 1 + 4 * rng.random((3, 2)), truth, dist)
 
 
-def assert_equal(found: Predictions, expected: Predictions, tolerance: float = 0.0) -> None:
+def assert_equal(found: ClipPredictions, expected: ClipPredictions, tolerance: float = 0.0) -> None:
     assert (found.clips, found.systems) == (expected.clips, expected.systems)
     np.testing.assert_allclose(found.scores, expected.scores, atol=tolerance)
     assert (found.distributions is None) == (expected.distributions is None)
@@ -148,10 +148,10 @@ def test_aligning_reorders_and_never_fills_in() -> None:
 
 def test_truth_can_come_from_the_data_set() -> None:
     run = predictions()
-    clips = [Clip(NAMES[1], Path("x"), "p", "B", "dev", 2.0, 3.0)]
+    clips = [MusicEvalClip(NAMES[1], Path("x"), "p", "B", "dev", 2.0, 3.0)]
     found = run.with_truth(clips)
     assert (found.clips, found.systems, found.splits) == ((NAMES[1],), ("B",), ("dev",))
     assert found.truth.tolist() == [[2.0, 3.0]]
     np.testing.assert_array_equal(found.scores, run.scores[1:2])
     with pytest.raises(InputError, match="1 clips were not predicted, such as other"):
-        run.with_truth([Clip("other", Path("x"), "p")])
+        run.with_truth([MusicEvalClip("other", Path("x"), "p")])

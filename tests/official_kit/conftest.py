@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 KIT_BIN = ROOT / ".venv-kit" / "bin"
 EVENT_STAGE = Path(__file__).parent / "predict_events.py"
 RATE = 48_000  # Hz, what hear_aesthetics declares
-# A dozen clips make one optimiser step per epoch: enough of them to learn something.
+# A dozen clips make one optimizer step per epoch: enough of them to learn something.
 FIT = {"lr": [0.01], "max_epochs": [200], "patience": [20], "check_val_every_n_epoch": [10]}
 KIT_ENVIRONMENT = {
     "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1",  # heareval pickles its hyper-parameters

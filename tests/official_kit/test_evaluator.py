@@ -105,7 +105,9 @@ def test_each_kit_scores_the_folders_of_the_other_alike(
 ) -> None:
     folder = request.getfixturevalue(writer)[kind]
     official = kit.predict(copied(folder, tmp_path / "kit"))
-    found = evaluate_embeddings(copied(folder, tmp_path / "own"), protocol="official", **GRID)
+    found = evaluate_embeddings(
+        copied(folder, tmp_path / "own"), protocol="official", **GRID
+    ).scores
     assert set(found["test"]) == set(official["test"])
     assert found["postprocessing"] == official["postprocessing"]
     for key, value in official["test"].items():
@@ -116,7 +118,7 @@ def test_each_kit_scores_the_folders_of_the_other_alike(
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_robust_protocol_takes_what_heareval_wrote(heard, tmp_path: Path, kind: str) -> None:
     folder = copied(heard[kind], tmp_path)
-    found = evaluate_embeddings(folder, seeds=2, precision="float32", device="cpu", **GRID)
+    found = evaluate_embeddings(folder, seeds=2, precision="float32", device="cpu", **GRID).scores
     low, high = found["robust"]["interval"]
     assert low <= found["robust"]["mean"] <= high
     assert found["robust"]["mean"] > 0.5
@@ -151,7 +153,7 @@ def song_embeddings(kit, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("songs")
     for words in (
         "synthesize songs --songs 48 --seconds 10-14",
-        "prepare songs --out prepared --test-songs 12 --inner-fraction 0.2",
+        "prepare songs --out prepared --test-songs 12 --valid-fraction 0.2",
         "hear-task prepared --out tasks",
     ):
         subprocess.run(
@@ -166,7 +168,8 @@ def song_embeddings(kit, tmp_path_factory) -> Path:
 
 def test_our_probe_rates_songs_that_heareval_embedded(song_embeddings, tmp_path: Path) -> None:
     folder = copied(song_embeddings, tmp_path)
-    scores = evaluate_embeddings(folder, seeds=2, grid_points=4, precision="float32", device="cpu")
+    options = {"seeds": 2, "grid_points": 4, "precision": "float32", "device": "cpu"}
+    scores = evaluate_embeddings(folder, **options).scores
     metadata = json.loads((folder / "task_metadata.json").read_text())
     thresholds = metadata["evaluation_params"]["top_tier_thresholds"]
     names = (folder / "labelvocabulary.csv").read_text().split()[1:]
@@ -197,4 +200,4 @@ def test_shuffled_ratings_leave_nothing_to_predict(song_embeddings, tmp_path: Pa
         path.write_bytes(pickle.dumps([labels[i] for i in generator.permutation(len(labels))]))
     learnt = evaluate_embeddings(copied(song_embeddings, tmp_path / "true"), seeds=2, grid_points=4)
     shuffled = evaluate_embeddings(folder, seeds=2, grid_points=4)
-    assert shuffled["robust"]["mean"] < learnt["robust"]["mean"] - 0.2
+    assert shuffled.score < learnt.score - 0.2

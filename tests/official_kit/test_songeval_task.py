@@ -13,8 +13,7 @@ import hear_aesthetics
 from hear_aesthetics.audio.saving import write_audio
 from songeval_task.data.dataset import read_songeval
 from songeval_task.data.hear_task import task_folder, write_task
-from songeval_task.data.inspection import inspect_audio
-from songeval_task.data.preparation import Choices, prepare
+from songeval_task.data.preparation import Choices, inspect_audio, prepare
 from songeval_task.dimensions import DIMENSIONS, TRACKS
 
 pytestmark = [pytest.mark.official_kit, pytest.mark.slow]
@@ -37,7 +36,7 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "metadata.jsonl").write_text("\n".join(rows))
     data = read_songeval(root)
     facts = inspect_audio(root, [song.name for song in data.songs])
-    choices = Choices(test_songs=COUNTS["test"], inner_fraction=1 / 3)
+    choices = Choices(test_songs=COUNTS["test"], valid_fraction=1 / 3)
     prepared, _ = prepare(data, facts, root / "prepared", choices)
     for track in TRACKS.values():
         list(write_task(prepared, root / "tasks", track))

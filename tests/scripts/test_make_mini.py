@@ -34,7 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_the_script_bundles_a_run(run: Path, tmp_path: Path) -> None:
     script = str(ROOT / "scripts" / "make_mini.py")
-    options = ("--layer", "1", "--pooling", "mean+std", "--centre", "--out", str(tmp_path))
+    options = ("--layer", "1", "--pooling", "mean+std", "--standardize", "--out", str(tmp_path))
     subprocess.run([sys.executable, script, str(run), *options], check=True)
     about = json.loads((tmp_path / "hear_aesthetics.json").read_text())
     assert (about["layer"], about["pooling"]) == (1, "mean+std")

@@ -14,8 +14,7 @@ from hear_aesthetics.audio.saving import write_audio
 from hear_aesthetics.cli import main
 from songeval_task import AestheticScorer
 from songeval_task.data.dataset import read_songeval
-from songeval_task.data.inspection import inspect_audio
-from songeval_task.data.preparation import Choices, prepare
+from songeval_task.data.preparation import Choices, inspect_audio, prepare
 from songeval_task.dimensions import DIMENSIONS
 
 WriteClip = Callable[..., Path]
@@ -137,7 +136,7 @@ def write_songeval() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def prepared(write_songeval, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small prepared set: 12 songs of a second, 8 train, 1 inner, 3 test."""
+    """A small prepared set: 12 songs of a second, 8 train, 1 valid, 3 test."""
     root = tmp_path_factory.mktemp("prepared")
     data = read_songeval(write_songeval(root / "songeval"))
     facts = inspect_audio(data.root, [song.name for song in data.songs])

@@ -13,10 +13,10 @@ import pytest
 README = Path(__file__).parents[2] / "README.md"
 SMALL = {  # command -> what makes it small
     "synthesize": "songs --songs 48 --seconds 10-14",
-    "prepare": "songs --out prepared --test-songs 12 --inner-fraction 0.2",
-    "features": "prepared --out features --model mini --copies 1",
+    "prepare": "songs --out prepared --test-songs 12 --valid-fraction 0.2",
+    "features": "prepared --out features --model mini --augmentations 1",
     "train": "--track 2 --data prepared --features features --out run --head-size small --lr 2e-3 "
-    "--epochs 12 --set accumulation=1 --set standardise=true --set patience=0",
+    "--epochs 12 --set accumulation=1 --set standardize=true --set patience=0",
     "evaluate": "run",
 }
 

@@ -1,1 +1,1 @@
-"""Any HEAR module to an embedding folder in heareval's layout."""
+"""Embedding stage: from any HEAR module to an embedding folder in heareval's layout."""

@@ -1,20 +1,20 @@
-"""The folder of one task's embeddings: begun, or gone on with.
+"""Claim on the folder of one task's embeddings, so that a run goes on or is refused.
 
 ``origin.embeddings.json`` records what made the embeddings. The task's metadata, vocabulary and
 split files lie beside them, for the predictions stage, and show whether the task has changed.
 """
 
-import hashlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hear_aesthetics.errors import InputError, TaskError
+from hear_aesthetics.errors import InputError
 from hear_aesthetics.evaluation.embeddings.rows import DONE_FILE
+from hear_aesthetics.evaluation.tasks.audio_stamp import CONTENT, STAMP, file_sha256, stamp_audio
 from hear_aesthetics.evaluation.tasks.task import METADATA_FILE, VOCABULARY_FILE, Task
-from hear_aesthetics.files import atomic_file, remove_leftovers
-from hear_aesthetics.fingerprint import FINGERPRINT, check, claim, digest, file_stamp, read_record
+from hear_aesthetics.files import atomic_file, json_text, remove_leftovers, write_text
+from hear_aesthetics.fingerprint import FINGERPRINT, check, claim, read_record
 
 __all__ = ["ORIGIN_FILE", "begin_folder"]
 
@@ -33,11 +33,11 @@ def begin_folder(
     """Make a folder ready for the embeddings of a task; nothing that is there is deleted.
 
     Args:
-        folder: Of one task's embeddings.
-        fingerprint: Of the module.
-        provenance: What else is known of the embeddings.
-        task: Read from the task folder.
-        audio: Folder with the task's audio at the module's rate.
+        folder: Folder of one task's embeddings.
+        fingerprint: Fingerprint of the module.
+        provenance: Provenance of the embeddings, recorded only.
+        task: Task of the task folder.
+        audio: Folder of the task's audio at the module's rate.
         overwrite: Delete embeddings and results that are there.
 
     Returns:
@@ -50,55 +50,40 @@ def begin_folder(
     """
     record, done = folder / ORIGIN_FILE, folder / DONE_FILE
     complete = done.is_file() and not overwrite
-    stamp = None
-    if not complete or (record.is_file() and audio.is_dir()):  # once complete, it may be gone
-        stamp = _audio_stamp(task, audio)
+    known: dict[str, Any] = {}
+    if record.is_file() and not overwrite:
+        kept = read_record(record)
+        content = kept[FINGERPRINT].get(CONTENT)
+        known = {CONTENT: content, STAMP: kept.get(STAMP, content)}  # earlier versions had one
+    stamp = known
+    if not complete or (known and audio.is_dir()):  # once complete, the audio may be gone
+        stamp = stamp_audio(audio, task.audio_files, known)
     if overwrite and folder.is_dir():
         done.unlink(missing_ok=True)  # first: should this be killed, nothing passes for finished
         shutil.rmtree(folder)
     if not complete:
         remove_leftovers(folder)
-    labels = {f"{name} of the task": _sha256(task.folder / name) for name in _split_files(task)}
-    if complete and not record.is_file():  # written by heareval
+    labels = {f"{name} of the task": file_sha256(task.folder / name) for name in _split_files(task)}
+    if complete and not known:  # written by heareval
         copies = [name for name in _split_files(task) if (folder / name).is_file()]
-        known = {f"{name} of the task": _sha256(folder / name) for name in copies}
-        check(folder, known, {key: labels[key] for key in known})
+        copied = {f"{name} of the task": file_sha256(folder / name) for name in copies}
+        check(folder, copied, {key: labels[key] for key in copied})
     elif folder.is_dir() and not record.is_file() and any(folder.iterdir()):
         raise InputError(
             f"{folder}: holds unfinished embeddings of unknown origin; take another --out, or "
             "--overwrite to replace what is there"
         )
     else:
-        known_audio = stamp or read_record(record)[FINGERPRINT].get("audio")
-        claim(record, {**fingerprint, **labels, "audio": known_audio}, provenance)
+        claim(record, {**fingerprint, **labels, CONTENT: stamp[CONTENT]}, provenance)
+        if stamp != known:
+            write_text(record, json_text(read_record(record) | {STAMP: stamp[STAMP]}))
     for name in (METADATA_FILE, VOCABULARY_FILE, *_split_files(task)):
-        if not _alike(task.folder / name, folder / name):
+        content = (task.folder / name).read_bytes()
+        if not (folder / name).is_file() or (folder / name).read_bytes() != content:
             with atomic_file(folder / name) as copy:
-                copy.write((task.folder / name).read_bytes())
+                copy.write(content)
     return not complete
-
-
-def _audio_stamp(task: Task, audio: Path) -> str:
-    """Return a digest of the names, sizes and times of the task's audio files."""
-    stamps = {}
-    for split in task.splits:
-        for name in task.split_labels(split):
-            path = audio / split / name
-            try:
-                stamps[f"{split}/{name}"] = file_stamp(path)
-            except OSError as error:
-                reason = "missing; restore it from the task's archive"
-                raise TaskError(f"{path}: {reason}") from error
-    return digest(stamps)
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _split_files(task: Task) -> list[str]:
     return [f"{split}.json" for split in task.splits]
-
-
-def _alike(path: Path, copy: Path) -> bool:
-    return copy.is_file() and copy.read_bytes() == path.read_bytes()

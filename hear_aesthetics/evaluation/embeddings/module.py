@@ -1,15 +1,16 @@
-"""Any module with the HEAR functions, by import name; every answer is checked against the contract.
+"""HEAR modules by import name, every answer checked against the API's contract.
 
-A broken :mod:`~hear_aesthetics.evaluation.embeddings.api_checks` is one
-:class:`~hear_aesthetics.errors.ModuleError` that names the function and what was expected.
+An answer that breaks it is one :class:`~hear_aesthetics.errors.ModuleError`, which names the
+function and what was expected.
 """
 
 import importlib
 import json
+import os
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +24,7 @@ from torch import nn
 from hear_aesthetics.checkpoints import weight_hash
 from hear_aesthetics.compute.precision import usable_device
 from hear_aesthetics.errors import HearAestheticsError, InputError, ModuleError
-from hear_aesthetics.evaluation.embeddings.api_checks import Contract
+from hear_aesthetics.evaluation.embeddings.api_checks import ApiChecker
 
 __all__ = ["SAMPLE_RATES", "HearModule", "parse_options"]
 
@@ -31,7 +32,7 @@ SAMPLE_RATES = (16_000, 22_050, 32_000, 44_100, 48_000)  # Hz, what HEAR's audio
 
 
 def parse_options(text: str) -> dict[str, Any]:
-    """Keyword arguments for ``load_model`` from JSON.
+    """Read keyword arguments for ``load_model`` from JSON.
 
     Raises:
         InputError: If the text is not a JSON object.
@@ -50,13 +51,13 @@ class HearModule:
 
     Args:
         name: Import name.
-        model: For ``load_model``: a weights file or whatever the module makes of it; None to call
-            it without.
-        options: Keyword arguments for ``load_model``.
-        device: Where to compute; a GPU if there is one when None.
+        model: First argument of ``load_model``, such as a weights file; None to call it without.
+        options: Keyword arguments of ``load_model``.
+        device: Device to run on; None for a GPU if there is one.
 
     Raises:
-        ModuleError: If the module cannot be imported or breaks the contract.
+        ModuleError: If the module cannot be imported, fails, or breaks the contract; this holds
+            for the methods too.
     """
 
     def __init__(
@@ -100,11 +101,10 @@ class HearModule:
 
     @property
     def folder_name(self) -> str:
-        """Of its embeddings: heareval's name, and the model if one is given."""
-        name: str = self._module.__name__
+        """Name of the folder of its embeddings: heareval's, and the model if one is given."""
         chosen = {} if self._model_path is None else {"model": self._model_path}
         parts = [f"{_slug(k)}={_slug(str(v))}" for k, v in (chosen | self._options).items()]
-        return "-".join([name, *parts])
+        return "-".join([self._module.__name__, *parts])
 
     def fingerprint(self, kind: str) -> dict[str, Any]:
         """Return what decides the embeddings of a kind, ``"scene"`` or ``"timestamps"``.
@@ -112,8 +112,7 @@ class HearModule:
         A model with a method ``fingerprint`` says so itself; of others the weight files, the
         options and the module's version count.
         """
-        known = {"module": self._module.__name__, "sample_rate": self.sample_rate}
-        known |= {"sizes": self._sizes}
+        known = {key: self.provenance[key] for key in ("module", "sample_rate", "sizes")}
         own = getattr(self._model, "fingerprint", None)
         if callable(own):
             return {**known, "model": _as_json(own(kind))}
@@ -122,13 +121,12 @@ class HearModule:
         weights = {
             str(file.relative_to(path)): weight_hash(file) for file in files if file.is_file()
         }
-        version = getattr(self._module, "__version__", None)
-        model = weights or self._model_path
-        return {**known, "model": model, "options": self._options, "version": version}
+        told = {key: self.provenance[key] for key in ("options", "version")}
+        return {**known, "model": weights or self._model_path, **told}
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
-        """What is known of the embeddings: how the module was called, what the model tells."""
+        """Arguments of ``load_model``, version, rate, sizes, and the model's own provenance."""
         provenance = getattr(self._model, "provenance", None)
         return {
             "module": self._module.__name__,
@@ -141,37 +139,29 @@ class HearModule:
         }
 
     def scenes(self, audio: NDArray[np.float32], files: Sequence[str]) -> NDArray[np.float32]:
-        """One embedding per sound.
+        """Return one embedding per sound.
 
         Shape:
             - audio: ``(B, samples)``; output: ``(B, scene_embedding_size)``
-
-        Raises:
-            ModuleError: If the module fails or returns anything else.
         """
-        contract = Contract(f"{self._import_name}.get_scene_embeddings", files)
-        answer = self._call(self._module.get_scene_embeddings, audio, contract)
-        return contract.embeddings(answer, self._sizes["scene"], over_time=False)
+        answer, checker = self._call("get_scene_embeddings", audio, files)
+        return checker.embeddings(answer, self._sizes["scene"], over_time=False)
 
     def timestamps(
         self, audio: NDArray[np.float32], files: Sequence[str]
     ) -> tuple[NDArray[np.float32], NDArray[np.floating]]:
-        """Embeddings over time of each sound, and their times in milliseconds.
+        """Return embeddings over time of each sound, and their times in milliseconds.
 
         Shape:
             - audio: ``(B, samples)``
             - embeddings: ``(B, frames, timestamp_embedding_size)``; times: ``(B, frames)``
-
-        Raises:
-            ModuleError: If the module fails or returns anything else.
         """
-        contract = Contract(f"{self._import_name}.get_timestamp_embeddings", files)
-        answer = self._call(self._module.get_timestamp_embeddings, audio, contract)
+        answer, checker = self._call("get_timestamp_embeddings", audio, files)
         if not isinstance(answer, tuple | list) or len(answer) != 2:
-            raise contract.broken("must return a pair of embeddings and timestamps")
-        values = contract.embeddings(answer[0], self._sizes["timestamp"], over_time=True)
+            raise checker.error("must return a pair of embeddings and timestamps")
+        values = checker.embeddings(answer[0], self._sizes["timestamp"], over_time=True)
         duration = 1000 * audio.shape[1] / self.sample_rate
-        return values, contract.times(answer[1], values.shape[1], duration)
+        return values, checker.times(answer[1], values.shape[1], duration)
 
     def _load(self) -> Any:
         arguments = () if self._model_path is None else (self._model_path,)
@@ -197,34 +187,43 @@ class HearModule:
         return value
 
     def _call(
-        self, function: Callable[..., Any], audio: NDArray[np.float32], contract: Contract
-    ) -> Any:
+        self, function: str, audio: NDArray[np.float32], files: Sequence[str]
+    ) -> tuple[Any, ApiChecker]:
+        checker = ApiChecker(f"{self._import_name}.{function}", files)
         try:
             with torch.no_grad(), _as_guest():
-                return function(torch.from_numpy(audio).to(self._device), self._model)
+                sounds = torch.from_numpy(audio).to(self._device)
+                return getattr(self._module, function)(sounds, self._model), checker
         except Exception as e:  # anything may go wrong in code that is not ours
             reason = f"{type(e).__name__}: {e}"
-            raise contract.broken(f"failed on {contract.batch}: {reason}") from e
+            raise checker.error(f"failed on {checker.batch}: {reason}") from e
 
 
 @contextmanager
 def _as_guest() -> Iterator[None]:
-    """Run code that is not ours: what it prints is not our output, its default type not ours."""
-    dtype = torch.get_default_dtype()
+    """Run code that is not ours: its output, default type, working directory and end are its own.
+
+    Raises:
+        RuntimeError: If it would end the program.
+    """
+    dtype, place = torch.get_default_dtype(), Path.cwd()
     try:
         with redirect_stdout(sys.stderr):
             yield
+    except SystemExit as e:
+        raise RuntimeError(f"it called sys.exit({e.code!r})") from e
     finally:
         torch.set_default_dtype(dtype)
+        os.chdir(place)
 
 
 def _as_json(value: Any) -> Any:
-    """What is read back when the value was written as JSON."""
+    """Return a value as it is read back from JSON."""
     return json.loads(json.dumps(value, default=str))
 
 
 def _slug(text: str) -> str:
-    """As python-slugify, which heareval uses: ``sample_rate`` -> ``sample-rate``."""
+    """Return the text as python-slugify, which heareval uses, gives it: ``sample-rate``."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     plain = re.sub(r"(?<=\d),(?=\d)", "", plain)
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")

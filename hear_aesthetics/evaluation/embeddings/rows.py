@@ -1,4 +1,4 @@
-"""Embedding folders in heareval's layout, read and written.
+"""Reader and writer of embedding folders in heareval's layout.
 
 Per split: ``<split>.embedding-dimensions.json`` (``[rows, dim]``), ``<split>.embeddings.npy``
 (despite its name a raw float32 dump), ``<split>.target-labels.pkl`` (a list with one label list per
@@ -11,16 +11,18 @@ import json
 import pickle
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hear_aesthetics.checkpoints.pickles import read_plain_pickle
 from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.tasks.event_postprocessing import Timeline
 from hear_aesthetics.evaluation.tasks.schema import check_regular, read_json
-from hear_aesthetics.evaluation.tasks.task import Task
+from hear_aesthetics.evaluation.tasks.task import EmbeddedTask
 from hear_aesthetics.files import atomic_file, write_text
 from hear_aesthetics.metrics.events import Events
 
@@ -45,8 +47,8 @@ class SplitRows:
     events: Events | None = None
 
 
-def embedding_size(task: Task) -> int:
-    """Values per embedding, the same in every split.
+def embedding_size(task: EmbeddedTask) -> int:
+    """Return the number of values per embedding, the same in every split.
 
     Raises:
         TaskError: If a split is missing or the sizes differ.
@@ -57,11 +59,11 @@ def embedding_size(task: Task) -> int:
     return next(iter(sizes.values()))
 
 
-def read_rows(task: Task, splits: Sequence[str], *, with_times: bool = False) -> SplitRows:
-    """Rows of the splits one after the other, in stored order.
+def read_rows(task: EmbeddedTask, splits: Sequence[str], *, with_times: bool = False) -> SplitRows:
+    """Return the rows of the splits one after the other, in stored order.
 
     Args:
-        task: Read from the embedding folder.
+        task: Task of the embedding folder.
         splits: Names of splits.
         with_times: Also read the timeline and the true events (event tasks).
 
@@ -88,9 +90,9 @@ def write_rows(
     """Write one split's merged files, each complete or not at all.
 
     Args:
-        folder: The task's embedding folder.
+        folder: Embedding folder of the task.
         split: Name of the split.
-        embeddings: Blocks ``(some rows, dim)``; written as they come.
+        embeddings: Blocks ``(some rows, dim)``, written one by one.
         labels: One label list per row.
         times: Path and time (ms) of each row, for event tasks.
     """
@@ -106,7 +108,7 @@ def write_rows(
     write_text(folder / f"{split}.embedding-dimensions.json", json.dumps([len(labels), dim]))
 
 
-def _dimensions(task: Task, split: str) -> tuple[int, int]:
+def _dimensions(task: EmbeddedTask, split: str) -> tuple[int, int]:
     path = task.folder / f"{split}.embedding-dimensions.json"
     match read_json(path):
         case [int(rows), int(dim)]:
@@ -115,14 +117,10 @@ def _dimensions(task: Task, split: str) -> tuple[int, int]:
             raise TaskError(f"{path}: holds {other!r}; expected [rows, dimensions]")
 
 
-def _read_embeddings(task: Task, split: str) -> NDArray[np.float32]:
+def _read_embeddings(task: EmbeddedTask, split: str) -> NDArray[np.float32]:
     rows, dim = _dimensions(task, split)
-    path = task.folder / f"{split}.embeddings.npy"
-    check_regular(path)
-    try:
-        values = np.fromfile(path, dtype=np.float32)
-    except FileNotFoundError as e:
-        raise TaskError(f"{path}: missing; compute the embeddings again") from e
+    path = _existing(task, f"{split}.embeddings.npy")
+    values = np.fromfile(path, dtype=np.float32)
     if values.size != rows * dim:
         raise TaskError(
             f"{path}: {values.size} values, but {rows} x {dim} in {split}.embedding-dimensions.json"
@@ -133,22 +131,19 @@ def _read_embeddings(task: Task, split: str) -> NDArray[np.float32]:
     return values.reshape(rows, dim)
 
 
-class _LabelUnpickler(pickle.Unpickler):
-    """Labels are lists of texts and numbers: a pickle that names any class is not one of ours."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        raise pickle.UnpicklingError(f"{module}.{name} is not a label")
-
-
-def _read_targets(task: Task, split: str) -> NDArray[np.float32]:
-    path = task.folder / f"{split}.target-labels.pkl"
+def _existing(task: EmbeddedTask, name: str) -> Path:
+    path = task.folder / name
     check_regular(path)
+    if not path.exists():
+        raise TaskError(f"{path}: missing; compute the embeddings again")
+    return path
+
+
+def _read_targets(task: EmbeddedTask, split: str) -> NDArray[np.float32]:
+    path = _existing(task, f"{split}.target-labels.pkl")
     try:
-        with path.open("rb") as file:
-            labels = _LabelUnpickler(file).load()
-    except FileNotFoundError as e:
-        raise TaskError(f"{path}: missing; compute the embeddings again") from e
-    except Exception as e:  # a hostile pickle raises nearly anything, also MemoryError
+        labels = read_plain_pickle(path)
+    except (OSError, pickle.UnpicklingError) as e:
         raise TaskError(f"{path}: not a list of labels ({e}); compute the embeddings again") from e
     if not (isinstance(labels, list) and all(map(_is_labels, labels))):
         raise TaskError(f"{path}: not a list of labels per row; compute the embeddings again")
@@ -167,24 +162,22 @@ def _is_labels(row: Any) -> bool:
     return isinstance(row, list | tuple) and all(isinstance(x, str | int | float) for x in row)
 
 
-def _multi_hot(task: Task, labels: list[list[Any]], path: Path) -> NDArray[np.float32]:
+def _multi_hot(task: EmbeddedTask, labels: list[list[Any]], path: Path) -> NDArray[np.float32]:
     targets = np.zeros((len(labels), len(task.labels)), dtype=np.float32)
-    index: dict[Any, int] = {}
+    index = cache(task.label_index)
     for row, row_labels in enumerate(labels):
         for label in row_labels:
-            if label not in index:
-                try:
-                    index[label] = task.label_index(label)
-                except KeyError as e:
-                    raise TaskError(f"{path}: row {row}: label {label!r} is not known") from e
-            targets[row, index[label]] = 1
+            try:
+                targets[row, index(label)] = 1
+            except KeyError as e:
+                raise TaskError(f"{path}: row {row}: label {label!r} is not known") from e
     if task.prediction_type == "multiclass" and not (targets.sum(1) == 1).all():
         row = int(np.nonzero(targets.sum(1) != 1)[0][0])
         raise TaskError(f"{path}: row {row} has {len(labels[row])} labels; expected exactly one")
     return targets
 
 
-def _read_times(task: Task, split: str) -> list[tuple[str, float]]:
+def _read_times(task: EmbeddedTask, split: str) -> list[tuple[str, float]]:
     path = task.folder / f"{split}.filename-timestamps.json"
     times = read_json(path)
     rows, _ = _dimensions(task, split)
@@ -195,12 +188,12 @@ def _read_times(task: Task, split: str) -> list[tuple[str, float]]:
     except (TypeError, ValueError) as e:
         raise TaskError(f"{path}: expected pairs of file and time ({e})") from e
     known = {name: name for name in task.split_labels(split)}
-    known |= {name.rsplit("/", 1)[-1]: name for name in known if name.count("/")}
-    names = {path: _key(path, known) for path in {path for path, _ in rows_of}}
-    return [(names[path], time) for path, time in rows_of]
+    known |= {name.rsplit("/", 1)[-1]: name for name in known if "/" in name}
+    key = cache(partial(_key, known))
+    return [(key(name), time) for name, time in rows_of]
 
 
-def _key(path: str, known: Mapping[str, str]) -> str:
+def _key(known: Mapping[str, str], path: str) -> str:
     """Return the name in the split file that a stored path ends with."""
     parts = path.split("/")
     ends = ("/".join(parts[start:]) for start in range(len(parts)))

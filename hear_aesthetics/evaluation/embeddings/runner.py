@@ -1,4 +1,4 @@
-"""The embedding stage: a task folder and a module give an embedding folder in heareval's layout.
+"""Embedding stage: from a task folder and a module to an embedding folder in heareval's layout.
 
 Each file's embedding is written, whole or not at all, as soon as it is known: a run that was killed
 goes on where it stopped. Files of equal length are computed in batches, and which files share a
@@ -7,11 +7,12 @@ another module, or of a task that has changed since, are never replaced unasked.
 """
 
 import json
+import logging
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,14 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from hear_aesthetics.engine.prefetch import ReadAhead
+from hear_aesthetics.audio.decoding import promised_times
+from hear_aesthetics.engine.prefetch import Prefetcher
+from hear_aesthetics.engine.progress import ProgressCallback, no_progress
 from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.embeddings.folder import begin_folder
 from hear_aesthetics.evaluation.embeddings.module import HearModule
 from hear_aesthetics.evaluation.embeddings.rows import DONE_FILE, write_rows
-from hear_aesthetics.evaluation.tasks.resampled_audio import ensure_rate
+from hear_aesthetics.evaluation.tasks.resampled_audio import check_source, ensure_sample_rate
 from hear_aesthetics.evaluation.tasks.schema import read_json
 from hear_aesthetics.evaluation.tasks.task import Task, load_task
 from hear_aesthetics.files import atomic_file, write_text
@@ -35,24 +38,27 @@ _BATCH_SAMPLES = 1_344_000  # 0.7 * 120 s at 16 kHz: heareval's rule
 _AHEAD_SAMPLES = 4 * _BATCH_SAMPLES
 _END_INCLUDED = 0.0001  # ms; a label holds at start <= t < end + this
 _SHUFFLE_SEED = 0
+_CUT = 1.01  # times what a clip holds; a header may be a few bytes off
+
+logger = logging.getLogger(__name__)
 
 
 def embed_task(
     module: HearModule,
     task_folder: str | Path,
     out: str | Path,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback = no_progress,
     *,
-    resampling: Callable[[int, int], None] | None = None,
+    resampling: ProgressCallback = no_progress,
     overwrite: bool = False,
 ) -> Path:
     """Compute a task's embeddings; what is there already is kept.
 
     Args:
-        module: The HEAR module.
-        task_folder: A task.
+        module: HEAR module.
+        task_folder: Folder of a task.
         out: Folder of embeddings: ``out/<module and options>/<task>`` is written.
-        progress: Called with the files done and the files in all.
+        progress: Called with the number of files done and of all files.
         resampling: Called likewise, first with 0, where the audio is not at the module's rate yet.
         overwrite: Delete what is there, and compute it again.
 
@@ -66,11 +72,12 @@ def embed_task(
     """
     task = load_task(Path(task_folder))
     folder = Path(out) / module.folder_name / task.folder.name
-    report = progress or _ignore
     audio = task.folder / str(module.sample_rate)
     start = time.perf_counter()
     if overwrite or not (folder / DONE_FILE).is_file():
-        ensure_rate(task, module.sample_rate, resampling or _ignore)
+        ensure_sample_rate(task, module.sample_rate, resampling)
+    else:
+        check_source(task, module.sample_rate)
     made = module.fingerprint("timestamps" if task.is_event else "scene")
     if not begin_folder(folder, made, module.provenance, task, audio, overwrite=overwrite):
         return folder
@@ -81,7 +88,7 @@ def embed_task(
     for split in splits:
         for count in _compute(task, module, split):
             done += count
-            report(done, total)
+            progress(done, total)
     _merge(task, splits, folder)
     profile = {"time_elapsed": time.perf_counter() - start, "gpu_max_mem": None}
     write_text(folder / "profile.embeddings.json", json.dumps(profile, indent=4))
@@ -89,13 +96,9 @@ def embed_task(
     return folder
 
 
-def _ignore(done: int, total: int) -> None:
-    """The progress of nobody."""
-
-
 @dataclass(frozen=True)
 class _Split:
-    """One split: its labels by file, where its audio is, and where its embeddings go."""
+    """Labels by file of one split, and the folders of its audio and its embeddings."""
 
     name: str
     labels: Mapping[str, list[Any]]
@@ -108,12 +111,8 @@ class _Split:
     def timestamps(self, file: str) -> Path:
         return self.out / f"{file}.timestamps.json"
 
-    def is_done(self, file: str) -> bool:
-        """Return True if the embedding is there; the folder's fingerprint covers the audio."""
-        return self.embedding(file).is_file()
-
     def batches(self, sample_rate: int) -> list[list[str]]:
-        """Files of equal length, as many as fit at once; the longest first, to fail early."""
+        """Return batches of files of equal length; the longest first, to fail early."""
         lengths = {file: _length(self.audio / file, sample_rate) for file in self.labels}
         ordered = sorted(self.labels, key=lambda file: -lengths[file])
         batches = []
@@ -134,13 +133,21 @@ def _length(path: Path, sample_rate: int) -> int:
             f"{path}: {info.frames} frames at {info.samplerate} Hz in {info.channels} channels; "
             f"expected mono at {sample_rate} Hz (a folder that is removed is made again)"
         )
+    times = promised_times(info.extra_info)
+    if times > _CUT:
+        logger.warning(
+            "%s: holds %.2f of the %.2f s its header promises; restore it from the archive",
+            path,
+            info.duration,
+            info.duration * times,
+        )
     return int(info.frames)
 
 
 def _compute(task: Task, module: HearModule, split: _Split) -> Iterator[int]:
-    """Compute the batches of a split that are not complete; yields how many files are done."""
+    """Compute the batches of a split that are not complete; yield how many files are done."""
     batches = split.batches(module.sample_rate)
-    pending = [batch for batch in batches if not all(map(split.is_done, batch))]
+    pending = [b for b in batches if not all(split.embedding(file).is_file() for file in b)]
     yield sum(map(len, batches)) - sum(map(len, pending))
 
     def load(file: str) -> NDArray[np.float32]:
@@ -150,14 +157,12 @@ def _compute(task: Task, module: HearModule, split: _Split) -> Iterator[int]:
         return np.asarray(waveform)
 
     files = (file for batch in pending for file in batch)
-    with ReadAhead(files, load, ahead_samples=_AHEAD_SAMPLES) as ahead:
+    with Prefetcher(files, load, ahead_samples=_AHEAD_SAMPLES) as ahead:
         for batch in pending:
             waveforms = []
-            for file in batch:
-                loaded = ahead.take()
-                assert loaded is not None, "as many files are taken as were given"
+            for loaded in islice(ahead, len(batch)):
                 if loaded.waveform is None:
-                    raise TaskError(f"{split.audio / file}: cannot be read ({loaded.error})")
+                    raise TaskError(f"{split.audio / loaded.item}: cannot be read ({loaded.error})")
                 waveforms.append(loaded.waveform)
             _save(task, split, batch, module, np.stack(waveforms))
             yield len(batch)
@@ -171,11 +176,9 @@ def _save(
     audio: NDArray[np.float32],
 ) -> None:
     """Compute and write one batch; a file's embedding is written last and makes it complete."""
-    times: NDArray[np.floating] | None = None
-    if task.is_event:
-        embeddings, times = module.timestamps(audio, files)
-    else:
-        embeddings = module.scenes(audio, files)
+    embeddings, times = (
+        module.timestamps(audio, files) if task.is_event else (module.scenes(audio, files), None)
+    )
     for i, file in enumerate(files):
         split.embedding(file).parent.mkdir(parents=True, exist_ok=True)
         labels = split.labels[file]
@@ -188,7 +191,7 @@ def _save(
 
 
 def _labels_at(events: Sequence[Mapping[str, Any]], times: NDArray[np.floating]) -> list[list[Any]]:
-    """The labels that hold at each time, compared in the precision of the times, as heareval does.
+    """Return the labels at each time, compared in the precision of the times, as in heareval.
 
     Overlapping events of one label repeat it; the very same event given twice does not.
     """

@@ -1,4 +1,4 @@
-"""The hyper-parameter grids of heareval, and the order in which it tries their points."""
+"""Hyper-parameter grids of heareval, in the order in which it tries their points."""
 
 import itertools
 import random
@@ -16,7 +16,7 @@ SEED = 42
 
 @dataclass(frozen=True)
 class GridPoint:
-    """One probe: its architecture and how it is trained.
+    """Hyper-parameters of one probe: its architecture and its training.
 
     ``embedding_norm``, ``hidden_norm`` and ``optim`` have one choice each; they are named because
     they take part in the order of the grid.
@@ -37,7 +37,7 @@ class GridPoint:
     patience: int = 20
 
     def describe(self) -> str:
-        """The choices that the default grids vary, in a few words.
+        """Return the choices that the default grids vary, in a few words.
 
         >>> GridPoint(lr=1e-4).describe()
         '1 x 1024, uniform, lr 0.0001'
@@ -70,7 +70,7 @@ _FIXED = ("embedding_norm", "hidden_norm", "optim")
 
 
 def grid_points(task: Task, grid: str, count: int) -> list[GridPoint]:
-    """The points that heareval would try on a task, in its order.
+    """Return the points that heareval would try on a task, in its order.
 
     The whole product, keys sorted and the last one fastest, is shuffled with seed 42; the first
     ``count`` are used.
@@ -83,17 +83,18 @@ def grid_points(task: Task, grid: str, count: int) -> list[GridPoint]:
         raise InputError(f"unknown grid {grid!r}; choose one of {', '.join(GRIDS)}")
     if count < 1:
         raise InputError(f"{count} grid points; ask for at least 1, the default is 8")
-    names = [field.name for field in fields(GridPoint)]
+    defaults: dict[str, Sequence[Any]] = {f.name: (f.default,) for f in fields(GridPoint)}
+    options = [name for name in defaults if name not in _FIXED]
     for name in task.param_grid:
-        if name not in names or name in _FIXED:
+        if name not in options:
             raise TaskError(
                 f"{task.folder}: key 'evaluation_params.task_specific_param_grid' has the unknown "
-                f"option {name!r}; known: {', '.join(n for n in names if n not in _FIXED)}"
+                f"option {name!r}; known: {', '.join(options)}"
             )
-    choices: dict[str, Sequence[Any]] = {f.name: (f.default,) for f in fields(GridPoint)}
-    choices |= GRIDS[grid] | _TASK_GRIDS.get(task.task_name, {}) | task.param_grid
-    product = itertools.product(*(choices[name] for name in sorted(names)))
-    points = [GridPoint(**dict(zip(sorted(names), values, strict=True))) for values in product]
+    choices = defaults | GRIDS[grid] | _TASK_GRIDS.get(task.task_name, {}) | task.param_grid
+    names = sorted(choices)
+    product = itertools.product(*(choices[name] for name in names))
+    points = [GridPoint(**dict(zip(names, values, strict=True))) for values in product]
     for point in points:
         if point.check_val_every_n_epoch > point.max_epochs:
             raise TaskError(

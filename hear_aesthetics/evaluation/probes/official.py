@@ -1,4 +1,4 @@
-"""``--protocol official``: heareval's training and selection, random draw for random draw.
+"""Official protocol: heareval's training and selection, random draw for random draw.
 
 On a CPU, grid point, epochs and scores are the official ones, with all that this entails: training
 rows are never shuffled, a validation that is NaN or infinite ends a fit at once, the best event
@@ -20,16 +20,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hear_aesthetics.engine.progress import ProgressCallback
 from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.embeddings.rows import SplitRows, read_rows
+from hear_aesthetics.evaluation.probes.fold_result import (
+    FoldResult,
+    Selection,
+    fold_result,
+    scored_postprocessings,
+)
 from hear_aesthetics.evaluation.probes.grid import SEED, GridPoint
-from hear_aesthetics.evaluation.probes.outcome import Outcome, Selection, decoded, logged_values
 from hear_aesthetics.evaluation.probes.probe import build_probe, logit_loss, probabilities
 from hear_aesthetics.evaluation.tasks.event_postprocessing import (
     Postprocessing,
     postprocessing_grid,
 )
-from hear_aesthetics.evaluation.tasks.task import Run, Task
+from hear_aesthetics.evaluation.tasks.task import EmbeddedTask, Run
 
 __all__ = ["evaluate_officially"]
 
@@ -43,14 +49,14 @@ class _Fit:
 
 
 def evaluate_officially(
-    task: Task, points: Sequence[GridPoint], progress: Callable[[int, int], None]
-) -> list[Outcome]:
+    task: EmbeddedTask, points: Sequence[GridPoint], progress: ProgressCallback
+) -> list[FoldResult]:
     """Search the grid on the first run, train the best point on the others, then test all.
 
     Args:
-        task: Read from an embedding folder.
-        points: Grid points in the order they are tried.
-        progress: Called with the fits done and the fits in all.
+        task: Task of an embedding folder.
+        points: Grid points, in the order in which they are tried.
+        progress: Called with the number of fits done and of all fits.
 
     Raises:
         TaskError: If the stored rows are faulty, or a fit cannot be trained or is never validated.
@@ -72,11 +78,13 @@ def evaluate_officially(
     return [_test(task, run, fit) for run, fit in zip(task.runs, fits, strict=True)]
 
 
-def _search(task: Task, run: Run, points: Sequence[GridPoint], fitted: Callable[[], None]) -> _Fit:
+def _search(
+    task: EmbeddedTask, run: Run, points: Sequence[GridPoint], fitted: Callable[[], None]
+) -> _Fit:
     """Fit every point; the first of the best validation scores wins."""
     train = read_rows(task, run.train)
     valid = read_rows(task, (run.valid,), with_times=True)
-    sign = 1 if _maximised(task) else -1
+    sign = 1 if task.score_mode == "max" else -1
     best: _Fit | None = None
     for point in points:
         fit = _fit(task, point, train, valid)
@@ -87,20 +95,16 @@ def _search(task: Task, run: Run, points: Sequence[GridPoint], fitted: Callable[
     return best
 
 
-def _maximised(task: Task) -> bool:
-    return task.use_scoring_for_early_stopping and task.scores[0].maximise
-
-
-def _fit(task: Task, point: GridPoint, train: SplitRows, valid: SplitRows) -> _Fit:
+def _fit(task: EmbeddedTask, point: GridPoint, train: SplitRows, valid: SplitRows) -> _Fit:
     start = time.perf_counter()
     features = train.embeddings.shape[1]
     probe = build_probe(features, train.targets.shape[1], point)
     torch.rand(_SUMMARY_ROWS, features)
-    optimiser = torch.optim.Adam(probe.parameters(), lr=point.lr)
+    optimizer = torch.optim.Adam(probe.parameters(), lr=point.lr)
     _check_batches(task, train, point)
     tensors = [torch.from_numpy(array) for array in (train.embeddings, train.targets)]
     valid_tensors = torch.from_numpy(valid.embeddings), torch.from_numpy(valid.targets)
-    sign = 1 if _maximised(task) else -1
+    sign = 1 if task.score_mode == "max" else -1
     best: Selection | None = None
     weights: dict[str, Tensor] = {}
     waited = 0
@@ -108,9 +112,9 @@ def _fit(task: Task, point: GridPoint, train: SplitRows, valid: SplitRows) -> _F
         _draw_loader_seed()
         probe.train()
         for embeddings, targets in zip(*(_batches(t, point) for t in tensors), strict=True):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             logit_loss(probe(embeddings), targets, task.prediction_type).backward()
-            optimiser.step()
+            optimizer.step()
         if (epoch + 1) % point.check_val_every_n_epoch:
             continue
         _draw_loader_seed()
@@ -129,7 +133,7 @@ def _fit(task: Task, point: GridPoint, train: SplitRows, valid: SplitRows) -> _F
     return _Fit(replace(best, seconds=time.perf_counter() - start), probe)
 
 
-def _check_batches(task: Task, rows: SplitRows, point: GridPoint) -> None:
+def _check_batches(task: EmbeddedTask, rows: SplitRows, point: GridPoint) -> None:
     count = len(rows.embeddings)
     if point.hidden_layers and count % point.batch_size == 1:
         raise TaskError(
@@ -145,39 +149,33 @@ def _batches(rows: Tensor, point: GridPoint) -> Iterator[Tensor]:
 
 
 def _draw_loader_seed() -> None:
-    """Every pass over a torch DataLoader draws one integer from the global generator."""
+    """Draw the integer that every pass over a torch DataLoader takes from the global generator."""
     torch.empty((), dtype=torch.int64).random_()
 
 
 @torch.no_grad()
 def _forward(probe: nn.Sequential, embeddings: Tensor, point: GridPoint) -> Tensor:
-    """Logits in evaluation mode; the batches are heareval's, since their size changes rounding."""
+    """Return logits in evaluation mode; heareval's batches, since their size changes rounding."""
     probe.eval()
     return torch.cat([probe(batch) for batch in _batches(embeddings, point)])
 
 
 def _validate(
-    task: Task, rows: SplitRows, targets: Tensor, logits: Tensor
+    task: EmbeddedTask, rows: SplitRows, targets: Tensor, logits: Tensor
 ) -> tuple[float, Postprocessing]:
-    """The monitored value, in float32, and the best post-processing (events)."""
-    grid = postprocessing_grid(task.postprocessing_grid) if task.is_event else [()]
+    """Return the monitored value, in float32, and the best post-processing (events)."""
     if not task.use_scoring_for_early_stopping:
-        return float(logit_loss(logits, targets, task.prediction_type)), grid[0]
+        first = postprocessing_grid(task.postprocessing_grid)[0] if task.is_event else ()
+        return float(logit_loss(logits, targets, task.prediction_type)), first
     predictions = probabilities(logits, task.prediction_type).numpy()
-    scored = []
-    for postprocessing in grid:
-        values = task.scores[0].values(*decoded(rows, predictions, postprocessing))
-        score = next(iter(values.values()))
-        scored.append((0.0 if math.isnan(score) else score, postprocessing, score))
-    _, postprocessing, score = max(scored, key=lambda entry: entry[:2])
-    return float(np.float32(score)), postprocessing
+    score, chosen = max(
+        scored_postprocessings(task, rows, predictions),
+        key=lambda entry: (0.0 if math.isnan(entry[0]) else entry[0], entry[1]),
+    )
+    return float(np.float32(score)), chosen
 
 
-def _test(task: Task, run: Run, fit: _Fit) -> Outcome:
+def _test(task: EmbeddedTask, run: Run, fit: _Fit) -> FoldResult:
     rows = read_rows(task, (run.test,), with_times=True)
-    selection = fit.selection
-    logits = _forward(fit.probe, torch.from_numpy(rows.embeddings), selection.point)
-    predictions = probabilities(logits, task.prediction_type).numpy()
-    loss = float(logit_loss(logits, torch.from_numpy(rows.targets), task.prediction_type))
-    values = logged_values(task, rows, predictions, selection.postprocessing, loss)
-    return Outcome(run.test, selection, values, rows, logits.numpy(), predictions)
+    logits = _forward(fit.probe, torch.from_numpy(rows.embeddings), fit.selection.point)
+    return fold_result(task, run.test, rows, logits, fit.selection, repetition=0)

@@ -1,4 +1,4 @@
-"""The probe network and its loss: what a task learns on frozen embeddings.
+"""Probe: the shallow network that learns a task on frozen embeddings, and its loss.
 
 ``hidden_layers`` times [Linear, BatchNorm, Dropout, ReLU], then Linear to the labels. Weights are
 drawn by Xavier's rule, with gain sqrt(2) after a hidden layer; biases keep torch's default.
@@ -13,7 +13,7 @@ __all__ = ["build_probe", "logit_loss", "probabilities"]
 
 
 def build_probe(features: int, labels: int, point: GridPoint) -> nn.Sequential:
-    """A probe, its weights drawn from torch's global generator in heareval's order."""
+    """Return a probe, its weights drawn from torch's global generator in heareval's order."""
     modules: list[nn.Module] = []
     width, previous = features, "linear"
     for _ in range(point.hidden_layers):
@@ -28,13 +28,13 @@ def build_probe(features: int, labels: int, point: GridPoint) -> nn.Sequential:
 
 def _linear(inputs: int, outputs: int, previous: str, point: GridPoint) -> nn.Linear:
     linear = nn.Linear(inputs, outputs)
-    initialise = getattr(nn.init, point.initialization)
-    initialise(linear.weight, gain=nn.init.calculate_gain(previous))  # type: ignore[arg-type]
+    initialize = getattr(nn.init, point.initialization)
+    initialize(linear.weight, gain=nn.init.calculate_gain(previous))  # type: ignore[arg-type]
     return linear
 
 
 def logit_loss(logits: Tensor, targets: Tensor, prediction_type: str) -> Tensor:
-    """Mean loss: cross entropy, binary cross entropy, or SmoothL1 for regression.
+    """Return the mean loss: cross entropy, binary cross entropy, or SmoothL1 for regression.
 
     Shape:
         - logits, targets: ``(rows, labels)``; targets one-hot, multi-hot or values
@@ -48,7 +48,7 @@ def logit_loss(logits: Tensor, targets: Tensor, prediction_type: str) -> Tensor:
 
 
 def probabilities(logits: Tensor, prediction_type: str) -> Tensor:
-    """What is scored: softmax, sigmoid, or the values themselves for regression."""
+    """Return the output that is scored: softmax, sigmoid, or the values for regression."""
     if prediction_type == "multiclass":
         return logits.softmax(dim=-1)
     return logits.sigmoid() if prediction_type == "multilabel" else logits

@@ -1,1 +1,1 @@
-"""Files that an evaluation leaves, and how results are shown side by side."""
+"""Results of evaluations: their files, intervals and leaderboards."""

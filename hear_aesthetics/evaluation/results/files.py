@@ -1,4 +1,4 @@
-"""The files an evaluation leaves in the embedding folder, in heareval's layout.
+"""Result files of an evaluation in the embedding folder, in heareval's layout.
 
 ``test.predicted-scores.json`` holds an entry per test split (and per repetition, for the robust
 protocol), their mean and standard deviation, and the hyper-parameters;
@@ -22,10 +22,9 @@ import numpy as np
 import torch
 
 from hear_aesthetics.errors import TaskError
-from hear_aesthetics.evaluation.probes.grid import GridPoint
-from hear_aesthetics.evaluation.probes.outcome import Outcome, decoded
+from hear_aesthetics.evaluation.probes.fold_result import FoldResult, decoded
 from hear_aesthetics.evaluation.tasks.schema import read_json
-from hear_aesthetics.evaluation.tasks.task import METADATA_FILE, VOCABULARY_FILE, Task
+from hear_aesthetics.evaluation.tasks.task import METADATA_FILE, VOCABULARY_FILE, EmbeddedTask
 from hear_aesthetics.files import atomic_file, write_text
 from hear_aesthetics.fingerprint import digest, file_stamp
 from hear_aesthetics.metrics.events import Events
@@ -47,7 +46,7 @@ DONE_FILE = "prediction-done.json"
 LOGGER = logging.getLogger(__name__)
 
 
-def finished(task: Task, settings: Mapping[str, Any]) -> bool:
+def finished(task: EmbeddedTask, settings: Mapping[str, Any]) -> bool:
     """Return True if the folder holds results of these settings and of the embeddings there now.
 
     Results of these settings that another evaluation has set aside are put back.
@@ -62,7 +61,7 @@ def finished(task: Task, settings: Mapping[str, Any]) -> bool:
     return True
 
 
-def _holds(task: Task, settings: Mapping[str, Any], prefix: str = "") -> bool:
+def _holds(task: EmbeddedTask, settings: Mapping[str, Any], prefix: str = "") -> bool:
     mark = read_mark(task.folder, prefix)
     same = mark.get("evaluated", now := _evaluated(task)) == now
     there = (task.folder / f"{prefix}{SCORES_FILE}").is_file()
@@ -76,7 +75,7 @@ def read_mark(folder: Path, prefix: str = "") -> dict[str, Any]:
     return mark if isinstance(mark, dict) else {}
 
 
-def _evaluated(task: Task) -> str:
+def _evaluated(task: EmbeddedTask) -> str:
     """Return a digest of sizes and times of the files that an evaluation reads."""
     ends = ("json", "embeddings.npy", "target-labels.pkl", "filename-timestamps.json")
     names = [METADATA_FILE, VOCABULARY_FILE]
@@ -85,8 +84,8 @@ def _evaluated(task: Task) -> str:
     return digest({path.name: file_stamp(path) for path in found if path.is_file()})
 
 
-def read_scores(task: Task) -> dict[str, Any]:
-    """The content of the scores file, with that of the robust one under ``robust``.
+def read_scores(task: EmbeddedTask) -> dict[str, Any]:
+    """Return the content of the scores file, with that of the robust one under ``robust``.
 
     Raises:
         TaskError: If a file is missing or holds anything else than an object.
@@ -104,8 +103,8 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 
 def write_results(
-    task: Task,
-    outcomes: Sequence[Outcome],
+    task: EmbeddedTask,
+    results: Sequence[FoldResult],
     settings: Mapping[str, Any],
     seconds: float,
     robust: Mapping[str, Any] | None = None,
@@ -113,23 +112,23 @@ def write_results(
     """Write predictions and scores, then the mark that they are complete.
 
     Args:
-        task: Read from the embedding folder.
-        outcomes: One per test, in order.
-        settings: What was asked for; kept in the mark.
-        seconds: How long it took.
+        task: Task of the embedding folder.
+        results: One per test, in order.
+        settings: Options of the evaluation, kept in the mark.
+        seconds: Duration of the evaluation.
         robust: Content of the robust protocol's own file.
     """
     _set_aside(task)
-    for outcome in outcomes:
-        with atomic_file(task.folder / f"{outcome.name}.predictions.pkl") as file:
-            pickle.dump(_predictions(task, outcome), file)
+    for result in results:
+        with atomic_file(task.folder / f"{result.name}.predictions.pkl") as file:
+            pickle.dump(_predictions(task, result), file)
     if robust is not None:
         write_text(task.folder / ROBUST_FILE, json.dumps(robust, indent=4))
-    write_text(task.folder / SCORES_FILE, json.dumps(_scores(task, outcomes), indent=4))
+    write_text(task.folder / SCORES_FILE, json.dumps(_scores(task, results), indent=4))
     mark = {
         "time": seconds,
         "embedding_path": str(task.folder),
-        "embedding_size": outcomes[0].rows.embeddings.shape[1],
+        "embedding_size": results[0].rows.embeddings.shape[1],
         "settings": dict(settings),
         "evaluated": _evaluated(task),
     }
@@ -137,13 +136,13 @@ def write_results(
 
 
 def _name(settings: Any) -> str:
-    """What results are called that are set aside; those of heareval state no settings."""
+    """Return the name of results that are set aside; those of heareval state no settings."""
     if not isinstance(settings, dict):
         return "heareval"
     return f"{settings.get('protocol')}-{digest(settings)[:8]}"
 
 
-def _set_aside(task: Task) -> None:
+def _set_aside(task: EmbeddedTask) -> None:
     """Give the results of an earlier evaluation other names, or remove what has no mark."""
     if mark := read_mark(task.folder):
         earlier = _name(mark.get("settings"))
@@ -153,7 +152,7 @@ def _set_aside(task: Task) -> None:
         stale.unlink(missing_ok=True)
 
 
-def _rename(task: Task, before: str, after: str) -> None:
+def _rename(task: EmbeddedTask, before: str, after: str) -> None:
     """Move results to names that begin otherwise: the scores first, the mark last."""
     patterns = [SCORES_FILE, ROBUST_FILE]
     patterns += [f"{escape(run.test)}*.predictions.pkl" for run in task.runs]
@@ -162,24 +161,23 @@ def _rename(task: Task, before: str, after: str) -> None:
             path.replace(path.with_name(after + path.name.removeprefix(before)))
 
 
-def _scores(task: Task, outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    content: dict[str, Any] = {outcome.name: outcome.as_json() for outcome in outcomes}
-    if len(outcomes) > 1:
-        content["aggregated_scores"] = _aggregated([outcome.as_json() for outcome in outcomes])
+def _scores(task: EmbeddedTask, results: Sequence[FoldResult]) -> dict[str, Any]:
+    content: dict[str, Any] = {result.name: result.as_json() for result in results}
+    if len(results) > 1:
+        content["aggregated_scores"] = _aggregated(list(content.values()))
     # where runs chose for themselves, the most frequent choice stands here
-    point, _ = Counter(outcome.selection.point for outcome in outcomes).most_common(1)[0]
-    first = next(o.selection for o in outcomes if o.selection.point == point)
-    maximised = task.use_scoring_for_early_stopping and task.scores[0].maximise
+    point, _ = Counter(result.selection.point for result in results).most_common(1)[0]
+    first = next(r.selection for r in results if r.selection.point == point)
     return content | {
-        "hparams": _hparams(point),
+        "hparams": dict(sorted(asdict(point).items())),
         "postprocessing": [list(pair) for pair in first.postprocessing],
-        "score_mode": "max" if maximised else "min",
+        "score_mode": task.score_mode,
         "embedding_path": str(task.folder),
     }
 
 
 def _aggregated(entries: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Mean and standard deviation (ddof 1) of every value; as in pandas, NaN is left out."""
+    """Return mean and standard deviation (ddof 1) of every value; as in pandas, without NaN."""
     aggregated = {}
     for key in entries[0]:
         values = np.array([entry[key] for entry in entries], dtype=np.float64)
@@ -190,24 +188,20 @@ def _aggregated(entries: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return aggregated
 
 
-def _hparams(point: GridPoint) -> dict[str, Any]:
-    return dict(sorted(asdict(point).items()))
-
-
-def _predictions(task: Task, outcome: Outcome) -> dict[str, Any]:
-    """The tensors, and for events the lists, that heareval pickles."""
-    rows = outcome.rows
+def _predictions(task: EmbeddedTask, result: FoldResult) -> dict[str, Any]:
+    """Return the tensors, and for events the lists, that heareval pickles."""
+    rows = result.rows
     content: dict[str, Any] = {
         "target": torch.from_numpy(rows.targets),
-        "prediction": torch.from_numpy(outcome.predictions),
-        "prediction_logit": torch.from_numpy(outcome.logits),
+        "prediction": torch.from_numpy(result.predictions),
+        "prediction_logit": torch.from_numpy(result.logits),
     }
     if rows.timeline is None:
         return content
-    events, _ = decoded(rows, outcome.predictions, outcome.selection.postprocessing)
+    events, _ = decoded(rows, result.predictions, result.selection.postprocessing)
     assert isinstance(events, Events)
     return content | {
-        "target_events": task.split_labels(outcome.split),
+        "target_events": task.split_labels(result.split),
         "predicted_events": events.as_dicts(rows.timeline.files, task.labels),
         "timestamp": torch.from_numpy(rows.timeline.timestamps),
     }

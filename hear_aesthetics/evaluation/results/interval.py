@@ -5,13 +5,19 @@ from typing import Any
 
 import numpy as np
 
-from hear_aesthetics.evaluation.probes.outcome import Outcome, decoded
+from hear_aesthetics.evaluation.probes.fold_result import FoldResult, decoded
 from hear_aesthetics.evaluation.tasks.task import Task
-from hear_aesthetics.metrics.bootstrap import Array, Interval, percentile_interval, resample_counts
+from hear_aesthetics.metrics.intervals import (
+    GROUPS,
+    SCALES,
+    Array,
+    Interval,
+    interval_of,
+    jackknife,
+)
 
 __all__ = ["robust_statement", "score_interval"]
 
-RESAMPLES = 1000
 CONFIDENCE = 0.95
 CHOICES = (
     "training rows shuffled every epoch",
@@ -24,45 +30,61 @@ CHOICES = (
 )
 
 
-def score_interval(
-    task: Task, outcomes: Sequence[Outcome], *, resamples: int = RESAMPLES, seed: int = 0
-) -> Interval:
-    """Bootstrap interval of the mean first score over runs and repetitions.
+def score_interval(task: Task, outcomes: Sequence[FoldResult]) -> Interval:
+    """Interval of the mean first score over runs and repetitions.
 
-    What is drawn are the clips of each test split (files, for event tasks), the same ones for all
-    repetitions of a split.
+    What is left out are clips of every test split at once (files, for event tasks), the same ones
+    for all repetitions of a split.
     """
-    names = list(dict.fromkeys(outcome.split for outcome in outcomes))
-    sample = [
-        _resampled(task, outcome, resamples, seed + names.index(outcome.split))
-        for outcome in outcomes
+    score = task.scores[0]
+    scale = SCALES[score.name]
+
+    def metric(preds: Any, target: Any, *, weights: Array) -> Array:
+        return score.resampled(preds, target, weights)[:, None]
+
+    units = [
+        len(o.rows.timeline.files) if o.rows.timeline else len(o.rows.targets) for o in outcomes
     ]
-    estimate = np.array([np.mean([outcome.values["test_score"] for outcome in outcomes])])
-    return percentile_interval(estimate, np.mean(sample, axis=0)[:, None], CONFIDENCE)
+    parts = [
+        jackknife(
+            metric,
+            *decoded(o.rows, o.predictions, o.selection.postprocessing),
+            songs,
+            scale,
+            most=min(GROUPS, *units),
+        )
+        for o, songs in zip(outcomes, units, strict=True)
+    ]
+    splits = len({outcome.split for outcome in outcomes})
+    return interval_of(
+        np.array([np.mean([outcome.values["test_score"] for outcome in outcomes])]),
+        np.mean([replicates for replicates, _ in parts], axis=0),
+        np.mean([cases for _, cases in parts], axis=0) * splits,
+        scale,
+        CONFIDENCE,
+    )
 
 
 def robust_statement(
-    task: Task, outcomes: Sequence[Outcome], settings: Mapping[str, Any]
+    task: Task, outcomes: Sequence[FoldResult], settings: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The content of ``test.robust-scores.json``."""
     interval = score_interval(task, outcomes)
+    ends = [float(interval.low[0]), float(interval.high[0])]
     return {
         "protocol": {"name": "robust", "choices": list(CHOICES)} | dict(settings),
         "score": task.scores[0].name,
-        "maximised": task.scores[0].maximise,
+        "maximised": task.scores[0].higher_is_better,
         "mean": float(interval.estimate[0]),
-        "interval": [float(interval.low[0]), float(interval.high[0])],
+        "interval": None if np.isnan(ends).any() else ends,
         "confidence": interval.confidence,
-        "bootstrap": {
-            "resamples": RESAMPLES,
-            "drawn": "files" if task.is_event else "clips",
-            "of": "each test split, the same for all its repetitions",
-        },
+        "method": interval.method,
+        "left_out": "files" if task.is_event else "clips",
         "runs": [_run(task, outcome) for outcome in outcomes],
     }
 
 
-def _run(task: Task, outcome: Outcome) -> dict[str, Any]:
+def _run(task: Task, outcome: FoldResult) -> dict[str, Any]:
     selection = outcome.selection
     targets = outcome.rows.targets
     one_class = (targets == targets[0]).all(axis=0)
@@ -74,11 +96,3 @@ def _run(task: Task, outcome: Outcome) -> dict[str, Any]:
         "postprocessing": dict(selection.postprocessing),
         "labels_with_one_class": [] if task.prediction_type == "regression" else left_out,
     }
-
-
-def _resampled(task: Task, outcome: Outcome, resamples: int, seed: int) -> Array:
-    score, rows = task.scores[0], outcome.rows
-    units = len(rows.timeline.files) if rows.timeline else len(rows.targets)
-    compared = decoded(rows, outcome.predictions, outcome.selection.postprocessing)
-    blocks = resample_counts(units, resamples, seed)
-    return np.concatenate([score.resampled(*compared, weights) for weights in blocks])

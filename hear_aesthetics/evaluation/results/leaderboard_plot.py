@@ -1,4 +1,4 @@
-"""A picture of a leaderboard: tasks by models, coloured by normalised score."""
+"""Heat map of a leaderboard: tasks by models, coloured by normalised score."""
 
 import math
 from pathlib import Path
@@ -58,30 +58,31 @@ def _short(name: str) -> str:
 
 
 def _submissions(board: Leaderboard) -> list[str]:
-    """Official models with a score on any of our tasks, the best first."""
+    """Return the official models with a score on any of our tasks, the best first."""
     if board.official is None:
         return []
     found: dict[str, list[float]] = {}
     for task in board.tasks:
         for model, score in board.official.scores.get(task, {}).items():
-            found.setdefault(model, []).append(board.normalised(task, score))
+            found.setdefault(model, []).append(board.normalized(task, score))
     return sorted(found, key=lambda model: -fmean(found[model]))
 
 
 def _cells(board: Leaderboard, others: list[str]) -> tuple[NDArray[np.float64], list[list[str]]]:
-    """Normalised scores ``(tasks, models)``, NaN where there is none, and what is written there."""
+    """Return normalised scores ``(tasks, models)``, NaN where there is none, and their texts."""
     values = np.full((len(board.tasks), len(board.models) + len(others)), np.nan)
     texts = [[""] * values.shape[1] for _ in board.tasks]
     for row, task in enumerate(board.tasks):
         for column, model in enumerate(board.models):
             if result := board.results.get((task, model)):
-                maximised = result.maximised
-                values[row, column] = board.normalised(task, result.score, maximised=maximised)
+                values[row, column] = board.normalized(
+                    task, result.score, higher_is_better=result.higher_is_better
+                )
                 texts[row][column] = result.describe()
         submitted = board.official.scores.get(task, {}) if board.official else {}
         for column, model in enumerate(others, start=len(board.models)):
             if model in submitted:
-                values[row, column] = board.normalised(task, submitted[model])
+                values[row, column] = board.normalized(task, submitted[model])
                 texts[row][column] = f"{submitted[model]:.2f}"
     return values, texts
 

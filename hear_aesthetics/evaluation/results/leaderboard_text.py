@@ -1,7 +1,5 @@
-"""A leaderboard as Markdown, as CSV in the official layout, and as the section of a model card."""
+"""Leaderboards as Markdown, as CSV in the official layout, and as sections of model cards."""
 
-import csv
-import io
 import json
 import math
 import re
@@ -9,8 +7,11 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from hear_aesthetics.evaluation.results.leaderboard import Leaderboard, Result
+from hear_aesthetics.evaluation.results.leaderboard import Leaderboard
 from hear_aesthetics.evaluation.results.submissions import ABOUT_COLUMNS
+from hear_aesthetics.evaluation.results.task_result import TaskResult
+from hear_aesthetics.files import csv_text
+from hear_aesthetics.markdown import markdown_table
 
 __all__ = ["as_csv", "as_markdown", "card"]
 
@@ -21,7 +22,7 @@ NORMALISED = {
 
 
 def as_markdown(board: Leaderboard) -> str:
-    """Tasks down, our models across; the best of several in bold, places among the submissions."""
+    """Return tasks by models; the best of several in bold, with places among the submissions."""
     header = ["task", "score", *board.models]
     if board.official:
         header.append("best official submission")
@@ -30,8 +31,8 @@ def as_markdown(board: Leaderboard) -> str:
     if board.official:
         mean.append("")
     note = f"Normalised: {NORMALISED[board.official is not None]}."
-    if any(result.interval for result in board.results.values()):
-        note = "In brackets: 95 % bootstrap interval over the test clips. " + note
+    if any(result.width for result in board.results.values()):
+        note = "In brackets: 95 % interval over the test clips, where it is estimable. " + note
     return _table(header, [*rows, mean]) + f"\n{note}\n"
 
 
@@ -39,7 +40,7 @@ def _markdown_row(board: Leaderboard, task: str) -> list[str]:
     found = {m: board.results[task, m] for m in board.models if (task, m) in board.results}
     any_result = next(iter(found.values()))
     defined = [r.score for r in found.values() if not math.isnan(r.score)]
-    best = (max if any_result.maximised else min)(defined, default=math.nan)
+    best = (max if any_result.higher_is_better else min)(defined, default=math.nan)
     cells = []
     for model in board.models:
         cell = "-"
@@ -64,12 +65,11 @@ def _mean(board: Leaderboard, model: str) -> str:
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join(f"| {' | '.join(_escaped(cell) for cell in line)} |\n" for line in lines)
+    return markdown_table(list(map(_escaped, header)), (map(_escaped, row) for row in rows)) + "\n"
 
 
 def _escaped(cell: str) -> str:
-    """Text that Markdown shows as it is: no tags, links or code, nothing that turns the line."""
+    """Return text that Markdown shows as it is: no tags, links, code or line breaks."""
     return re.sub(r"\\|`|\||<|(?<=\])\(", r"\\\g<0>", _printable(cell))
 
 
@@ -78,7 +78,7 @@ def _printable(text: str) -> str:
 
 
 def _harmless(cell: str) -> str:
-    """A cell of a CSV file that no spreadsheet takes for a formula."""
+    """Return a cell of a CSV file that no spreadsheet takes for a formula."""
     cell = _printable(cell)
     try:
         float(cell)
@@ -88,13 +88,11 @@ def _harmless(cell: str) -> str:
 
 
 def as_csv(board: Leaderboard) -> str:
-    """One row per model in the layout of the official leaderboard, whose rows follow ours."""
+    """Return one row per model in the layout of the official leaderboard, whose rows follow."""
     official = board.official
     columns = list(official.columns if official else ABOUT_COLUMNS)
     place = {task: (official.column(task) if official else None) or task for task in board.tasks}
     columns += [column for column in place.values() if column not in columns]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     rows: list[Mapping[str, str]] = [dict(zip(columns, columns, strict=True))]
     for model in board.models:
         row = {"Model": model}
@@ -104,12 +102,11 @@ def as_csv(board: Leaderboard) -> str:
                 row[place[task]] = f"{result.score:.6g}"
         rows.append(row)
     rows += official.rows if official else ()
-    writer.writerows([_harmless(row.get(c) or "") for c in columns] for row in rows)
-    return text.getvalue()
+    return csv_text([_harmless(row.get(c) or "") for c in columns] for row in rows)
 
 
 def card(board: Leaderboard, model: str) -> str:
-    """A section for the model card of one of our models: scores, how they came about, how to check.
+    """Return a section for the card of one of our models: scores, settings, how to reproduce them.
 
     Raises:
         KeyError: If the leaderboard has no such model.
@@ -120,9 +117,7 @@ def card(board: Leaderboard, model: str) -> str:
     rows = []
     for task in board.tasks:
         if result := found.get(task):
-            interval = (
-                "-" if result.interval is None else "{:.3f} to {:.3f}".format(*result.interval)
-            )
+            interval = result.width.replace(",", " to") or "-"
             rows.append([task, result.score_name, f"{result.score:.3f}", interval])
     first = next(iter(found.values()))
     lines = [
@@ -136,22 +131,22 @@ def card(board: Leaderboard, model: str) -> str:
 
 
 def _code(text: str) -> str:
-    """A span of code, whose marks are longer than any within."""
+    """Return a span of code, whose marks are longer than any within."""
     ticks = max(map(len, re.findall("`+", text)), default=0)
     mark, space = "`" * (ticks + 1), " " if ticks else ""
     return f"{mark}{space}{_printable(text)}{space}{mark}"
 
 
-def _facts(result: Result) -> dict[str, Any]:
-    origin, settings = result.origin, dict(result.settings)
+def _facts(result: TaskResult) -> dict[str, Any]:
+    provenance, settings = result.provenance, dict(result.settings)
     facts = {"Module": result.model}
-    if origin:
-        version = origin.get("version")
-        facts["Module"] = f"{origin['module']} {version}" if version else origin["module"]
-        facts["Sample rate"] = f"{origin['sample_rate']} Hz"
-        facts["Embedding sizes"] = _pairs(origin["sizes"])
-        if origin.get("provenance"):
-            facts["Provenance"] = _pairs(origin["provenance"])
+    if provenance:
+        version = provenance.get("version")
+        facts["Module"] = f"{provenance['module']} {version}" if version else provenance["module"]
+        facts["Sample rate"] = f"{provenance['sample_rate']} Hz"
+        facts["Embedding sizes"] = _pairs(provenance["sizes"])
+        if provenance.get("provenance"):
+            facts["Provenance"] = _pairs(provenance["provenance"])
     facts["Evaluation"] = _pairs(settings) or "the official heareval"
     return facts
 
@@ -167,18 +162,20 @@ def _plain(value: Any) -> str:
     return " + ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _command(result: Result) -> str:
-    """What evaluates the model again."""
-    origin, settings = result.origin, result.settings
+def _command(result: TaskResult) -> str:
+    """Return the command that evaluates the model again."""
+    provenance, settings = result.provenance, result.settings
     if not settings:
         return f"python -m heareval.predictions.runner embeddings/{result.model}/*"
     words = ["hear-aesthetics", "evaluate", "TASKS", "--out", "embeddings"]
-    if not origin:
+    if not provenance:
         words = ["hear-aesthetics", "evaluate-embeddings", f"embeddings/{result.model}"]
     else:
-        words += ["--module", origin["module"]]
-        words += ["--model", origin["model"]] if origin["model"] else []
-        words += ["--model-options", json.dumps(origin["options"])] if origin["options"] else []
+        words += ["--module", provenance["module"]]
+        words += ["--model", provenance["model"]] if provenance["model"] else []
+        words += (
+            ["--model-options", json.dumps(provenance["options"])] if provenance["options"] else []
+        )
     for name in ("protocol", "grid", "grid_points", "seeds", "precision"):
         if name in settings:
             words += [f"--{name.replace('_', '-')}", str(settings[name])]

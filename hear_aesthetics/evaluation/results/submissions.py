@@ -1,4 +1,4 @@
-"""The official leaderboard, a CSV of submissions: ``Model,URL,Submission Date,<task columns>``.
+"""Official leaderboard, a CSV of submissions: ``Model,URL,Submission Date,<task columns>``.
 
 Scores lie in [0, 1]; a blank is a task that was not run. Columns are matched with the published
 tasks, whose names they abbreviate.
@@ -19,19 +19,19 @@ ABOUT_COLUMNS = ("Model", "URL", "Submission Date")  # those that are not tasks
 
 @dataclass(frozen=True)
 class Official:
-    """The official leaderboard: its rows as they are, and scores by task and model."""
+    """Official leaderboard: its rows as they are, and scores by task and model."""
 
     columns: tuple[str, ...]
     rows: tuple[Mapping[str, str], ...]
     scores: Mapping[str, Mapping[str, float]]
 
     def column(self, task: str) -> str | None:
-        """The column of a task, if there is one."""
+        """Return the column of a task, if there is one."""
         return next((c for c in self.columns if _column_task(c) == task), None)
 
 
 def read_official(path: Path) -> Official:
-    """The official leaderboard's CSV: ``Model,URL,...`` and one column of scores per task.
+    """Read the official leaderboard's CSV.
 
     Raises:
         InputError: If it cannot be read, is another table, or a score is no finite number.

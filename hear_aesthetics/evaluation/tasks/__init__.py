@@ -1,1 +1,1 @@
-"""HEAR tasks: what one is, and how its predictions are scored."""
+"""HEAR tasks: their folders, their audio, and the scores of their predictions."""

@@ -1,4 +1,4 @@
-"""From frame probabilities to events: median filter, threshold, minimum duration.
+"""Event post-processing: median filter, threshold and minimum duration of frame probabilities.
 
 Per file and label, the probabilities are median filtered over time, thresholded, and every run of
 active frames becomes an event from its *first to its last* timestamp (not plus one hop), kept if it
@@ -16,21 +16,26 @@ from numpy.typing import NDArray
 
 from hear_aesthetics.metrics.events import Events
 
-__all__ = ["Postprocessing", "Timeline", "postprocessing_grid"]
+__all__ = ["DEFAULT_GRID", "Postprocessing", "Timeline", "postprocessing_grid"]
 
 Postprocessing = tuple[tuple[str, float], ...]
-_THRESHOLD = 0.5
+# heareval's grid for a task that names none, and its decoder's options that a grid leaves out
+DEFAULT_GRID: Mapping[str, tuple[float, ...]] = {
+    "median_filter_ms": (250,),
+    "min_duration": (125, 250),
+}
+MEDIAN_FILTER_MS, MIN_DURATION, THRESHOLD = 150, 60, 0.5
 
 
 def postprocessing_grid(grid: Mapping[str, Sequence[float]]) -> list[Postprocessing]:
-    """Every combination, keys sorted and the last one fastest."""
+    """Return every combination, keys sorted and the last one fastest."""
     names = sorted(grid)
     values = itertools.product(*(grid[name] for name in names))
     return [tuple(zip(names, point, strict=True)) for point in values]
 
 
 class Timeline:
-    """Where every prediction row lies: its file and time.
+    """File and time of every prediction row.
 
     Rows may come in any order; of two rows of a file with the same time the later one counts.
 
@@ -58,7 +63,7 @@ class Timeline:
         self._windows: dict[float, _Windows | None] = {}
 
     def targets(self, split_labels: Mapping[str, list[dict[str, Any]]], label_index: Any) -> Events:
-        """The reference events of the files on this timeline; others do not count."""
+        """Return the reference events of the files on this timeline; others do not count."""
         index = {name: i for i, name in enumerate(self.files)}
         return Events.of(
             (index[name], label_index(event["label"]), event["start"], event["end"])
@@ -71,11 +76,11 @@ class Timeline:
         self,
         predictions: NDArray[np.floating],
         *,
-        median_filter_ms: float = 150,
-        min_duration: float = 60,
-        threshold: float = _THRESHOLD,
+        median_filter_ms: float = MEDIAN_FILTER_MS,
+        min_duration: float = MIN_DURATION,
+        threshold: float = THRESHOLD,
     ) -> Events:
-        """Events in frame probabilities.
+        """Return the events in frame probabilities.
 
         Args:
             predictions: One row per name given to the constructor, in that order.
@@ -101,19 +106,19 @@ class Timeline:
 
     def _windows_of(self, median_filter_ms: float) -> "_Windows | None":
         if median_filter_ms not in self._windows:
-            widths = [self._width(a, b, median_filter_ms) for a, b in self._spans]
-            plan = _Windows(self._spans, widths) if any(w > 1 for w in widths) else None
+            widths = [
+                round(median_filter_ms / float(np.mean(np.diff(self.times[first:end]))))
+                if end - first > 1
+                else 0
+                for first, end in self._spans
+            ]
+            plan = _Windows(self._spans, widths) if max(widths, default=0) > 1 else None
             self._windows[median_filter_ms] = plan
         return self._windows[median_filter_ms]
 
-    def _width(self, first: int, end: int, median_filter_ms: float) -> int:
-        if end - first < 2:
-            return 0
-        return round(median_filter_ms / float(np.mean(np.diff(self.times[first:end]))))
-
 
 class _Windows:
-    """Median windows of every frame: where they lie in the padded frames, and the majority.
+    """Median windows of every frame, as ranges of the padded frames.
 
     Each file is padded by reflection that repeats the edge frame. The window of frame ``i`` is
     ``i - w // 2 .. i + w - w // 2 - 1``.
@@ -135,7 +140,7 @@ class _Windows:
         self._needed = np.concatenate(needed)[:, None]
 
     def majority(self, active: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Whether the median of each frame's window is active, ``(frames, labels)``."""
+        """Return where the median of a frame's window is active, ``(frames, labels)``."""
         total = np.zeros((len(self._padded) + 1, active.shape[1]), dtype=np.int32)
         np.cumsum(active[self._padded], axis=0, dtype=np.int32, out=total[1:])
         return total[self._high] - total[self._low] >= self._needed

@@ -1,52 +1,94 @@
-"""The sample rate a module wants, made once from one that the task folder has."""
+"""Audio at the sample rate that a module wants, made once from another rate of the task folder.
 
+``<sample rate>/source.json`` records which audio the files were made from.
+"""
+
+import json
 import logging
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.audio.saving import write_audio
-from hear_aesthetics.errors import TaskError
+from hear_aesthetics.engine.progress import ProgressCallback
+from hear_aesthetics.errors import StorageError, TaskError
+from hear_aesthetics.evaluation.tasks.audio_stamp import CONTENT, stamp_audio
+from hear_aesthetics.evaluation.tasks.schema import read_json
 from hear_aesthetics.evaluation.tasks.task import Task
-from hear_aesthetics.files import remove_leftovers
+from hear_aesthetics.files import remove_leftovers, write_text
 
-__all__ = ["ensure_rate"]
+__all__ = ["check_source", "ensure_sample_rate"]
+
+SOURCE_FILE = "source.json"
 
 logger = logging.getLogger(__name__)
 
 
-def ensure_rate(task: Task, sample_rate: int, progress: Callable[[int, int], None]) -> None:
+def ensure_sample_rate(task: Task, sample_rate: int, progress: ProgressCallback) -> None:
     """Make ``<sample rate>/<split>/`` complete: 16-bit files, resampled from the highest rate.
 
     Files that are there already are kept, so that an interrupted run goes on.
 
     Raises:
-        TaskError: If a file exists at no rate, or the folder cannot be written.
+        TaskError: If a file exists at no rate, the folder cannot be written, or its files were made
+            from audio that has changed since.
         AudioError: If a file cannot be read.
     """
-    names = [(split, name) for split in task.splits for name in task.split_labels(split)]
+    check_source(task, sample_rate)
     folder = task.folder / str(sample_rate)
-    missing = [(split, name) for split, name in names if not (folder / split / name).is_file()]
+    missing = [name for name in task.audio_files if not (folder / name).is_file()]
     if not missing:
         return
-    source = _source(task, sample_rate, missing[0])
+    rates = {int(p.name): p for p in task.folder.iterdir() if p.is_dir() and p.name.isdecimal()}
+    rates.pop(sample_rate, None)
+    if not rates:
+        raise TaskError(
+            f"{folder / missing[0]}: missing, and there is no other rate to make it from"
+        )
+    source = rates[max(rates)]
     remove_leftovers(folder)
     logger.info("%s: resampling %d files from %s Hz, once", folder, len(missing), source.name)
-    for done, (split, name) in enumerate(missing):
-        progress(done, len(missing))
-        if not (source / split / name).is_file():
-            raise TaskError(f"{source / split / name}: missing, but named in {split}.json")
-        waveform = load_audio(source / split / name, sample_rate, min_samples=1)
-        try:
-            write_audio(folder / split / name, waveform, sample_rate, subtype="PCM_16")
-        except OSError as e:
-            raise TaskError(f"{folder}: cannot be written ({e}); copy the task elsewhere") from e
+    try:
+        folder.mkdir(exist_ok=True)
+        write_text(folder / SOURCE_FILE, json.dumps(_stamp(task, source, {})))
+        for done, name in enumerate(missing):
+            progress(done, len(missing))
+            if not (source / name).is_file():
+                raise TaskError(f"{source / name}: missing; restore it from the task's archive")
+            waveform = load_audio(source / name, sample_rate, min_samples=1)
+            write_audio(folder / name, waveform, sample_rate, subtype="PCM_16")
+    except OSError as e:
+        raise TaskError(f"{folder}: cannot be written ({e}); copy the task elsewhere") from e
 
 
-def _source(task: Task, sample_rate: int, missing: tuple[str, str]) -> Path:
-    rates = [p for p in task.folder.iterdir() if p.is_dir() and p.name.isdecimal()]
-    others = [p for p in rates if int(p.name) != sample_rate]
-    if not others:
-        where = task.folder / str(sample_rate) / missing[0] / missing[1]
-        raise TaskError(f"{where}: missing, and there is no other rate to make it from")
-    return max(others, key=lambda p: int(p.name))
+def check_source(task: Task, sample_rate: int) -> None:
+    """Check that resampled audio, if it was made here, was made from the audio there is now.
+
+    Raises:
+        TaskError: If the source has changed since.
+    """
+    folder = task.folder / str(sample_rate)
+    record = folder / SOURCE_FILE
+    if not record.is_file():
+        return
+    known = read_json(record)
+    if not isinstance(known, dict) or not isinstance(known.get("source"), str):
+        raise TaskError(f"{record}: damaged; remove {folder}, it is made again")
+    source = task.folder / known["source"]
+    if not source.is_dir():  # removed to save room
+        return
+    now = _stamp(task, source, known)
+    if now[CONTENT] != known.get(CONTENT):
+        raise TaskError(
+            f"{folder}: made from {source}, which has changed since; remove {folder}, then "
+            "evaluate with --overwrite"
+        )
+    if now != known:
+        with suppress(OSError, StorageError):  # the task may be read-only
+            write_text(record, json.dumps(now))
+
+
+def _stamp(task: Task, source: Path, known: dict[str, Any]) -> dict[str, str]:
+    names = [name for name in task.audio_files if (source / name).is_file()]
+    return {"source": source.name, **stamp_audio(source, names, known)}

@@ -1,24 +1,29 @@
-"""Reading ``task_metadata.json`` and ``labelvocabulary.csv``, each failure naming file and key."""
+"""Readers of ``task_metadata.json`` and ``labelvocabulary.csv``; errors name file and key."""
 
 import csv
-import json
+import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hear_aesthetics import text_files
 from hear_aesthetics.errors import TaskError
 
 __all__ = [
-    "MetadataReader",
+    "are_names",
+    "are_numbers",
+    "are_plain_names",
     "check_regular",
+    "is_duration",
     "is_number",
     "is_plain",
+    "one_of",
     "read_grid",
     "read_json",
+    "read_key",
     "read_vocabulary",
 ]
-
 
 NUMBER = (int, float)
 COLUMNS = ("idx", "label")
@@ -30,7 +35,7 @@ GRID_VALUES: Mapping[str, Any] = {
 GRID_LIMITS = {"batch_size": (1, 2**20), "hidden_dim": (1, 2**16), "hidden_layers": (0, 64)}
 GRID_LIMITS |= {"max_epochs": (1, 2**31), "check_val_every_n_epoch": (1, 2**31), "dropout": (0, 1)}
 MAX_NAME_BYTES = 255 - len(".target-labels.json")  # most file systems take 255
-LARGEST = 1e300  # of a number: an int beyond the floats breaks arithmetic
+MAX_NUMBER = 1e300  # an int beyond the floats breaks arithmetic
 
 
 def check_regular(path: Path) -> None:
@@ -44,20 +49,48 @@ def check_regular(path: Path) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Content of a JSON file.
+    """Return the content of a JSON file.
 
     Raises:
         TaskError: If it is missing or not JSON.
     """
     check_regular(path)
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError as e:
-        raise TaskError(f"{path}: missing; is this a complete HEAR folder?") from e
-    except UnicodeDecodeError as e:
-        raise TaskError(f"{path}: not UTF-8 ({e.reason}); save it as UTF-8") from e
-    except (OSError, ValueError, RecursionError) as e:
-        raise TaskError(f"{path}: not JSON ({e}); restore it from the archive") from e
+    return text_files.read_json(path, object, error=TaskError, remedy="restore it from the archive")
+
+
+def read_key(
+    data: Mapping[str, Any],
+    path: Path,
+    key: str,
+    is_valid: Callable[[Any], bool],
+    expected: str,
+    default: Any = None,
+) -> Any:
+    """Return a value of ``task_metadata.json``.
+
+    Raises:
+        TaskError: If it is not valid; names the key and what was expected.
+    """
+    value = data.get(key, default)
+    if not is_valid(value):
+        got = repr(value) if key in data else "missing"
+        raise TaskError(f"{path}: key {key!r} is {got}; expected {expected}")
+    return value
+
+
+def one_of(options: Sequence[str]) -> tuple[Callable[[Any], bool], str]:
+    """Return the arguments ``is_valid`` and ``expected`` of :func:`read_key` for a choice."""
+    return tuple(options).__contains__, "one of " + ", ".join(options)
+
+
+def are_names(value: Any) -> bool:
+    """Return True for a list of texts, at least one."""
+    return isinstance(value, list) and bool(value) and all(isinstance(v, str) for v in value)
+
+
+def are_plain_names(value: Any) -> bool:
+    """Return True for a list of names that may become files of one folder."""
+    return are_names(value) and all(is_plain(name) and "/" not in name for name in value)
 
 
 def is_plain(name: str) -> bool:
@@ -70,76 +103,29 @@ def is_plain(name: str) -> bool:
 
 def is_number(value: Any) -> bool:
     """Return True for finite numbers that a float can hold."""
-    return type(value) in NUMBER and abs(value) <= LARGEST
+    return type(value) in NUMBER and abs(value) <= MAX_NUMBER
 
 
-class MetadataReader:
-    """Typed access to ``task_metadata.json``, each failure naming its key."""
-
-    def __init__(self, data: Mapping[str, Any], path: Path) -> None:
-        self._data = data
-        self._path = path
-
-    def _fail(self, key: str, expected: str) -> TaskError:
-        got = repr(self._data[key]) if key in self._data else "missing"
-        return TaskError(f"{self._path}: key {key!r} is {got}; expected {expected}")
-
-    def text(self, key: str) -> str:
-        """A name."""
-        value = self._data.get(key)
-        if not isinstance(value, str) or not value:
-            raise self._fail(key, "a name")
-        return value
-
-    def choice(self, key: str, options: Sequence[str]) -> str:
-        """One of the options."""
-        value = self._data.get(key)
-        if not isinstance(value, str) or value not in options:
-            raise self._fail(key, "one of " + ", ".join(options))
-        return str(value)
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        """A list of names, not empty."""
-        value = self._data.get(key)
-        if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
-            raise self._fail(key, "a list of names")
-        return tuple(value)
-
-    def numbers(self, key: str, within: Mapping[str, Any]) -> tuple[float, ...]:
-        """A list of finite numbers; empty where the key is missing."""
-        value = within.get(key, [])
-        if not isinstance(value, list) or not all(map(is_number, value)):
-            raise TaskError(f"{self._path}: key {key!r} is {value!r}; expected a list of numbers")
-        return tuple(value)
-
-    def names(self, key: str) -> tuple[str, ...]:
-        """A list of plain names, which may become files."""
-        value = self.texts(key)
-        if not all(is_plain(name) and "/" not in name for name in value):
-            raise self._fail(key, "plain names, without folders")
-        return value
-
-    def duration(self, key: str) -> float | None:
-        """Seconds above 0, or None."""
-        value = self._data.get(key)
-        if value is not None and not (is_number(value) and value > 0):
-            raise self._fail(key, "seconds above 0, or null")
-        return value
-
-    def mapping(self, key: str) -> Mapping[str, Any]:
-        """An object; empty where the key is missing."""
-        value = self._data.get(key) or {}
-        if not isinstance(value, dict):
-            raise self._fail(key, "an object")
-        return value
+def is_duration(value: Any) -> bool:
+    """Return True for seconds above 0, and for None."""
+    return value is None or (is_number(value) and value > 0)
 
 
-def read_grid(value: Any, where: str) -> dict[str, tuple[Any, ...]]:
-    """A grid of options: lists of values by name.
+def are_numbers(value: Any) -> bool:
+    """Return True for a list of finite numbers."""
+    return isinstance(value, list) and all(map(is_number, value))
+
+
+def read_grid(
+    params: Mapping[str, Any], path: Path, key: str, default: Mapping[str, Any]
+) -> dict[str, tuple[Any, ...]]:
+    """Return a grid of ``evaluation_params``: lists of options by name.
 
     Raises:
-        TaskError: If it is anything else, or a list is empty.
+        TaskError: If it is anything else, a list is empty, or a number is out of range.
     """
+    value = params.get(key, default)
+    where = f"{path}: key 'evaluation_params.{key}'"
     lists = isinstance(value, Mapping) and all(isinstance(v, list | tuple) for v in value.values())
     if not lists or not all(value.values()):
         raise TaskError(f"{where} is {value!r}; expected an object of lists of values")
@@ -147,33 +133,29 @@ def read_grid(value: Any, where: str) -> dict[str, tuple[Any, ...]]:
         kind = GRID_VALUES.get(name)
         if kind and not all(isinstance(v, kind) and not isinstance(v, bool) for v in values):
             raise TaskError(f"{where}: {name!r} is {values!r}; expected numbers")
-        limits = GRID_LIMITS.get(name, (0, 2**31))
-        if kind and not all(limits[0] <= v <= limits[1] for v in values):
-            raise TaskError(f"{where}: {name!r} is {values!r}; expected {limits[0]} to {limits[1]}")
+        low, high = GRID_LIMITS.get(name, (0, 2**31))
+        if kind and not all(low <= v <= high for v in values):
+            raise TaskError(f"{where}: {name!r} is {values!r}; expected {low} to {high}")
     return {name: tuple(values) for name, values in value.items()}
 
 
 def read_vocabulary(path: Path) -> tuple[str, ...]:
-    """Labels (or regression targets) in the order of their ``idx``.
+    """Return the labels (or regression targets) in the order of their ``idx``.
 
     Raises:
         TaskError: If the file is missing or ``idx`` is not 0 to K-1.
     """
     check_regular(path)
+    text = text_files.read_text(path, TaskError)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except FileNotFoundError as e:
-        raise TaskError(f"{path}: missing; one row idx,label per label or target") from e
-    except UnicodeDecodeError as e:
-        raise TaskError(f"{path}: not UTF-8 ({e.reason}); save it as UTF-8") from e
-    except (OSError, csv.Error) as e:
+        rows = list(csv.DictReader(io.StringIO(text)))
+    except csv.Error as e:
         raise TaskError(f"{path}: not a table ({e}); restore it from the archive") from e
     if not rows or any(not isinstance(row.get(key), str) for row in rows for key in COLUMNS):
         raise TaskError(f"{path}: expected the header idx,label and at least one row of both")
     try:
         labels = {int(float(row["idx"])): row["label"] for row in rows}
-    except (TypeError, ValueError, OverflowError) as e:
+    except (ValueError, OverflowError) as e:
         raise TaskError(f"{path}: column 'idx' must hold whole numbers ({e})") from e
     if sorted(labels) != list(range(len(rows))):
         raise TaskError(f"{path}: column 'idx' must hold 0 to {len(rows) - 1}, each once")

@@ -1,4 +1,4 @@
-"""The scores of HEAR tasks by name.
+"""Scores of HEAR tasks by name.
 
 A score compares ``predictions`` with ``targets`` and returns named values, the first being *the*
 score: ``{"": value}`` where there is only one, otherwise ``{"f_measure": ..., "precision": ...}``.
@@ -12,46 +12,51 @@ Sources: Turian et al., "HEAR: Holistic Evaluation of Audio Representations" (20
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 
-from hear_aesthetics.metrics.bootstrap import Array
 from hear_aesthetics.metrics.classification import average_precision, roc_auc
 from hear_aesthetics.metrics.events import OnsetFMeasure, SegmentErrorRate
+from hear_aesthetics.metrics.intervals import Array
 
-__all__ = ["SCORES", "Score", "ScoreInfo", "make_scores", "named_values"]
-
-
-class Score(Protocol):
-    """What the evaluator asks of a score."""
-
-    @property
-    def name(self) -> str:
-        """As in ``task_metadata.json``."""
-
-    @property
-    def maximise(self) -> bool:
-        """Whether more is better."""
-
-    def values(self, predictions: Any, targets: Any) -> dict[str, float]:
-        """Named values, the first of which is the score."""
-
-    def resampled(self, predictions: Any, targets: Any, weights: Array) -> Array:
-        """The score of every resample, ``(resamples,)``; ``weights``: ``(resamples, units)``."""
+__all__ = ["SCORES", "Score", "make_scores", "named_values"]
 
 
 @dataclass(frozen=True)
-class SceneScore:
-    """A score of whole files: the mean over labels (or rows) of what the kernel returns."""
+class Score:
+    """A score of predictions; base of those of files, values and events.
+
+    Attributes:
+        name: Name in ``task_metadata.json``.
+        kernel: Metric that computes it.
+        higher_is_better: False for errors.
+        kinds: Kinds of task that it can score.
+    """
 
     name: str
-    kernel: Callable[..., Array]
-    maximise: bool = True
+    kernel: Any
+    higher_is_better: bool = True
+    kinds: ClassVar[tuple[str, ...]]
+
+    def values(self, predictions: Any, targets: Any) -> dict[str, float]:
+        """Return named values, the first of which is the score."""
+        raise NotImplementedError
+
+    def resampled(self, predictions: Any, targets: Any, weights: Array) -> Array:
+        """Return the score of every replicate, ``(replicates,)``, from ``(replicates, units)``."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class SceneScore(Score):
+    """A score of whole files: the mean over labels (or rows) of what the kernel returns."""
+
     skip_undefined: bool = False
-    undefined: float = math.nan  # what a label counts that is not left out
+    undefined: float = math.nan  # value of an undefined label that is not left out, as in heareval
+    kinds = ("multiclass", "multilabel")
 
     def values(self, predictions: Any, targets: Any) -> dict[str, float]:
         parts = self.kernel(predictions, targets)
@@ -60,18 +65,16 @@ class SceneScore:
         return {"": float(np.mean(np.where(np.isnan(parts), self.undefined, parts)))}
 
     def resampled(self, predictions: Any, targets: Any, weights: Array) -> Array:
-        # a label without a positive in a resample has no AUC there: the others decide
+        # a label without a positive in a replicate has no AUC there: the others decide
         return _defined_mean(self.kernel(predictions, targets, weights))
 
 
 @dataclass(frozen=True)
-class RegressionScore:
+class RegressionScore(Score):
     """A score of predicted values: the mean over targets, and each target's by name."""
 
-    name: str
-    kernel: Callable[..., Array]
-    targets: tuple[str, ...]
-    maximise: bool = True
+    targets: tuple[str, ...] = ()
+    kinds = ("regression",)
 
     def values(self, predictions: Any, targets: Any) -> dict[str, float]:
         scores = self.kernel(predictions, targets).tolist()
@@ -83,12 +86,10 @@ class RegressionScore:
 
 
 @dataclass(frozen=True)
-class EventScore:
+class EventScore(Score):
     """A score of events; counts are pooled over the files of both lists."""
 
-    name: str
-    kernel: OnsetFMeasure | SegmentErrorRate
-    maximise: bool = True
+    kinds = ("event",)
 
     def values(self, predictions: Any, targets: Any) -> dict[str, float]:
         files = 1 + int(max(e.file.max(initial=0) for e in (predictions, targets)))
@@ -103,7 +104,7 @@ class EventScore:
 def named_values(
     scores: Sequence[Score], predictions: Any, targets: Any, prefix: str = ""
 ) -> dict[str, float]:
-    """All values as heareval names them: ``<score>``, then ``<score>_<part>`` if it has parts."""
+    """Return all values as heareval names them: ``<score>``, then ``<score>_<part>`` if any."""
     named: dict[str, float] = {}
     for score in scores:
         parts = score.values(predictions, targets)
@@ -137,52 +138,35 @@ def _defined_mean(values: Array) -> Array:
 
 
 def _regression(name: str) -> Callable[..., Array]:
-    def kernel(predictions: Any, targets: Any, weights: Array | None = None) -> Array:
-        from hear_aesthetics.metrics import (
-            correlation as metrics,  # imports scipy.stats, which other tasks do without
-        )
+    def kernel(predictions: Any, targets: Any, **options: Any) -> Array:
+        # imports scipy.stats, which other tasks do without
+        from hear_aesthetics.metrics import correlation
 
-        metric: Callable[..., Array] = getattr(metrics, name)
-        return metric(predictions, targets, weights=weights)
+        metric: Callable[..., Array] = getattr(correlation, name)
+        return metric(predictions, targets, **options)
 
     return kernel
 
 
-def _top_tier_f1(
-    predictions: Any, targets: Any, weights: Array | None = None, *, thresholds: Sequence[float]
-) -> Array:
-    from hear_aesthetics.metrics.correlation import top_tier_f1
-
-    return top_tier_f1(predictions, targets, thresholds, weights=weights)
-
-
-@dataclass(frozen=True)
-class ScoreInfo:
-    """What a score is computed by, on which tasks, and whether more is better."""
-
-    kernel: Any
-    kinds: tuple[str, ...]
-    maximise: bool = True
-    undefined: float = math.nan  # what heareval counts for a label without a positive
-
-
-_CLASSES = ("multiclass", "multilabel")
-SCORES: Mapping[str, ScoreInfo] = {
-    "top1_acc": ScoreInfo(_correct, _CLASSES),
-    "pitch_acc": ScoreInfo(_correct, _CLASSES),
-    "chroma_acc": ScoreInfo(partial(_correct, classes=12), _CLASSES),
-    "mAP": ScoreInfo(average_precision, _CLASSES, undefined=0.0),
-    "d_prime": ScoreInfo(_d_prime, _CLASSES),
-    "aucroc": ScoreInfo(roc_auc, _CLASSES),
-    "event_onset_200ms_fms": ScoreInfo(OnsetFMeasure(0.2), ("event",)),
-    "event_onset_50ms_fms": ScoreInfo(OnsetFMeasure(0.05), ("event",)),
-    "event_onset_offset_50ms_20perc_fms": ScoreInfo(OnsetFMeasure(0.05, 0.2), ("event",)),
-    "segment_1s_er": ScoreInfo(SegmentErrorRate(1.0), ("event",), maximise=False),
-    "lcc": ScoreInfo(_regression("lcc"), ("regression",)),
-    "srcc": ScoreInfo(_regression("srcc"), ("regression",)),
-    "ktau": ScoreInfo(_regression("ktau"), ("regression",)),
-    "mse": ScoreInfo(_regression("mse"), ("regression",), maximise=False),
-    "tta": ScoreInfo(_top_tier_f1, ("regression",)),
+SCORES: Mapping[str, Score] = {
+    score.name: score
+    for score in (
+        SceneScore("top1_acc", _correct),
+        SceneScore("pitch_acc", _correct),
+        SceneScore("chroma_acc", partial(_correct, classes=12)),
+        SceneScore("mAP", average_precision, undefined=0.0),
+        SceneScore("d_prime", _d_prime),
+        SceneScore("aucroc", roc_auc),
+        EventScore("event_onset_200ms_fms", OnsetFMeasure(0.2)),
+        EventScore("event_onset_50ms_fms", OnsetFMeasure(0.05)),
+        EventScore("event_onset_offset_50ms_20perc_fms", OnsetFMeasure(0.05, 0.2)),
+        EventScore("segment_1s_er", SegmentErrorRate(1.0), higher_is_better=False),
+        RegressionScore("lcc", _regression("lcc")),
+        RegressionScore("srcc", _regression("srcc")),
+        RegressionScore("ktau", _regression("ktau")),
+        RegressionScore("mse", _regression("mse"), higher_is_better=False),
+        RegressionScore("tta", _regression("top_tier_f1")),
+    )
 }
 
 
@@ -193,7 +177,7 @@ def make_scores(
     *,
     skip_undefined: bool = False,
 ) -> tuple[Score, ...]:
-    """The scores of a task.
+    """Return the scores of a task.
 
     Args:
         names: Keys of :data:`SCORES`; the first drives selection.
@@ -204,14 +188,11 @@ def make_scores(
             ``mAP``, as in heareval.
     """
     scores: list[Score] = []
-    for name in names:
-        info = SCORES[name]
-        if info.kinds == ("event",):
-            scores.append(EventScore(name, info.kernel, info.maximise))
-        elif info.kinds == ("regression",):
-            kernel = partial(info.kernel, thresholds=thresholds) if name == "tta" else info.kernel
-            scores.append(RegressionScore(name, kernel, tuple(labels), info.maximise))
-        else:
-            plan = SceneScore(name, info.kernel, info.maximise, skip_undefined, info.undefined)
-            scores.append(plan)
+    for score in map(SCORES.__getitem__, names):
+        if isinstance(score, RegressionScore):
+            kernel = partial(score.kernel, thresholds=thresholds) if score.name == "tta" else None
+            score = replace(score, targets=tuple(labels), kernel=kernel or score.kernel)
+        elif isinstance(score, SceneScore):
+            score = replace(score, skip_undefined=skip_undefined)
+        scores.append(score)
     return tuple(scores)

@@ -6,24 +6,25 @@ task folders add audio in ``<sample rate>/<split>/``, embedding folders the file
 :class:`~hear_aesthetics.errors.TaskError` that names the file and the key.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NewType
 
 from hear_aesthetics.errors import TaskError
-from hear_aesthetics.evaluation.tasks.schema import (
-    MetadataReader,
-    is_number,
-    is_plain,
-    read_grid,
-    read_json,
-    read_vocabulary,
-)
+from hear_aesthetics.evaluation.tasks import schema
+from hear_aesthetics.evaluation.tasks.event_postprocessing import DEFAULT_GRID
 from hear_aesthetics.evaluation.tasks.scores import SCORES, Score, make_scores
 
-__all__ = ["METADATA_FILE", "VOCABULARY_FILE", "Run", "Task", "find_tasks", "load_task"]
+__all__ = [
+    "METADATA_FILE",
+    "VOCABULARY_FILE",
+    "EmbeddedTask",
+    "Run",
+    "Task",
+    "find_tasks",
+    "load_task",
+]
 
 METADATA_FILE = "task_metadata.json"
 VOCABULARY_FILE = "labelvocabulary.csv"
@@ -34,16 +35,12 @@ PREDICTION_TYPES = {
 }
 K_FOLD_MODES = ("new_split_kfold", "presplit_kfold")
 TVT_SPLITS = ("train", "valid", "test")
-POSTPROCESSING_GRID: Mapping[str, tuple[float, ...]] = {
-    "median_filter_ms": (250,),
-    "min_duration": (125, 250),
-}
 _SEARCH_DEPTH = 3  # the published archives unpack to hear-2021.0.6/tasks/<task>
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training: its splits, test being the one that names the run."""
+    """Splits of one training; the test split names it."""
 
     train: tuple[str, ...]
     valid: str
@@ -52,7 +49,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Task:
-    """A validated task: what is read of ``task_metadata.json``, and the vocabulary."""
+    """A validated task: the keys of ``task_metadata.json`` in use, and the vocabulary."""
 
     folder: Path
     task_name: str
@@ -72,7 +69,7 @@ class Task:
 
     @property
     def is_event(self) -> bool:
-        """Whether rows are timestamps of an event task, not whole files."""
+        """True for an event task, whose rows are timestamps and not whole files."""
         return self.embedding_type == "event"
 
     @property
@@ -87,8 +84,13 @@ class Task:
             runs.append(Run(tuple(f for f in folds if f not in (test, valid)), valid, test))
         return tuple(runs)
 
+    @property
+    def audio_files(self) -> list[str]:
+        """``<split>/<file>`` of every file, below the folder of a sample rate."""
+        return [f"{split}/{name}" for split in self.splits for name in self.split_labels(split)]
+
     def label_index(self, label: Any) -> int:
-        """Row of a label in the vocabulary; ``60``, ``"60"`` and ``"060"`` are the same label.
+        """Return a label's row in the vocabulary; ``60``, ``"60"`` and ``"060"`` are one label.
 
         Raises:
             KeyError: If the vocabulary has no such label.
@@ -107,6 +109,12 @@ class Task:
             skip_undefined=self.skip_undefined,
         )
 
+    @property
+    def score_mode(self) -> str:
+        """``"max"`` if selection maximizes the first score, ``"min"`` for an error or the loss."""
+        maximizes = self.use_scoring_for_early_stopping and self.scores[0].higher_is_better
+        return "max" if maximizes else "min"
+
     @cached_property
     def _label_index(self) -> dict[Any, int]:
         """Rows by text and, where all labels are numbers, by value."""
@@ -117,34 +125,37 @@ class Task:
         return index
 
     def split_labels(self, split: str) -> dict[str, list[Any]]:
-        """Labels of a split's files in the order of ``<split>.json``, checked against the task.
+        """Return the labels of a split's files, in the order of ``<split>.json``.
 
         Raises:
             TaskError: If the file is missing or a label does not fit.
         """
         path = self.folder / f"{split}.json"
-        content = read_json(path)
+        content = schema.read_json(path)
         if not isinstance(content, dict) or not content:
             raise TaskError(f"{path}: expected an object with file names as keys, at least one")
         check = _check_events if self.is_event else _check_scene
         for name, labels in content.items():
-            if not is_plain(name):
+            if not schema.is_plain(name):
                 raise TaskError(f"{path}: key {name!r} cannot be a file below the folder")
             check(self, labels, f"{path}: key {name!r}")
         return content
 
 
+EmbeddedTask = NewType("EmbeddedTask", Task)  # read from a folder that also holds embeddings
+
+
 def find_tasks(folder: Path) -> list[Path]:
-    """Task folders at or below ``folder``, sorted by name.
+    """Return the task folders at or below ``folder``, sorted by name.
 
     Raises:
         TaskError: If there is none.
     """
     patterns = ["*/" * depth + METADATA_FILE for depth in range(_SEARCH_DEPTH + 1)]
-    found = sorted({p.parent for pattern in patterns for p in folder.glob(pattern)})
+    found = {path.parent for pattern in patterns for path in folder.glob(pattern)}
     if not found:
         raise TaskError(f"{folder}: no task in it; a task folder holds {METADATA_FILE}")
-    return sorted(found, key=lambda path: path.name)
+    return sorted(found, key=lambda path: (path.name, path))
 
 
 def load_task(folder: Path) -> Task:
@@ -154,33 +165,33 @@ def load_task(folder: Path) -> Task:
         TaskError: If a file is missing or a key has a value that the evaluator cannot use.
     """
     path = folder / METADATA_FILE
-    data = read_json(path)
+    data = schema.read_json(path)
     if not isinstance(data, dict):
         raise TaskError(f"{path}: expected an object, got {type(data).__name__}")
-    checked = MetadataReader(data, path)
-    embedding_type = checked.choice("embedding_type", tuple(PREDICTION_TYPES))
-    params = checked.mapping("evaluation_params")
+    read = partial(schema.read_key, data, path)
+    embedding_type = read("embedding_type", *schema.one_of(tuple(PREDICTION_TYPES)))
+    params = read("evaluation_params", lambda v: not v or isinstance(v, dict), "an object") or {}
     task = Task(
         folder=folder,
-        task_name=checked.text("task_name"),
+        task_name=read("task_name", lambda v: isinstance(v, str) and bool(v), "a name"),
         embedding_type=embedding_type,
-        prediction_type=checked.choice("prediction_type", PREDICTION_TYPES[embedding_type]),
-        split_mode=checked.choice("split_mode", ("trainvaltest", *K_FOLD_MODES)),
-        splits=checked.names("splits"),
-        sample_duration=checked.duration("sample_duration"),
-        evaluation=checked.texts("evaluation"),
-        labels=read_vocabulary(folder / VOCABULARY_FILE),
+        prediction_type=read("prediction_type", *schema.one_of(PREDICTION_TYPES[embedding_type])),
+        split_mode=read("split_mode", *schema.one_of(("trainvaltest", *K_FOLD_MODES))),
+        splits=tuple(read("splits", schema.are_plain_names, "a list of names, without folders")),
+        sample_duration=read("sample_duration", schema.is_duration, "seconds above 0, or null"),
+        evaluation=tuple(read("evaluation", schema.are_names, "a list of names")),
+        labels=schema.read_vocabulary(folder / VOCABULARY_FILE),
         mode=str(data.get("mode", "")),
         use_scoring_for_early_stopping=bool(data.get("use_scoring_for_early_stopping", True)),
-        postprocessing_grid=read_grid(
-            params.get("event_postprocessing_grid", POSTPROCESSING_GRID),
-            f"{path}: key 'evaluation_params.event_postprocessing_grid'",
+        postprocessing_grid=schema.read_grid(
+            params, path, "event_postprocessing_grid", DEFAULT_GRID
         ),
-        param_grid=read_grid(
-            params.get("task_specific_param_grid", {}),
-            f"{path}: key 'evaluation_params.task_specific_param_grid'",
+        param_grid=schema.read_grid(params, path, "task_specific_param_grid", {}),
+        top_tier_thresholds=tuple(
+            schema.read_key(
+                params, path, "top_tier_thresholds", schema.are_numbers, "a list of numbers", []
+            )
         ),
-        top_tier_thresholds=checked.numbers("top_tier_thresholds", params),
     )
     _check_consistent(task, path)
     return task
@@ -194,7 +205,7 @@ def _as_number(text: str) -> float | str:
 
 
 def _check_consistent(task: Task, path: Path) -> None:
-    """Check what concerns several keys at once."""
+    """Check keys that depend on each other."""
     kind = "event" if task.is_event else task.prediction_type
     for name in task.evaluation:
         if name not in SCORES:
@@ -208,8 +219,7 @@ def _check_consistent(task: Task, path: Path) -> None:
         raise TaskError(f"{path}: key 'splits' must hold train, valid and test")
     if task.split_mode in K_FOLD_MODES and len(set(task.splits)) < max(3, len(task.splits)):
         raise TaskError(f"{path}: key 'splits' must hold at least three different folds")
-    needs_thresholds = "tta" in task.evaluation
-    if needs_thresholds and len(task.top_tier_thresholds) != len(task.labels):
+    if "tta" in task.evaluation and len(task.top_tier_thresholds) != len(task.labels):
         raise TaskError(
             f"{path}: key 'evaluation_params.top_tier_thresholds' has "
             f"{len(task.top_tier_thresholds)} values for {len(task.labels)} targets"
@@ -220,7 +230,7 @@ def _check_scene(task: Task, labels: Any, where: str) -> None:
     if not isinstance(labels, list):
         raise TaskError(f"{where} is {labels!r}; expected a list of labels")
     if task.prediction_type == "regression":
-        if len(labels) != len(task.labels) or not all(is_number(v) for v in labels):
+        if len(labels) != len(task.labels) or not all(schema.is_number(v) for v in labels):
             raise TaskError(f"{where} is {labels!r}; expected {len(task.labels)} numbers")
         return
     if task.prediction_type == "multiclass" and len(labels) != 1:
@@ -236,7 +246,7 @@ def _check_events(task: Task, events: Any, where: str) -> None:
         if not isinstance(event, dict) or {"label", "start", "end"} - set(event):
             raise TaskError(f"{where}: event {event!r} needs the keys label, start and end")
         times = event["start"], event["end"]
-        if not all(is_number(t) for t in times) or times[0] > times[1]:
+        if not all(schema.is_number(t) for t in times) or times[0] > times[1]:
             raise TaskError(f"{where}: event {event!r} needs start <= end in milliseconds")
         _check_label(task, event["label"], where)
 

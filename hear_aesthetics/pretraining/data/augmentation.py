@@ -1,7 +1,7 @@
-"""Batches from the pool: crops at another speed, mixed, filtered, at any level, in any noise.
+"""Augmentation: batches of crops at random speed, mix, bandwidth, level and noise floor.
 
-Recordings differ from rendered sound in level, noise floor and bandwidth more than in anything
-else; all three are drawn anew for every clip.
+Recordings differ from rendered sound most in level, noise floor and bandwidth; all three are drawn
+anew for every clip.
 """
 
 import numpy as np
@@ -13,30 +13,23 @@ from hear_aesthetics.spec import SAMPLE_RATE
 
 __all__ = ["draw_batch", "generator"]
 
-SPEED = 0.2  # natural logarithm of the fastest
+SPEED = 0.2  # natural logarithm of the highest speed
 MIX_SHARE, MIX_DB = 0.3, (-20.0, -3.0)
 PAUSE_SHARE = 0.3
 LOW_PASS_SHARE, LOW_PASS_HZ = 0.5, (3400.0, 11_500.0)
 LEVEL_DB, FLOOR_DB = (-40.0, -10.0), (-85.0, -40.0)
-QUIETEST = 1e-5  # RMS below which a crop is silence and is not raised to a level
+QUIETEST = 1e-5  # RMS below which a crop counts as silence and keeps its level
 
 
 def generator(seed: int, purpose: str, step: int) -> np.random.Generator:
-    """A generator of its own for each purpose and step, so that a run can go on anywhere."""
+    """Return the random generator of a purpose and step, so that a run can resume anywhere."""
     return np.random.default_rng((seed, step, *purpose.encode()))
 
 
 def draw_batch(
     pool: Pool, rng: np.random.Generator, batch: int, samples: int, *, held_out: bool = False
 ) -> Tensor:
-    """Training clips.
-
-    Args:
-        pool: Where they come from.
-        rng: Decides everything.
-        batch: How many.
-        samples: Length, at 24 kHz.
-        held_out: From the clips that are kept from training.
+    """Return augmented clips, of the held-out ones or of all others.
 
     Shape:
         - output: ``(batch, samples)`` float32 in [-1, 1]
@@ -65,7 +58,7 @@ def _example(pool: Pool, clips: range, rng: np.random.Generator, samples: int) -
 
 
 def _crop(pool: Pool, clips: range, rng: np.random.Generator, samples: int) -> np.ndarray:
-    """Part of a random clip, played faster or slower."""
+    """Return a part of a random clip, played faster or slower."""
     length = pool.clips.shape[1]
     speed = min(float(np.exp(rng.uniform(-SPEED, SPEED))), (length - 1) / samples)
     needed = int(samples * speed) + 1
@@ -76,7 +69,7 @@ def _crop(pool: Pool, clips: range, rng: np.random.Generator, samples: int) -> n
 
 
 def _low_pass(wave: np.ndarray, hertz: float) -> np.ndarray:
-    """Without anything above ``hertz``, as audio that was once sampled at a lower rate."""
+    """Return the waveform without anything above ``hertz``."""
     spectrum = fft.rfft(wave)
     spectrum[round(hertz * len(wave) / SAMPLE_RATE) :] = 0.0
     return fft.irfft(spectrum, len(wave))

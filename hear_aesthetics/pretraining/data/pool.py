@@ -1,13 +1,13 @@
-"""The pool: training audio rendered or decoded once, then read clip by clip from disk.
+"""Pool of training audio, rendered or decoded once, then read clip by clip from disk.
 
 ``pool.npy`` holds the clips, 16 bit at 24 kHz, memory-mapped when read; ``pool.json``, written
-last, says what made them. The last clips are held out: no encoder trains on them.
+last, holds their fingerprint. The last clips are held out: no encoder trains on them.
 """
 
 import itertools
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,6 +16,7 @@ import numpy as np
 
 from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.engine.inputs import collect_inputs
+from hear_aesthetics.engine.progress import ProgressCallback, no_progress
 from hear_aesthetics.errors import AudioError, InputError
 from hear_aesthetics.files import atomic_file, write_text
 from hear_aesthetics.fingerprint import check
@@ -26,14 +27,12 @@ from hear_aesthetics.spec import SAMPLE_RATE
 __all__ = ["Pool", "open_pool"]
 
 CLIPS, ABOUT = "pool.npy", "pool.json"
-FORMAT = 1  # raised when the same settings begin to give other audio
+FORMAT = 1  # raised when equal settings give other audio than before
 HELD_OUT_SHARE = 0.05
 FULL_SCALE = 32767
-SHORTEST_SHARE = 0.25  # of a clip: a shorter rest of a file is left out
+SHORTEST_SHARE = 0.25  # of a clip; a shorter rest of a file is left out
 
 logger = logging.getLogger(__name__)
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Pool:
 
     Attributes:
         clips: ``(clips, samples)`` int16 at 24 kHz.
-        about: What made them.
+        about: Fingerprint: source, seed and number of clips.
     """
 
     clips: np.ndarray
@@ -50,11 +49,11 @@ class Pool:
 
     @property
     def held_out(self) -> int:
-        """How many clips, the last ones, are kept from training; at least one."""
+        """Number of clips, the last ones, that are held out; at least one."""
         return max(1, round(HELD_OUT_SHARE * len(self.clips)))
 
     def crop(self, clip: int, first: int, samples: int) -> np.ndarray:
-        """Part of a clip, ``(samples,)`` float32 in [-1, 1]."""
+        """Return a part of a clip, ``(samples,)`` float32 in [-1, 1]."""
         return self.clips[clip, first : first + samples].astype(np.float32) / FULL_SCALE
 
 
@@ -63,44 +62,43 @@ def open_pool(
     audio: Path | None,
     seed: int,
     clips: int,
-    progress: Progress | None = None,
+    progress: ProgressCallback = no_progress,
     *,
     overwrite: bool = False,
 ) -> Pool:
-    """Open the pool of a folder; it is made if it is not there, or damaged.
+    """Open the pool of a folder; a missing or damaged one is made.
 
     Recordings are taken in random order and cut into clips of 8 s. Held-out clips are the last
     ones, so they come from other files but for one that may be cut through. A file that cannot be
     read is left out, with a warning.
 
     Args:
-        folder: Holds the two files.
-        audio: Folder of recordings, searched through; None renders audio.
-        seed: Of the rendered audio, or of the order of the recordings.
-        clips: Most clips of 8 s, at least 2.
-        progress: Called with the clips done and the most there may be.
-        overwrite: Replace a pool of other audio, or made with other settings.
+        folder: Folder of the two files.
+        audio: Folder of recordings, searched recursively; None renders audio.
+        seed: Random seed of the rendered audio, or of the order of the recordings.
+        clips: Maximum number of clips of 8 s, at least 2.
+        progress: Called with the clips done and their maximum number.
+        overwrite: Replace a pool of other audio or settings.
 
     Raises:
-        InputError: If there are fewer than two clips, or a pool made otherwise.
+        InputError: If there are fewer than two clips, or the pool there has other settings.
     """
     if clips < 2:
         raise InputError(f"a pool of {clips} clips; ask for at least 2: one is held out")
     paths = [item.path for item in collect_inputs([str(audio)]).inputs] if audio else []
     names = [f"{path} {path.stat().st_size}" for path in paths] if audio else "synthetic"
     about = {"format": FORMAT, "audio": names, "seed": seed, "clips": clips}
-    found = _open(folder, about, overwrite=overwrite)
-    if found:
+    if found := _open(folder, about, overwrite):
         return found
-    made = _recorded(paths, seed) if audio else _rendered(seed)
+    rendered = (render_clip(seed, index, CLIP_SECONDS) for index in itertools.count())
+    made = _recorded(paths, seed) if audio else rendered
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_file(folder / CLIPS) as file:
         _write_header(file, 0)
         count = 0
         for count, clip in enumerate(itertools.islice(made, clips), 1):
-            file.write(_stored(clip).tobytes())
-            if progress:
-                progress(count, clips)
+            file.write(np.rint(np.clip(clip, -1.0, 1.0) * FULL_SCALE).astype(np.int16).tobytes())
+            progress(count, clips)
         if count < 2:
             raise InputError(f"{audio}: {count} clips of audio; give at least two files of 2 s")
         file.seek(0)
@@ -110,35 +108,23 @@ def open_pool(
     return Pool(np.load(folder / CLIPS, mmap_mode="r"), about)
 
 
-def _rendered(seed: int) -> Iterator[np.ndarray]:
-    return (render_clip(seed, index, CLIP_SECONDS) for index in itertools.count())
-
-
 def _recorded(paths: Sequence[Path], seed: int) -> Iterator[np.ndarray]:
-    for index in np.random.default_rng(seed).permutation(len(paths)):
-        yield from _decoded(paths[index])
-
-
-def _decoded(path: Path) -> Iterator[np.ndarray]:
-    """A file in clips of the pool's length, the last one padded."""
+    """Yield files in random order, in clips of the pool's length, the last of a file padded."""
     samples = round(CLIP_SECONDS * SAMPLE_RATE)
-    try:
-        waveform = load_audio(path)
-    except AudioError as error:
-        logger.warning("%s; left out", error)
-        return
-    for first in range(0, len(waveform), samples):
-        clip = waveform[first : first + samples]
-        if len(clip) >= SHORTEST_SHARE * samples:
-            yield np.pad(clip, (0, samples - len(clip)))
+    for index in np.random.default_rng(seed).permutation(len(paths)):
+        try:
+            waveform = load_audio(paths[index])
+        except AudioError as error:
+            logger.warning("%s; left out", error)
+            continue
+        for first in range(0, len(waveform), samples):
+            clip = waveform[first : first + samples]
+            if len(clip) >= SHORTEST_SHARE * samples:
+                yield np.pad(clip, (0, samples - len(clip)))
 
 
-def _stored(clip: np.ndarray) -> np.ndarray:
-    return np.rint(np.clip(clip, -1.0, 1.0) * FULL_SCALE).astype(np.int16)
-
-
-def _open(folder: Path, about: dict[str, Any], *, overwrite: bool = False) -> Pool | None:
-    """Return the pool that is there; None if there is none, or it is damaged."""
+def _open(folder: Path, about: dict[str, Any], overwrite: bool) -> Pool | None:
+    """Return the pool of a folder, None if there is none or it is damaged."""
     try:
         known = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         clips = np.load(folder / CLIPS, mmap_mode="r")
@@ -151,7 +137,7 @@ def _open(folder: Path, about: dict[str, Any], *, overwrite: bool = False) -> Po
 
 
 def _write_header(file: BinaryIO, clips: int) -> None:
-    """Both headers have one length: numpy leaves room for an axis that grows."""
+    """Write the header; its length does not depend on ``clips``: numpy leaves room for growth."""
     shape = clips, round(CLIP_SECONDS * SAMPLE_RATE)
     header = {"descr": "<i2", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)

@@ -1,7 +1,7 @@
-"""The audio that encoders are trained on when nobody brings any: rendered, so that it is free.
+"""Rendered training clips, free of licences: speech, notes, chords, drums, noise and songs.
 
-A clip is one of several kinds of sound in a room of its own. Level, background and bandwidth are
-drawn later, whenever a clip is used (:mod:`hear_aesthetics.pretraining.data.augmentation`).
+Each clip has a room of its own. Level, background and bandwidth are drawn later, whenever a clip is
+used (:mod:`hear_aesthetics.pretraining.data.augmentation`).
 """
 
 from collections.abc import Callable
@@ -22,6 +22,9 @@ from hear_aesthetics.synthesis import (
     speech_like,
     tilt,
 )
+from hear_aesthetics.synthesis.composition.composer import MIN_SECONDS
+from hear_aesthetics.synthesis.composition.qualities import pick
+from hear_aesthetics.synthesis.sound.effects import add_sound
 from hear_aesthetics.synthesis.sound.timbres import Timbre, vary
 
 __all__ = ["KINDS", "render_clip"]
@@ -29,13 +32,11 @@ __all__ = ["KINDS", "render_clip"]
 LOWEST, HIGHEST = 24.0, 103.0  # MIDI pitches of notes: 33 Hz to 3.1 kHz
 CHORDS = ((0, 4, 7), (0, 3, 7), (0, 3, 6), (0, 4, 8), (0, 5, 7), (0, 4, 7, 10), (0, 3, 7, 10))
 ROOM_SHARE, TILT_SHARE, TILT_DB = 0.5, 0.5, 4.0
-WAVE_LIMIT = 0.95  # peak of a clip: what is stored is 16 bit
-SHORTEST_SONG = 4.0  # seconds that the composer needs
+WAVE_LIMIT = 0.95  # peak of a clip: the pool stores 16 bit
 
 
 def _pick_timbre(rng: np.random.Generator) -> Timbre:
-    names = sorted(INSTRUMENTS)
-    return vary(INSTRUMENTS[names[int(rng.integers(len(names)))]], rng)
+    return vary(INSTRUMENTS[pick(rng, sorted(INSTRUMENTS))], rng)
 
 
 def _log_uniform(low: float, high: float, rng: np.random.Generator) -> float:
@@ -43,20 +44,15 @@ def _log_uniform(low: float, high: float, rng: np.random.Generator) -> float:
 
 
 def _add(wave: np.ndarray, sound: np.ndarray, onset: float) -> None:
-    first = round(onset * SAMPLE_RATE)
-    wave[first : first + len(sound)] += sound[: max(0, len(wave) - first)]
+    add_sound(wave, round(onset * SAMPLE_RATE), sound)
 
 
 def _empty(seconds: float) -> np.ndarray:
     return np.zeros(round(seconds * SAMPLE_RATE), np.float32)
 
 
-def _speech(seconds: float, rng: np.random.Generator) -> np.ndarray:
-    return speech_like(seconds, rng, SAMPLE_RATE)
-
-
 def _notes(seconds: float, rng: np.random.Generator) -> np.ndarray:
-    """One instrument, single notes: a walk now and then interrupted by a leap anywhere."""
+    """Return single notes of one instrument: a random walk with occasional leaps."""
     wave, timbre, now = _empty(seconds), _pick_timbre(rng), float(rng.uniform(0.0, 0.2))
     pitch = rng.uniform(LOWEST, HIGHEST)
     while now < seconds:
@@ -71,10 +67,10 @@ def _notes(seconds: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def _chords(seconds: float, rng: np.random.Generator) -> np.ndarray:
-    """One instrument, chords of three or four notes, struck together or one after the other."""
+    """Return chords of one instrument, their notes struck together or one after the other."""
     wave, timbre, now = _empty(seconds), _pick_timbre(rng), float(rng.uniform(0.0, 0.2))
     while now < seconds:
-        intervals = CHORDS[int(rng.integers(len(CHORDS)))]
+        intervals = pick(rng, CHORDS)
         root, length = float(rng.uniform(36, 76)), _log_uniform(0.3, 2.5, rng)
         spread = float(rng.choice([0.0, 0.02, 0.12]))
         for index, interval in enumerate(intervals):
@@ -85,7 +81,7 @@ def _chords(seconds: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def _drums(seconds: float, rng: np.random.Generator) -> np.ndarray:
-    """Hits of a few drums on an even grid, each drum with its own density."""
+    """Return hits of a few drums on an even grid, each drum with its own density."""
     wave, step = _empty(seconds), _log_uniform(0.09, 0.4, rng)
     names = rng.permutation(sorted(DRUMS))[: int(rng.integers(1, 5))]
     for name in names:
@@ -98,7 +94,7 @@ def _drums(seconds: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def _noise(seconds: float, rng: np.random.Generator) -> np.ndarray:
-    """Bursts of band noise over a bed of coloured noise."""
+    """Return bursts of band noise over a bed of coloured noise."""
     bed = coloured_noise(round(seconds * SAMPLE_RATE), rng.uniform(0.0, 2.0), SAMPLE_RATE, rng)
     wave, now = np.float32(rng.uniform(0.02, 0.5)) * bed, float(rng.uniform(0.0, 0.5))
     while now < seconds:
@@ -111,13 +107,13 @@ def _noise(seconds: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def _song(seconds: float, rng: np.random.Generator) -> np.ndarray:
-    score = compose(int(rng.integers(2**31)), max(seconds, SHORTEST_SONG))
-    return render(score, SAMPLE_RATE)[: round(seconds * SAMPLE_RATE)]
+    song = compose(int(rng.integers(2**31)), max(seconds, MIN_SECONDS))
+    return render(song, SAMPLE_RATE)[: round(seconds * SAMPLE_RATE)]
 
 
-# How to make each kind, and its share of the clips
+# Kind -> renderer, and share of the clips
 KINDS: dict[str, tuple[Callable[[float, np.random.Generator], np.ndarray], float]] = {
-    "speech": (_speech, 0.38),
+    "speech": (speech_like, 0.38),
     "notes": (_notes, 0.2),
     "chords": (_chords, 0.12),
     "drums": (_drums, 0.08),
@@ -127,12 +123,7 @@ KINDS: dict[str, tuple[Callable[[float, np.random.Generator], np.ndarray], float
 
 
 def render_clip(seed: int, index: int, seconds: float) -> np.ndarray:
-    """Renders a clip of a random kind in a random room.
-
-    Args:
-        seed: Of the pool.
-        index: Of the clip: the same two numbers give the same samples.
-        seconds: Duration.
+    """Return a clip of a random kind in a random room; equal arguments give equal samples.
 
     Shape:
         - output: ``(round(seconds * 24_000),)`` float32 in [-1, 1]

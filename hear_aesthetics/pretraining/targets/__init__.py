@@ -1,1 +1,1 @@
-"""Codes that the encoders predict, and the quantizers that make them."""
+"""Target codes, and the quantizers that make them."""

@@ -1,11 +1,12 @@
-"""MuQ's Mel-RVQ: a residual vector quantiser trained on the mel, whose codes are the targets."""
+"""MuQ's Mel-RVQ: a residual vector quantizer trained on the mel, whose codes are the targets."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hear_aesthetics.engine.progress import ProgressCallback
 from hear_aesthetics.pretraining.config import TargetConfig
 from hear_aesthetics.pretraining.targets.normalized_mel import TARGET_DIM
 from hear_aesthetics.pretraining.targets.random_projection import nearest_code
@@ -13,12 +14,12 @@ from hear_aesthetics.pretraining.targets.random_projection import nearest_code
 __all__ = ["MelRVQ", "train_rvq"]
 
 LEARNING_RATE = 2e-3
-COMMITMENT = 0.25  # weight of what draws the vectors to their codes
-STALE_UPDATES = 100  # after so many without a single frame, an entry moves to where frames are
+COMMITMENT = 0.25  # weight of the commitment loss
+STALE_UPDATES = 100  # updates without a single frame after which an entry moves to a random frame
 
 
 class Stage(nn.Module):
-    """One quantiser: into a small space, to the entry of closest direction, and back.
+    """One quantizer: into a small space, to the entry of closest direction, and back.
 
     Attributes:
         unused: Updates since a frame last took each entry.
@@ -34,7 +35,7 @@ class Stage(nn.Module):
         self.register_buffer("unused", torch.zeros(config.codes, dtype=torch.int64))
 
     def forward(self, residual: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The part of the residual that the code explains, the code, and the codebook's loss.
+        """Return the part of the residual that the code explains, the code, the codebook's loss.
 
         Shape:
             - residual and first output: ``(..., 512)``; code: ``(...)``; loss: scalar
@@ -49,7 +50,7 @@ class Stage(nn.Module):
 
     @torch.no_grad()
     def replace_stale(self, residual: Tensor, code: Tensor, generator: torch.Generator) -> None:
-        """Move entries that nobody takes onto random frames."""
+        """Move unused entries onto random frames."""
         self.unused += 1
         self.unused[code.flatten()] = 0
         stale = (self.unused >= STALE_UPDATES).nonzero().squeeze(1)
@@ -59,7 +60,7 @@ class Stage(nn.Module):
 
 
 class MelRVQ(nn.Module):
-    """Residual quantiser: each stage quantises what those before it left.
+    """Residual quantizer: each stage quantizes the residual of those before it.
 
     Shape:
         - input: ``(B, T, 512)``; output: ``(B, T, codebooks)`` int64
@@ -69,22 +70,23 @@ class MelRVQ(nn.Module):
         super().__init__()
         self.stages = nn.ModuleList(Stage(config) for _ in range(config.codebooks))
 
+    def quantize(self, features: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield the residual after each stage, its code and the codebook's loss."""
+        residual = features
+        for stage in self.stages:
+            explained, code, loss = stage(residual)
+            residual = residual - explained
+            yield residual, code, loss
+
     @torch.no_grad()
     def forward(self, features: Tensor) -> Tensor:
-        """The codes of all stages."""
-        residual, codes = features, []
-        for stage in self.stages:
-            explained, code, _ = stage(residual)
-            residual = residual - explained
-            codes.append(code)
-        return torch.stack(codes, dim=-1)
+        """Return the codes of all stages."""
+        return torch.stack([code for _, code, _ in self.quantize(features)], dim=-1)
 
     @torch.no_grad()
     def reconstruction_error(self, features: Tensor) -> float:
-        """Share of the features' variance that all stages together leave."""
-        residual = features
-        for stage in self.stages:
-            residual = residual - stage(residual)[0]
+        """Return the share of the features' variance that the codes leave unexplained."""
+        *_, (residual, _, _) = self.quantize(features)
         return float(residual.square().mean() / features.var())
 
 
@@ -93,44 +95,37 @@ def train_rvq(
     features: Tensor,
     config: TargetConfig,
     seed: int,
-    progress: Callable[[int, int], None],
+    progress: ProgressCallback,
 ) -> float:
-    """Train a residual quantiser on frames.
+    """Train a residual quantizer in place; return its reconstruction error.
 
     Args:
-        rvq: Trained in place.
-        features: From :class:`~hear_aesthetics.pretraining.targets.normalized_mel.TargetFeatures`.
-        config: How long.
-        seed: Of the order.
+        rvq: The quantizer.
+        features: ``(frames, 512)``, from ``TargetFeatures``.
+        config: Updates, and frames per update.
+        seed: Random seed of the order.
         progress: Called with the updates done and the updates in all.
-
-    Returns:
-        Share of the variance that the codes leave unexplained.
-
-    Shape:
-        - features: ``(frames, 512)``
     """
     stages = [stage for stage in rvq.stages if isinstance(stage, Stage)]
     generator = torch.Generator().manual_seed(seed)
-    place = features.device
+    device = features.device
     first = torch.randint(len(features), (config.codes,), generator=generator)
     with torch.no_grad():  # entries begin where frames are
         for stage in stages:
-            stage.codebook.copy_(stage.project_in(features[first.to(place)]))
-    optimiser = torch.optim.Adam(rvq.parameters(), lr=LEARNING_RATE)
+            stage.codebook.copy_(stage.project_in(features[first.to(device)]))
+    optimizer = torch.optim.Adam(rvq.parameters(), lr=LEARNING_RATE)
     for update in range(config.rvq_steps):
         rows = torch.randint(len(features), (config.rvq_frames,), generator=generator)
-        residual = batch = features[rows.to(place)]
-        loss, seen = batch.new_zeros(()), []
-        for stage in stages:
-            explained, code, code_loss = stage(residual)
-            seen.append((residual.detach(), code))
-            residual = residual - explained
+        vectors = features[rows.to(device)]
+        loss, seen = vectors.new_zeros(()), []
+        for residual, code, code_loss in rvq.quantize(vectors):
+            seen.append((vectors.detach(), code))
+            vectors = residual
             loss = loss + code_loss + residual.square().mean()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
-        for stage, (left, code) in zip(stages, seen, strict=True):
-            stage.replace_stale(left, code, generator)
+        optimizer.step()
+        for stage, (seen_vectors, code) in zip(stages, seen, strict=True):
+            stage.replace_stale(seen_vectors, code, generator)
         progress(update + 1, config.rvq_steps)
     return rvq.reconstruction_error(features[: 8 * config.rvq_frames])

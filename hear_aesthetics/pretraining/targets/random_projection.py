@@ -1,4 +1,4 @@
-"""Codes to predict: MusicFM's random projections, and what both quantisers share."""
+"""MusicFM's random-projection quantizer, and the code search that both quantizers share."""
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,7 @@ __all__ = ["RandomProjection", "nearest_code"]
 
 
 def nearest_code(vectors: Tensor, codebook: Tensor) -> Tensor:
-    """Index of the entry whose direction is closest.
+    """Return the index of the entry whose direction is closest.
 
     Shape:
         - vectors: ``(..., code_dim)``; codebook: ``(codes, code_dim)``; output: ``(...)`` int64
@@ -43,7 +43,7 @@ class RandomProjection(nn.Module):
         self.register_buffer("codebooks", torch.randn(shape))
 
     def forward(self, features: Tensor) -> Tensor:
-        """The codes of all codebooks."""
+        """Return the codes of all codebooks."""
         codes = [
             nearest_code(features @ projection, codebook)
             for projection, codebook in zip(self.projections, self.codebooks, strict=True)

@@ -1,1 +1,1 @@
-"""Notes: a seeded composition with known properties."""
+"""Composition: notes, form and mix settings of a seeded song with known qualities."""

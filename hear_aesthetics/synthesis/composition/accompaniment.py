@@ -1,30 +1,31 @@
-"""Chords, bass, pad, arpeggio and drums; clarity (arrangement) and musicality (tuning) act here.
+"""Accompaniment: chords, bass, pad, arpeggio and drums.
 
-At full clarity sections differ in who plays, and every layer has a register of its own. At low
-clarity everybody plays all the time and the registers move into that of the lead. At low
-musicality the band is out of tune: two players or strings of one pitch are apart, and beat.
+Clarity acts on the arrangement: at its best sections differ in their instruments and every layer
+has a register of its own; at its worst all layers play all the time, in the register of the lead.
+Musicality acts on the tuning: at its worst two players or strings of one pitch are apart, and beat.
 """
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from hear_aesthetics.synthesis.composition.form import BARS_PER_UNIT, Band, Bar, beat_time
+from hear_aesthetics.synthesis.composition.form import BARS_PER_UNIT, Band, SongPlan
 from hear_aesthetics.synthesis.composition.harmony import voice_chords
-from hear_aesthetics.synthesis.composition.qualities import stream
-from hear_aesthetics.synthesis.composition.score import Note
+from hear_aesthetics.synthesis.composition.qualities import pick, stream
+from hear_aesthetics.synthesis.composition.records import Note
 from hear_aesthetics.synthesis.composition.styles import (
     BASS_PATTERNS,
     CHORD_PATTERNS,
     DRUM_PATTERNS,
 )
 from hear_aesthetics.synthesis.composition.theory import OCTAVE, Chord, nearest_pitch
+from hear_aesthetics.synthesis.sound.formants import LEADS
 
-__all__ = ["LAYERS", "SECTION_NAMES", "accompany", "playing_layers"]
+__all__ = ["LAYERS", "SECTION_NAMES", "accompany"]
 
 LAYERS = ("chords", "bass", "pad", "arpeggio", "drums")
-# Who plays in each section when sections are kept apart; two ways, of which a song takes one
+# Layers of each section when sections are kept apart; two ways, of which a song takes one
 CONTRASTS = (
     {
         "A": ("chords", "bass"),
@@ -47,8 +48,8 @@ SECTION_NAMES = frozenset(CONTRASTS[0])
 EIGHTHS, SIXTEENTHS = 2, 4  # per beat
 HUMAN_SECONDS = 0.004  # onsets scatter by this
 PITCHES = 128
-# Semitones by which the two strings or players of a pitch are apart at the lowest musicality, and
-# by which ratio that varies from pitch to pitch
+# Semitones between the two strings or players of a pitch at the lowest musicality, and the ratio
+# by which that varies from pitch to pitch
 MISTUNING, UNEVENNESS = 0.7, 1.5
 IN_TUNE = 0.02  # semitones below which two players are one
 
@@ -64,20 +65,19 @@ class _Event(NamedTuple):
     velocity: float
 
 
-def playing_layers(seed: int, letters: Set[str], clarity: float) -> dict[str, frozenset[str]]:
-    """Returns the layers of each section: its own at full clarity, all of them at none."""
-    rng = stream(seed, "contrast")
-    own = CONTRASTS[int(rng.integers(len(CONTRASTS)))]
+def _playing_layers(plan: SongPlan) -> dict[str, set[str]]:
+    """Return the layers of each section: its own at full clarity, all of them at none."""
+    rng, clarity = stream(plan.seed, "contrast"), plan.qualities.degree("clarity")
+    own = pick(rng, CONTRASTS)
     playing = {}
-    for letter in sorted(letters):
-        draws = dict(zip(LAYERS, rng.random(len(LAYERS)), strict=True))
-        joining = {layer for layer in LAYERS if draws[layer] > clarity}
-        playing[letter] = frozenset(own[letter]) | joining
+    for letter in sorted({bar.section for bar in plan.bars}):
+        draws = zip(LAYERS, rng.random(len(LAYERS)), strict=True)
+        playing[letter] = {*own[letter], *(layer for layer, draw in draws if draw > clarity)}
     return playing
 
 
 def _steps(pattern: str, per_beat: int, beats: int) -> Iterator[tuple[float, float, str]]:
-    """Yields (beat, length until the next event, symbol) of a pattern cut to the bar."""
+    """Yield (beat, length until the next event, symbol) of a pattern cut to the bar."""
     cut = pattern[: per_beat * beats]
     places = [place for place, symbol in enumerate(cut) if symbol != "."]
     for place, following in zip(places, [*places[1:], len(cut)], strict=True):
@@ -105,13 +105,12 @@ def _pad(band: Band, voicing: tuple[int, ...], beats: int) -> Iterator[_Event]:
 
 
 def _bass(band: Band, chord: Chord, low: int, beats: int) -> Iterator[_Event]:
-    root = low + (chord.root - low) % OCTAVE
-    third, fifth = chord.pitch_classes[1], chord.pitch_classes[2]
+    root = low + (chord[0] - low) % OCTAVE
     pitches = {
         "r": root,
         "o": root + OCTAVE,
-        "t": nearest_pitch(root + 4, (third,)),
-        "f": nearest_pitch(root + 7, (fifth,)),
+        "t": nearest_pitch(root + 4, chord[1:2]),
+        "f": nearest_pitch(root + 7, chord[2:3]),
     }
     for beat, length, symbol in _steps(BASS_PATTERNS[band.bass_pattern], EIGHTHS, beats):
         yield _Event(beat, length, pitches[symbol], band.bass, "bass", 0.8)
@@ -129,7 +128,7 @@ def _drums(band: Band, position: int, beats: int) -> Iterator[_Event]:
 
 
 def _tuning(seed: int, musicality: float) -> dict[str, np.ndarray]:
-    """Returns how far apart, in semitones, each pitch of each layer is played, ``(128,)`` each."""
+    """Return how far apart, in semitones, each pitch of each layer is played, ``(128,)`` each."""
     rng = stream(seed, "tuning")
     apart = MISTUNING * (1.0 - musicality)
     ratio = UNEVENNESS ** rng.uniform(-1.0, 1.0, (len(LAYERS), PITCHES))
@@ -137,29 +136,23 @@ def _tuning(seed: int, musicality: float) -> dict[str, np.ndarray]:
 
 
 def _players(event: _Event, apart: float) -> tuple[tuple[float, float], ...]:
-    """Returns pitch and share of the amplitude of those who play a note, at equal total power."""
+    """Return pitch and share of the amplitude per player of a note, at equal total power."""
     if apart < IN_TUNE:
         return ((float(event.pitch), 1.0),)
     return tuple((event.pitch + side * apart / 2, float(np.sqrt(0.5))) for side in (-1, 1))
 
 
-def _to_notes(
-    events: list[tuple[int, _Event]],
-    seed: int,
-    bars: tuple[Bar, ...],
-    tuning: dict[str, np.ndarray],
-    beats: int,
-    swing: float,
-) -> tuple[Note, ...]:
-    """Places events in time, a few milliseconds off, as hands do."""
-    hands = {layer: stream(seed, f"hands {layer}") for layer in LAYERS}
+def _to_notes(plan: SongPlan, events: list[tuple[int, _Event]]) -> tuple[Note, ...]:
+    """Place events in time, a few milliseconds off, as hands do."""
+    hands = {layer: stream(plan.seed, f"hands {layer}") for layer in LAYERS}
+    tuning = _tuning(plan.seed, plan.qualities.degree("musicality"))
     notes: list[Note] = []
     for index, event in events:
         late, louder = hands[event.layer].standard_normal(2).tolist()
         unit, of_unit = divmod(index, BARS_PER_UNIT)
-        beat = of_unit * beats + event.beat
-        start = beat_time(bars, unit, beat, beats, swing)
-        end = beat_time(bars, unit, beat + event.length, beats, swing)
+        beat = of_unit * plan.style.beats + event.beat
+        start = plan.beat_time(unit, beat)
+        end = plan.beat_time(unit, beat + event.length)
         accent = 0.08 if event.beat == 0.0 else 0.0
         velocity = min(1.0, max(0.1, event.velocity + accent + 0.04 * louder))
         notes += (
@@ -176,40 +169,22 @@ def _to_notes(
     return tuple(notes)
 
 
-def accompany(
-    seed: int,
-    bars: tuple[Bar, ...],
-    chords: tuple[Chord, ...],
-    musicality: float,
-    clarity: float,
-    beats: int,
-    swing: float,
-    lead_octave: int,
-) -> tuple[Note, ...]:
-    """Returns all notes and hits of the accompaniment.
-
-    Args:
-        seed: Seed of the song.
-        bars: The plan; each bar knows its band.
-        chords: One per bar.
-        musicality: In [0, 1]: how well the voices are led and the instruments tuned.
-        clarity: In [0, 1]: how well layers and sections are kept apart.
-        beats: Quarter notes per bar.
-        swing: Delay of the off-beat eighths in beats.
-        lead_octave: Octave of the lead's tonic, which the other layers keep clear of.
-    """
-    registers = REGISTERS[lead_octave].items()
-    low = {name: round(base + shift * (1.0 - clarity)) for name, (base, shift) in registers}
+def accompany(plan: SongPlan) -> tuple[Note, ...]:
+    """Return all notes and hits of the accompaniment."""
+    beats, mud = plan.style.beats, 1.0 - plan.qualities.degree("clarity")
+    musicality = plan.qualities.degree("musicality")
+    registers = REGISTERS[LEADS[plan.bars[0].band.lead].octave].items()
+    low = {name: round(base + shift * mud) for name, (base, shift) in registers}
     voicings = {
-        layer: voice_chords(seed, chords, musicality, low[layer])
+        layer: voice_chords(plan.seed, plan.chords, musicality, low[layer])
         for layer in ("chords", "pad", "arpeggio")
     }
-    playing = playing_layers(seed, {bar.section for bar in bars}, clarity)
+    playing = _playing_layers(plan)
     events: list[tuple[int, _Event]] = []
-    for index, bar in enumerate(bars):
+    for index, bar in enumerate(plan.bars):
         written = {
             "chords": _chords(bar.band, voicings["chords"][index], beats),
-            "bass": _bass(bar.band, chords[index], low["bass"], beats),
+            "bass": _bass(bar.band, plan.chords[index], low["bass"], beats),
             "pad": _pad(bar.band, voicings["pad"][index], beats),
             "arpeggio": _arpeggio(bar.band, voicings["arpeggio"][index], beats),
             "drums": _drums(bar.band, bar.position, beats),
@@ -217,4 +192,4 @@ def accompany(
         for layer in LAYERS:
             if layer in playing[bar.section]:
                 events += ((index, event) for event in written[layer])
-    return _to_notes(events, seed, bars, _tuning(seed, musicality), beats, swing)
+    return _to_notes(plan, events)

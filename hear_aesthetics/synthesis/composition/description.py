@@ -1,8 +1,9 @@
-"""What was composed, in words: for prompts and captions."""
+"""Description of a composition in words, for prompts and captions."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 
-from hear_aesthetics.synthesis.composition.score import Score
+from hear_aesthetics.synthesis.composition.records import Composition
 from hear_aesthetics.synthesis.sound.formants import LEADS
 from hear_aesthetics.synthesis.sound.timbres import INSTRUMENTS
 
@@ -13,7 +14,7 @@ TEMPO_WORDS = ((76, "slow"), (108, "moderate"), (132, "fast"), (float("inf"), "v
 
 @dataclass(frozen=True)
 class Description:
-    """What a prompt could say of a song; ``key`` and ``tempo_bpm`` are those it has at home."""
+    """Attributes that a prompt can name; ``key`` is the one in force longest."""
 
     style: str
     tempo_bpm: int
@@ -23,22 +24,22 @@ class Description:
     instruments: tuple[str, ...]
 
 
-def describe(score: Score) -> Description:
-    """Returns genre, tempo, key and instruments of a song, for prompts."""
-    total: dict[str, float] = {}
-    for span in score.keys:
-        total[span.key.name] = total.get(span.key.name, 0.0) + span.end - span.start
-    bars = len(score.chords)
-    sounding = score.chords[-1].end - score.chords[0].start
-    bpm = 60.0 * bars * score.beats_per_bar / sounding
+def describe(song: Composition) -> Description:
+    """Return style, tempo, key and instruments of a song."""
+    total: dict[str, float] = defaultdict(float)
+    for span in song.keys:
+        total[span.value.name] = total[span.value.name] + span.end - span.start
+    bars = len(song.chords)
+    sounding = song.chords[-1].end - song.chords[0].start
+    bpm = 60.0 * bars * song.beats_per_bar / sounding
     names = {key: timbre.name for key, timbre in INSTRUMENTS.items()}
     names |= {key: timbre.name for key, timbre in LEADS.items()}
-    played = dict.fromkeys(names.get(note.instrument, "drums") for note in score.notes)
+    played = dict.fromkeys(names.get(note.instrument, "drums") for note in song.notes)
     return Description(
-        style=score.style,
+        style=song.style,
         tempo_bpm=round(bpm),
         tempo_word=next(word for limit, word in TEMPO_WORDS if bpm < limit),
-        key=max(total, key=lambda name: total[name]),
-        beats_per_bar=score.beats_per_bar,
+        key=max(total, key=total.__getitem__),
+        beats_per_bar=song.beats_per_bar,
         instruments=tuple(played),
     )

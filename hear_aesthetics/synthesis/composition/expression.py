@@ -1,4 +1,4 @@
-"""How the lead is performed; naturalness acts here.
+"""Expressive performance of the lead; naturalness acts here.
 
 At full naturalness phrases arch and breathe, onsets float a little around the beat, the pitch
 glides and trembles. There are two ways to be unnatural, and a seed always fails in the same one:
@@ -9,16 +9,16 @@ metallic ring, and clicks where one note is joined to the next.
 
 import numpy as np
 
-from hear_aesthetics.synthesis.composition.form import BARS_PER_UNIT, Bar, beat_time
+from hear_aesthetics.synthesis.composition.form import BARS_PER_UNIT, SongPlan
 from hear_aesthetics.synthesis.composition.melody import LeadNote
 from hear_aesthetics.synthesis.composition.qualities import even_draws, stream
-from hear_aesthetics.synthesis.composition.score import Note, Performance
+from hear_aesthetics.synthesis.composition.records import Note, Performance
 
 __all__ = ["perform", "performance_of"]
 
 FLOAT_SECONDS = 0.012  # standard deviation of a musician's onsets around the beat
 ERRATIC_SECONDS, ERRATIC_SEMITONES, ERRATIC_VELOCITY = 0.07, 0.45, 0.2
-VELOCITY, ARCH, MEAN_ARCH = 0.78, 0.2, 0.6  # mean, depth of the phrase's arch, mean of that
+VELOCITY, ARCH, MEAN_ARCH = 0.78, 0.2, 0.6  # mean velocity; depth and mean of a phrase's arch
 VELOCITY_RANGE = (0.35, 1.0)
 SHORTEST = 0.06  # seconds
 FLOAT_MEMORY = 0.8  # a musician who is late stays late for a while
@@ -26,12 +26,12 @@ GAP = 0.93  # share of a note's length that sounds when sung
 
 
 def is_erratic(seed: int) -> bool:
-    """Tells how an unnatural performance with this seed fails: erratic or robotic."""
+    """Return True if an unnatural performance with this seed is erratic, False if robotic."""
     return bool(stream(seed, "failure").random() < 0.5)
 
 
 def performance_of(seed: int, naturalness: float) -> Performance:
-    """Returns how the tone of the lead moves."""
+    """Return the expression of the lead."""
     stiff = 1.0 - naturalness
     return Performance(
         vibrato_cents=38.0 * naturalness,
@@ -46,7 +46,7 @@ def performance_of(seed: int, naturalness: float) -> Performance:
 
 
 def _floating(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Onset deviations of a musician in seconds: a slow random walk around the beat."""
+    """Return a musician's onset deviations in seconds: a slow random walk around the beat."""
     steps = rng.normal(0.0, FLOAT_SECONDS * np.sqrt(1.0 - FLOAT_MEMORY**2), count)
     deviation = np.zeros(count)
     for index in range(1, count):
@@ -54,49 +54,32 @@ def _floating(rng: np.random.Generator, count: int) -> np.ndarray:
     return deviation
 
 
-def _phrase_arch(notes: tuple[LeadNote, ...], beats: int) -> np.ndarray:
-    place = np.array([note.beat for note in notes]) / (BARS_PER_UNIT * beats)
-    return np.sin(np.pi * np.clip(place + 0.15, 0.0, 1.0))
-
-
-def _onsets(grid: np.ndarray, floating: np.ndarray, jumps: np.ndarray) -> np.ndarray:
-    """Returns when notes begin: in order, whatever the deviations from the grid."""
-    return np.maximum.accumulate(np.maximum(grid + floating + ERRATIC_SECONDS * jumps, 0.0))
-
-
 def _ends(
-    notes: tuple[LeadNote, ...],
-    bars: tuple[Bar, ...],
-    grid: np.ndarray,
-    breathes: np.ndarray,
-    beats: int,
+    plan: SongPlan, notes: tuple[LeadNote, ...], grid: np.ndarray, breathes: np.ndarray
 ) -> np.ndarray:
-    """Returns when notes end on the grid; a phrase without breath is held into the next one."""
-    written = [beat_time(bars, note.unit, note.beat + note.length, beats) for note in notes]
-    following = np.append(grid[1:], bars[-1].start + bars[-1].seconds)
+    """Return when notes end on the grid; a phrase without breath is held into the next one."""
+    written = [plan.beat_time(n.unit, n.beat + n.length, swung=False) for n in notes]
+    following = np.append(grid[1:], plan.bars[-1].end)
     held = np.array([note.ends_phrase for note in notes]) & ~breathes
     return np.where(held, following, written)
 
 
-def perform(
-    seed: int,
-    notes: tuple[LeadNote, ...],
-    bars: tuple[Bar, ...],
-    naturalness: float,
-    beats: int,
-    swing: float,
-) -> tuple[Note, ...]:
-    """Returns the notes of the lead in seconds, with phrasing."""
-    stiff, count = 1.0 - naturalness, len(notes)
-    rng = stream(seed, "performance")
+def perform(plan: SongPlan, notes: tuple[LeadNote, ...]) -> tuple[Note, ...]:
+    """Return the notes of the lead in seconds, with phrasing."""
+    naturalness, count = plan.qualities.degree("naturalness"), len(notes)
+    stiff = 1.0 - naturalness
+    rng = stream(plan.seed, "performance")
     floating = naturalness * _floating(rng, count)
-    jumps = rng.normal(0.0, stiff if is_erratic(seed) else 0.0, (3, count))
+    jumps = rng.normal(0.0, stiff if is_erratic(plan.seed) else 0.0, (3, count))
     breathes = even_draws(rng, count) < naturalness
-    velocity = VELOCITY + naturalness * ARCH * (_phrase_arch(notes, beats) - MEAN_ARCH)
+    place = np.array([note.beat for note in notes]) / (BARS_PER_UNIT * plan.style.beats)
+    arch = np.sin(np.pi * np.clip(place + 0.15, 0.0, 1.0))
+    velocity = VELOCITY + naturalness * ARCH * (arch - MEAN_ARCH)
     velocity = np.clip(velocity + ERRATIC_VELOCITY * jumps[1], *VELOCITY_RANGE)
-    grid = np.array([beat_time(bars, note.unit, note.beat, beats, swing) for note in notes])
-    onsets = _onsets(grid, floating, jumps[0])
-    seconds = _ends(notes, bars, grid, breathes, beats) - grid
+    grid = np.array([plan.beat_time(note.unit, note.beat) for note in notes])
+    onsets = np.maximum(grid + floating + ERRATIC_SECONDS * jumps[0], 0.0)
+    onsets = np.maximum.accumulate(onsets)  # in order, whatever the deviations from the grid
+    seconds = _ends(plan, notes, grid, breathes) - grid
     seconds = np.maximum(SHORTEST, seconds * (1.0 - (1.0 - GAP) * naturalness))
     return tuple(
         Note(
@@ -104,7 +87,7 @@ def perform(
             seconds=float(seconds[index]),
             pitch=float(note.pitch + ERRATIC_SEMITONES * jumps[2, index]),
             velocity=float(velocity[index]),
-            instrument=bars[note.unit * BARS_PER_UNIT].band.lead,
+            instrument=plan.bars[note.unit * BARS_PER_UNIT].band.lead,
             layer="lead",
             syllable=note.syllable,
         )

@@ -1,4 +1,4 @@
-"""The plan of a song: sections, bars, keys and tempi, and who accompanies; coherence acts here.
+"""Form of a song: sections, bars, keys, tempi and bands; coherence acts here.
 
 A song is a row of bars, two to a *unit*. At full coherence key, tempo and band stay at home for the
 whole song. At low coherence units digress: to an unrelated key, another tempo, other instruments,
@@ -7,13 +7,13 @@ each on its own.
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
-from hear_aesthetics.synthesis.composition.qualities import even_draws, stream
-from hear_aesthetics.synthesis.composition.score import Recording
+from hear_aesthetics.synthesis.composition.qualities import Qualities, even_draws, pick, stream
+from hear_aesthetics.synthesis.composition.records import Recording
 from hear_aesthetics.synthesis.composition.styles import (
     BASS_PATTERNS,
     CHORD_PATTERNS,
@@ -21,9 +21,9 @@ from hear_aesthetics.synthesis.composition.styles import (
     STYLES,
     Style,
 )
-from hear_aesthetics.synthesis.composition.theory import MODES, OCTAVE, Key
+from hear_aesthetics.synthesis.composition.theory import MODES, OCTAVE, Chord, Key
 
-__all__ = ["BARS_PER_UNIT", "Band", "Bar", "beat_time", "plan_bars"]
+__all__ = ["BARS_PER_UNIT", "Band", "Bar", "SongPlan", "plan_bars"]
 
 BARS_PER_UNIT = 2
 FORMS = ("ABABCBAB", "AABACABA", "ABACABAB")
@@ -31,13 +31,13 @@ MAX_SECTIONS = 8
 SECTION_BARS = 8  # aimed at; short songs have shorter sections
 MIN_SECTIONS = 3
 DIGRESSION = 0.85  # share of the units that leave home at the lowest coherence, per aspect
-TEMPO_SPREAD, TEMPO_LIMIT = 0.3, 0.5  # deviation and largest value of a digression's log tempo
+TEMPO_SPREAD, TEMPO_LIMIT = 0.3, 0.5  # standard deviation and limit of a digression's log tempo
 TILT_DB, LEVEL_DB = (2.0, 4.0), (3.0, 7.0)  # sizes of a foreign recording's tone and level
 
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """The accompanying instruments of a unit and their patterns."""
+    """Instruments of a unit and the patterns of the accompaniment."""
 
     lead: str
     chords: str
@@ -52,7 +52,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar.
+    """One bar of music.
 
     Attributes:
         start: Seconds.
@@ -73,84 +73,71 @@ class Bar:
     band: Band
     recording: Recording
 
-
-def _section_bars(form: str, bars: int) -> tuple[int, ...]:
-    """Returns the first bar of each section and the total: even lengths in whole units."""
-    units = bars // BARS_PER_UNIT
-    edges = [round(units * index / len(form)) * BARS_PER_UNIT for index in range(len(form))]
-    return (*edges, bars)
+    @property
+    def end(self) -> float:
+        """Seconds."""
+        return self.start + self.seconds
 
 
-def _choose_form(bars: int, rng: np.random.Generator) -> str:
-    """Returns one letter per section, as many as fit."""
-    form = str(rng.choice(FORMS))
-    return form[: int(np.clip(round(bars / SECTION_BARS), MIN_SECTIONS, MAX_SECTIONS))]
+@dataclass(frozen=True)
+class SongPlan:
+    """Skeleton of a song, over which lead, accompaniment and hook are written; a chord per bar."""
 
+    seed: int
+    bars: tuple[Bar, ...]
+    chords: tuple[Chord, ...]
+    style: Style
+    qualities: Qualities
 
-def _pick(rng: np.random.Generator, options: Sequence[str]) -> str:
-    return options[int(rng.integers(len(options)))]
+    def beat_time(self, unit: int, beat: float, *, swung: bool = True) -> float:
+        """Return the time in seconds of a beat (quarter note) counted from the start of a unit."""
+        if swung and beat % 1.0 == 0.5:
+            beat += self.style.swing
+        offset, inside = divmod(beat, self.style.beats)
+        index = unit * BARS_PER_UNIT + int(offset)
+        if index >= len(self.bars):
+            return self.bars[-1].end
+        bar = self.bars[index]
+        return bar.start + bar.seconds * inside / self.style.beats
 
 
 def _home_band(style: Style, rng: np.random.Generator) -> Band:
     return Band(
-        lead=_pick(rng, style.leads),
-        chords=_pick(rng, style.chords),
-        bass=_pick(rng, style.bass),
-        pad=_pick(rng, style.pad),
-        arpeggio=_pick(rng, style.arpeggio),
-        chord_pattern=_pick(rng, style.chord_patterns),
-        bass_pattern=_pick(rng, style.bass_patterns),
-        arpeggio_pattern=_pick(rng, ("up", "down and up", "broken", "alberti")),
-        drum_pattern=_pick(rng, style.drum_patterns) if style.drum_patterns else None,
+        lead=pick(rng, style.leads),
+        chords=pick(rng, style.chords),
+        bass=pick(rng, style.bass),
+        pad=pick(rng, style.pad),
+        arpeggio=pick(rng, style.arpeggio),
+        chord_pattern=pick(rng, style.chord_patterns),
+        bass_pattern=pick(rng, style.bass_patterns),
+        arpeggio_pattern=pick(rng, ("up", "down and up", "broken", "alberti")),
+        drum_pattern=pick(rng, style.drum_patterns) if style.drum_patterns else None,
     )
 
 
 def _foreign_band(home: Band, instruments: bool, patterns: bool, rng: np.random.Generator) -> Band:
-    """Returns the home band with all its instruments or patterns drawn from any style."""
-    guests = _home_band(_pick_style(rng), rng)
-    chord_pattern, bass_pattern, drum_pattern = (
-        _pick(rng, tuple(patterns_of))
-        for patterns_of in (CHORD_PATTERNS, BASS_PATTERNS, DRUM_PATTERNS)
+    """Return the home band with all its instruments or patterns drawn from any style."""
+    guests = _home_band(STYLES[pick(rng, tuple(STYLES))], rng)
+    chords, bass, drums = (
+        pick(rng, tuple(known)) for known in (CHORD_PATTERNS, BASS_PATTERNS, DRUM_PATTERNS)
     )
     who = guests if instruments else home
-    return Band(
-        lead=who.lead,
-        chords=who.chords,
-        bass=who.bass,
-        pad=who.pad,
-        arpeggio=who.arpeggio,
-        chord_pattern=chord_pattern if patterns else home.chord_pattern,
-        bass_pattern=bass_pattern if patterns else home.bass_pattern,
-        arpeggio_pattern=chord_pattern if patterns else home.arpeggio_pattern,
-        drum_pattern=drum_pattern if patterns and home.drum_pattern else home.drum_pattern,
+    band = replace(
+        home, lead=who.lead, chords=who.chords, bass=who.bass, pad=who.pad, arpeggio=who.arpeggio
+    )
+    if not patterns:
+        return band
+    return replace(
+        band,
+        chord_pattern=chords,
+        bass_pattern=bass,
+        arpeggio_pattern=chords,
+        drum_pattern=drums if home.drum_pattern else None,
     )
 
 
-def _foreign_recording(rng: np.random.Generator) -> Recording:
-    tilt, level = rng.choice([-1.0, 1.0], 2) * rng.uniform(*np.transpose([TILT_DB, LEVEL_DB]))
-    return Recording(float(tilt), float(level))
-
-
-def _pick_style(rng: np.random.Generator) -> Style:
-    return STYLES[_pick(rng, tuple(STYLES))]
-
-
-def beat_time(
-    bars: tuple[Bar, ...], unit: int, beat: float, beats: int, swing: float = 0.0
-) -> float:
-    """Returns the time in seconds of a beat counted from the start of a unit."""
-    if swing and beat % 1.0 == 0.5:
-        beat += swing
-    offset, inside = divmod(beat, beats)
-    index = unit * BARS_PER_UNIT + int(offset)
-    if index >= len(bars):
-        return bars[-1].start + bars[-1].seconds
-    return bars[index].start + bars[index].seconds * inside / beats
-
-
-@dataclass(frozen=True, slots=True)
-class _Digression:
-    """How one unit differs from home; a log tempo of 0 and a key of None mean not at all."""
+class _Digression(NamedTuple):
+    """Departure of one unit from home; log tempo 0 and key None are home."""
 
     log_tempo: float
     key: Key | None
@@ -159,7 +146,7 @@ class _Digression:
 
 
 def _digressions(seed: int, units: int, home: Band, coherence: float) -> list[_Digression]:
-    """Returns what each unit does; at full coherence nothing but stay at home.
+    """Return the departures of all units, none at full coherence.
 
     All draws are made whatever the coherence, so that it alone decides which of them count.
     """
@@ -170,14 +157,14 @@ def _digressions(seed: int, units: int, home: Band, coherence: float) -> list[_D
     digressions = []
     for unit in range(units):
         tempo, key, instruments, patterns, recording = leaves[unit].tolist()
-        foreign_key = Key(int(rng.integers(OCTAVE)), _pick(rng, tuple(MODES)))
-        foreign_recording = _foreign_recording(rng)
+        foreign_key = Key(int(rng.integers(OCTAVE)), pick(rng, tuple(MODES)))
+        sizes = rng.choice([-1.0, 1.0], 2) * rng.uniform(*np.transpose([TILT_DB, LEVEL_DB]))
         digressions.append(
             _Digression(
                 log_tempo=float(log_tempo[unit]) if tempo else 0.0,
                 key=foreign_key if key else None,
                 band=_foreign_band(home, instruments, patterns, rng),
-                recording=foreign_recording if recording else Recording(),
+                recording=Recording(*sizes.tolist()) if recording else Recording(),
             )
         )
     return digressions
@@ -186,25 +173,20 @@ def _digressions(seed: int, units: int, home: Band, coherence: float) -> list[_D
 def plan_bars(
     seed: int, seconds: float, style: Style, tempo: float, coherence: float, form: str | None = None
 ) -> tuple[Bar, ...]:
-    """Returns the bars of a song.
+    """Return the bars of a song.
 
-    The number of bars is the one that fits best at ``tempo``; then all bars are scaled by the same
-    factor so that they fill ``seconds`` exactly. Digressions change the tempo around this mean.
-
-    Args:
-        seed: Seed of the song.
-        seconds: Time to fill.
-        style: Decides modes, metre and band.
-        tempo: Quarter notes per minute.
-        coherence: In [0, 1].
-        form: One letter per section; drawn if None.
+    The number of bars is the one that fits best at ``tempo`` (quarter notes per minute); then all
+    bars are scaled by the same factor so that they fill ``seconds`` exactly. Digressions change the
+    tempo around this mean. ``form`` has one letter per section; it is drawn if None.
     """
     rng = stream(seed, "home")
     units = max(MIN_SECTIONS, round(seconds * tempo / 60 / style.beats / BARS_PER_UNIT))
     bars = units * BARS_PER_UNIT
-    form = form or _choose_form(bars, rng)
-    edges = _section_bars(form, bars)
-    home = Key(int(rng.integers(OCTAVE)), _pick(rng, style.modes))
+    if form is None:
+        sections = int(np.clip(round(bars / SECTION_BARS), MIN_SECTIONS, MAX_SECTIONS))
+        form = str(rng.choice(FORMS))[:sections]
+    edges = [round(units * index / len(form)) * BARS_PER_UNIT for index in range(len(form))]
+    home = Key(int(rng.integers(OCTAVE)), pick(rng, style.modes))
     digressions = _digressions(seed, units, _home_band(style, rng), coherence)
     lengths = np.repeat([np.exp(-unit.log_tempo) for unit in digressions], BARS_PER_UNIT)
     lengths *= seconds / lengths.sum()

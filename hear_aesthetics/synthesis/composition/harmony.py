@@ -1,4 +1,4 @@
-"""Chords bar by bar; musicality acts here.
+"""Harmony, bar by bar; musicality acts here.
 
 Each section has a loop of four chords, so a section that returns brings its harmony back. At full
 musicality the loop follows harmonic function, the voices move as little as they can and the song
@@ -20,24 +20,17 @@ from hear_aesthetics.synthesis.composition.theory import (
     voice_lead,
 )
 
-__all__ = ["harmonise", "voice_chords"]
+__all__ = ["harmonize", "voice_chords"]
 
 LOOP = 4  # chords, one per bar
 RANDOM_CHORD, FOREIGN_NOTES, PARALLEL_LEAP = 0.85, 0.9, 0.8  # shares at the lowest musicality
 REGISTER_SPAN = 17  # semitones between the lowest and the highest voice
 
 
-def _transpose(chord: Chord, semitones: int) -> Chord:
-    return Chord(
-        (chord.root + semitones) % OCTAVE,
-        tuple((cls + semitones) % OCTAVE for cls in chord.pitch_classes),
-    )
-
-
-def harmonise(
+def harmonize(
     seed: int, bars: tuple[Bar, ...], musicality: float, chord_size: int = 3
 ) -> tuple[Chord, ...]:
-    """Returns the chord of each bar."""
+    """Return the chord of each bar."""
     flaw = 1.0 - musicality
     degrees, strangers, random, foreign = {}, {}, {}, {}
     for letter in sorted({bar.section for bar in bars}):
@@ -52,11 +45,10 @@ def harmonise(
         ending = bar.last and musicality > stream(seed, "ending").random()
         chord = diatonic_chord(bar.key, 0 if ending else degrees[bar.section][place], chord_size)
         if not ending and random[bar.section][place] < RANDOM_CHORD * flaw:
-            chord = _transpose(strangers[bar.section][place], bar.key.tonic)
+            chord = tuple((cls + bar.key.tonic) % OCTAVE for cls in strangers[bar.section][place])
         if not ending and foreign[bar.section][place] < FOREIGN_NOTES * flaw:
-            clashes = {(chord.root + 1) % OCTAVE, (chord.pitch_classes[1] + 1) % OCTAVE}
-            clashes -= set(chord.pitch_classes)
-            chord = Chord(chord.root, (*chord.pitch_classes, *sorted(clashes)))
+            clashes = {(cls + 1) % OCTAVE for cls in chord[:2]} - set(chord)
+            chord = (*chord, *sorted(clashes))
         chords.append(chord)
     return tuple(chords)
 
@@ -64,14 +56,7 @@ def harmonise(
 def voice_chords(
     seed: int, chords: tuple[Chord, ...], musicality: float, low: int
 ) -> tuple[tuple[int, ...], ...]:
-    """Returns the pitches of each chord, ascending.
-
-    Args:
-        seed: Seed of the song.
-        chords: One per bar.
-        musicality: In [0, 1].
-        low: Lowest pitch of the register.
-    """
+    """Return the pitches of each chord, ascending, in a register from the pitch ``low`` up."""
     rng = stream(seed, "voicing")
     leaps = even_draws(rng, len(chords)) < PARALLEL_LEAP * (1.0 - musicality)
     shifts = rng.choice([-9, -7, 7, 9], len(chords))
@@ -81,7 +66,6 @@ def voice_chords(
         previous: tuple[int, ...] = voicings[-1] if voicings else ()
         if leap and previous:
             # aim every voice at the same leap: parallel motion instead of the shortest way
-            bounded = np.clip(np.array(previous) + shift, low, high)
-            previous = tuple(int(pitch) for pitch in bounded)
+            previous = tuple(np.clip(np.array(previous) + shift, low, high).tolist())
         voicings.append(voice_lead(chord, previous, low, high))
     return tuple(voicings)

@@ -1,4 +1,4 @@
-"""The lead: motifs, their return, and their wrong notes; memorability and musicality act here.
+"""Melody of the lead: motifs and their return; memorability and musicality act here.
 
 A *motif* fills one unit of two bars. At full memorability each section has a hook, a short figure
 whose rhythm repeats within the unit, and every unit states it or answers it. At low memorability
@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hear_aesthetics.synthesis.composition.form import BARS_PER_UNIT, Bar
-from hear_aesthetics.synthesis.composition.qualities import even_draws, stream
-from hear_aesthetics.synthesis.composition.theory import Chord, nearest_pitch
+from hear_aesthetics.synthesis.composition.form import BARS_PER_UNIT, Bar, SongPlan
+from hear_aesthetics.synthesis.composition.qualities import even_draws, pick, stream
+from hear_aesthetics.synthesis.composition.theory import OCTAVE, Chord, nearest_pitch
+from hear_aesthetics.synthesis.sound.formants import LEADS
 
 __all__ = ["LeadNote", "Motif", "compose_lead", "hook", "wander"]
 
@@ -60,10 +61,7 @@ class Motif:
 
 @dataclass(frozen=True, slots=True)
 class LeadNote:
-    """A note of the lead before it is performed: unit, beats from the unit's start, pitch.
-
-    ``hook`` tells whether it belongs to a motif that returns.
-    """
+    """Note of the lead before its performance; ``hook`` is True in a motif that returns."""
 
     unit: int
     beat: float
@@ -89,7 +87,7 @@ def _motif(lengths: list[float], degrees: np.ndarray, rng: np.random.Generator) 
 
 
 def _trim(lengths: list[float], beats: float) -> list[float]:
-    """Cuts a row of lengths to ``beats``, shortening the note that would reach beyond."""
+    """Cut a row of lengths to ``beats``, shortening the note that would reach beyond."""
     kept: list[float] = []
     for length in lengths:
         room = beats - sum(kept)
@@ -100,8 +98,8 @@ def _trim(lengths: list[float], beats: float) -> list[float]:
 
 
 def hook(rng: np.random.Generator, beats_per_bar: int) -> Motif:
-    """Returns a catchy figure: one rhythm twice, small steps, one leap, a long last note."""
-    cell = _trim(list(CELLS[rng.integers(len(CELLS))]), beats_per_bar)
+    """Return a catchy figure: one rhythm twice, small steps, one leap, a long last note."""
+    cell = _trim(list(pick(rng, CELLS)), beats_per_bar)
     second = _trim(cell, beats_per_bar - 2.0)
     lengths = [*cell, *second, 2.0]
     half = rng.choice(STEPS, len(cell) - 1)
@@ -113,7 +111,7 @@ def hook(rng: np.random.Generator, beats_per_bar: int) -> Motif:
 
 
 def wander(rng: np.random.Generator, beats_per_bar: int) -> Motif:
-    """Returns a line without a figure: any lengths, steps and leaps without a plan."""
+    """Return a line without a figure: any lengths, steps and leaps without a plan."""
     total = BARS_PER_UNIT * beats_per_bar
     lengths = _trim([float(x) for x in rng.choice(LENGTHS, 4 * total, p=LENGTH_ODDS)], total)
     degrees = rng.integers(0, 7) + np.cumsum(rng.choice([-3, -2, -1, 1, 2, 3], len(lengths)))
@@ -122,7 +120,7 @@ def wander(rng: np.random.Generator, beats_per_bar: int) -> Motif:
 
 
 def _vary(motif: Motif, answer: bool, ornament: float, rng: np.random.Generator) -> Motif:
-    """Returns the motif with another ending (the answer) or with one note displaced."""
+    """Return the motif with another ending (the answer) or with one note displaced."""
     degrees = motif.degrees.copy()
     if answer:
         degrees[-2:] += rng.choice([-2, -1, 1, 2], 2)
@@ -131,15 +129,14 @@ def _vary(motif: Motif, answer: bool, ornament: float, rng: np.random.Generator)
     return replace(motif, degrees=np.clip(degrees, *RANGE))
 
 
-def _motifs(
-    seed: int, bars: tuple[Bar, ...], memorability: float, beats: int
-) -> list[tuple[Motif, bool]]:
-    """Returns the motif of each unit, and whether it is one that returns."""
-    hooks = {
-        letter: hook(stream(seed, f"hook {letter}"), beats) for letter in {b.section for b in bars}
-    }
+def _motifs(plan: SongPlan) -> list[tuple[Motif, bool]]:
+    """Return the motif of each unit, and whether it is one that returns."""
+    seed, beats = plan.seed, plan.style.beats
+    memorability = plan.qualities.degree("memorability")
+    letters = {bar.section for bar in plan.bars}
+    hooks = {letter: hook(stream(seed, f"hook {letter}"), beats) for letter in letters}
     rng = stream(seed, "units")
-    starts = bars[::BARS_PER_UNIT]
+    starts = plan.bars[::BARS_PER_UNIT]
     motifs = []
     for bar, returns in zip(starts, even_draws(rng, len(starts)), strict=True):
         answer = bar.position // BARS_PER_UNIT % 2 == 1
@@ -153,50 +150,33 @@ def _motifs(
 
 
 def _pitch(motif: Motif, index: int, bar: Bar, chord: Chord, octave: int, musicality: float) -> int:
-    """Returns the pitch of one note: chord tones where it weighs, and the motif's flaws."""
+    """Return the pitch of one note: chord tones where it weighs, and the motif's flaws."""
     flaw = 1.0 - musicality
     pitch = bar.key.pitch(int(motif.degrees[index]), octave)
     weighs = motif.beats[index] % 1.0 == 0.0 or motif.lengths[index] >= 1.0
     if motif.wrong[index] < WRONG_NOTE * flaw:
-        chord_tones = set(chord.pitch_classes)
         pitch += int(motif.shifts[index])
-        if pitch % 12 in chord_tones:  # it would have been right by accident
+        if pitch % OCTAVE in chord:  # it would have been right by accident
             pitch += 1
     elif weighs:
-        pitch = nearest_pitch(pitch, chord.pitch_classes)
+        pitch = nearest_pitch(pitch, chord)
     if motif.leaping[index] < WILD_LEAP * flaw:
         pitch += 11 if motif.degrees[index] < sum(RANGE) / 2 else -11
     return pitch
 
 
-def compose_lead(
-    seed: int,
-    bars: tuple[Bar, ...],
-    chords: tuple[Chord, ...],
-    memorability: float,
-    musicality: float,
-    beats: int,
-    octave: int = 5,
-) -> tuple[LeadNote, ...]:
-    """Returns the lead of the whole song, in beats.
-
-    Args:
-        seed: Seed of the song.
-        bars: The plan.
-        chords: One per bar.
-        memorability: In [0, 1].
-        musicality: In [0, 1].
-        beats: Quarter notes per bar.
-        octave: Of the tonic; 5 starts at C4.
-    """
+def compose_lead(plan: SongPlan) -> tuple[LeadNote, ...]:
+    """Return the lead of the whole song, in beats."""
+    musicality, beats = plan.qualities.degree("musicality"), plan.style.beats
+    octave = LEADS[plan.bars[0].band.lead].octave
+    end = BARS_PER_UNIT * beats - MIN_REST
     notes = []
-    for unit, (motif, known) in enumerate(_motifs(seed, bars, memorability, beats)):
-        end = BARS_PER_UNIT * beats - MIN_REST
+    for unit, (motif, known) in enumerate(_motifs(plan)):
         for index, (beat, length) in enumerate(zip(motif.beats, motif.lengths, strict=True)):
             if beat >= end:
                 continue
             bar = unit * BARS_PER_UNIT + int(beat // beats)
-            pitch = _pitch(motif, index, bars[bar], chords[bar], octave, musicality)
+            pitch = _pitch(motif, index, plan.bars[bar], plan.chords[bar], octave, musicality)
             last = beat + length >= end
             kept = end - beat if last else length
             notes.append(

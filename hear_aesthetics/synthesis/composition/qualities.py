@@ -1,11 +1,13 @@
-"""The five latent qualities of a synthetic song, how they are drawn, and what biases them.
+"""Five latent qualities of a synthetic song, their distribution, and the random streams.
 
 A quality runs from 1 to 5. Draws follow a Gaussian copula: each quality is uniform on [1, 5] over a
 population without generators, and any two correlate by about ``COMMON_VARIANCE``.
 """
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import numpy as np
 from scipy.special import ndtr
@@ -17,16 +19,19 @@ __all__ = [
     "Qualities",
     "even_draws",
     "make_generators",
+    "pick",
     "sample_qualities",
     "stream",
 ]
 
 LOWEST, HIGHEST = 1.0, 5.0
-COMMON_VARIANCE = 0.5  # of the variance all five share: their pairwise correlation
+COMMON_VARIANCE = 0.5  # share of the variance common to all five: their pairwise correlation
+
+T = TypeVar("T")
 
 
 def stream(seed: int, name: str) -> np.random.Generator:
-    """Returns the random stream ``name`` of ``seed``.
+    """Return the random stream ``name`` of ``seed``.
 
     Every aspect of a song draws from its own stream, so that changing one quality leaves every
     other aspect of the song with that seed as it was.
@@ -34,8 +39,13 @@ def stream(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(name.encode())])
 
 
+def pick(rng: np.random.Generator, options: Sequence[T]) -> T:
+    """Return one of the options, each equally likely."""
+    return options[int(rng.integers(len(options)))]
+
+
 def even_draws(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Returns uniform draws from [0, 1), one from each ``count``-th of it, in random order.
+    """Return uniform draws from [0, 1), one from each ``count``-th of it, in random order.
 
     Compared with a threshold p they give a share of p with hardly any scatter, so that a song of
     few bars still shows the quality it was given.
@@ -45,7 +55,7 @@ def even_draws(rng: np.random.Generator, count: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Qualities:
-    """What a listener would say of a song, per dimension, from 1 (bad) to 5 (excellent).
+    """Quality of a song per dimension, from 1 (bad) to 5 (excellent).
 
     Raises:
         ValueError: If a value lies outside [1, 5].
@@ -64,11 +74,11 @@ class Qualities:
                 raise ValueError(f"{name} is {value}, expected a value between 1 and 5")
 
     def degree(self, name: str) -> float:
-        """Returns quality ``name`` scaled to [0, 1]."""
+        """Return quality ``name`` scaled to [0, 1]."""
         return (float(getattr(self, name)) - LOWEST) / (HIGHEST - LOWEST)
 
     def as_array(self) -> np.ndarray:
-        """Returns the values in the order of ``QUALITIES``, ``(5,)`` float64."""
+        """Return the values in the order of ``QUALITIES``, ``(5,)`` float64."""
         return np.array([getattr(self, name) for name in QUALITIES])
 
 
@@ -81,8 +91,7 @@ class Generator:
 
     Attributes:
         name: Identifier, such as ``"S003"``.
-        offsets: What it does better or worse than the average, in standard deviations, in the order
-            of ``QUALITIES``.
+        offsets: Its bias per quality, in standard deviations, in the order of ``QUALITIES``.
         styles: Styles it prefers; empty for all.
     """
 
@@ -92,7 +101,7 @@ class Generator:
 
 
 def make_generators(count: int, seed: int = 0, spread: float = 0.7) -> tuple[Generator, ...]:
-    """Returns ``count`` generators whose offsets scatter by ``spread`` standard deviations.
+    """Return ``count`` generators whose offsets scatter by ``spread`` standard deviations.
 
     Half of the spread is common to the five qualities: good systems tend to be good at everything.
     """
@@ -106,7 +115,7 @@ def make_generators(count: int, seed: int = 0, spread: float = 0.7) -> tuple[Gen
 
 
 def sample_qualities(rng: np.random.Generator, generator: Generator | None = None) -> Qualities:
-    """Draws partly correlated qualities, shifted by the generator's offsets."""
+    """Draw partly correlated qualities, shifted by the generator's offsets."""
     common = rng.normal(0.0, np.sqrt(COMMON_VARIANCE))
     own = rng.normal(0.0, np.sqrt(1.0 - COMMON_VARIANCE), len(QUALITIES))
     offsets = np.array(generator.offsets) if generator else 0.0

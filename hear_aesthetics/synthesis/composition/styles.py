@@ -1,4 +1,4 @@
-"""Styles (genres): who plays, how fast, in which modes, and with which accompaniment patterns.
+"""Styles (genres): instruments, tempo, modes and accompaniment patterns.
 
 Patterns are strings over the bar. For chords and bass one character is an eighth note: ``x`` the
 whole chord, ``0``-``3`` one voice of it, ``r`` root, ``t`` third, ``f`` fifth, ``o`` octave, ``.``
@@ -8,7 +8,7 @@ the first three quarters.
 
 from dataclasses import dataclass
 
-__all__ = ["BASS_PATTERNS", "CHORD_PATTERNS", "DRUM_PATTERNS", "STYLES", "Style", "find_style"]
+__all__ = ["BASS_PATTERNS", "CHORD_PATTERNS", "DRUM_PATTERNS", "STYLES", "Style"]
 
 CHORD_PATTERNS = {
     "block": "x.......",
@@ -239,14 +239,3 @@ STYLES = {
         ),
     )
 }
-
-
-def find_style(name: str) -> Style:
-    """Returns the style of that name.
-
-    Raises:
-        ValueError: If there is none; the message lists the known ones.
-    """
-    if name not in STYLES:
-        raise ValueError(f"unknown style {name!r}; choose one of: {', '.join(STYLES)}")
-    return STYLES[name]

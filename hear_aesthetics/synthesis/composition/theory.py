@@ -10,6 +10,8 @@ from itertools import product
 
 import numpy as np
 
+from hear_aesthetics.synthesis.composition.qualities import pick
+
 __all__ = [
     "MODES",
     "PITCH_NAMES",
@@ -23,6 +25,10 @@ __all__ = [
 ]
 
 OCTAVE = 12
+DOMINANT = 4  # degree
+
+Chord = tuple[int, ...]  # pitch classes, root first
+
 PITCH_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 MODES = {
     "major": (0, 2, 4, 5, 7, 9, 11),
@@ -63,65 +69,44 @@ class Key:
         return frozenset((self.tonic + step) % OCTAVE for step in MODES[self.mode])
 
     def pitch(self, degree: int, octave: int = 5) -> int:
-        """Returns the MIDI pitch of a degree; degree 0 of octave 5 is the tonic at or above C4."""
+        """Return the MIDI pitch of a degree; degree 0 of octave 5 is the tonic at or above C4."""
         octaves, step = divmod(degree, 7)
         return self.tonic + MODES[self.mode][step] + OCTAVE * (octave + octaves)
 
 
-@dataclass(frozen=True, slots=True)
-class Chord:
-    """A root and all pitch classes (root first); ``degree`` is None for chords outside the key."""
-
-    root: int
-    pitch_classes: tuple[int, ...]
-    degree: int | None = None
-
-
 def diatonic_chord(key: Key, degree: int, size: int = 3) -> Chord:
-    """Returns the chord of stacked thirds on a degree; ``size`` 3 is a triad, 4 a seventh chord."""
-    classes = tuple(key.pitch(degree + 2 * third) % OCTAVE for third in range(size))
-    return Chord(classes[0], classes, degree % 7)
+    """Return the chord of stacked thirds on a degree; ``size`` 3 is a triad, 4 a seventh chord."""
+    return tuple(key.pitch(degree + 2 * third) % OCTAVE for third in range(size))
 
 
 def random_chord(rng: np.random.Generator) -> Chord:
-    """Returns a chord on any of the twelve roots, consonant or not, related to nothing."""
-    root = int(rng.integers(OCTAVE))
-    shape = CHORD_SHAPES[rng.integers(len(CHORD_SHAPES))]
-    return Chord(root, tuple((root + step) % OCTAVE for step in shape))
+    """Return a chord on any of the twelve roots, consonant or not, related to nothing."""
+    root, shape = int(rng.integers(OCTAVE)), pick(rng, CHORD_SHAPES)
+    return tuple((root + step) % OCTAVE for step in shape)
 
 
-def progression(rng: np.random.Generator, length: int, cadence: bool = True) -> tuple[int, ...]:
-    """Returns ``length`` degrees: starts on the tonic, moves by function, may end on the dominant.
-
-    Args:
-        rng: Source of the choices.
-        length: Number of chords, at least 2.
-        cadence: End on the dominant, so that the tonic of the next phrase resolves it.
-    """
+def progression(rng: np.random.Generator, length: int) -> tuple[int, ...]:
+    """Return ``length`` degrees that move by harmonic function from the tonic to the dominant."""
     degrees = [0]
     while len(degrees) < length:
         degrees.append(int(rng.choice(SUCCESSORS[degrees[-1]])))
-    if cadence:
-        degrees[-1] = 4
-    return tuple(degrees)
+    return (*degrees[:-1], DOMINANT)
 
 
 def nearest_pitch(pitch: float, pitch_classes: Sequence[int] | frozenset[int]) -> int:
-    """Returns the MIDI pitch of one of the classes nearest to ``pitch``, the lower on a tie."""
+    """Return the MIDI pitch of one of the classes nearest to ``pitch``, the lower on a tie."""
     candidates = (cls + OCTAVE * round((pitch - cls) / OCTAVE) for cls in sorted(pitch_classes))
     return min(candidates, key=lambda candidate: (abs(candidate - pitch), candidate))
 
 
 def voice_lead(chord: Chord, previous: Sequence[int], low: int, high: int) -> tuple[int, ...]:
-    """Returns the voicing within [low, high] that moves least from ``previous``.
+    """Return the voicing within [low, high] that moves least from ``previous``.
 
     One pitch per pitch class, ascending. Without a previous voicing, the one nearest to the middle
     of the register.
     """
-    choices = [
-        [pitch for pitch in range(low, high + 1) if pitch % OCTAVE == cls]
-        for cls in chord.pitch_classes
-    ]
+    register = range(low, high + 1)
+    choices = [[pitch for pitch in register if pitch % OCTAVE == cls] for cls in chord]
     middle = (low + high) / 2
 
     def cost(ordered: Sequence[int]) -> float:

@@ -1,1 +1,1 @@
-"""Samples: instruments, voices, drums, effects, and the mix of a composition."""
+"""Sound synthesis: instruments, voices, drums, effects, and the mix of a composition."""

@@ -1,8 +1,8 @@
-"""Room, tone and level of a whole mix.
+"""Effects on a mix: room, tone, level, and sounds added to it.
 
-Level and brightness of a song must say nothing about its qualities. ``equalise`` therefore brings
+Level and brightness of a song must say nothing about its qualities. ``equalize`` therefore brings
 two measures of brightness, the mean spectral centroid and the rate of zero crossings, to targets
-that are drawn without looking at the song, by a smooth filter with two parameters; ``normalise``
+that are drawn without looking at the song, by a smooth filter with two parameters; ``normalize``
 does the same for the level. Both measures are of the band below 12 kHz, whatever the sample rate:
 it is what encoders at 24 kHz hear.
 """
@@ -15,10 +15,11 @@ from scipy.signal import oaconvolve
 
 __all__ = [
     "Brightness",
+    "add_sound",
     "brightness",
-    "equalise",
+    "equalize",
     "impulse_response",
-    "normalise",
+    "normalize",
     "reverb",
     "rms_db",
     "tilt",
@@ -26,10 +27,10 @@ __all__ = [
 
 KNEE, CEILING = 0.7, 0.98  # of full scale: peaks are rounded off between these
 FRAME = 2048  # samples, of the brightness measurement
-BAND_HZ = 12_000  # that it hears
+BAND_HZ = 12_000  # upper edge of the measured band
 MAX_FRAMES = 256
-QUIET_DB = -50.0  # frames below this, relative to the loudest, have no brightness
-SILENT_HZ = 1.0  # taken for the brightness of silence, which has none
+QUIET_DB = -50.0  # frames below this, relative to the loudest, are left out
+SILENT_HZ = 1.0  # brightness of silence
 TAPS = 1023
 REFERENCE_HZ = 1000.0
 LOG_RANGE = (-3.5, 3.5)  # octaves from the reference in which the filter has a slope
@@ -45,8 +46,16 @@ class Brightness(NamedTuple):
     crossing_rate: float
 
 
+def add_sound(target: np.ndarray, start: int, sound: np.ndarray) -> None:
+    """Add a sound in place from sample ``start`` on, cut where the target begins and ends."""
+    skip = max(0, -start)
+    first = start + skip
+    sound = sound[skip : skip + max(0, len(target) - first)]
+    target[first : first + len(sound)] += sound
+
+
 def impulse_response(seconds: float, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
-    """Returns a room's response: noise that decays by 60 dB in ``seconds``, at unit energy."""
+    """Return a room's response: noise that decays by 60 dB in ``seconds``, at unit energy."""
     time = np.arange(max(1, round(seconds * sample_rate))) / sample_rate
     response = rng.standard_normal(len(time)) * np.exp(-np.log(1000) * time / seconds)
     # air and walls absorb treble: an average of neighbours is cheap and close enough
@@ -61,14 +70,14 @@ def reverb(
     sample_rate: int = 24_000,
     rng: np.random.Generator | None = None,
 ) -> np.ndarray:
-    """Returns the waveform in a room; the length stays, the tail is cut.
+    """Return the waveform in a room; the length stays, the tail is cut.
 
     Args:
         waveform: ``(samples,)``.
         seconds: Time in which the room decays by 60 dB.
         wet: Share of the room's sound, 0 to 1.
         sample_rate: In Hz.
-        rng: Chooses the room; without one it is always the same.
+        rng: Source of the room; default: always the same room.
     """
     response = impulse_response(seconds, sample_rate, rng or np.random.default_rng(0))
     room = oaconvolve(waveform.astype(np.float32), response)[: len(waveform)]
@@ -76,12 +85,12 @@ def reverb(
 
 
 def rms_db(waveform: np.ndarray) -> float:
-    """Returns the level in dB re full scale; -120 for silence."""
+    """Return the level in dB re full scale; -120 for silence."""
     return float(10 * np.log10(np.mean(np.square(waveform, dtype=np.float64)) + 1e-12))
 
 
-def normalise(waveform: np.ndarray, target_db: float) -> np.ndarray:
-    """Returns the waveform at RMS level ``target_db``, peaks rounded off below full scale."""
+def normalize(waveform: np.ndarray, target_db: float) -> np.ndarray:
+    """Return the waveform at RMS level ``target_db``, peaks rounded off below full scale."""
     scaled = waveform * np.float32(10 ** ((target_db - rms_db(waveform)) / 20))
     peaks = np.abs(scaled) > KNEE
     excess = np.abs(scaled[peaks]) - KNEE
@@ -91,13 +100,13 @@ def normalise(waveform: np.ndarray, target_db: float) -> np.ndarray:
 
 
 def _band(sample_rate: int) -> np.ndarray:
-    """Returns the frequencies, in Hz, of the bins of a frame that are in the band."""
+    """Return the frequencies, in Hz, of the bins of a frame that are in the band."""
     hertz = fft.rfftfreq(FRAME, 1 / sample_rate)
     return hertz[hertz <= BAND_HZ]
 
 
 def _spectra(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Returns spectra, in the band, of frames spread over the waveform, without silent ones."""
+    """Return spectra, in the band, of frames spread over the waveform, without silent ones."""
     padded = np.pad(waveform, (0, max(0, FRAME - len(waveform))))
     count = min(MAX_FRAMES, max(1, len(padded) // FRAME))
     starts = np.linspace(0, len(padded) - FRAME, count).astype(int)
@@ -120,13 +129,13 @@ def _measure(spectra: np.ndarray, gain: np.ndarray, sample_rate: int) -> Brightn
 
 
 def brightness(waveform: np.ndarray, sample_rate: int = 24_000) -> Brightness:
-    """Returns the mean spectral centroid and the zero-crossing rate of the frames that sound."""
+    """Return the mean spectral centroid and the zero-crossing rate of the frames that sound."""
     spectra = _spectra(waveform, sample_rate)
     return _measure(spectra, np.ones(spectra.shape[1]), sample_rate)
 
 
 def _curve(slope: float, bend: float, hertz: np.ndarray) -> np.ndarray:
-    """Gain of ``slope`` dB per octave plus ``bend`` dB per octave squared around 1 kHz."""
+    """Return a gain of ``slope`` dB per octave plus ``bend`` dB per octave squared around 1 kHz."""
     octaves = np.clip(np.log2(np.maximum(hertz, 1.0) / REFERENCE_HZ), *LOG_RANGE)
     return 10 ** ((slope * octaves + bend * octaves**2) / 20)
 
@@ -138,12 +147,12 @@ def _apply(waveform: np.ndarray, slope: float, bend: float, sample_rate: int) ->
 
 
 def tilt(waveform: np.ndarray, db_per_octave: float, sample_rate: int = 24_000) -> np.ndarray:
-    """Returns the waveform with its spectrum tilted around 1 kHz, without delay."""
+    """Return the waveform with its spectrum tilted around 1 kHz, without delay."""
     return _apply(waveform, db_per_octave, 0.0, sample_rate)
 
 
-def equalise(waveform: np.ndarray, target: Brightness, sample_rate: int = 24_000) -> np.ndarray:
-    """Returns the waveform filtered so that its brightness comes close to the target.
+def equalize(waveform: np.ndarray, target: Brightness, sample_rate: int = 24_000) -> np.ndarray:
+    """Return the waveform filtered so that its brightness comes close to the target.
 
     Levenberg-Marquardt steps on (log centroid, log crossing rate) find slope and bend of the
     filter; both are limited, so an extreme target is approached and not met.

@@ -1,4 +1,4 @@
-"""Vowels and resonances of voices and solo instruments, and the spectra they give at a pitch."""
+"""Vowels and resonances of voices and solo instruments, and their spectra at a pitch."""
 
 from dataclasses import dataclass, replace
 
@@ -36,7 +36,7 @@ class LeadTimbre:
         spectra: Sets of four resonances (Hz) between which the tone moves; a voice's vowels.
         slope: Source slope, exponent of the harmonic number.
         scale: Factor of all resonances: a shorter vocal tract has higher formants.
-        depth: How far the resonances stand out, 0 (not at all) to 1.
+        depth: Strength of the resonances, 0 to 1.
         air: Level of the noise in the tone.
         sings: Whether it has syllables (vowel changes and consonants).
         octave: Of the tonic in its melodies; 5 starts at C4.
@@ -78,7 +78,7 @@ LEADS = {
 
 
 def another_singer(timbre: LeadTimbre, rng: np.random.Generator) -> LeadTimbre:
-    """Returns the same kind of lead with a slightly longer or shorter tract and another source."""
+    """Return the same kind of lead with a slightly longer or shorter tract and another source."""
     scale, slope = np.exp(rng.normal(0.0, (0.05, 0.1))).tolist()
     return replace(timbre, scale=timbre.scale * scale, slope=timbre.slope * slope)
 
@@ -91,7 +91,7 @@ def spectral_states(
     buzz: float,
     sample_rate: int,
 ) -> np.ndarray:
-    """Returns one wavetable per state: the resonances sampled at the harmonics of the pitch.
+    """Return one wavetable per state: the resonances sampled at the harmonics of the pitch.
 
     Args:
         timbre: Slope, depth and scale.
@@ -100,9 +100,6 @@ def spectral_states(
         effort: In [0, 1]; more effort is a flatter spectrum, ``(states,)``.
         buzz: Share of a sawtooth without resonances.
         sample_rate: In Hz.
-
-    Shape:
-        - output: ``(states, TABLE_SIZE)`` float32
     """
     number = np.arange(1, MAX_HARMONICS + 1)
     hertz = frequency(pitches)[:, None] * number  # (states, harmonics)

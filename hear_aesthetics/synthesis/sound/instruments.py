@@ -1,4 +1,4 @@
-"""Renders single notes: one wavetable pair per note, a bright one that gives way to a dark one.
+"""Renderer of single notes: per note a bright wavetable that gives way to a dark one.
 
 A sounding string or tube loses its high partials first. Two single-period tables with different
 spectral slopes, cross-faded by an exponential, render this at the cost of two look-ups per sample.
@@ -7,7 +7,7 @@ Bars and bells have inharmonic partials and are summed one by one.
 
 import numpy as np
 
-from hear_aesthetics.synthesis.sound.timbres import Timbre, find_timbre
+from hear_aesthetics.synthesis.sound.timbres import INSTRUMENTS, Timbre
 from hear_aesthetics.synthesis.sound.wavetable import (
     MAX_HARMONICS,
     NYQUIST_SHARE,
@@ -67,7 +67,7 @@ def _inharmonic_tone(
 
 
 def envelope(timbre: Timbre, midi: float, seconds: float, time: np.ndarray) -> np.ndarray:
-    """Returns the amplitude over time: rise, decay (faster for high notes) and release."""
+    """Return the amplitude over time: rise, decay (faster for high notes) and release."""
     level = 1.0 - np.exp(-4.0 * time / timbre.attack)
     if timbre.decay is not None:
         level *= np.exp(-time / (timbre.decay * 2.0 ** ((60.0 - midi) / DECAY_SEMITONES)))
@@ -83,7 +83,7 @@ def render_note(
     sample_rate: int = 24_000,
     rng: np.random.Generator | None = None,
 ) -> np.ndarray:
-    """Renders one note with its release.
+    """Render one note with its release.
 
     Args:
         instrument: A name in ``INSTRUMENTS`` or a timbre.
@@ -91,7 +91,7 @@ def render_note(
         seconds: Time from the attack to the release.
         velocity: In [0, 1]: louder is brighter.
         sample_rate: In Hz.
-        rng: For the noise of breath, bow and pluck; without one it is the same for every call.
+        rng: Source of the noise of breath, bow and pluck; default: the same for every call.
 
     Shape:
         - output: ``(round((seconds + release) * sample_rate),)`` float32
@@ -99,7 +99,10 @@ def render_note(
     Raises:
         ValueError: If the instrument is unknown; the message lists the known ones.
     """
-    timbre = find_timbre(instrument)
+    if isinstance(instrument, str) and instrument not in INSTRUMENTS:
+        known = ", ".join(INSTRUMENTS)
+        raise ValueError(f"unknown instrument {instrument!r}; choose one of: {known}")
+    timbre = INSTRUMENTS[instrument] if isinstance(instrument, str) else instrument
     rng = rng or np.random.default_rng(0)
     time = np.arange(round((seconds + timbre.release) * sample_rate)) / sample_rate
     tone_of = _inharmonic_tone if timbre.partials else _harmonic_tone

@@ -1,4 +1,4 @@
-"""Noise: the raw material of breath, bow, cymbals, consonants and bad recordings."""
+"""Band-limited and coloured noise."""
 
 import numpy as np
 from scipy import fft
@@ -13,7 +13,7 @@ NYQUIST_MARGIN = 0.47  # of the sample rate: highest edge of a band
 def band_noise(
     samples: int, low: float, high: float, sample_rate: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Returns noise between ``low`` and ``high`` Hz at unit RMS, ``(samples,)`` float32.
+    """Return noise between ``low`` and ``high`` Hz at unit RMS, ``(samples,)`` float32.
 
     Where the sample rate is too low for the band, the highest octave there is takes its place.
     """
@@ -28,7 +28,7 @@ def band_noise(
 def coloured_noise(
     samples: int, exponent: float, sample_rate: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Returns noise of power spectrum 1 / f**exponent at unit RMS, ``(samples,)`` float32.
+    """Return noise of power spectrum 1 / f**exponent at unit RMS, ``(samples,)`` float32.
 
     Exponent 0 is white, 1 pink, 2 red.
     """

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from hear_aesthetics.synthesis.composition.qualities import pick
+from hear_aesthetics.synthesis.sound.effects import add_sound
 from hear_aesthetics.synthesis.sound.formants import VOWELS, LeadTimbre, spectral_states
 from hear_aesthetics.synthesis.sound.noise import band_noise
 from hear_aesthetics.synthesis.sound.wavetable import control_times, morphing_tone, to_audio_rate
@@ -16,7 +18,7 @@ EFFORT = 0.7
 
 
 def _syllables(seconds: float, rng: np.random.Generator) -> list[tuple[float, float, float]]:
-    """Returns (consonant start, vowel start, end) of each syllable, with pauses between phrases."""
+    """Return (consonant start, vowel start, end) of each syllable, with pauses between phrases."""
     syllables, now = [], float(rng.uniform(0.0, min(0.2, seconds / 4)))
     while now < seconds:
         for _ in range(int(rng.integers(4, 12))):
@@ -28,14 +30,14 @@ def _syllables(seconds: float, rng: np.random.Generator) -> list[tuple[float, fl
 
 
 def _intonation(time: np.ndarray, speaker: float, rng: np.random.Generator) -> np.ndarray:
-    """MIDI pitch over time: wavers around the speaker's pitch and falls over each few seconds."""
+    """Return MIDI pitch over time: it wavers around the speaker's and falls every few seconds."""
     knots = np.arange(0.0, time[-1] + 0.6, 0.3)
     fall = -3.0 * (knots % 3.0) / 3.0
     return np.interp(time, knots, speaker + fall + rng.normal(0.0, 1.8, len(knots)))
 
 
 def _voicing(time: np.ndarray, spoken: list[tuple[float, float, float]]) -> np.ndarray:
-    """Amplitude of the vowels over time."""
+    """Return the amplitude of the vowels over time."""
     voiced = np.zeros_like(time)
     for _, start, end in spoken:
         first, last = np.searchsorted(time, (start, end))
@@ -45,8 +47,7 @@ def _voicing(time: np.ndarray, spoken: list[tuple[float, float, float]]) -> np.n
 
 def _consonant(seconds: float, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
     samples = round(seconds * sample_rate)
-    band = FRICATIVES[int(rng.integers(len(FRICATIVES)))]
-    noise = band_noise(samples, *band, sample_rate, rng)
+    noise = band_noise(samples, *pick(rng, FRICATIVES), sample_rate, rng)
     if rng.random() < PLOSIVES:  # closure, then a burst
         closed = min(samples, round(STOP_SECONDS * sample_rate))
         noise[:closed] = 0.0
@@ -57,12 +58,7 @@ def _consonant(seconds: float, sample_rate: int, rng: np.random.Generator) -> np
 
 
 def speech_like(seconds: float, rng: np.random.Generator, sample_rate: int = 24_000) -> np.ndarray:
-    """Returns babble of one random speaker: the sounds of speech without its words.
-
-    Args:
-        seconds: Duration.
-        rng: Chooses speaker, syllables and intonation.
-        sample_rate: In Hz.
+    """Return babble of one random speaker: the sounds of speech without its words.
 
     Shape:
         - output: ``(round(seconds * sample_rate),)`` float32, RMS 0.1
@@ -84,7 +80,5 @@ def speech_like(seconds: float, rng: np.random.Generator, sample_rate: int = 24_
     tone = morphing_tone(pitch, morph, tables, samples, sample_rate)
     tone *= to_audio_rate(_voicing(time, spoken), samples, sample_rate).astype(np.float32)
     for start, vowel, _ in spoken:
-        noise = _consonant(vowel - start, sample_rate, rng)
-        first = round(start * sample_rate)
-        tone[first : first + len(noise)] += noise[: max(0, samples - first)]
+        add_sound(tone, round(start * sample_rate), _consonant(vowel - start, sample_rate, rng))
     return (SPEECH_RMS * tone / (np.sqrt(np.mean(tone**2)) + 1e-9)).astype(np.float32)

@@ -1,25 +1,24 @@
-"""The pitched instruments, as data."""
+"""Timbres of the pitched instruments, as data."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-__all__ = ["INSTRUMENTS", "Timbre", "find_timbre", "vary"]
+__all__ = ["INSTRUMENTS", "Timbre", "vary"]
 
 VARIATION = 0.12  # standard deviation of the log of each varied parameter
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timbre:
-    """What makes an instrument.
+    """Timbre of an instrument.
 
     Attributes:
         name: For readers, as in "a song with nylon guitar".
-        family: plucked, struck, blown, bowed, pad or bass.
         low: Lowest pitch of the usual range, MIDI.
         high: Highest pitch of the usual range, MIDI.
         bright: Spectral slope at the attack, exponent of the harmonic number.
-        dark: Slope that the sound decays (or, of brass and pads, grows) to.
+        dark: Final slope, to which the sound decays (or, with brass and pads, grows).
         brightness_seconds: Time constant of that change.
         even: Amplitude of the even harmonics (a stopped tube has nearly none).
         attack: Rise time in seconds.
@@ -32,7 +31,6 @@ class Timbre:
     """
 
     name: str
-    family: str
     low: int
     high: int
     bright: float
@@ -50,107 +48,93 @@ class Timbre:
 
 INSTRUMENTS = {
     "guitar": Timbre(
-        name="nylon guitar", family="plucked", low=40, high=84, bright=1.1, dark=2.4,
+        name="nylon guitar", low=40, high=84, bright=1.1, dark=2.4,
         brightness_seconds=0.25, even=0.8, attack=0.003, decay=0.9, noise=0.08,
         body=((110, 5, 0.6), (220, 4, 0.5)),
     ),
     "harp": Timbre(
-        name="harp", family="plucked", low=36, high=96, bright=1.4, dark=2.6,
+        name="harp", low=36, high=96, bright=1.4, dark=2.6,
         attack=0.003, decay=1.4, release=0.3, noise=0.04,
     ),
     "banjo": Timbre(
-        name="banjo", family="plucked", low=48, high=88, bright=0.7, dark=1.6,
+        name="banjo", low=48, high=88, bright=0.7, dark=1.6,
         brightness_seconds=0.15, attack=0.002, decay=0.35, release=0.05, noise=0.1,
         body=((700, 6, 0.8),),
     ),
     "piano": Timbre(
-        name="piano", family="struck", low=28, high=100, bright=1.2, dark=2.2,
+        name="piano", low=28, high=100, bright=1.2, dark=2.2,
         brightness_seconds=0.5, attack=0.004, decay=1.6, release=0.12, noise=0.03,
     ),
     "electric piano": Timbre(
-        name="electric piano", family="struck", low=36, high=96, bright=1.6, dark=3.2,
+        name="electric piano", low=36, high=96, bright=1.6, dark=3.2,
         brightness_seconds=0.3, even=0.5, attack=0.004, decay=1.2, release=0.1,
     ),
     "marimba": Timbre(
-        name="marimba", family="struck", low=45, high=96, bright=1.5, dark=3.0,
+        name="marimba", low=45, high=96, bright=1.5, dark=3.0,
         brightness_seconds=0.05, attack=0.002, decay=0.35, release=0.2, noise=0.06,
         partials=(1.0, 3.93, 9.2),
     ),
     "bell": Timbre(
-        name="glockenspiel", family="struck", low=60, high=108, bright=0.8, dark=2.0,
+        name="glockenspiel", low=60, high=108, bright=0.8, dark=2.0,
         brightness_seconds=0.3, attack=0.002, decay=1.1, release=0.5,
         partials=(1.0, 2.76, 5.4, 8.9),
     ),
     "flute": Timbre(
-        name="flute", family="blown", low=60, high=96, bright=2.2, dark=2.4,
+        name="flute", low=60, high=96, bright=2.2, dark=2.4,
         brightness_seconds=0.3, even=0.7, attack=0.06, vibrato_cents=18, noise=0.06,
     ),
     "whistle": Timbre(
-        name="whistle", family="blown", low=67, high=108, bright=4.0, dark=4.0,
+        name="whistle", low=67, high=108, bright=4.0, dark=4.0,
         attack=0.03, release=0.06, vibrato_cents=25, noise=0.02,
     ),
     "clarinet": Timbre(
-        name="clarinet", family="blown", low=50, high=91, bright=1.2, dark=1.4,
+        name="clarinet", low=50, high=91, bright=1.2, dark=1.4,
         brightness_seconds=0.3, even=0.12, attack=0.04, release=0.06, vibrato_cents=6, noise=0.02,
     ),
     "brass": Timbre(
-        name="brass", family="blown", low=40, high=84, bright=1.5, dark=0.9,
+        name="brass", low=40, high=84, bright=1.5, dark=0.9,
         brightness_seconds=0.12, attack=0.05, vibrato_cents=8, noise=0.01,
         body=((1200, 5, 1.0),),
     ),
     "violin": Timbre(
-        name="violin", family="bowed", low=55, high=96, bright=1.0, dark=1.1,
+        name="violin", low=55, high=96, bright=1.0, dark=1.1,
         attack=0.08, release=0.12, vibrato_cents=22, noise=0.03,
         body=((290, 4, 0.4), (470, 4, 0.4), (2500, 6, 0.8)),
     ),
     "cello": Timbre(
-        name="cello", family="bowed", low=36, high=76, bright=1.1, dark=1.2,
+        name="cello", low=36, high=76, bright=1.1, dark=1.2,
         attack=0.09, release=0.15, vibrato_cents=16, noise=0.03,
         body=((180, 4, 0.5), (2000, 4, 0.8)),
     ),
     "string pad": Timbre(
-        name="strings", family="pad", low=40, high=88, bright=1.5, dark=1.3,
+        name="strings", low=40, high=88, bright=1.5, dark=1.3,
         brightness_seconds=0.8, attack=0.25, release=0.4, vibrato_cents=8, noise=0.02,
     ),
     "warm pad": Timbre(
-        name="synthesizer pad", family="pad", low=40, high=88, bright=2.4, dark=1.8,
+        name="synthesizer pad", low=40, high=88, bright=2.4, dark=1.8,
         brightness_seconds=1.2, attack=0.35, release=0.5, vibrato_cents=5,
     ),
     "organ": Timbre(
-        name="organ", family="pad", low=36, high=96, bright=1.3, dark=1.3,
+        name="organ", low=36, high=96, bright=1.3, dark=1.3,
         attack=0.02, release=0.06, vibrato_cents=6,
     ),
     "bass guitar": Timbre(
-        name="bass guitar", family="bass", low=26, high=60, bright=1.3, dark=2.6,
+        name="bass guitar", low=26, high=60, bright=1.3, dark=2.6,
         brightness_seconds=0.3, even=0.9, decay=0.9, release=0.06, noise=0.03,
     ),
     "double bass": Timbre(
-        name="double bass", family="bass", low=26, high=60, bright=1.8, dark=3.0,
+        name="double bass", low=26, high=60, bright=1.8, dark=3.0,
         brightness_seconds=0.2, attack=0.01, decay=0.6, noise=0.06,
     ),
     "synth bass": Timbre(
-        name="synth bass", family="bass", low=26, high=60, bright=0.9, dark=1.8,
+        name="synth bass", low=26, high=60, bright=0.9, dark=1.8,
         brightness_seconds=0.12, attack=0.004, release=0.04,
     ),
 }  # fmt: skip
 
 
-def find_timbre(instrument: str | Timbre) -> Timbre:
-    """Returns the timbre of a name, or the timbre itself.
-
-    Raises:
-        ValueError: If the instrument is unknown; the message lists the known ones.
-    """
-    if isinstance(instrument, Timbre):
-        return instrument
-    if instrument not in INSTRUMENTS:
-        known = ", ".join(INSTRUMENTS)
-        raise ValueError(f"unknown instrument {instrument!r}; choose one of: {known}")
-    return INSTRUMENTS[instrument]
-
-
 def vary(timbre: Timbre, rng: np.random.Generator) -> Timbre:
-    """Returns the same instrument by another maker: slopes, noise and decay change a little."""
+    """Return the same instrument by another maker: slopes, noise and decay change a little."""
     bright, dark, change, decay, noise = np.exp(rng.normal(0.0, VARIATION, 5)).tolist()
     return replace(
         timbre,

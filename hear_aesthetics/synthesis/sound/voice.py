@@ -1,4 +1,4 @@
-"""The lead: a singing voice or solo instrument as one continuous, moving tone.
+"""Renderer of the lead: a singing voice or solo instrument as one continuous tone.
 
 Pitch and amplitude are curves through anchors at a control rate, the spectrum moves between
 *states* (a vowel at a pitch, see ``wavetable.morphing_tone``). So glides, vibrato and diphthongs
@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.signal import butter, sosfilt
 
-from hear_aesthetics.synthesis.composition.score import Note, Performance
+from hear_aesthetics.synthesis.composition.records import Note, Performance
+from hear_aesthetics.synthesis.sound.effects import add_sound
 from hear_aesthetics.synthesis.sound.formants import LeadTimbre, spectral_states
 from hear_aesthetics.synthesis.sound.noise import band_noise
 from hear_aesthetics.synthesis.sound.wavetable import (
@@ -26,7 +27,7 @@ LEGATO_GAP = 0.06  # seconds; longer gaps are rests
 SCOOP = 0.8  # semitones below the pitch at which a note after a rest begins
 VIBRATO_HZ, VIBRATO_DELAY, VIBRATO_GROWTH = 5.4, 0.18, 0.25
 DRIFT_HZ = 3.0  # how fast pitch and vibrato rate wander
-ATTACK_SECONDS, SOFT_ATTACK_SECONDS = 0.012, 0.04  # without dynamics, and what they add
+ATTACK_SECONDS, SOFT_ATTACK_SECONDS = 0.012, 0.04  # without dynamics, and added by them
 DIPHTHONGS, CONSONANTS = 3, 4  # of every 7 syllables glide, of every 11 begin with a sibilant
 BREATH_GAP, BREATH_SECONDS = 0.28, 0.3  # a rest that asks for a breath, and its length
 BREATH_LEVEL, BREATH_BAND = 0.11, (700, 4500)
@@ -37,7 +38,7 @@ CLICK_LEVEL, CLICK_BAND, CLICK_SECONDS = 1.0, (2000, 9000), 0.006
 
 
 def _wandering(count: int, rng: np.random.Generator) -> np.ndarray:
-    """Slow noise at unit standard deviation, ``(count,)`` at the control rate."""
+    """Return slow noise at unit standard deviation, ``(count,)`` at the control rate."""
     sections = butter(2, DRIFT_HZ, fs=CONTROL_RATE, output="sos")
     noise = sosfilt(sections, rng.standard_normal(count + CONTROL_RATE))[CONTROL_RATE:]
     return noise / (np.std(noise) + 1e-9)
@@ -46,7 +47,7 @@ def _wandering(count: int, rng: np.random.Generator) -> np.ndarray:
 def _pitch_curve(
     notes: Sequence[Note], time: np.ndarray, performance: Performance, rng: np.random.Generator
 ) -> np.ndarray:
-    """Pitch over time: slides into each note, vibrato that sets in late, slow drift."""
+    """Return pitch over time: slides into each note, vibrato that sets in late, slow drift."""
     onsets = np.array([note.onset for note in notes])
     pitches = np.array([note.pitch for note in notes])
     ends = onsets + [note.seconds for note in notes]
@@ -68,7 +69,7 @@ def _pitch_curve(
 def _amplitude_curve(
     notes: Sequence[Note], time: np.ndarray, performance: Performance
 ) -> np.ndarray:
-    """Amplitude over time: attack, swell and release of each note; slurs only dip."""
+    """Return amplitude over time: attack, swell and release of each note; slurs only dip."""
     curve = np.zeros_like(time)
     attack = ATTACK_SECONDS + SOFT_ATTACK_SECONDS * performance.dynamics
     for note in notes:
@@ -84,7 +85,7 @@ def _amplitude_curve(
 def _states(
     notes: Sequence[Note], time: np.ndarray, timbre: LeadTimbre, buzz: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns resonances and pitches of two states per note, and the morph between them."""
+    """Return resonances and pitches of two states per note, and the morph between them."""
     spectra = np.array(timbre.spectra, float)
     syllables = np.array([note.syllable for note in notes])
     chosen = syllables % len(spectra)
@@ -100,17 +101,10 @@ def _states(
     return vowels, pitches, morph
 
 
-def _add(target: np.ndarray, start: int, sound: np.ndarray) -> None:
-    """Adds a sound in place, cut where the target begins and ends."""
-    skip = max(0, -start)
-    sound = sound[skip : skip + max(0, len(target) - max(0, start))]
-    target[max(0, start) : max(0, start) + len(sound)] += sound
-
-
 def _puff(
     seconds: float, band: tuple[int, int], sample_rate: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """A noise that swells and dies away, float32."""
+    """Return noise that swells and dies away, float32."""
     samples = round(seconds * sample_rate)
     swell = np.hanning(samples).astype(np.float32)
     return swell * band_noise(samples, *band, sample_rate, rng)
@@ -124,7 +118,7 @@ def _add_air(
     sample_rate: int,
     rng: np.random.Generator,
 ) -> None:
-    """Adds, in place, breaths before phrases and consonants at the start of syllables."""
+    """Add in place breaths before phrases and consonants at the start of syllables."""
     breath = _puff(BREATH_SECONDS, BREATH_BAND, sample_rate, rng)
     breath *= BREATH_LEVEL * performance.breath
     sibilant = _puff(SIBILANT_SECONDS, SIBILANT_BAND, sample_rate, rng)
@@ -132,30 +126,17 @@ def _add_air(
     previous_end = -1.0
     for note in notes:
         if note.onset - previous_end > BREATH_GAP:
-            _add(tone, round(note.onset * sample_rate) - len(breath), breath)
+            add_sound(tone, round(note.onset * sample_rate) - len(breath), breath)
         elif timbre.sings and note.syllable % 11 < CONSONANTS:
             start = round(note.onset * sample_rate) - len(sibilant) // 2
-            _add(tone, start, np.float32(note.velocity) * sibilant)
+            add_sound(tone, start, np.float32(note.velocity) * sibilant)
         previous_end = note.onset + note.seconds
 
 
 def _ring(samples: int, depth: float, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
-    """The modulation of a metallic voice: partials beside the harmonic ones, float32."""
+    """Return the ring modulation of a metallic voice, float32."""
     cycles = np.arange(samples) * (rng.uniform(*METAL_HZ) / sample_rate)
     return (1.0 - depth + depth * np.sqrt(2) * np.cos(2 * np.pi * cycles)).astype(np.float32)
-
-
-def _add_clicks(
-    tone: np.ndarray,
-    notes: Sequence[Note],
-    level: float,
-    sample_rate: int,
-    rng: np.random.Generator,
-) -> None:
-    """Adds, in place, the clicks of a voice that is joined from single notes."""
-    click = _puff(CLICK_SECONDS, CLICK_BAND, sample_rate, rng) * np.float32(CLICK_LEVEL * level)
-    for note in notes:
-        _add(tone, round(note.onset * sample_rate) - len(click) // 2, click)
 
 
 def render_lead(
@@ -166,15 +147,7 @@ def render_lead(
     sample_rate: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Renders a melody of one lead, monophonic and legato where notes touch.
-
-    Args:
-        timbre: Who sings or plays.
-        notes: By onset.
-        samples: Length of the output.
-        performance: How it is sung or played.
-        sample_rate: In Hz.
-        rng: For drift and noise.
+    """Render a melody of one lead, its notes by onset, legato where they touch.
 
     Shape:
         - output: ``(samples,)`` float32, about 0.7 RMS where it sounds
@@ -191,6 +164,9 @@ def render_lead(
         tone += np.float32(air) * band_noise(samples, *AIR_BAND, sample_rate, rng)
     tone *= _ring(samples, performance.metal, sample_rate, rng)
     tone = (tone * to_audio_rate(amplitude, samples, sample_rate)).astype(np.float32)
-    _add_clicks(tone, notes, performance.clicks, sample_rate, rng)
+    click = _puff(CLICK_SECONDS, CLICK_BAND, sample_rate, rng)
+    click *= np.float32(CLICK_LEVEL * performance.clicks)
+    for note in notes:  # joined one by one
+        add_sound(tone, round(note.onset * sample_rate) - len(click) // 2, click)
     _add_air(tone, notes, performance, timbre, sample_rate, rng)
     return tone

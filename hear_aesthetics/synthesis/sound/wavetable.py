@@ -1,4 +1,4 @@
-"""Oscillators: single periods of a sound, read at the pace of its pitch.
+"""Wavetable oscillators: single periods of a sound, read at its pitch.
 
 A table holds one period of a sum of harmonics. Reading it costs one look-up per sample, however
 many harmonics it has. A moving spectrum is a cross-fade between the tables of two states.
@@ -26,18 +26,15 @@ CONTROL_RATE = 200  # Hz, of pitch, amplitude and morph curves
 
 
 def frequency(midi: float | np.ndarray) -> np.ndarray:
-    """Returns the frequency in Hz of a MIDI pitch in equal temperament."""
+    """Return the frequency in Hz of a MIDI pitch in equal temperament."""
     return 440.0 * 2.0 ** ((np.asarray(midi) - 69.0) / 12.0)
 
 
 def harmonic_table(amplitudes: np.ndarray) -> np.ndarray:
-    """Returns one period of each sum of harmonics, at unit RMS.
-
-    Args:
-        amplitudes: ``(..., harmonics)``; the first is the fundamental.
+    """Return one period of each sum of harmonics, at unit RMS.
 
     Shape:
-        - output: ``(..., TABLE_SIZE)`` float32
+        - amplitudes: ``(..., harmonics)``, fundamental first; output: ``(..., TABLE_SIZE)`` float32
     """
     harmonics = amplitudes.shape[-1]
     number = np.arange(1, harmonics + 1)
@@ -50,17 +47,17 @@ def harmonic_table(amplitudes: np.ndarray) -> np.ndarray:
 
 
 def look_up(table: np.ndarray, phase: np.ndarray) -> np.ndarray:
-    """Returns the table at ``phase`` (periods, any real number)."""
+    """Return the table at ``phase`` (periods, any real number)."""
     return table[(phase * TABLE_SIZE).astype(np.int64) & (TABLE_SIZE - 1)]
 
 
 def control_times(samples: int, sample_rate: int) -> np.ndarray:
-    """Returns the times in seconds of the control curves that cover ``samples``."""
+    """Return the times in seconds of the control curves that cover ``samples``."""
     return np.arange(samples * CONTROL_RATE // sample_rate + 2) / CONTROL_RATE
 
 
 def to_audio_rate(curve: np.ndarray, samples: int, sample_rate: int) -> np.ndarray:
-    """Returns a control curve interpolated to one value per sample."""
+    """Return a control curve interpolated to one value per sample."""
     place = np.arange(samples) * (CONTROL_RATE / sample_rate)
     return np.interp(place, np.arange(len(curve)), curve)
 
@@ -68,18 +65,15 @@ def to_audio_rate(curve: np.ndarray, samples: int, sample_rate: int) -> np.ndarr
 def morphing_tone(
     pitch: np.ndarray, morph: np.ndarray, tables: np.ndarray, samples: int, sample_rate: int
 ) -> np.ndarray:
-    """Returns a tone that follows a pitch curve through spectral states.
+    """Return a tone that follows a pitch curve through spectral states.
 
     Args:
         pitch: MIDI pitch at ``CONTROL_RATE``.
         morph: Position among the states at ``CONTROL_RATE``: 2.25 is a quarter of the way from
             state 2 to state 3.
         tables: ``(states, TABLE_SIZE)``.
-        samples: Length of the output.
+        samples: Length of the output, float32 at unit RMS.
         sample_rate: In Hz.
-
-    Shape:
-        - output: ``(samples,)`` float32 at unit RMS
     """
     hertz = to_audio_rate(frequency(pitch), samples, sample_rate)
     phase = np.cumsum(hertz / sample_rate)

@@ -220,7 +220,7 @@ def test_a_pickle_of_the_legacy_format_is_read(musicfm_folder):
         ({"model": {"a": torch.zeros(1)}}, "a dictionary such as {'model': 'dict'}"),
         ({"state_dict": [1]}, "holds a list"),
         ({3: torch.zeros(1)}, "a dictionary such as {'3': 'Tensor'}"),
-        (PurePosixPath("a"), "not readable as weights"),
+        (PurePosixPath("a"), "it needs the class pathlib.PurePosixPath, but only tensors"),
     ],
 )
 def test_what_is_in_a_file_without_weights_is_said(musicfm_folder, content, message):

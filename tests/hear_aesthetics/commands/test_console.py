@@ -14,6 +14,7 @@ from hear_aesthetics.commands.console import (
     error_line,
     exit_code,
     log_to_stderr,
+    print_table,
     write_json,
 )
 
@@ -142,3 +143,13 @@ def test_warnings_of_libraries_are_lines_on_stderr(capsys):
 def test_names_cannot_steer_the_terminal_or_turn_the_text(capsys):
     error_line("\x1b[2Ja\u202egnp.wav\x9b: é 音; remove it")
     assert capsys.readouterr().err == "error: \\x1b[2Ja\\u202egnp.wav\\x9b: é 音; remove it\n"
+
+
+def test_a_table_without_lines_is_its_heading(capsys):
+    print_table(["path", "mean"], [], left=("path",))
+    assert capsys.readouterr().out.split() == ["path", "mean"]
+
+
+def test_a_table_in_a_pipe_keeps_its_lines_whole(capsys):
+    print_table(["path", "mean"], [["a" * 300, "1.25"]], left=("path",))
+    assert capsys.readouterr().out.splitlines()[1] == f"{'a' * 300}  1.25"

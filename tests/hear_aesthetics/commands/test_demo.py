@@ -13,7 +13,7 @@ from hear_aesthetics import load_model
 from hear_aesthetics.cli import main
 from hear_aesthetics.engine.embedding_files import read_embedding
 from hear_aesthetics.plotting.song import self_similarity
-from hear_aesthetics.synthesis import Score, compose
+from hear_aesthetics.synthesis import Composition, compose
 from songeval_task.commands.demo import FORM, SECONDS, SEED, STYLE
 
 pytestmark = pytest.mark.slow
@@ -36,7 +36,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def score() -> Score:
+def composition() -> Composition:
     return compose(SEED, SECONDS, style=STYLE, form=FORM)
 
 
@@ -73,10 +73,10 @@ def test_the_embeddings_cover_the_song_and_say_what_made_them(demo: Path) -> Non
     assert meta["model"]["status"] == load_model().config.status
 
 
-def test_equal_sections_look_alike(demo: Path, score: Score) -> None:
+def test_equal_sections_look_alike(demo: Path, composition: Composition) -> None:
     """What the picture promises: a section that returns is a stripe beside the diagonal."""
     likeness = self_similarity(read_embedding(demo / "song.wav.npz").embedding)
-    a, b, a_again = (round(section.start * 25) for section in score.sections[:3])
+    a, b, a_again = (round(section.start * 25) for section in composition.sections[:3])
     length = min(b - a, 100)
     same = np.mean([likeness[a + i, a_again + i] for i in range(length)])
     other = np.mean([likeness[a + i, b + i] for i in range(length)])

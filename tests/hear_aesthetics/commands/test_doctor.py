@@ -45,7 +45,7 @@ def test_text_shows_every_fact_of_the_diagnosis(run):
 def test_versions_are_those_that_run():
     versions = diagnose()["versions"]
     assert versions["hear-aesthetics"] == __version__
-    assert versions["torch"] == torch.__version__
+    assert torch.__version__.startswith(versions["torch"])  # it may add its build: +cu124
     assert versions["python"].split(".")[0] == "3"
     assert versions["libsndfile"][0].isdigit()
 

@@ -6,7 +6,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 import pytest
@@ -59,13 +59,13 @@ def made(folder: Path) -> dict[str, float]:
     return {path.relative_to(folder).as_posix(): path.stat().st_mtime_ns for path in files}
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", KINDS)
 def test_each_file_gets_its_embedding_and_where_it_came_from(embed, songs, tmp_path, kind) -> None:
     outcome = embed(songs, "--out", tmp_path / "out", "--kind", kind)
     assert (outcome.code, outcome.errors, outcome.out) == (0, [], "")
     assert list(made(tmp_path / "out")) == ["live/song.flac.npz", "song.wav.npz"]
     embedding, timestamps, meta = read_embedding(tmp_path / "out" / "live" / "song.flac.npz")
-    frames = () if kind == Kind.scene else (18,)  # 0.7 s at 25 per second, begun ones included
+    frames = () if kind == "scene" else (18,)  # 0.7 s at 25 per second, begun ones included
     assert embedding.shape == (*frames, 512 if frames else 1024)
     assert timestamps.tolist() == [40.0 * i for i in range(sum(frames))]
     assert embedding.dtype == timestamps.dtype == np.float32
@@ -85,7 +85,7 @@ def test_a_scene_is_that_of_the_hear_function(embed, songs, tmp_path) -> None:
 
 
 def test_kinds_are_those_of_the_library() -> None:
-    assert list(Kind) == list(KINDS)
+    assert get_args(Kind) == tuple(KINDS)
 
 
 @pytest.mark.parametrize("status", ["untrained", "published"])
@@ -220,7 +220,7 @@ def _normalise(folder: Path) -> None:
     [(_delay, ["features"]), (_centre, ["features"]), (_normalise, [])],
     ids=["delay", "centring", "statistics"],
 )
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_decides_the_numbers_is_not_mixed(
     embed, songs, own, tmp_path, change, kept, kind
 ) -> None:
@@ -338,6 +338,7 @@ def test_options_reach_the_model(embed, songs, tmp_path) -> None:
     ("options", "message"),
     [
         (["--kind", "frames"], "'scene'"),
+        (["--precision", "int4"], "'bfloat16'"),
         (["--pooling", "max"], "'mean'"),
         (["--layer", "99"], "hidden states"),
         (["--sources", "clap"], "'musicfm'"),
@@ -383,6 +384,15 @@ def test_a_full_disk_ends_the_run_with_one_line(embed, songs, tmp_path, monkeypa
     assert outcome.code == 1
     assert len(outcome.errors) == 1
     assert "No space left" in outcome.errors[0]
+
+
+def test_a_file_over_the_limit_is_an_error_that_names_the_option(embed, songs, tmp_path) -> None:
+    words = songs, "--out", tmp_path / "out", "--max-minutes"
+    outcome = embed(*words, 0.6 / 60)
+    assert outcome.code == 3
+    assert "live/song.flac: more than 0.01 min of audio" in outcome.errors[0]
+    assert "--max-minutes" in outcome.errors[0]
+    assert embed(*words, 0.8 / 60).code == 0
 
 
 @pytest.mark.slow

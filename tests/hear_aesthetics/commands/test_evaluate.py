@@ -12,6 +12,7 @@ import sys
 import tarfile
 import time
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ import soundfile
 
 import hear_aesthetics
 from hear_aesthetics.cli import main
-from hear_aesthetics.commands import probing
+from hear_aesthetics.commands.options import PrecisionOption
+from hear_aesthetics.commands.probing import GridOption, ProtocolOption
 from hear_aesthetics.evaluation.pipeline import PRECISIONS, PROTOCOLS
 from hear_aesthetics.evaluation.probes.grid import GRIDS
 
@@ -86,37 +88,25 @@ def tasks(tmp_path, monkeypatch):
 
 
 def test_choices_are_those_of_the_library():
-    assert tuple(probing.ProtocolName) == PROTOCOLS
-    assert list(probing.GridName) == list(GRIDS)
-    assert list(probing.PrecisionName) == list(PRECISIONS)
+    def choices(option):
+        return get_args(get_args(option)[0])
+
+    assert choices(ProtocolOption) == PROTOCOLS
+    assert choices(GridOption) == tuple(GRIDS)
+    assert choices(PrecisionOption) == tuple(PRECISIONS)
 
 
 def test_a_module_beside_the_tasks_is_evaluated_on_all_of_them(evaluate, tasks, tmp_path):
     code, out, err = evaluate(tasks, "--out", "out", "--module", "levels_of_evaluate", *QUICK)
     assert (code, err) == (0, [])
     assert out == [
-        "esc50-2.0.0-full  top1_acc 1.000 [1.000, 1.000]",
-        "noise-1.0.0-full  top1_acc 1.000 [1.000, 1.000]",
+        "esc50-2.0.0-full  top1_acc 1.000 [0.476, 1.000]",
+        "noise-1.0.0-full  top1_acc 1.000 [0.476, 1.000]",
     ]
     folder = tmp_path / "out/levels_of_evaluate/noise-1.0.0-full"
     assert (folder / "test.robust-scores.json").is_file()
     stated = json.loads((folder / "test.robust-scores.json").read_text())["protocol"]
     assert (stated["name"], stated["seeds"], stated["grid_points"]) == ("robust", 2, 2)
-
-
-def test_progress_is_drawn_on_a_terminal_only(capsys, monkeypatch):
-    with probing.Bar("esc50") as bar:
-        bar.stage("embedding")(1, 2)
-    assert capsys.readouterr().err == ""
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    with probing.Bar("esc50") as bar:
-        bar.stage("embedding")(1, 2)
-        bar.stage("training probes")(3, 4)
-    drawn = capsys.readouterr().err
-    assert "esc50: training probes" in drawn
-    assert "3/4" in drawn
 
 
 @pytest.mark.parametrize("name", ["esc50", "ESC-50", "esc50-2.0.0-full"])
@@ -132,7 +122,8 @@ def test_results_can_be_read_by_a_program(evaluate, tasks):
     _, out, _ = evaluate(tasks, *words, *QUICK)
     (row,) = json.loads("\n".join(out))
     assert (row["task"], row["score_name"], row["score"]) == ("ESC-50", "top1_acc", 1)
-    assert row["interval"] == [1, 1]
+    t = 2.5706  # quantile of Student's t; six clips, all right, have Wilson's n / (n + t^2)
+    assert row["interval"] == pytest.approx([6 / (6 + t**2), 1], abs=1e-4)
     assert row["origin"]["module"] == "levels_of_evaluate"
 
 
@@ -258,6 +249,19 @@ def test_what_a_module_prints_is_no_part_of_the_json(evaluate, tasks):
     assert {"imported", "loud"} <= set(err)
 
 
+def test_a_score_that_is_undefined_is_said(evaluate, tasks):
+    task = tasks / "esc50-2.0.0-full"
+    metadata = json.loads((task / "task_metadata.json").read_text())
+    metadata |= {"prediction_type": "multilabel", "evaluation": ["mAP"]}
+    (task / "task_metadata.json").write_text(json.dumps(metadata))
+    labels = json.loads((task / "test.json").read_text())
+    (task / "test.json").write_text(json.dumps({name: [] for name in labels}))
+    words = ["--out", "out", "--module", "levels_of_evaluate", "--task", "esc50", *QUICK]
+    code, _, err = evaluate(tasks, *words)
+    assert code == 0
+    assert any(line.startswith("warning: ") and "mAP is undefined" in line for line in err)
+
+
 def test_resampling_is_said_in_a_plain_line(evaluate, tasks):
     task = tasks / "esc50-2.0.0-full"
     (task / str(RATE)).rename(task / "22050")
@@ -323,7 +327,7 @@ def test_an_untrained_model_is_said(evaluate, tasks):
     Path("untrained_levels.py").write_text(f"{module.read_text()}\n{provenance}\n")
     words = ["--out", "out", "--module", "untrained_levels", "--task", "esc50", *QUICK]
     _, _, err = evaluate(tasks, *words)
-    assert err == ["warning: model mini is untrained: its scores show what random features reach"]
+    assert err == ["warning: model mini is untrained: its numbers show what random weights reach"]
 
 
 def test_embeddings_below_the_tasks_are_no_tasks(evaluate, tasks):
@@ -354,7 +358,7 @@ REAL = {
 
 @pytest.fixture
 def real_tasks(shared, tmp_path):
-    """Two real tasks, untarred as they come, in two copies."""
+    """Two real tasks, unpacked as they come, in two copies."""
     for copy in ("whole", "killed"):
         for archive in REAL.values():
             with tarfile.open(shared / f"hear/tasks/{archive}.tar.gz") as file:

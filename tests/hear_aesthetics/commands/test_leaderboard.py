@@ -95,7 +95,7 @@ def test_tables_picture_and_cards_are_written(run, evaluated, tmp_path):
     assert code == 0
     assert markdown == (out / "leaderboard.md").read_text()
     assert "| ESC-50 | top1_acc |" in markdown
-    assert "95 % bootstrap interval" in markdown
+    assert "95 % interval" in markdown
     with (out / "leaderboard.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert sorted(row["Model"] for row in rows) == sorted(MODELS)

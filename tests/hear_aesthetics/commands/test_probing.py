@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from hear_aesthetics.commands.console import show_tracebacks
-from hear_aesthetics.commands.probing import Bar, ProbeOptions, evaluate_each
+from hear_aesthetics.commands.probing import ProbeOptions, evaluate_each
+from hear_aesthetics.engine.progress import ProgressBar
 
 OPTIONS = ProbeOptions("robust", "faster", 1, 1, "float32", "cpu", overwrite=False)
 
 
 def failing(error: Exception):
-    def embed(folder: Path, bar: Bar) -> Path:
+    def embed(folder: Path, bar: ProgressBar) -> Path:
         raise error
 
     return embed

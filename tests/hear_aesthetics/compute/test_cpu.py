@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from heads import linear as heads
+from heads.layers import linear as heads
 from hear_aesthetics.compute import cpu
 
 QUESTIONS = (cpu.onednn_is_faster, cpu.cpu_has_bfloat16, cpu.has_onednn, heads.onednn_is_faster)

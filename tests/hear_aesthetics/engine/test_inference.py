@@ -22,7 +22,7 @@ from torch import Tensor
 import hear_aesthetics.model
 from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.engine import inference as engine
-from hear_aesthetics.engine.inference import WINDOW_BATCHES, run
+from hear_aesthetics.engine.inference import LOOKAHEAD_BATCHES, run
 from hear_aesthetics.errors import AudioError, InputError
 
 MODEL = SimpleNamespace(device=torch.device("cpu"))
@@ -156,7 +156,7 @@ def test_what_is_loaded_and_not_handed_over_is_bounded(workers: int, length: int
     results = list(run(items, MODEL, mean, **options))
     assert len(results) == 300
     files_per_batch = max(8 // length, 1)
-    assert most <= (WINDOW_BATCHES + 1) * files_per_batch + workers + 1
+    assert most <= (LOOKAHEAD_BATCHES + 1) * files_per_batch + workers + 1
 
 
 @pytest.mark.slow
@@ -271,7 +271,7 @@ def test_gradients_are_off_in_the_work_and_untouched_outside() -> None:
 
 
 def threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("read-ahead")]
+    return [thread for thread in threading.enumerate() if thread.name.startswith("prefetch")]
 
 
 def test_leaving_early_ends_the_threads() -> None:

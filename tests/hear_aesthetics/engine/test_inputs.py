@@ -80,6 +80,7 @@ def test_a_file_whose_name_looks_like_a_glob_is_a_file(music):
     ("argument", "message"),
     [
         ("missing.wav", "missing.wav: no such file or folder; check the name"),
+        ("", "'': names no file or folder; check the variable"),
         ("missing/*.wav", "missing/*.wav: names no audio file; check it"),
         ("empty", "empty: names no audio file; check it"),
         ("empty.txt", "empty.txt: names no audio file; check it"),

@@ -25,7 +25,7 @@ FOLDS = ["fold00", "fold01", "fold02"]
 def test_a_task_that_can_be_learned_is_learned(make_embeddings, protocol, splits):
     mode = {"splits": splits, "split_mode": "new_split_kfold"} if splits else {}
     folder = make_embeddings(**mode)
-    scores = evaluate_embeddings(folder, **QUICK | {"protocol": protocol})
+    scores = evaluate_embeddings(folder, **QUICK | {"protocol": protocol}).scores
     tests = splits or ["test"]
     assert set(tests) <= set(scores)
     assert all(scores[name]["test_top1_acc"] > 0.8 for name in tests)
@@ -35,8 +35,8 @@ def test_a_task_that_can_be_learned_is_learned(make_embeddings, protocol, splits
 
 def test_the_same_options_give_the_same_results(make_embeddings):
     folder = make_embeddings(noise=2.0)
-    first = evaluate_embeddings(folder, **QUICK)
-    again = evaluate_embeddings(folder, overwrite=True, **QUICK)
+    first = evaluate_embeddings(folder, **QUICK).scores
+    again = evaluate_embeddings(folder, overwrite=True, **QUICK).scores
     for run in (first, again):
         for name in ("test", "test.seed1"):
             run[name].pop("time_in_min")
@@ -48,12 +48,23 @@ def test_the_same_options_give_the_same_results(make_embeddings):
 
 def test_results_of_the_same_options_are_kept(make_embeddings, files_below):
     folder = make_embeddings()
-    evaluate_embeddings(folder, **QUICK)
+    first = evaluate_embeddings(folder, **QUICK)
     before = files_below(folder)
-    evaluate_embeddings(folder, **QUICK)
+    assert evaluate_embeddings(folder, **QUICK) == first
     assert files_below(folder) == before
     evaluate_embeddings(folder, **QUICK | {"seeds": 1})
     assert files_below(folder) != before
+
+
+def test_only_what_killed_evaluations_have_left_is_removed(make_embeddings):
+    folder = make_embeddings()
+    ours, theirs = (folder / f"{place}.scores.json.99.partial" for place in ("", "test/"))
+    theirs.parent.mkdir()
+    for leftover in (ours, theirs):
+        leftover.touch()
+    evaluate_embeddings(folder, **QUICK)
+    assert not ours.exists()
+    assert theirs.exists(), "the embedding stage looks below, once"
 
 
 def test_progress_counts_fits(make_embeddings):
@@ -66,7 +77,7 @@ def test_regression_scores_are_those_of_scipy_on_the_written_predictions(
     make_embeddings, song_scores
 ):
     folder = make_embeddings(rows=60, **song_scores)
-    scores = evaluate_embeddings(folder, **QUICK)
+    scores = evaluate_embeddings(folder, **QUICK).scores
     found = pickle.loads((folder / "test.predictions.pkl").read_bytes())
     preds, target = (found[key].double().numpy().T for key in ("prediction", "target"))
     pairs = list(zip(preds, target, strict=True))
@@ -92,7 +103,7 @@ def test_shuffled_labels_leave_nothing_to_predict(make_embeddings, song_scores):
         labels = pickle.loads(path.read_bytes())
         np.random.default_rng(1).shuffle(labels)
         path.write_bytes(pickle.dumps(labels))
-    assert abs(evaluate_embeddings(folder, **QUICK)["robust"]["mean"]) < 0.2
+    assert abs(evaluate_embeddings(folder, **QUICK).score) < 0.2
 
 
 def test_events_are_found_and_files_are_drawn(make_audio_task, make_module, tmp_path):
@@ -115,10 +126,10 @@ def test_events_are_found_and_files_are_drawn(make_audio_task, make_module, tmp_
         evaluation_params=params,
     )
     folder = embed_task(HearModule(make_module()), task, tmp_path / "out")
-    scores = evaluate_embeddings(folder, **QUICK)
+    scores = evaluate_embeddings(folder, **QUICK).scores
     assert scores["test"]["test_event_onset_200ms_fms"] > 0.9
     assert scores["test"]["test_score"] == scores["test"]["test_event_onset_200ms_fms_f_measure"]
-    assert scores["robust"]["bootstrap"]["drawn"] == "files"
+    assert scores["robust"]["left_out"] == "files"
     assert scores["postprocessing"][0] == ["median_filter_ms", 0]
     found = pickle.loads((folder / "test.predictions.pkl").read_bytes())
     assert set(found["predicted_events"]) == set(found["target_events"]) == set(events["test"])
@@ -140,7 +151,7 @@ def test_a_gpu_gives_the_embeddings_and_scores_of_the_processor(
         folder = embed_task(HearModule(name, device=device), task, tmp_path / device)
         options = QUICK | {"device": device, "precision": precision}
         found[device] = np.fromfile(folder / "test.embeddings.npy", "f4")
-        assert evaluate_embeddings(folder, **options)["robust"]["mean"] > 0.8
+        assert evaluate_embeddings(folder, **options).score > 0.8
     np.testing.assert_allclose(found["cuda"], found["cpu"], rtol=1e-4, atol=1e-6)
 
 
@@ -183,7 +194,7 @@ def test_wrong_options_list_the_right_ones(make_embeddings, options, message):
         ),
         (
             lambda f: (f / "valid.target-labels.pkl").write_bytes(pickle.dumps(json.dumps)),
-            r"valid\.target-labels\.pkl: not a list of labels .*is not a label",
+            r"valid\.target-labels\.pkl: not a list of labels .*names json.dumps",
         ),
         (
             lambda f: np.full(144, math.nan, "f4").tofile(f / "valid.embeddings.npy"),

@@ -1,5 +1,6 @@
 """Pictures: the similarity matrix is right, the file is a picture, nothing global changes."""
 
+import errno
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,8 +8,11 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib import image
+from matplotlib.figure import Figure
 
+from hear_aesthetics.errors import StorageError
 from hear_aesthetics.plotting.song import CELLS, draw_song, self_similarity
+from hear_aesthetics.plotting.style import new_figure, save
 
 
 @dataclass(frozen=True)
@@ -80,3 +84,12 @@ def test_a_picture_is_written_without_touching_matplotlibs_state(
 def test_silence_can_be_drawn(tmp_path: Path) -> None:
     draw_song(tmp_path / "silence.png", np.zeros(24_000, np.float32), song("A", 25), title="None")
     assert (tmp_path / "silence.png").is_file()
+
+
+def test_a_disk_without_room_is_said_with_the_picture_s_name(tmp_path, monkeypatch) -> None:
+    def full(*args, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", full)
+    with pytest.raises(StorageError, match=r"radar\.png: cannot take more"):
+        save(new_figure(2, 2, "radar"), tmp_path / "radar.png")

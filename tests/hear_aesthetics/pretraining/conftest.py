@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from hear_aesthetics.backbones.conformer import ConformerConfig
-from hear_aesthetics.pretraining.config import PretrainConfig, TargetConfig
+from hear_aesthetics.pretraining.config import PretrainingConfig, TargetConfig
 from hear_aesthetics.pretraining.data.pool import Pool, open_pool
 
 TINY_ENCODER = ConformerConfig(dim=16, depth=1, heads=2, ffn_dim=16, conv_channels=4)
@@ -17,8 +17,8 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Pool:
 
 
 @pytest.fixture(scope="session")
-def tiny() -> PretrainConfig:
-    return PretrainConfig(
+def tiny() -> PretrainingConfig:
+    return PretrainingConfig(
         source="musicfm",
         steps=6,
         batch=2,
@@ -35,5 +35,5 @@ def tiny() -> PretrainConfig:
 
 
 @pytest.fixture(params=["muq", "musicfm"])
-def config(request: pytest.FixtureRequest, tiny: PretrainConfig) -> PretrainConfig:
+def config(request: pytest.FixtureRequest, tiny: PretrainingConfig) -> PretrainingConfig:
     return replace(tiny, source=request.param)

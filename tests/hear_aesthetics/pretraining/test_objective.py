@@ -1,4 +1,4 @@
-"""The loss, the figures, calibration, and what the encoder may see."""
+"""The loss, the metrics, calibration, and what the encoder may see."""
 
 from dataclasses import replace
 
@@ -8,11 +8,14 @@ import torch
 
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.pretraining.batch_norm_statistics import calibrate
-from hear_aesthetics.pretraining.config import MINI
+from hear_aesthetics.pretraining.config import MINI, TargetConfig, encoder_sizes, target_sizes
 from hear_aesthetics.pretraining.data.augmentation import draw_batch, generator
 from hear_aesthetics.pretraining.masking import mask_waveform
-from hear_aesthetics.pretraining.objective import MaskedPrediction, Prediction, Tally
-from hear_aesthetics.pretraining.sizes import encoder_sizes, target_sizes
+from hear_aesthetics.pretraining.objective import (
+    MaskedPrediction,
+    MaskedPredictionMetrics,
+    Prediction,
+)
 from hear_aesthetics.spec import FRAME_HOP
 
 
@@ -39,7 +42,7 @@ def test_gradients_reach_the_encoder_and_the_head_but_not_the_targets(model):
     prediction.loss().backward()
     trained = [*model.backbone.parameters(), *model.head.parameters()]
     assert all(p.grad is not None and p.grad.isfinite().all() for p in trained)
-    assert all(p.grad is None for p in model.quantiser.parameters())
+    assert all(p.grad is None for p in model.quantizer.parameters())
 
 
 @pytest.mark.slow
@@ -50,13 +53,13 @@ def test_the_codes_behind_a_mask_can_be_learned_by_heart(model, pool):
     log_mel = model.backbone.log_mel(clean)
     model.features.fit(log_mel)
     model.train()
-    optimiser = torch.optim.Adam([*model.backbone.parameters(), *model.head.parameters()], lr=1e-2)
+    optimizer = torch.optim.Adam([*model.backbone.parameters(), *model.head.parameters()], lr=1e-2)
     losses = []
     for _ in range(80):
         loss = model(log_mel, masked, mask).loss()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.5 * losses[0]
 
@@ -97,19 +100,19 @@ def test_the_head_begins_with_the_frequencies_of_the_codes(model):
     assert shares[1, 0] == pytest.approx(101 / 108)
 
 
-def test_figures_compare_accuracy_with_the_commonest_code():
+def test_metrics_compare_accuracy_with_the_majority_share():
     codes = torch.tensor([0, 0, 0, 1, 1, 2, 3, 3])[None, :, None]
     guesses = torch.tensor([0, 0, 0, 1, 1, 2, 0, 0])
     logits = 9.0 * torch.nn.functional.one_hot(guesses, 4)[None, :, None].float()
-    tally = Tally.empty(1, 4)
+    metrics = MaskedPredictionMetrics(TargetConfig(codebooks=1, codes=4))
     mask = torch.ones(1, 8, dtype=torch.bool)
     mask[0, -1] = False
-    tally.add(Prediction(logits, codes, mask))
-    figures = tally.figures()
-    assert figures["accuracy"] == pytest.approx(6 / 7)
-    assert figures["commonest"] == pytest.approx(3 / 7)
-    assert figures["ratio"] == pytest.approx(2.0)
-    assert 1.0 < figures["perplexity"] < 4.0
+    metrics.add(Prediction(logits, codes, mask))
+    found = metrics.compute()
+    assert found["accuracy"] == pytest.approx(6 / 7)
+    assert found["majority_share"] == pytest.approx(3 / 7)
+    assert found["lift"] == pytest.approx(2.0)
+    assert 1.0 < found["perplexity"] < 4.0
 
 
 def test_calibration_measures_clean_audio_and_nothing_else(model):

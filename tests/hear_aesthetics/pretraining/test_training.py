@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import torch
 
 from hear_aesthetics import load_model
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.pretraining.config import PretrainConfig
+from hear_aesthetics.pretraining.config import PretrainingConfig
 from hear_aesthetics.pretraining.data.pool import Pool
 from hear_aesthetics.pretraining.training import learning_rate, pretrain
 
@@ -24,13 +24,13 @@ import json, os, signal, sys
 from pathlib import Path
 import torch
 from hear_aesthetics.backbones.conformer import ConformerConfig
-from hear_aesthetics.pretraining.config import PretrainConfig, TargetConfig
+from hear_aesthetics.pretraining.config import PretrainingConfig, TargetConfig
 from hear_aesthetics.pretraining.data.pool import open_pool
 from hear_aesthetics.pretraining.training import pretrain
 
 pool, out, values, kill_at = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3]), 5
 torch.set_num_threads(1)
-config = PretrainConfig(**values | {
+config = PretrainingConfig(**values | {
     "targets": TargetConfig(**values["targets"]), "encoder": ConformerConfig(**values["encoder"])
 })
 
@@ -50,7 +50,7 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def weights(out: Path, config: PretrainConfig) -> bytes:
+def weights(out: Path, config: PretrainingConfig) -> bytes:
     return (out / config.source / "model.safetensors").read_bytes()
 
 
@@ -70,7 +70,7 @@ def test_another_seed_gives_other_weights(tmp_path, pool: Pool, tiny):
 def test_a_killed_run_goes_on_to_the_same_weights(tmp_path, pool: Pool, config):
     pretrain(config, pool, tmp_path / "whole")
     folder, cut = Path(pool.clips.filename).parent, tmp_path / "cut"
-    words = [sys.executable, "-c", RUN, folder, cut, json.dumps(config.to_dict())]
+    words = [sys.executable, "-c", RUN, folder, cut, json.dumps(asdict(config))]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     assert subprocess.run(words, env=environment).returncode == -signal.SIGKILL
     assert not (cut / config.source / "model.safetensors").exists()
@@ -101,6 +101,28 @@ def test_when_a_run_looks_and_saves_decides_nothing(tmp_path, pool: Pool, tiny):
     other = replace(tiny, save_every=1, evaluate_every=2, snapshot_every=1)
     pretrain(other, pool, tmp_path, progress=lambda *a: steps.append(a))
     assert not steps
+
+
+def test_a_checkpoint_of_an_earlier_version_is_resumed(tmp_path, pool: Pool, config):
+    whole = pretrain(config, pool, tmp_path / "whole")
+    folder = tmp_path / "cut" / config.source / "pretraining" / "state"
+
+    def stop(stage: str, done: int, total: int) -> None:
+        if (stage, done) == ("training", 5):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(config, pool, tmp_path / "cut", progress=stop)
+    values = torch.load(folder / "checkpoint.pt")
+    values["optimiser"] = values.pop("optimizer")
+    values["model"] = {
+        name.replace("quantizer", "quantiser"): value for name, value in values["model"].items()
+    }
+    for row in values["history"]:
+        row |= {"commonest": row.pop("majority_share"), "ratio": row.pop("lift")}
+    torch.save(values, folder / "checkpoint.pt")
+    assert pretrain(config, pool, tmp_path / "cut")["lift"] == whole["lift"]
+    assert weights(tmp_path / "cut", config) == weights(tmp_path / "whole", config)
 
 
 def test_a_torn_checkpoint_is_an_error_with_a_remedy(tmp_path, pool: Pool, tiny):

@@ -147,11 +147,13 @@ def test_evaluate_takes_released_files_with_the_truth_from_the_data(
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("train", "{set}", "--member", "ninth"), "unknown member 'ninth'"),
+        (("train", "{set}", "--member", "ninth"), "'ninth'; choose one of: gaussian-1984, "),
         (("train", "{set}", "--all", "--member", "coral"), "leave --member out"),
         (("train", "{set}", "--text", "/none", "--model", "mini"), "no folder of a text encoder"),
         (("train", "/none"), "neither a MusicEval folder nor a .csv"),
-        (("train", "{set}", "--protocol", "best"), "choose corrected or published"),
+        (("train", "{set}", "--recipe", "best"), "choose corrected or published"),
+        (("train", "{set}", "--lr", "nan"), "learning rate nan: take one above 0"),
+        (("train", "{set}", "--lr", "-1"), "learning rate -1.0: take one above 0"),
         (("predict", "{run}", "{set}", "--out", "x.csv"), "written as .parquet or .pt"),
         (("predict", "{run}", "{set}", "--split", "inner"), "unknown split 'inner'"),
         (("ensemble", "{run}", "--method", "median"), "unknown method 'median'"),

@@ -39,7 +39,7 @@ def test_only_the_lists_asked_for_are_read(musiceval: Path) -> None:
 def test_secret_scores_are_unknown(musiceval: Path) -> None:
     (musiceval / "sets" / "test_mos_list.txt").write_text(f"{PREFIX}S002_P003.wav\n")
     (clip,) = read_clips(musiceval, ["test"])
-    assert (clip.overall, clip.textual, clip.scored) == (None, None, False)
+    assert (clip.overall, clip.textual) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -120,6 +120,14 @@ def test_a_bad_csv_is_one_message(musiceval: Path, text: str, message: str) -> N
     table.write_text(text)
     with pytest.raises(InputError, match=message):
         read_clips(table)
+
+
+def test_a_prompt_may_hold_any_character(musiceval: Path) -> None:
+    prompts = musiceval / "prompt_info.txt"
+    prompts.write_text(
+        f"P001\tslow\u2028with\x0bharp\n{prompts.read_text()}".replace("P001\t", "P000\t", 1)
+    )
+    assert read_clips(musiceval)
 
 
 def test_names_take_apart_as_published() -> None:

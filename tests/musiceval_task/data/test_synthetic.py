@@ -61,7 +61,7 @@ def test_every_style_and_tempo_is_asked_for_equally_often() -> None:
 def test_alignment_follows_the_attributes_that_the_clip_really_has(
     planned: list[SyntheticClip],
 ) -> None:
-    share = np.array([clip.prompt.met_by(describe(clip.score)) for clip in planned])
+    share = np.array([clip.prompt.met_by(describe(clip.composition)) for clip in planned])
     rated = np.array([clip.textual for clip in planned])
     assert np.corrcoef(share, rated)[0, 1] > 0.95
     assert share.min() == 0
@@ -84,8 +84,8 @@ def test_impression_follows_the_system_and_alignment_does_not(
 def test_neither_clip_nor_prompt_alone_tells_the_alignment(planned: list[SyntheticClip]) -> None:
     rated = np.array([clip.textual for clip in planned])
     for names in (
-        [clip.score.style for clip in planned],
-        [describe(clip.score).tempo_word for clip in planned],
+        [clip.composition.style for clip in planned],
+        [describe(clip.composition).tempo_word for clip in planned],
         [clip.prompt.style for clip in planned],
         [clip.prompt.tempo_word for clip in planned],
     ):
@@ -104,7 +104,7 @@ def test_the_folder_reads_back_as_planned(planned: list[SyntheticClip], tmp_path
     begin_set(tmp_path, RECIPE)
     some = planned[:2] + planned[40:42]
     rendered = list(render_clips(some, tmp_path))
-    assert [clip.name for clip in rendered] == [clip.name for clip in some]
+    assert {clip.name for clip in rendered} == {clip.name for clip in some}
     write_lists(tmp_path, some)
     splits = dict.fromkeys(clip.split for clip in some)
     found = {clip.name: clip for clip in read_clips(tmp_path, list(splits))}

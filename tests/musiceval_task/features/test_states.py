@@ -94,12 +94,14 @@ def test_only_thirty_seconds_are_heard(encoder: AudioEncoder, tmp_path: Path) ->
     import numpy as np
     import soundfile
 
-    from musiceval_task.data.dataset import Clip
+    from musiceval_task.data.dataset import MusicEvalClip
 
     samples = 0.1 * np.random.default_rng(0).standard_normal(33 * 24_000)
     soundfile.write(tmp_path / "long.wav", samples, 24_000)
     (states,) = clip_states(
-        [Clip("long.wav", tmp_path / "long.wav", "")], encoder, StateStore(tmp_path / "states")
+        [MusicEvalClip("long.wav", tmp_path / "long.wav", "")],
+        encoder,
+        StateStore(tmp_path / "states"),
     )
     assert len(states) == 750
 
@@ -123,10 +125,10 @@ def test_a_clip_whose_states_are_not_finite_is_an_error_that_names_it(
 
 
 def test_what_a_killed_run_left_is_removed(tmp_path: Path, roberta: Path) -> None:
-    from musiceval_task.commands.options import make_encoders
+    from musiceval_task.training.runs import Encoders
 
     left = tmp_path / "audio" / ".x.safetensors.999999999.partial"
     left.parent.mkdir()
     left.write_bytes(b"half")
-    make_encoders("mini", str(roberta), tmp_path, precision="float32", device="cpu")
+    Encoders.load("mini", str(roberta), tmp_path, precision="float32", device="cpu")
     assert not left.exists()

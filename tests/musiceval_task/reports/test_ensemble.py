@@ -9,7 +9,7 @@ import torch
 from safetensors.numpy import load_file
 
 from hear_aesthetics.errors import InputError
-from musiceval_task.predictions import Predictions
+from musiceval_task.predictions import ClipPredictions
 from musiceval_task.reports.answer import answer_text
 from musiceval_task.reports.ensemble import combine, distributions_of, ridge_stacking
 from musiceval_task.scale import TARGETS
@@ -19,7 +19,7 @@ from musiceval_task.training.objective import as_distribution, centers
 CENTERS = centers().double().numpy()
 
 
-def run(seed: int, clips: int = 30, ordinal: bool = False) -> Predictions:
+def run(seed: int, clips: int = 30, ordinal: bool = False) -> ClipPredictions:
     """Predictions that follow the truth more or less; the first third is the inner split."""
     truth = 1 + 4 * np.random.default_rng(9).random((clips, 2))
     noise = 0.7 * np.random.default_rng(seed).standard_normal((clips, 2))
@@ -28,7 +28,7 @@ def run(seed: int, clips: int = 30, ordinal: bool = False) -> Predictions:
     splits = tuple(INNER if index < clips // 3 else "test" for index in range(clips))
     systems = tuple(name[:4] for name in names)
     scores = dist @ CENTERS
-    return Predictions(names, systems, splits, scores, truth, None if ordinal else dist)
+    return ClipPredictions(names, systems, splits, scores, truth, None if ordinal else dist)
 
 
 @pytest.mark.parity
@@ -62,7 +62,7 @@ def test_ridge_stacking_is_the_released_one_and_so_is_the_answer_file(shared: Pa
     released = np.stack([tensors[f"test.pred_{target}"] for target in TARGETS], axis=1)
     names = tuple(f"{name}.wav" for name in about["test_ids"])
     empty = ("",) * len(names)
-    answer = Predictions(names, empty, empty, released.astype(float), 0 * released)
+    answer = ClipPredictions(names, empty, empty, released.astype(float), 0 * released)
     assert answer_text(answer).encode() == (folder / "ensemble_answer.txt").read_bytes()
 
 
@@ -92,7 +92,7 @@ def test_stacking_is_fitted_on_the_inner_split_alone() -> None:
     for one in runs:
         truth = one.truth.copy()
         truth[10:] = 1.0  # of the test clips: must not be looked at
-        spoilt.append(Predictions(**{**vars(one), "truth": truth}))
+        spoilt.append(ClipPredictions(**{**vars(one), "truth": truth}))
     np.testing.assert_array_equal(combine(runs, "ridge").scores, combine(spoilt, "ridge").scores)
     scores = combine(runs, "ridge").scores
     assert scores.min() >= 1

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from heads import DualBranchHead
-from musiceval_task.training.inference import BATCH, Example, apply_head, collate
-from musiceval_task.training.members import MEMBERS, Member, head_config
+from musiceval_task.training.inference import BATCH, Example, apply_head, pad
+from musiceval_task.training.members import MEMBERS, EnsembleMember, head_config
 
 AUDIO_DIM, TEXT_DIM = 32, 12
 
@@ -26,26 +26,23 @@ def examples(count: int, seed: int = 0) -> list[Example]:
     ]
 
 
-def head_of(member: Member) -> DualBranchHead:
+def head_of(member: EnsembleMember) -> DualBranchHead:
     torch.manual_seed(0)
     config = dataclasses.replace(head_config(member, AUDIO_DIM, TEXT_DIM), ordinal_hidden=(8,))
     return DualBranchHead(config).eval()
 
 
 def test_masks_are_true_where_nothing_is() -> None:
-    some = examples(3)
-    batch = collate(some)
-    for row, example in enumerate(some):
-        for mask, part in (
-            (batch.audio_padding_mask, example.audio),
-            (batch.text_padding_mask, example.text),
-        ):
-            assert (~mask[row]).sum() == len(part)
-            assert not mask[row, : len(part)].any()
+    sequences = [example.audio for example in examples(3)]
+    padded, mask = pad(sequences)
+    assert mask.shape == padded.shape[:2]
+    for row, sequence in enumerate(sequences):
+        assert (~mask[row]).sum() == len(sequence)
+        assert torch.equal(padded[row, ~mask[row]], sequence)
 
 
 @pytest.mark.parametrize("member", MEMBERS.values(), ids=lambda member: member.name)
-def test_a_clip_in_a_batch_is_the_clip_alone_for_every_member(member: Member) -> None:
+def test_a_clip_in_a_batch_is_the_clip_alone_for_every_member(member: EnsembleMember) -> None:
     some, head = examples(BATCH + 3), head_of(member)
     scores, distributions = apply_head(head, some)
     assert scores.shape == (BATCH + 3, 2)
@@ -61,5 +58,5 @@ def test_a_clip_in_a_batch_is_the_clip_alone_for_every_member(member: Member) ->
 
 
 def test_half_precision_states_are_computed_in_full_precision() -> None:
-    batch = collate([Example(torch.ones(3, 4).half(), torch.ones(2, 4))])
-    assert batch.audio.dtype == torch.float32
+    padded, _ = pad([torch.ones(3, 4).half()])
+    assert padded.dtype == torch.float32

@@ -1,9 +1,6 @@
 """The eight members are the published ones, as data."""
 
-import pytest
-
-from hear_aesthetics.errors import InputError
-from musiceval_task.training.members import MEMBERS, head_config, member_named
+from musiceval_task.training.members import MEMBERS, head_config
 
 
 def test_the_recipe_is_the_published_ensemble() -> None:
@@ -28,8 +25,3 @@ def test_narrow_states_keep_the_proportion() -> None:
     config = head_config(MEMBERS["decoupled"], 128, 64)
     assert (config.audio_dim, config.text_dim, config.common_dim) == (128, 64, 96)
     assert (config.positions, config.text_residual, config.coupled) == (True, True, False)
-
-
-def test_an_unknown_member_lists_the_known() -> None:
-    with pytest.raises(InputError, match=r"choose one of: gaussian-1984, .*decoupled"):
-        member_named("gaussian")

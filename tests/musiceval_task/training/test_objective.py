@@ -15,13 +15,11 @@ def test_gaussian_targets_have_the_published_width() -> None:
     assert loss(PROBABILITIES, SCORES, "gaussian") == kl_loss(PROBABILITIES, target)
 
 
-@pytest.mark.parametrize(
-    ("protocol", "rounding"), [("corrected", "nearest"), ("published", "floor")]
-)
-def test_one_hot_targets_follow_the_protocol(protocol: str, rounding: str) -> None:
+@pytest.mark.parametrize(("recipe", "rounding"), [("corrected", "nearest"), ("published", "floor")])
+def test_one_hot_targets_follow_the_recipe(recipe: str, rounding: str) -> None:
     predicted = torch.rand(3, 20).softmax(1)
     target = one_hot_target(SCORES, bin_centers(), rounding)
-    assert loss(predicted, SCORES, "one-hot", protocol) == kl_loss(predicted, target)
+    assert loss(predicted, SCORES, "one-hot", recipe) == kl_loss(predicted, target)
 
 
 def test_coral_is_trained_on_its_logits() -> None:

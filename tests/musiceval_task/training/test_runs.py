@@ -1,6 +1,7 @@
 """Run folders: complete, reproducible, and made by encoders that training leaves alone."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.errors import CheckpointError, InputError
@@ -15,7 +18,8 @@ from musiceval_task.data.dataset import read_clips
 from musiceval_task.features.states import AudioEncoder, StateStore
 from musiceval_task.features.text import TextEncoder
 from musiceval_task.features.tiny_text import write_tiny_roberta
-from musiceval_task.predictions import read_predictions
+from musiceval_task.predictions import ClipPredictions, read_predictions
+from musiceval_task.training.inference import apply_head
 from musiceval_task.training.loop import INNER, TrainingConfig
 from musiceval_task.training.members import MEMBERS
 from musiceval_task.training.runs import (
@@ -23,7 +27,6 @@ from musiceval_task.training.runs import (
     check_encoders,
     encode,
     load_run,
-    predict_clips,
     train_run,
 )
 
@@ -74,7 +77,7 @@ def test_a_loaded_run_predicts_what_it_predicted(
     run: Path, small_set: Path, encoders: Encoders
 ) -> None:
     clips = read_clips(small_set, ["test"])
-    again = predict_clips(load_run(run), clips, encode(clips, encoders))
+    again = ClipPredictions.of(clips, *apply_head(load_run(run), encode(clips, encoders)))
     before = read_predictions(run).of_split("test").aligned_with(again.clips)
     np.testing.assert_allclose(again.scores, before.scores, atol=1e-6)
 
@@ -134,7 +137,7 @@ def test_encoders_run_once_per_clip_and_prompt_whatever_follows(
         examples = encode(clips, encoders)
         out = tmp_path / name
         train_run(out, MEMBERS[name], CONFIG, clips, examples, encoders, device="cpu")
-        predict_clips(load_run(out), clips, encode(clips, encoders))
+        apply_head(load_run(out), encode(clips, encoders))
     assert rows == {"clips": len(clips), "prompts": len({clip.prompt for clip in clips})}
 
 
@@ -191,6 +194,26 @@ def test_a_finished_run_is_kept_and_another_refused(
     assert train("one-hot", epochs=2) == [1, 2], "an interrupted run is trained to its end"
 
 
+def test_a_run_of_an_earlier_version_loads_and_is_not_mixed_with_this_one(
+    run: Path, small_set: Path, encoders: Encoders, tmp_path: Path
+) -> None:
+    """Its recipe was called protocol."""
+    old = Path(shutil.copytree(run, tmp_path / "old"))
+    for name in ("config.json", "run.json"):
+        (old / name).write_text((old / name).read_text().replace('"recipe"', '"protocol"'))
+    weights = old / "model.safetensors"
+    with safe_open(weights, "pt") as file:
+        metadata = {k: v.replace('"recipe"', '"protocol"') for k, v in file.metadata().items()}
+    save_file(load_file(weights), weights, metadata)
+    head, clips = load_run(old), read_clips(small_set)
+    assert head.provenance["training"]["protocol"] == "corrected"
+    check_encoders(head, encoders)
+    assert len(read_predictions(old)) == len(clips)
+    examples = encode(clips, encoders)
+    with pytest.raises(InputError, match=r"training\.protocol was corrected.*or --overwrite"):
+        train_run(old, MEMBERS["one-hot"], CONFIG, clips, examples, encoders, device="cpu")
+
+
 def test_a_folder_that_is_no_run_is_one_message(tmp_path: Path) -> None:
     from heads import DualBranchConfig, DualBranchHead
 
@@ -199,5 +222,5 @@ def test_a_folder_that_is_no_run_is_one_message(tmp_path: Path) -> None:
     DualBranchHead(DualBranchConfig(audio_dim=8, text_dim=8, common_dim=8)).save_pretrained(
         tmp_path
     )
-    with pytest.raises(CheckpointError, match="says nothing of its weights_sha256"):
+    with pytest.raises(CheckpointError, match="its provenance lacks weights_sha256"):
         load_run(tmp_path)

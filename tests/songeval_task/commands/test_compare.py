@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -44,8 +45,9 @@ def test_pairs_go_by_name_not_by_order(command, takes, demo_scorer) -> None:
     found = json.loads(command("compare", *takes, *MINI, "--json").out)
     difference = {d["name"]: d for d in found["differences"]}["Clarity"]
     assert difference["difference"] == pytest.approx(sum(clarity) / 3, abs=1e-4)
-    assert min(clarity) - 1e-4 <= difference["low"]
-    assert difference["high"] <= max(clarity) + 1e-4
+    reach = 4.303 * np.std(clarity, ddof=1) / np.sqrt(3)  # Student's t of two degrees of freedom
+    assert difference["low"] == pytest.approx(difference["difference"] - reach, abs=1e-3)
+    assert difference["high"] == pytest.approx(difference["difference"] + reach, abs=1e-3)
 
 
 def test_folders_of_other_names_are_compared_by_their_means(command, takes) -> None:

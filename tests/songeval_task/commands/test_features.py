@@ -16,7 +16,7 @@ KILLED_IN_THE_MIDDLE = """
 import os, signal, sys
 from contextlib import contextmanager
 from hear_aesthetics.cli import main
-from songeval_task import store
+from songeval_task.features import store
 
 whole, opened = store.atomic_file, []
 
@@ -178,17 +178,17 @@ def test_what_decides_no_feature_leaves_the_store_as_it_is(command, prepared, tm
 @pytest.mark.slow
 def test_the_index_lists_what_the_last_command_asked_for(command, prepared, tmp_path):
     words = ("songeval", "features", prepared, "--out", tmp_path, "--model", "mini")
-    for copies in (2, 1):
-        assert command(*words, "--copies", copies).code == 0
-    assert set(FeatureStore(tmp_path).index()["version"]) == {"original", "copy1"}
-    refused = command(*words, "--copies", 1, "--seed", 1)
+    for count in (2, 1):
+        assert command(*words, "--augmentations", count).code == 0
+    assert set(FeatureStore(tmp_path).index()["version"]) == {"original", "aug1"}
+    refused = command(*words, "--augmentations", 1, "--seed", 1)
     assert refused.code == 2
     assert "seed was 0, now 1" in refused.errors[0]
 
 
 @pytest.mark.slow
-def test_the_published_protocol_says_what_it_does(command, prepared, tmp_path):
-    words = (prepared, "--out", tmp_path / "store", "--model", "mini", "--protocol", "published")
+def test_the_published_versions_come_with_a_warning(command, prepared, tmp_path):
+    words = (prepared, "--out", tmp_path / "store", "--model", "mini", "--versions", "published")
     outcome = command("songeval", "features", *words)
     assert outcome.code == 0
     assert any("only the last is made" in note for note in outcome.notes)
@@ -202,7 +202,7 @@ def test_the_published_protocol_says_what_it_does(command, prepared, tmp_path):
         (["--states", "muq_09"], "hidden states [9] asked for; there are 0 to 4"),
         (["--states", "song"], "'song'"),
         (["--model", "nowhere"], "nowhere"),
-        (["--protocol", "published", "--copies", "0"], "make at least one"),
+        (["--versions", "published", "--augmentations", "0"], "make at least one"),
         (["--augmented", "nowhere"], "run `songeval augment` first"),
     ],
 )

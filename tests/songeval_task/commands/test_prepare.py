@@ -30,10 +30,10 @@ def test_a_whole_copy_is_checked_and_split(command, folder, tmp_path):
     assert (outcome.code, outcome.errors) == (0, [])
     assert outcome.notes == ["12 songs checked"]
     assert "12 songs" in outcome.out
-    assert "train 8, inner 1, test 3" in outcome.out
+    assert "train 8, valid 1, test 3" in outcome.out
     assert "not the official list" in outcome.out
     prepared = read_prepared(tmp_path / "out")
-    assert prepared.about["songs"] == {"train": 8, "inner": 1, "test": 3}
+    assert prepared.about["songs"] == {"train": 8, "valid": 1, "test": 3}
     assert {song.system for song in prepared.songs} == {"S0", "S1", "S2"}
 
 
@@ -42,11 +42,11 @@ def test_the_official_list_decides_and_json_is_the_description(command, folder, 
     ids.write_text("mp3/3.mp3\nmp3/4.mp3\n")
     outcome = command(
         *("songeval", "prepare", folder, "--out", tmp_path / "out", "--json"),
-        *("--validation-ids", ids, "--inner-fraction", 0.2),
+        *("--validation-ids", ids, "--valid-fraction", 0.2),
     )
     about = json.loads(outcome.out)
     assert about == json.loads((tmp_path / "out/dataset.json").read_text())
-    assert about["songs"] == {"train": 8, "inner": 2, "test": 2}
+    assert about["songs"] == {"train": 8, "valid": 2, "test": 2}
     assert about["validation_ids"] == str(ids)
 
 
@@ -102,7 +102,7 @@ def test_many_faults_of_a_kind_are_shown_in_part(command, folder, tmp_path):
         (["nowhere"], "metadata.jsonl: not there"),
         (["songeval", "--validation-ids", "nowhere.txt"], "cannot be read"),
         (["songeval", "--test-songs", "12"], "12 of 12 songs cannot be held out"),
-        (["songeval", "--inner-fraction", "0"], "0 of 9 songs cannot be held out"),
+        (["songeval", "--valid-fraction", "0"], "0 of 9 songs cannot be held out"),
         (["songeval", "--systems", "nowhere.csv"], "nowhere.csv: cannot be read"),
     ],
 )
@@ -130,12 +130,12 @@ def test_features_are_exported_as_released_and_imported_again(command, whole, tm
     lists = first / "interchange"
     imported = command(
         *("songeval", "prepare", lists / "train_set.pkl", "--out", again),
-        *("--validation-ids", lists / "test_set.pkl", "--inner-fraction", 0.3),
+        *("--validation-ids", lists / "test_set.pkl", "--valid-fraction", 0.3),
     )
     assert (imported.code, imported.notes) == (0, ["11 files imported"])
     names = {split: {song.name for song in read_prepared(again).split(split)} for split in SPLITS}
     assert names["test"] == {song.name for song in read_prepared(first).split("test")}
-    assert {len(names[split]) for split in ("train", "inner")} == {6, 2}
+    assert {len(names[split]) for split in ("train", "valid")} == {6, 2}
     expected, found = (
         FeatureStore(folder).load("mp3/0.mp3", "original")[0]
         for folder in (tmp_path / "store", again / "features")

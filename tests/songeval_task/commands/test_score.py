@@ -77,6 +77,15 @@ def test_every_format_is_complete_and_leaves_no_partial_file(
     assert left == [name, f"{name}.meta.json", f"{name}.rows.jsonl"]
 
 
+def test_a_file_over_the_limit_is_an_error_that_names_the_option(command, songs, tmp_path) -> None:
+    words = "score", songs, *MINI, "--out", tmp_path / "o.csv", "--max-minutes"
+    outcome = command(*words, 0.6 / 60)
+    assert outcome.code == 3
+    assert "other.flac: more than 0.01 min of audio" in outcome.errors[0]
+    assert "--max-minutes" in outcome.errors[0]
+    assert command(*words, 0.8 / 60).code == 0
+
+
 def test_one_bad_file_is_one_error_row(command, songs, tmp_path, write_broken) -> None:
     broken = write_broken(songs / "broken")
     outcome = command("score", songs, *MINI, "--out", tmp_path / "o.json")
@@ -243,7 +252,6 @@ def test_more_songs_than_a_picture_holds_are_said(command, tmp_path, write_clip)
         (["--out", "o.xlsx"], "must end with"),
         (["--out", "absent/o.csv"], "there is no folder absent"),
         (["--head", "track9"], "'track9' is neither a head"),
-        (["--precision", "int4"], "precision is"),
     ],
 )
 def test_wrong_usage_is_said_in_one_line(

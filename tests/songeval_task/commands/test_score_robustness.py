@@ -88,7 +88,7 @@ import sys
 from pathlib import Path
 from hear_aesthetics.engine.inputs import collect_inputs
 from songeval_task import AestheticScorer
-from songeval_task.scoring.run import Options, score_inputs
+from songeval_task.scoring.run import ScoreOptions, score_inputs
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
@@ -96,7 +96,7 @@ def resident():
 found = collect_inputs([sys.argv[1]])
 marks = {int(mark) for mark in sys.argv[2:]}
 rows = []
-for row in score_inputs(AestheticScorer.from_pretrained(model="mini"), found, Options()):
+for row in score_inputs(AestheticScorer.from_pretrained(model="mini"), found, ScoreOptions()):
     rows.append(row)
     if len(rows) in marks:
         print(resident())

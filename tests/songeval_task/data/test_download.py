@@ -99,16 +99,14 @@ def data_hub(elsewhere, monkeypatch):
 
 def test_a_folder_is_taken_as_it_is(tmp_path):
     assert obtain(str(tmp_path)) == (tmp_path, "local")
-    assert obtain("~/songs").folder == Path.home() / "songs"
+    assert obtain("~/songs")[0] == Path.home() / "songs"
 
 
 def test_songs_and_ratings_are_downloaded_and_nothing_else(data_hub):
-    source = obtain(HUB)
-    found = [path for path in sorted(source.folder.rglob("*")) if path.is_file()]
-    assert {path.relative_to(source.folder).as_posix(): path.read_bytes() for path in found} == (
-        FILES
-    )
-    assert source.origin == f"{REPO}@{REVISION}"
+    source = folder, origin = obtain(HUB)
+    found = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    assert {path.relative_to(folder).as_posix(): path.read_bytes() for path in found} == (FILES)
+    assert origin == f"{REPO}@{REVISION}"
     asked = len(data_hub.asked)
     assert obtain(HUB) == source
     assert not any("resolve" in path for path in data_hub.asked[asked:])
@@ -120,7 +118,7 @@ def test_a_download_that_broke_off_is_taken_up_again(data_hub):
         obtain(HUB)
     data_hub.broken.clear()
     asked = len(data_hub.asked)
-    assert (obtain(HUB).folder / "mp3/0.mp3").read_bytes() == FILES["mp3/0.mp3"]
+    assert (obtain(HUB)[0] / "mp3/0.mp3").read_bytes() == FILES["mp3/0.mp3"]
     assert not any(path.endswith("metadata.jsonl") for path in data_hub.asked[asked:])
 
 

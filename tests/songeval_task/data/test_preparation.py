@@ -1,9 +1,17 @@
+import hashlib
+
 import pytest
 
 from hear_aesthetics.errors import InputError
 from songeval_task.data.dataset import Song, SongEval
-from songeval_task.data.inspection import AudioFacts
-from songeval_task.data.preparation import Choices, prepare, read_systems
+from songeval_task.data.preparation import (
+    AudioFacts,
+    Choices,
+    inspect_audio,
+    prepare,
+    read_systems,
+    split,
+)
 from songeval_task.data.prepared import read_prepared
 
 
@@ -44,7 +52,7 @@ def test_the_list_decides_what_is_reported(data, tmp_path):
     assert {name for name, split in splits.items() if split == "test"} == {
         f"mp3/{i}.mp3" for i in range(10)
     }
-    assert list(splits.values()).count("inner") == 3
+    assert list(splits.values()).count("valid") == 3
 
 
 def test_without_a_list_a_seeded_quarter_is_reported(data):
@@ -53,6 +61,14 @@ def test_without_a_list_a_seeded_quarter_is_reported(data):
     assert splits == run(data, facts(data), seed=1)[0]
     assert splits != run(data, facts(data), seed=2)[0]
     assert [*run(data, facts(data), test_songs=7)[0].values()].count("test") == 7
+
+
+@pytest.mark.parametrize(("count", "expected"), [(40, 10), (400, 100), (2399, 200)])
+def test_without_a_list_at_most_a_quarter_and_at_most_as_many_as_officially_is_reported(
+    count, expected
+):
+    songs = [Song(f"mp3/{i}.mp3", (1 + i % 5,) * 5, 4) for i in range(count)]
+    assert [*split(songs, Choices()).values()].count("test") == expected
 
 
 def test_a_song_that_cannot_be_read_is_left_out(data):
@@ -73,7 +89,7 @@ def test_the_audio_of_a_test_song_never_trains(data, tmp_path):
 def test_equal_songs_train_together(data, tmp_path):
     everything = range(3, 40)
     splits, problems = run(
-        data, facts(data, same=everything), validation_ids=ids(tmp_path, 0), inner_fraction=0.5
+        data, facts(data, same=everything), validation_ids=ids(tmp_path, 0), valid_fraction=0.5
     )
     assert {splits[f"mp3/{i}.mp3"] for i in everything} == {"train"}
     assert len(problems) == len(everything) - 1
@@ -140,3 +156,25 @@ def test_too_few_songs_for_the_splits_are_refused(data):
     with pytest.raises(InputError, match="40 of 40 songs cannot be held out"):
         run(data, facts(data), test_songs=40)
     assert not (data.root / "out").exists()
+
+
+def test_each_file_has_its_hash_and_length_in_order(tmp_path, write_clip):
+    names = [f"{name}.wav" for name in "cab"]
+    for number, name in enumerate(names):
+        write_clip(tmp_path / name, seconds=0.5 + number, seed=number)
+    facts = list(inspect_audio(tmp_path, names))
+    assert [fact.name for fact in facts] == names
+    assert [fact.seconds for fact in facts] == pytest.approx([0.5, 1.5, 2.5])
+    for fact in facts:
+        assert fact.sha256 == hashlib.sha256((tmp_path / fact.name).read_bytes()).hexdigest()
+        assert fact.error is None
+
+
+def test_what_cannot_be_read_is_named_and_costs_no_other_file(tmp_path, write_clip):
+    write_clip(tmp_path / "good.wav")
+    (tmp_path / "page.mp3").write_bytes(b"<!DOCTYPE html><html>404</html>")
+    good, page, absent = inspect_audio(tmp_path, ["good.wav", "page.mp3", "absent.mp3"])
+    assert good.error is None
+    assert "page.mp3: a web page, not audio" in page.error
+    assert "absent.mp3: cannot be read" in absent.error
+    assert page.seconds == absent.seconds == 0

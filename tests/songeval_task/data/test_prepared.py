@@ -9,7 +9,7 @@ from songeval_task.data.prepared import PreparedSong, read_prepared, write_prepa
 
 SONGS = (
     PreparedSong("mp3/1.mp3", (1 / 3, 2.0, 3.0, 4.0, 5.0), 3, "S1", "train", "ab", 61.5),
-    PreparedSong("mp3/a, b.mp3", (2.0,) * 5, 4, "", "inner", "cd", 12.0),
+    PreparedSong("mp3/a, b.mp3", (2.0,) * 5, 4, "", "valid", "cd", 12.0),
     PreparedSong("mp3/3.mp3", (4.1,) * 5, 4, "S1", "test", "ef", 0.25),
 )
 
@@ -25,13 +25,13 @@ def test_what_is_written_is_read_to_the_last_bit(folder, tmp_path):
     prepared = read_prepared(folder)
     assert prepared.songs == SONGS
     assert prepared.root == tmp_path
-    assert [song.name for song in prepared.split("inner")] == ["mp3/a, b.mp3"]
+    assert [song.name for song in prepared.split("valid")] == ["mp3/a, b.mp3"]
     assert prepared.path(SONGS[0]) == tmp_path / "mp3/1.mp3"
 
 
 def test_it_says_what_it_holds_and_how_it_was_made(folder):
     about = read_prepared(folder).about
-    assert about["songs"] == {"train": 1, "inner": 1, "test": 1}
+    assert about["songs"] == {"train": 1, "valid": 1, "test": 1}
     assert about["problems"] == {"unrated": 2}
     assert (about["systems"], about["seed"]) == (1, 7)
     assert "unrated,mp3/9.mp3 has no annotation" in (folder / "problems.csv").read_text()
@@ -39,7 +39,7 @@ def test_it_says_what_it_holds_and_how_it_was_made(folder):
 
 def test_a_table_that_was_changed_is_refused(folder):
     table = folder / "songs.csv"
-    table.write_text(table.read_text().replace("inner", "train"))
+    table.write_text(table.read_text().replace("valid", "train"))
     with pytest.raises(InputError, match=r"songs\.csv: changed since it was made"):
         read_prepared(folder)
 
@@ -50,6 +50,15 @@ def test_audio_that_moved_is_named(folder, tmp_path):
     path.write_text(json.dumps(about | {"root": str(tmp_path / "gone")}))
     with pytest.raises(InputError, match="gone: the audio is no longer there"):
         read_prepared(folder)
+
+
+def test_the_inner_split_of_earlier_versions_is_the_valid_one(folder):
+    text = (folder / "songs.csv").read_text().replace(",valid,", ",inner,")
+    (folder / "songs.csv").write_text(text)
+    about = json.loads((folder / "dataset.json").read_text())
+    about["table_sha256"] = hashlib.sha256(text.encode()).hexdigest()
+    (folder / "dataset.json").write_text(json.dumps(about))
+    assert read_prepared(folder).songs == SONGS
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "not json"])

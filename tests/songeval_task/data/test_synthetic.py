@@ -15,7 +15,7 @@ from hear_aesthetics.errors import InputError
 from hear_aesthetics.synthesis.folder import begin_set
 from songeval_task.data.dataset import read_songeval
 from songeval_task.data.synthetic import (
-    Recipe,
+    SongSetConfig,
     finish_set,
     plan,
     ratings,
@@ -23,7 +23,7 @@ from songeval_task.data.synthetic import (
 )
 from songeval_task.dimensions import DIMENSIONS
 
-TINY = Recipe(songs=4, seed=3, shortest=4.0, longest=6.0)
+TINY = SongSetConfig(songs=4, seed=3, shortest=4.0, longest=6.0)
 
 
 def contents(folder):
@@ -75,9 +75,9 @@ def test_what_is_missing_is_made_again_and_the_same(made):
 def test_another_recipe_or_foreign_files_are_refused(tmp_path):
     begin_set(tmp_path / "set", TINY)
     with pytest.raises(InputError, match=r"songs was 4, now 5.*--overwrite"):
-        begin_set(tmp_path / "set", Recipe(songs=5))
-    begin_set(tmp_path / "set", Recipe(songs=5), overwrite=True)
-    begin_set(tmp_path / "set", Recipe(songs=5))
+        begin_set(tmp_path / "set", SongSetConfig(songs=5))
+    begin_set(tmp_path / "set", SongSetConfig(songs=5), overwrite=True)
+    begin_set(tmp_path / "set", SongSetConfig(songs=5))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/notes.txt").write_text("mine")
     with pytest.raises(InputError, match="holds other files"):
@@ -89,16 +89,16 @@ def test_another_recipe_or_foreign_files_are_refused(tmp_path):
 )
 def test_impossible_recipes_are_refused(options):
     with pytest.raises(InputError):
-        Recipe(**options)
+        SongSetConfig(**options)
 
 
 def test_a_longer_set_begins_with_the_songs_of_a_shorter_one():
-    assert plan(Recipe(songs=20, seed=1))[:5] == plan(Recipe(songs=5, seed=1))
-    assert plan(Recipe(songs=5, seed=1)) != plan(Recipe(songs=5, seed=2))
+    assert plan(SongSetConfig(songs=20, seed=1))[:5] == plan(SongSetConfig(songs=5, seed=1))
+    assert plan(SongSetConfig(songs=5, seed=1)) != plan(SongSetConfig(songs=5, seed=2))
 
 
 def test_ratings_are_whole_points_near_the_latent_qualities():
-    songs = plan(Recipe(songs=400))
+    songs = plan(SongSetConfig(songs=400))
     latent = np.array([song.qualities.as_array() for song in songs])
     rated = [ratings(song, 0) for song in songs]
     names = [dimension.name for dimension in DIMENSIONS]
@@ -113,7 +113,7 @@ def test_ratings_are_whole_points_near_the_latent_qualities():
 
 
 def test_systems_differ_and_share_the_songs_evenly():
-    songs = plan(Recipe(songs=400))
+    songs = plan(SongSetConfig(songs=400))
     by_system = {}
     for song in songs:
         by_system.setdefault(song.system.name, []).append(song.qualities.as_array().mean())
@@ -124,7 +124,7 @@ def test_systems_differ_and_share_the_songs_evenly():
 
 
 def test_length_tells_nothing_about_the_qualities():
-    songs = plan(Recipe(songs=400))
+    songs = plan(SongSetConfig(songs=400))
     seconds = [song.seconds for song in songs]
     assert 60 <= min(seconds) < 65
     assert 175 < max(seconds) <= 180

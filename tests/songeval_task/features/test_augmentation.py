@@ -4,7 +4,7 @@ import random
 import numpy as np
 import pytest
 
-from songeval_task.features.augmentation import ORIGINAL, augment, augmentation_ids
+from songeval_task.features.augmentation import ORIGINAL, augment, version_names
 
 RATE = 24_000
 
@@ -14,19 +14,17 @@ def waveform():
     return (np.random.default_rng(0).standard_normal(4 * RATE) * 0.1).astype(np.float32)
 
 
-def copies(waveform, count, seed=0):
-    return [
-        augment(waveform, name=f"mp3/{i}.mp3", version="copy1", seed=seed) for i in range(count)
-    ]
+def augmented(waveform, count, seed=0):
+    return [augment(waveform, name=f"mp3/{i}.mp3", version="aug1", seed=seed) for i in range(count)]
 
 
-def test_a_copy_follows_from_its_seed_name_and_version_alone(waveform):
-    first, records = augment(waveform, name="mp3/1.mp3", version="copy1", seed=0)
+def test_a_version_follows_from_its_seed_name_and_version_alone(waveform):
+    first, records = augment(waveform, name="mp3/1.mp3", version="aug1", seed=0)
     random.seed(99)
-    again, same = augment(waveform, name="mp3/1.mp3", version="copy1", seed=0)
+    again, same = augment(waveform, name="mp3/1.mp3", version="aug1", seed=0)
     assert np.array_equal(first, again)
     assert records == same
-    others = [("mp3/2.mp3", "copy1", 0), ("mp3/1.mp3", "copy2", 0), ("mp3/1.mp3", "copy1", 1)]
+    others = [("mp3/2.mp3", "aug1", 0), ("mp3/1.mp3", "aug2", 0), ("mp3/1.mp3", "aug1", 1)]
     for name, version, seed in others:
         other, _ = augment(waveform, name=name, version=version, seed=seed)
         assert not np.array_equal(first, other)
@@ -38,13 +36,13 @@ def test_global_generators_are_put_back(waveform):
     expected = random.random(), np.random.random()  # noqa: NPY002
     random.seed(1)
     np.random.seed(1)  # noqa: NPY002
-    augment(waveform, name="mp3/1.mp3", version="copy1", seed=0)
+    augment(waveform, name="mp3/1.mp3", version="aug1", seed=0)
     assert (random.random(), np.random.random()) == expected  # noqa: NPY002
 
 
 def test_the_input_is_left_alone_and_the_original_returned(waveform):
     kept = waveform.copy()
-    copies(waveform, 5)
+    augmented(waveform, 5)
     assert np.array_equal(waveform, kept)
     same, records = augment(waveform, name="x", version=ORIGINAL, seed=0)
     assert same is waveform
@@ -55,7 +53,7 @@ def test_the_input_is_left_alone_and_the_original_returned(waveform):
 def test_frequencies_and_ranges_are_the_papers(waveform):
     count = 300
     drawn = {}
-    for _, records in copies(waveform[:RATE], count):
+    for _, records in augmented(waveform[:RATE], count):
         for record in records:
             drawn.setdefault(record["transform"], []).append(record)
     expected = {
@@ -99,15 +97,15 @@ RELEASED_ORDER = (
 
 
 def test_the_order_is_the_released_one(waveform):
-    for _, records in copies(waveform[:RATE], 20):
+    for _, records in augmented(waveform[:RATE], 20):
         names = [record["transform"] for record in records]
         assert names == sorted(names, key=RELEASED_ORDER.index)
 
 
 def test_a_low_pass_above_nyquist_is_recorded_and_does_nothing(waveform):
     found = [
-        (copy, records)
-        for copy, records in copies(waveform[:RATE], 60)
+        (version, records)
+        for version, records in augmented(waveform[:RATE], 60)
         if any(record["transform"] == "low_pass" for record in records)
     ]
     assert found
@@ -118,7 +116,7 @@ def test_a_low_pass_above_nyquist_is_recorded_and_does_nothing(waveform):
 
 
 def test_records_are_json_with_every_band(waveform):
-    records = [record for _, found in copies(waveform[:RATE], 20) for record in found]
+    records = [record for _, found in augmented(waveform[:RATE], 20) for record in found]
     equaliser = next(record for record in records if record["transform"] == "seven_band_eq")
     bands = [band for part in equaliser.values() if isinstance(part, list) for band in part]
     assert len(bands) == 7
@@ -127,11 +125,11 @@ def test_records_are_json_with_every_band(waveform):
 
 
 @pytest.mark.slow
-def test_released_copies_keep_the_length_and_wrap_around():
+def test_released_versions_keep_the_length_and_wrap_around():
     ramp = np.linspace(0.1, 0.9, RATE, dtype=np.float32)
 
     def only(version, transform):
-        """Copies to which this transform alone was done, gain and what does nothing aside."""
+        """Versions to which this transform alone was done, gain and what does nothing aside."""
         quiet = {"gain", "low_pass", transform}
         for number in range(100):
             copy, records = augment(ramp, name=str(number), version=version, seed=0)
@@ -140,19 +138,19 @@ def test_released_copies_keep_the_length_and_wrap_around():
                 yield copy
 
     assert {len(copy) for copy in only("published3", "time_stretch")} == {len(ramp)}
-    assert len(ramp) not in {len(copy) for copy in only("copy3", "time_stretch")}
+    assert len(ramp) not in {len(copy) for copy in only("aug3", "time_stretch")}
     silence = {
         version: max((np.abs(copy) < 1e-3).sum() for copy in only(version, "time_shift"))
-        for version in ("published3", "copy3")
+        for version in ("published3", "aug3")
     }
     assert silence["published3"] < 0.02 * RATE, "no more than the fades of the seam"
-    assert silence["copy3"] > 0.2 * RATE
+    assert silence["aug3"] > 0.2 * RATE
 
 
 def test_versions_of_a_song():
-    assert augmentation_ids(2) == ["original", "copy1", "copy2"]
-    assert augmentation_ids(3, "published") == ["published3"]
+    assert version_names(2) == ["original", "aug1", "aug2"]
+    assert version_names(3, "published") == ["published3"]
     with pytest.raises(ValueError, match="all or published"):
-        augmentation_ids(3, "other")
+        version_names(3, "other")
     with pytest.raises(ValueError, match="at least one"):
-        augmentation_ids(0, "published")
+        version_names(0, "published")

@@ -8,15 +8,14 @@ from hear_aesthetics.errors import InputError
 from hear_aesthetics.features.fusion import HiddenState
 from songeval_task.data.prepared import read_prepared
 from songeval_task.features.augmentation import load_version
-from songeval_task.features.augmented_files import make_copies, plan_copies
+from songeval_task.features.augmented_files import SongVersion, make_augmented, plan_versions
 from songeval_task.features.extraction import (
-    Job,
     bytes_needed,
     done,
     extract,
     fingerprint,
+    load,
     middle_state,
-    plan,
     todo,
 )
 from songeval_task.features.store import Entry, FeatureStore
@@ -45,7 +44,7 @@ def features(model, waveform):
 
 
 def test_originals_are_what_the_model_makes_of_each_file(songs, store, model):
-    jobs = plan(songs, copies=0, protocol="all", seed=0)
+    jobs = plan_versions(songs, 0, "all", seed=0)
     assert [job.song.name for job in jobs] == [song.name for song in songs.songs]
     outcomes = list(extract(jobs, store, model, states=STATES))
     assert [outcome.error for outcome in outcomes] == [None] * 12
@@ -62,12 +61,12 @@ def test_originals_are_what_the_model_makes_of_each_file(songs, store, model):
 
 
 @pytest.mark.slow
-def test_copies_of_training_songs_are_made_on_the_way(songs, store, model):
-    jobs = plan(songs, copies=2, protocol="all", seed=5)
+def test_versions_of_training_songs_are_made_on_the_way(songs, store, model):
+    jobs = plan_versions(songs, 2, "all", seed=5)
     assert len(jobs) == 12 + 2 * 8
-    copies = [job for job in jobs if job.version != "original"][:2]
-    list(extract(copies, store, model, states=STATES))
-    for job in copies:
+    augmented = [job for job in jobs if job.version != "original"][:2]
+    list(extract(augmented, store, model, states=STATES))
+    for job in augmented:
         waveform, records = load_version(job.path, name=job.song.name, version=job.version, seed=5)
         (fused,) = store.load(job.song.name, job.version)
         expected = features(model, waveform).fused[0]
@@ -77,32 +76,33 @@ def test_copies_of_training_songs_are_made_on_the_way(songs, store, model):
 
 
 @pytest.mark.slow
-def test_copies_may_come_from_files(songs, store, model, tmp_path):
-    list(make_copies(plan_copies(songs, 1, "all", seed=5), tmp_path / "copies", workers=2))
-    jobs = plan(songs, 1, "all", seed=0, augmented=tmp_path / "copies")
-    (job,) = [job for job in jobs if job.version == "copy1"][:1]
+def test_versions_may_come_from_files(songs, store, model, tmp_path):
+    wanted = [job for job in plan_versions(songs, 1, "all", seed=5) if not job.made]
+    list(make_augmented(wanted, tmp_path / "files", workers=2))
+    jobs = plan_versions(songs, 1, "all", seed=0, augmented=tmp_path / "files")
+    (job,) = [job for job in jobs if job.version == "aug1"][:1]
     list(extract([job], store, model))
     waveform, _ = load_version(job.path, name="unused", version="original", seed=0)
-    (fused,) = store.load(job.song.name, "copy1")
+    (fused,) = store.load(job.song.name, "aug1")
     expected = features(model, waveform).fused[0]
     torch.testing.assert_close(fused.float(), expected, rtol=1e-3, atol=1e-3)
-    entry = store.entry(job.song.name, "copy1")
+    entry = store.entry(job.song.name, "aug1")
     assert (entry.seed, entry.sha256) == (5, job.song.sha256)
     assert entry.augmentation == job.augmentation
-    with pytest.raises(InputError, match="no copy2"):
-        plan(songs, 2, "all", seed=0, augmented=tmp_path / "copies")
+    with pytest.raises(InputError, match="no aug2"):
+        plan_versions(songs, 2, "all", seed=0, augmented=tmp_path / "files")
 
 
-def test_the_published_protocol_takes_the_last_copy_alone(songs):
-    jobs = plan(songs, copies=3, protocol="published", seed=0)
+def test_the_published_versions_are_the_last_alone(songs):
+    jobs = plan_versions(songs, 3, "published", seed=0)
     assert {job.version for job in jobs} == {"original", "published3"}
-    copied = {job.song.split for job in jobs if job.version == "published3"}
-    assert copied == {"train"}
+    trained = {job.song.split for job in jobs if job.version == "published3"}
+    assert trained == {"train"}
     assert sum(job.version == "original" for job in jobs) == 12
 
 
 def test_the_bits_do_not_depend_on_what_else_is_left_to_do(songs, store, model, tmp_path):
-    jobs = plan(songs, copies=0, protocol="all", seed=0)
+    jobs = plan_versions(songs, 0, "all", seed=0)
     list(extract(jobs, store, model))
     other = FeatureStore.create(tmp_path / "other", store.fingerprint())
     list(extract(jobs[::3], other, model))
@@ -112,23 +112,23 @@ def test_the_bits_do_not_depend_on_what_else_is_left_to_do(songs, store, model, 
 
 
 def test_what_is_there_is_not_made_again_unless_the_song_changed(songs, store, model):
-    jobs = plan(songs, copies=1, protocol="all", seed=0)
-    original, copy = jobs[:2]
-    assert (original.version, copy.version) == ("original", "copy1")
+    jobs = plan_versions(songs, 1, "all", seed=0)
+    original, augmented = jobs[:2]
+    assert (original.version, augmented.version) == ("original", "aug1")
     list(extract([original], store, model))
     assert todo(jobs, store) == jobs[1:]
     (fused,) = store.load(original.song.name, "original")
     entry = store.entry(original.song.name, "original")
-    store.write(vary(entry, version="copy1", seed=1), {"fused": fused})
+    store.write(vary(entry, version="aug1", seed=1), {"fused": fused})
     with pytest.raises(InputError, match=r"seed was 1, now 0.*--overwrite"):
-        todo([copy], store)
-    store.write(vary(entry, version="copy1", seed=0), {"fused": fused})
-    assert todo([copy], store) == []
+        todo([augmented], store)
+    store.write(vary(entry, version="aug1", seed=0), {"fused": fused})
+    assert todo([augmented], store) == []
     store.write(vary(entry, sha256="0" * 64), {"fused": fused})
     assert todo([original], store) == [original], "another file"
-    path = store.path(copy.song.name, "copy1")
+    path = store.path(augmented.song.name, "aug1")
     path.write_bytes(path.read_bytes()[:-1])
-    assert todo([copy], store) == [copy], "cut off"
+    assert todo([augmented], store) == [augmented], "cut off"
 
 
 def vary(entry, **changes):
@@ -136,7 +136,7 @@ def vary(entry, **changes):
 
 
 def test_a_song_that_cannot_be_read_costs_no_other(songs, store, model, tmp_path):
-    jobs = plan(songs, copies=0, protocol="all", seed=0)[:3]
+    jobs = plan_versions(songs, 0, "all", seed=0)[:3]
     jobs[1].path = tmp_path / "broken.mp3"
     jobs[1].path.write_bytes(b"<html>")
     outcomes = list(extract(jobs, store, model))
@@ -152,7 +152,7 @@ def test_numbers_beyond_float16_are_an_error_and_not_infinity(songs, store, mode
             found = model.extract(waveform, states)
             return type(found)(found.fused * 1e5, found.states)
 
-    (job,) = plan(songs, copies=0, protocol="all", seed=0)[:1]
+    (job,) = plan_versions(songs, 0, "all", seed=0)[:1]
     (outcome,) = extract([job], store, Loud())
     assert "fused holds numbers that float16 cannot; take --dtype bfloat16" in outcome.error
     assert not store.path(job.song.name, "original").exists()
@@ -163,7 +163,7 @@ def test_numbers_beyond_float16_are_an_error_and_not_infinity(songs, store, mode
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
 def test_the_estimate_is_what_the_files_take(songs, tmp_path, model, dtype):
     store = FeatureStore.create(tmp_path / dtype, fingerprint(model, STATES, dtype))
-    jobs = plan(songs, copies=0, protocol="all", seed=0)
+    jobs = plan_versions(songs, 0, "all", seed=0)
     list(extract(jobs, store, model, states=STATES, dtype=dtype))
     taken = sum(path.stat().st_size for path in store.root.rglob("*.safetensors"))
     assert taken <= bytes_needed(jobs, model, STATES, dtype) < 1.2 * taken
@@ -184,10 +184,10 @@ def test_the_identity_is_what_decides_the_numbers(model):
 
 
 def test_a_job_keeps_what_was_done_to_it(songs):
-    job = plan(songs, copies=1, protocol="all", seed=0)[1]
-    assert isinstance(job, Job)
+    job = plan_versions(songs, 1, "all", seed=0)[1]
+    assert isinstance(job, SongVersion)
     with _Inline() as pool:
-        waveform = job.load(pool)
+        waveform = load(job, pool)
     expected, records = load_version(
         job.path, name=job.song.name, version=job.version, seed=job.seed
     )
@@ -213,11 +213,11 @@ class _Inline:
 
 
 def test_the_index_lists_what_was_asked_for_and_is_whole(store, songs):
-    jobs = plan(songs, copies=2, protocol="all", seed=0)
+    jobs = plan_versions(songs, 2, "all", seed=0)
     for job in jobs:
         entry = Entry(job.song.name, job.version, job.song.sha256, 1, "mini", [], job.seed)
         store.write(entry, {"fused": torch.zeros(1, 1)})
-    fewer = plan(songs, copies=1, protocol="all", seed=0)
+    fewer = plan_versions(songs, 1, "all", seed=0)
     listed = [(entry.song, entry.version) for entry in done(fewer, store)]
     assert listed == [(job.song.name, job.version) for job in fewer]
     assert len(fewer) < len(jobs) == len(list(store.entries()))

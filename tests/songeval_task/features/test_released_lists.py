@@ -38,7 +38,7 @@ def write_list(path, *rows):
 
 @pytest.fixture
 def released(tmp_path):
-    """Lists as they are released: twelve training songs, each with two copies, and two others."""
+    """Released lists: twelve training songs, each with two augmented versions, and two others."""
     for split, numbers in {"train": range(12), "test": range(12, 14)}.items():
         rows = []
         for number in numbers:
@@ -51,7 +51,7 @@ def released(tmp_path):
     return tmp_path / "released"
 
 
-def test_rows_are_songs_and_copies_with_their_labels(tmp_path):
+def test_rows_are_songs_and_versions_with_their_labels(tmp_path):
     for name in ("12.npy", "12_aug3.npy", "a_b.npy"):
         write_array(tmp_path / name)
     numbers = {name: np.float32(value) for name, value in SCORES.items()}
@@ -65,7 +65,7 @@ def test_rows_are_songs_and_copies_with_their_labels(tmp_path):
     rows = read_rows(path)
     assert [(row.song, row.version) for row in rows] == [
         ("mp3/12.mp3", "original"),
-        ("mp3/12.mp3", "copy3"),
+        ("mp3/12.mp3", "aug3"),
         ("mp3/a_b.mp3", "original"),
     ]
     assert {row.labels for row in rows} == {tuple(SCORES.values())}
@@ -142,17 +142,17 @@ def test_an_array_of_another_kind_is_refused(tmp_path, array):
 def imported(released, out):
     lists = read_lists(released / "train_set.pkl", released / "test_set.pkl")
     entries = list(import_arrays(lists, out / "features"))
-    return write_table(lists, entries, out, Choices(inner_fraction=0.25))
+    return write_table(lists, entries, out, Choices(valid_fraction=0.25))
 
 
 def test_lists_become_a_prepared_set_and_a_store(released, tmp_path):
     prepared = imported(released, tmp_path / "out")
     assert read_prepared(tmp_path / "out").songs == prepared.songs
-    assert prepared.about["songs"] == {"train": 9, "inner": 3, "test": 2}
+    assert prepared.about["songs"] == {"train": 9, "valid": 3, "test": 2}
     assert [song.name for song in prepared.split("test")] == ["mp3/12.mp3", "mp3/13.mp3"]
     store = FeatureStore(tmp_path / "out/features")
     assert len(store.index()) == 38
-    (fused,) = store.load("mp3/3.mp3", "copy2")
+    (fused,) = store.load("mp3/3.mp3", "aug2")
     expected = torch.from_numpy(np.load(released / "3_aug2.npy")[0])
     torch.testing.assert_close(fused, expected.half())
     assert prepared.songs[3].seconds == pytest.approx(5 / 25)

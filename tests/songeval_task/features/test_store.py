@@ -1,13 +1,14 @@
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
 
 from hear_aesthetics.errors import InputError
-from songeval_task.features.store import Entry, FeatureStore
+from songeval_task.features.store import INDEX, Entry, FeatureStore
 
 IDENTITY = {"model": "mini", "dtype": "float16", "about": {"version": "1"}}
-ENTRY = Entry("mp3/1.mp3", "copy1", "ab" * 32, 7, "mini", [{"transform": "gain"}], seed=3)
+ENTRY = Entry("mp3/1.mp3", "aug1", "ab" * 32, 7, "mini", [{"transform": "gain"}], seed=3)
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_a_damaged_or_foreign_file_is_as_if_it_were_not_there(store):
     for content in (whole[:-1], whole[:40], b""):
         path.write_bytes(content)
         assert store.entry(ENTRY.song, ENTRY.version) is None
-        with pytest.raises(InputError, match=r"copy1\.safetensors: .*make the features again"):
+        with pytest.raises(InputError, match=r"aug1\.safetensors: .*make the features again"):
             store.load(ENTRY.song, ENTRY.version)
     assert list(store.entries()) == []
 
@@ -64,7 +65,7 @@ def test_a_write_that_fails_leaves_the_old_file(store, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         store.write(ENTRY, tensors(seed=1))
     assert torch.equal(store.load(ENTRY.song, ENTRY.version)[0], tensors()["fused"])
-    assert len(list(store.root.rglob("*copy1*"))) == 1
+    assert len(list(store.root.rglob("*aug1*"))) == 1
 
 
 def test_the_index_is_a_table_of_all_files(store):
@@ -75,7 +76,7 @@ def test_the_index_is_a_table_of_all_files(store):
         store.write(entry, tensors())
     store.write_index(store.entries())
     table = store.index()
-    assert list(table["version"]) == ["copy1", "original"]
+    assert list(table["version"]) == ["aug1", "original"]
     assert list(table["frames"]) == [7, 7]
     assert list(table["augmentation"]) == ['[{"transform": "gain"}]', "[]"]
     assert all((store.root / path).is_file() for path in table["path"])
@@ -96,3 +97,12 @@ def test_other_folders_are_no_store(tmp_path, content):
         (tmp_path / "store.json").write_text(content)
     with pytest.raises(InputError, match=r"store\.json: (cannot be read|is not)"):
         FeatureStore(tmp_path).fingerprint()
+
+
+def test_versions_that_were_called_copies_are_read(store):
+    store.write(replace(ENTRY, version="copy1"), tensors())
+    assert store.entry(ENTRY.song, "aug1") == ENTRY
+    assert list(store.entries()) == [ENTRY]
+    assert torch.equal(store.load(ENTRY.song, "aug1")[0], tensors()["fused"])
+    pd.DataFrame([{"song": ENTRY.song, "version": "copy1"}]).to_parquet(store.root / INDEX)
+    assert list(store.index()["version"]) == ["aug1"]

@@ -8,11 +8,12 @@ import pytest
 from PIL import Image
 
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.files import json_text
 from songeval_task.data.prepared import PreparedSong, write_prepared
 from songeval_task.dimensions import DIMENSIONS, TRACKS
 from songeval_task.protocol import Predictions
 from songeval_task.reports import report_plots
-from songeval_task.reports.read_predictions import Source, read_predictions
+from songeval_task.reports.read_predictions import NamedPredictions, read_predictions
 from songeval_task.reports.report import write_report
 
 NAMES = [dimension.name for dimension in DIMENSIONS]
@@ -49,6 +50,13 @@ def predictions(track="track2"):
     return Predictions(
         names, ("a", "b") * 10, target + rng.normal(size=target.shape), target, TRACKS[track]
     )
+
+
+def test_the_inner_split_of_a_run_of_an_earlier_version_is_the_valid_one(tmp_path):
+    (tmp_path / "metrics.json").write_text(json.dumps({"track": "track2", "selected_on": "inner"}))
+    predictions().table().assign(split="inner").to_csv(tmp_path / "predictions.csv", index=False)
+    found = read_predictions(tmp_path, None, split="valid")
+    assert found.predictions.songs == predictions().songs
 
 
 def test_a_table_of_scores_meets_its_songs_by_their_stems(prepared, scores):
@@ -147,9 +155,11 @@ def test_scores_without_ratings_and_folders_without_a_run_are_refused(scores, tm
 
 @pytest.mark.parametrize("track", ["track1", "track2"])
 def test_a_report_holds_figures_answer_file_and_pictures(tmp_path, track):
-    source = Source("mine", "test", predictions(track), {"protocol": "honest", "seed": 1})
-    figures = write_report(tmp_path, source, resamples=20)
-    assert json.loads((tmp_path / "metrics.json").read_text()) == figures
+    source = NamedPredictions(
+        "mine", "test", predictions(track), {"selected_on": "valid", "seed": 1}
+    )
+    figures = write_report(tmp_path, source)
+    assert json.loads((tmp_path / "metrics.json").read_text()) == json.loads(json_text(figures))
     page = (tmp_path / "report.md").read_text()
     for name in PICTURES:
         assert f"({name})" in page
@@ -157,20 +167,22 @@ def test_a_report_holds_figures_answer_file_and_pictures(tmp_path, track):
             assert picture.width > 400
             assert len(np.unique(np.asarray(picture.convert("L")))) > 20  # something is drawn
     assert (tmp_path / f"{track}_pred.scp").is_file()
-    assert "Protocol `published`" not in page
+    assert "Selected on the test songs" not in page
 
 
-def test_the_published_protocol_is_called_optimistic(tmp_path):
-    source = Source("mine", "test", predictions(), {"protocol": "published"})
-    write_report(tmp_path, source, resamples=5)
+def test_selection_on_the_test_songs_is_called_optimistic(tmp_path):
+    source = NamedPredictions("mine", "test", predictions(), {"selected_on": "test"})
+    write_report(tmp_path, source)
     assert "chosen on the very songs reported here" in (tmp_path / "report.md").read_text()
 
 
 def test_a_comparison_is_part_of_the_page(tmp_path):
-    mine = Source("mine", "test", predictions(), {})
-    figures = write_report(tmp_path, mine, Source("theirs", "test", predictions(), {}), resamples=5)
-    assert figures["difference"]["mean"]["lcc"] == [0.0, 0.0, 0.0]
-    assert "Difference to theirs" in (tmp_path / "report.md").read_text()
+    mine = NamedPredictions("mine", "test", predictions(), {})
+    figures = write_report(tmp_path, mine, NamedPredictions("theirs", "test", predictions(), {}))
+    page = (tmp_path / "report.md").read_text()
+    assert figures["difference"]["mean"]["lcc"][0] == 0
+    assert "Difference to theirs" in page
+    assert "| mean | +0.000 [not estimable] |" in page
 
 
 def test_constant_predictions_and_ratings_still_make_a_report(tmp_path):
@@ -179,7 +191,7 @@ def test_constant_predictions_and_ratings_still_make_a_report(tmp_path):
         found.songs, found.systems, found.preds * 0 + 3, found.target * 0 + 4, found.track
     )
     assert (
-        write_report(tmp_path, Source("flat", "test", flat, {}), resamples=5)["utterance"]["mean"][
+        write_report(tmp_path, NamedPredictions("flat", "test", flat, {}))["utterance"]["mean"][
             "lcc"
         ][0]
         == 0

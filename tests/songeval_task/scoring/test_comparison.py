@@ -46,10 +46,29 @@ def test_no_difference_is_called_chance() -> None:
 
 def test_a_clear_difference_is_named_and_the_others_too() -> None:
     base = songs(20)
-    result = compare_takes(rows(base), rows(base - 0.2), COLUMNS, paired=True)
+    lower = base - np.random.default_rng(2).uniform(0.1, 0.3, 20)
+    result = compare_takes(rows(base), rows(lower), COLUMNS, paired=True)
     assert result.sentence == (
         "Over 20 pairs, B scores clearly lower in Clarity; the mean: no more than chance explains."
     )
+
+
+def test_a_difference_without_spread_is_told_and_not_called_clear() -> None:
+    base = songs(20)
+    result = compare_takes(rows(base), rows(base - 0.2), COLUMNS[:1], paired=True)
+    assert result.differences[0].low is None
+    assert result.sentence == (
+        "In Clarity the difference is the same over 20 pairs: without spread nothing tells how "
+        "sure it is."
+    )
+    both = compare_takes(rows(base), rows(base - 0.2), COLUMNS, paired=True).sentence
+    assert both.startswith("Over 20 pairs, no dimension differs more than chance explains. In Cl")
+
+
+def test_intervals_of_three_pairs_hold_what_they_claim() -> None:
+    draws = np.random.default_rng(3).normal(0, 0.5, (400, 3))
+    found = [compare_takes(rows([3.0] * 3), rows(3 + d), COLUMNS, paired=True) for d in draws]
+    assert 0.92 < 1 - np.mean([f.differences[0].clear for f in found]) < 0.98
 
 
 def test_single_takes_have_no_interval_and_say_so() -> None:

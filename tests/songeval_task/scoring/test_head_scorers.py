@@ -20,7 +20,7 @@ from hear_aesthetics.checkpoints import CHECKPOINTS
 from hear_aesthetics.errors import CheckpointError, WeightsUnavailableError
 from hear_aesthetics.scorers import load_scorer, scorer_names
 from songeval_task.dimensions import TRACKS
-from songeval_task.scoring.head_scorers import HEADS, load_demo, load_head
+from songeval_task.scoring.head_scorers import NAMED_HEADS, load_demo, load_head_scorer
 
 ROOT = Path(__file__).parents[3]
 FIXTURES = {
@@ -42,14 +42,14 @@ def offline(monkeypatch, tmp_path) -> Path:
 
 @pytest.mark.parametrize("name", list(FIXTURES))
 def test_named_heads_load_from_the_published_file(name, offline, golden) -> None:
-    record = CHECKPOINTS[HEADS[name]]
+    record = CHECKPOINTS[NAMED_HEADS[name]]
     with pytest.raises(WeightsUnavailableError, match=record.name):
-        load_head(name)
+        load_head_scorer(name)
     tensors = load_file(golden / FIXTURES[name])
     file = offline / record.name / record.files[0].name
     file.parent.mkdir(parents=True)
     torch.save(tensors, file) if file.suffix == ".pth" else save_file(tensors, file)
-    found, scorer = load_head(name)
+    found, scorer = load_head_scorer(name)
     assert found == name
     assert isinstance(scorer.head, AestheticHead if name in TRACKS else SongEvalBaselineHead)
     assert scorer.reads == (("fused",) if name in TRACKS else ("muq_06",))
@@ -63,7 +63,7 @@ def test_the_songbench_head_has_its_own_dimensions(tmp_path) -> None:
     )
     saved = SongEvalBaselineHead(config).published_state_dict()
     save_file(saved, tmp_path / "songbench.safetensors")
-    name, scorer = load_head(tmp_path / "songbench.safetensors")
+    name, scorer = load_head_scorer(tmp_path / "songbench.safetensors")
     assert (name, scorer.columns, scorer.reads) == ("songbench", SONGBENCH_DIMENSIONS, ("muq_06",))
 
 
@@ -71,23 +71,23 @@ def test_saved_heads_are_called_like_their_folder(tmp_path) -> None:
     head = load_demo().head
     folder = head.save_pretrained(tmp_path / "mine", {"reads": "muq_02", "status": "trained"})
     for source in (folder, folder / "model.safetensors"):
-        name, scorer = load_head(source)
+        name, scorer = load_head_scorer(source)
         assert (name, scorer.reads, scorer.demo) == ("mine", ("muq_02",), False)
 
 
 def test_unknown_names_list_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"'track3' is neither a head.*track1, track2.*nor a file"):
-        load_head("track3")
+        load_head_scorer("track3")
 
 
 def test_files_that_hold_no_head_are_refused(tmp_path, golden) -> None:
     with pytest.raises(CheckpointError, match="tensors of no published layout"):
-        load_head(golden / "mqmhastp" / "a.model.safetensors")
+        load_head_scorer(golden / "mqmhastp" / "a.model.safetensors")
     (tmp_path / "broken.pth").write_bytes(b"no checkpoint")
     with pytest.raises(CheckpointError, match=r"broken\.pth: not a readable"):
-        load_head(tmp_path / "broken.pth")
+        load_head_scorer(tmp_path / "broken.pth")
     with pytest.raises(CheckpointError, match=r"no model\.safetensors in this folder"):
-        load_head(tmp_path)
+        load_head_scorer(tmp_path)
 
 
 def test_missing_tensors_are_refused(tmp_path, golden) -> None:
@@ -95,7 +95,7 @@ def test_missing_tensors_are_refused(tmp_path, golden) -> None:
     tensors.pop("model.fc.bias")
     save_file(tensors, tmp_path / "track.safetensors")
     with pytest.raises(CheckpointError, match=r"model\.fc\.bias"):
-        load_head(tmp_path / "track.safetensors")
+        load_head_scorer(tmp_path / "track.safetensors")
 
 
 def test_the_demo_head_is_an_installed_scorer() -> None:

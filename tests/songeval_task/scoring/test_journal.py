@@ -7,7 +7,7 @@ import pytest
 
 from hear_aesthetics.errors import InputError
 from songeval_task.scoring.journal import Journal, clip_key, journal_path
-from songeval_task.scoring.rows import Clip
+from songeval_task.scoring.rows import AudioSpan
 
 RUN = {"model": "mini", "heads": [{"sha256": "0"}], "loudness": None}
 
@@ -17,7 +17,7 @@ def row(number: int, status: str = "ok") -> dict:
 
 
 def key(number: int) -> tuple:
-    return clip_key(Clip(f"{number}.wav"))
+    return clip_key(AudioSpan(f"{number}.wav"))
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_a_foreign_file_is_refused(out, text) -> None:
 
 
 def test_names_that_are_not_utf_8_survive(out) -> None:
-    odd = clip_key(Clip("\udcff.wav"))
+    odd = clip_key(AudioSpan("\udcff.wav"))
     with Journal(out, RUN) as journal:
         journal.add(odd, {"path": odd[0], "status": "ok"})
     with Journal(out, RUN) as journal:
@@ -143,11 +143,11 @@ def test_names_that_are_not_utf_8_survive(out) -> None:
 
 def test_span_and_prompt_tell_clips_apart() -> None:
     clips = [
-        Clip("a.wav"),
-        Clip("b.wav"),
-        Clip("a.wav", 1.0),
-        Clip("a.wav", 1.0, 2.0),
-        Clip("a.wav", prompt="x"),
+        AudioSpan("a.wav"),
+        AudioSpan("b.wav"),
+        AudioSpan("a.wav", 1.0),
+        AudioSpan("a.wav", 1.0, 2.0),
+        AudioSpan("a.wav", prompt="x"),
     ]
     assert len({clip_key(c) for c in clips}) == len(clips)
 
@@ -155,7 +155,7 @@ def test_span_and_prompt_tell_clips_apart() -> None:
 def test_a_file_that_changed_is_another_clip(tmp_path) -> None:
     file = tmp_path / "a.wav"
     file.write_bytes(b"1")
-    before = clip_key(Clip(file))
-    assert clip_key(Clip(file)) == before
+    before = clip_key(AudioSpan(file))
+    assert clip_key(AudioSpan(file)) == before
     file.write_bytes(b"22")
-    assert clip_key(Clip(file)) != before
+    assert clip_key(AudioSpan(file)) != before

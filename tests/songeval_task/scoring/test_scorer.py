@@ -13,13 +13,13 @@ from hear_aesthetics import load_model
 from hear_aesthetics.audio import decoding
 from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.audio.loudness import LoudnessMeter
-from hear_aesthetics.errors import AudioError, WeightsUnavailableError
+from hear_aesthetics.errors import AudioError, InputError, WeightsUnavailableError
 from hear_aesthetics.features.fusion import HiddenState
 from hear_aesthetics.scorers import Scorer
 from songeval_task import AestheticScorer
-from songeval_task.scoring.head_scorers import load_demo, load_head
-from songeval_task.scoring.panel import Panel
-from songeval_task.scoring.scorer import Clip
+from songeval_task.scoring.head_scorers import load_demo, load_head_scorer
+from songeval_task.scoring.scorer import AudioSpan
+from songeval_task.scoring.scorer_set import ScorerSet
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_three_heads_cost_one_encoder_pass(scorer, encoded, published_heads, gol
     scorer.score(song)
     three = encoded.copy()
     encoded.clear()
-    one = AestheticScorer(scorer.model, Panel(dict([load_head(published_heads[1])])))
+    one = AestheticScorer(scorer.model, ScorerSet(dict([load_head_scorer(published_heads[1])])))
     one.score(song)
     assert len(three) == len(encoded) == 2  # MusicFM and MuQ
     assert sorted(three.values()) == sorted(encoded.values()) == [1, 1]
@@ -113,7 +113,7 @@ def test_further_heads_have_their_name_before_their_columns(scorer) -> None:
         "track2.model:Coherence",
         "track2.model:Musicality",
     )
-    assert scorer.panel.means["track2.model"] == "track2.model:mean"
+    assert scorer.scorer_set.means["track2.model"] == "track2.model:mean"
 
 
 @pytest.mark.parametrize("shape", ["mono", "stereo"])
@@ -167,14 +167,27 @@ def test_scores_stay_on_the_device_of_the_waveforms(demo_scorer) -> None:
 @pytest.mark.parametrize(
     ("waveforms", "message"),
     [
-        (torch.zeros(24_000), r"shape \(24000,\).*pass floats"),
-        (torch.zeros(1, 24_000, dtype=torch.int16), "int16.*pass floats"),
+        (torch.zeros(24_000), r"shape \(24000,\).*pass finite floats"),
+        (torch.zeros(1, 24_000, dtype=torch.int16), "int16.*pass finite floats"),
+        (torch.full((1, 24_000), torch.nan), "pass finite floats"),
+        (torch.zeros(0, 24_000), r"shape \(0, 24000\)"),
         (torch.zeros(1, 1500), "hold 0.062 s of audio, a score needs at least 0.210 s"),
     ],
 )
 def test_wrong_waveforms_are_named(demo_scorer, waveforms, message) -> None:
     with pytest.raises(ValueError, match=message):
         demo_scorer.score_waveforms(waveforms, 24_000)
+
+
+@pytest.mark.parametrize("rate", [0, -24_000, 999])
+def test_a_rate_that_no_audio_has_is_refused(demo_scorer, rate) -> None:
+    with pytest.raises(ValueError, match=rf"sample_rate is {rate}; it takes 1000 to"):
+        demo_scorer.score_waveforms(torch.zeros(1, 24_000), rate)
+
+
+def test_waveforms_that_are_no_tensor_are_refused(demo_scorer) -> None:
+    with pytest.raises(TypeError, match="waveforms are a list"):
+        demo_scorer.score_waveforms([torch.zeros(24_000)], 24_000)
 
 
 def test_audio_too_short_for_the_head_is_an_audio_error(demo_scorer, write_clip, tmp_path) -> None:
@@ -224,7 +237,7 @@ def test_errors_take_the_place_of_scores_and_the_rest_goes_on(
     demo_scorer, write_clip, tmp_path
 ) -> None:
     good = write_clip(tmp_path / "good.wav")
-    clips = [Clip(good), Clip(tmp_path / "absent.wav"), Clip(good, 0.1, 0.4)]
+    clips = [AudioSpan(good), AudioSpan(tmp_path / "absent.wav"), AudioSpan(good, 0.1, 0.4)]
     results = list(demo_scorer.score_files(clips))
     assert [result.item for result in results] == clips
     assert [result.error is None for result in results] == [True, False, True]
@@ -254,6 +267,13 @@ def test_missing_head_and_model_are_named_together(monkeypatch, tmp_path) -> Non
         AestheticScorer.from_pretrained()
 
 
+def test_a_misspelt_model_is_named_before_heads_are_fetched(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(InputError, match="'mino' is neither a variant"):
+        AestheticScorer.from_pretrained(model="mino")
+
+
 class Prompted:
     """A scorer of another package: reads a hidden state and the prompt."""
 
@@ -270,7 +290,7 @@ class Prompted:
 @pytest.fixture
 def prompted() -> AestheticScorer:
     scorers: dict[str, Scorer] = {"demo": load_demo(), "prompted": Prompted()}
-    return AestheticScorer(load_model(states=[HiddenState("muq", 2)]), Panel(scorers))
+    return AestheticScorer(load_model(states=[HiddenState("muq", 2)]), ScorerSet(scorers))
 
 
 def test_scorers_of_other_packages_get_features_and_prompt(prompted, write_clip, tmp_path) -> None:
@@ -287,12 +307,18 @@ def test_scorers_of_other_packages_get_features_and_prompt(prompted, write_clip,
     assert table[0, -1] - table[1, -1] == pytest.approx(4)
 
 
+def test_scorers_of_other_packages_alone_have_no_windows(prompted, write_clip, tmp_path) -> None:
+    alone = AestheticScorer(prompted.model, ScorerSet({"prompted": Prompted()}))
+    scores = alone.score(write_clip(tmp_path / "a.wav"), timeline=True, explain=True)
+    assert (scores.timeline, scores.explain) == ([], [])
+
+
 def test_scores_that_are_not_finite_are_an_error(prompted, write_clip, tmp_path) -> None:
     class Broken(Prompted):
         def __call__(self, features, row):
             return {"alignment": float("nan")}
 
-    prompted.panel.scorers["prompted"] = Broken()
+    prompted.scorer_set.scorers["prompted"] = Broken()
     with pytest.raises(AudioError, match="scores of prompted:alignment are not finite"):
         prompted.score(write_clip(tmp_path / "a.wav"))
 
@@ -302,9 +328,9 @@ def test_a_foreign_scorer_that_fails_costs_one_clip(prompted, write_clip, tmp_pa
         def __call__(self, features, row):
             return {"alignment": 5 / len(row["prompt"])}
 
-    prompted.panel.scorers["prompted"] = Picky()
+    prompted.scorer_set.scorers["prompted"] = Picky()
     path = write_clip(tmp_path / "a.wav")
-    good, bad = prompted.score_files([Clip(path, prompt="fives"), Clip(path, prompt="")])
+    good, bad = prompted.score_files([AudioSpan(path, prompt="fives"), AudioSpan(path, prompt="")])
     assert good.output.values["prompted:alignment"] == 1
     assert "a.wav: scorer prompted failed (ZeroDivisionError" in str(bad.error)
 
@@ -336,5 +362,5 @@ def test_a_file_is_opened_and_decoded_once(
 def test_a_scorer_moves_as_one() -> None:
     scorer = AestheticScorer.from_pretrained(model="mini", device="cpu")
     assert scorer.to("meta") is scorer
-    parts = [scorer.model, *(head.head for head in scorer.panel.heads.values())]
+    parts = [scorer.model, *(head.head for head in scorer.scorer_set.heads.values())]
     assert {p.device.type for part in parts for p in part.parameters()} == {"meta"}

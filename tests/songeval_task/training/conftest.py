@@ -12,11 +12,11 @@ from accelerate.state import AcceleratorState
 from songeval_task.data.prepared import PreparedSong, write_prepared
 from songeval_task.dimensions import DIMENSIONS, TRACKS
 from songeval_task.features.store import Entry, FeatureStore
-from songeval_task.training.config import TrainableHead, TrainingConfig, build_head
-from songeval_task.training.data import Data, load_data
+from songeval_task.training.config import SongEvalConfig, TrainableHead, build_head
+from songeval_task.training.data import TrainingData, load_data
 
 WIDTH, STATE_WIDTH = 16, 8
-COPIES = ("copy1", "copy2")
+AUGMENTED = ("aug1", "aug2")
 HEAD = "projection_dim=16,dim=16,ffn_dim=16,layers=1,pooling_bottleneck=8,dropout=0.1"
 
 
@@ -27,7 +27,7 @@ class Folders(NamedTuple):
     features: Path
 
 
-def write_set(root: Path, songs: int = 40, inner: int = 8, test: int = 12) -> Folders:
+def write_set(root: Path, songs: int = 40, valid: int = 8, test: int = 12) -> Folders:
     """Write songs whose frames carry their ratings, with noise."""
     rng = np.random.default_rng(0)
     folders = Folders(root / "prepared", root / "features")
@@ -38,12 +38,12 @@ def write_set(root: Path, songs: int = 40, inner: int = 8, test: int = 12) -> Fo
     labels = 0.5 * labels + 0.5 * labels.mean(axis=1, keepdims=True)
     rows, entries = [], []
     for number in range(songs):
-        split = "test" if number < test else "inner" if number < test + inner else "train"
+        split = "test" if number < test else "valid" if number < test + valid else "train"
         name = f"mp3/{number}.mp3"
         rated = tuple(float(value) for value in labels[number])
         system = f"S{number % 4:03d}"
         rows.append(PreparedSong(name, rated, 4, system, split, "0" * 64, 1.0))
-        for version in ("original", *(COPIES if split == "train" else ())):
+        for version in ("original", *(AUGMENTED if split == "train" else ())):
             frames = int(rng.integers(12, 40))
             fused = rng.normal(size=(frames, WIDTH)) + (labels[number] - 3) @ directions
             entries.append(Entry(name, version, "0" * 64, frames, "tiny"))
@@ -60,9 +60,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
 
 
 @pytest.fixture
-def config() -> TrainingConfig:
+def config() -> SongEvalConfig:
     """Small, fast, and with everything on."""
-    return TrainingConfig(
+    return SongEvalConfig(
         head_size=HEAD,
         epochs=4,
         batch_size=4,
@@ -73,7 +73,7 @@ def config() -> TrainingConfig:
 
 
 @pytest.fixture
-def data(folders: Folders) -> Data:
+def data(folders: Folders) -> TrainingData:
     return load_data(*folders, track=TRACKS["track2"])
 
 
@@ -85,6 +85,6 @@ def fresh_accelerator() -> Iterator[None]:
 
 
 @pytest.fixture
-def tiny_head(config: TrainingConfig, data: Data) -> TrainableHead:
+def tiny_head(config: SongEvalConfig, data: TrainingData) -> TrainableHead:
     """A small aesthetic head for the features of the set."""
     return build_head(config, data.width)

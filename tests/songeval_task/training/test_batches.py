@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from songeval_task.training.batches import epoch_batches, group_by_length, read_ahead, stack_rows
-from songeval_task.training.config import TrainingConfig, build_head
-from songeval_task.training.step import pool_stacks
+from songeval_task.training.batches import epoch_batches, group_by_length, pad_rows, read_ahead
+from songeval_task.training.config import SongEvalConfig, build_head
+from songeval_task.training.step import pool_batches
 
 
 def test_an_epoch_holds_every_row_once():
@@ -47,7 +47,7 @@ def test_groups_hold_every_place_once_and_little_padding(lengths):
 
 def test_equal_lengths_need_no_mask(data):
     row = data.splits["test"][0]
-    (stack,) = stack_rows(data, [row, row], torch.float32)
+    (stack,) = pad_rows(data, [row, row], torch.float32)
     assert stack.padding_mask is None
     assert stack.features.dtype == torch.float32
 
@@ -64,7 +64,7 @@ def test_songs_pool_in_stacks_as_if_alone_and_in_their_order(folders, config, fe
     chosen = replace(config, features=features, head_size=size)
     head = build_head(chosen, data.width).eval()
     rows = data.splits["train"][:9]
-    together = pool_stacks(head, stack_rows(data, rows, torch.float32))
+    together = pool_batches(head, pad_rows(data, rows, torch.float32))
     alone = [head.pool(data.load(row).float()[None]) for row in rows]
     torch.testing.assert_close(together, torch.cat(alone), rtol=1e-5, atol=1e-5)
 
@@ -79,5 +79,5 @@ def test_reading_ahead_keeps_the_order(data):
 
 
 def test_a_head_has_the_width_of_its_features():
-    head = build_head(TrainingConfig(head_size="small", features="muq_04"), 16)
+    head = build_head(SongEvalConfig(head_size="small", features="muq_04"), 16)
     assert head.config.dim == 16

@@ -5,15 +5,23 @@ import json
 import pytest
 
 from hear_aesthetics.errors import InputError
-from songeval_task.training.config import TrainingConfig, build_head, parse_sizes, read_config
+from songeval_task.training.config import (
+    SongEvalConfig,
+    build_head,
+    parse_sizes,
+    read_config,
+)
 
 
 def test_the_defaults_are_the_published_training():
-    config = TrainingConfig()
+    config = SongEvalConfig()
     assert (config.learning_rate, config.weight_decay, config.gradient_norm) == (1e-5, 1e-3, 1.0)
     assert (config.batch_size, config.accumulation, config.epochs) == (8, 4, 60)
     assert (config.plateau_patience, config.min_learning_rate) == (400, 1e-8)
-    assert [TrainingConfig(track=name).ranking for name in ("track1", "track2")] == [0.15, 0.05]
+    assert [SongEvalConfig(track=name).ranking for name in ("track1", "track2")] == [
+        0.15,
+        0.05,
+    ]
 
 
 def test_options_win_over_settings_and_settings_over_the_file(tmp_path):
@@ -31,6 +39,8 @@ def test_options_win_over_settings_and_settings_over_the_file(tmp_path):
         (["epoch=3"], "no such training option: epoch; there are track"),
         (["epochs=many"], "epochs is 'many'; it takes int"),
         (["epochs=0"], "epochs is 0; it must be above 0"),
+        (["rank_weight=-1"], "rank_weight is -1; it must be 0 or more"),
+        (["weight_decay=-0.1"], "weight_decay is -0.1; it must be 0 or more"),
         (["mixup=1"], "mixup is 1; it takes bool"),
         (["batch_size=1"], "a list to rank needs 2"),
         (["track=track3"], "choose track1 or track2"),
@@ -44,6 +54,11 @@ def test_wrong_settings_are_named(settings, message):
         read_config(None, settings, {})
 
 
+def test_a_number_that_is_none_is_refused():
+    with pytest.raises(InputError, match="rank_weight is nan; it must be 0 or more"):
+        read_config(None, [], {"rank_weight": float("nan")})
+
+
 def test_a_file_that_is_no_configuration_is_named(tmp_path):
     file = tmp_path / "config.json"
     file.write_text("[1]")
@@ -51,9 +66,20 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path):
         read_config(file, [], {})
 
 
+def test_the_configuration_of_a_run_of_an_earlier_version_is_read(tmp_path):
+    file = tmp_path / "config.json"
+    training = {"protocol": "published", "standardise": True, "epochs": 7}
+    file.write_text(json.dumps({"provenance": {"training": training}}))
+    config = read_config(file, [], {})
+    assert (config.select_on, config.last_version_only) == ("test", True)
+    assert (config.standardize, config.epochs) == (True, 7)
+    file.write_text(json.dumps({"protocol": "honest"}))
+    assert read_config(file, [], {}) == SongEvalConfig()
+
+
 def test_sizes_that_do_not_fit_together_are_named():
     with pytest.raises(InputError, match="attention heads do not divide"):
-        build_head(TrainingConfig(head_size="dim=63"), 16)
+        build_head(SongEvalConfig(head_size="dim=63"), 16)
 
 
 def test_sizes_come_by_name_or_one_by_one():
@@ -63,7 +89,7 @@ def test_sizes_come_by_name_or_one_by_one():
 
 def test_the_seed_decides_the_first_weights():
     first, again, other = (
-        build_head(TrainingConfig(head_size="small", seed=s), 8) for s in (0, 0, 1)
+        build_head(SongEvalConfig(head_size="small", seed=s), 8) for s in (0, 0, 1)
     )
     assert first.output.weight.equal(again.output.weight)
     assert not first.output.weight.equal(other.output.weight)

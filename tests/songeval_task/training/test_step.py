@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from heads import AestheticHead, CMixupSampler, hybrid_loss
-from songeval_task.training.batches import Stack, stack_rows
+from songeval_task.training.batches import PaddedBatch, pad_rows
 from songeval_task.training.step import Draw, MixingStep, draw_pairs
 
 
@@ -50,7 +50,7 @@ def test_without_mixing_the_loss_is_that_of_the_songs_themselves(data, config, t
     draw = draw_pairs(batch, None, torch.Generator())
     rows = [data.splits["train"][i] for i in batch]
     labels = data.labels("train")[batch]
-    loss = step(stack_rows(data, rows, torch.float32), labels, draw)
+    loss = step(pad_rows(data, rows, torch.float32), labels, draw)
     preds = torch.cat([tiny_head(data.load(row).float()[None]) for row in rows])
     assert loss.item() == pytest.approx(hybrid_loss(preds, labels, 0.05).item(), rel=1e-5)
 
@@ -60,7 +60,7 @@ def test_other_regressions_can_be_chosen(data, config, tiny_head, regression):
     step = MixingStep(tiny_head.eval(), replace(config, regression=regression, rank_weight=0.0))
     rows, labels = data.splits["train"][:4], data.labels("train")[:4]
     draw = draw_pairs(torch.arange(4), None, torch.Generator())
-    loss = step(stack_rows(data, rows, torch.float32), labels, draw)
+    loss = step(pad_rows(data, rows, torch.float32), labels, draw)
     preds = torch.cat([tiny_head(data.load(row).float()[None]) for row in rows])
     gap = (preds - labels).abs() if regression == "l1" else (preds - labels).square()
     assert loss.item() == pytest.approx(gap.mean().item(), rel=1e-5)
@@ -75,7 +75,7 @@ def test_the_step_matches_the_published_one(golden, config, track):
     data = load_file(f"{prefix}.train.safetensors")
     pairs = len(data["labels_1"])
     both = torch.arange(2 * pairs)
-    stacks = [Stack(torch.cat((data["features_1"], data["features_2"])), None, both)]
+    stacks = [PaddedBatch(torch.cat((data["features_1"], data["features_2"])), None, both)]
     factor = torch.full((pairs,), expected["mixup_lambda"])
     draw = Draw(both, both[:pairs], both[pairs:], factor, seed=0)
     labels = torch.cat((data["labels_1"], data["labels_2"]))

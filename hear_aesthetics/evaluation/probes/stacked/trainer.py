@@ -1,4 +1,4 @@
-"""Training one stack of probes: shuffled batches, validation, early stopping for each by itself."""
+"""Trainer of batched probes: shuffled batches, validation, early stopping of each by itself."""
 
 import math
 import time
@@ -12,23 +12,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hear_aesthetics.evaluation.probes.data import RunData
+from hear_aesthetics.evaluation.probes.fold_result import Selection, scored_postprocessings
 from hear_aesthetics.evaluation.probes.grid import SEED, GridPoint
-from hear_aesthetics.evaluation.probes.outcome import Selection, decoded
 from hear_aesthetics.evaluation.probes.probe import logit_loss, probabilities
-from hear_aesthetics.evaluation.probes.stacked.stack import ProbeStack, Weights
-from hear_aesthetics.evaluation.tasks.event_postprocessing import (
-    Postprocessing,
-    postprocessing_grid,
-)
+from hear_aesthetics.evaluation.probes.stacked.batched_probes import BatchedProbes, Weights
+from hear_aesthetics.evaluation.tasks.event_postprocessing import Postprocessing
 from hear_aesthetics.evaluation.tasks.task import Task
 
-__all__ = ["Candidate", "Job", "batched_logits", "train_stack"]
+__all__ = ["Candidate", "FitSpec", "batched_logits", "train_probes"]
 
 _ACTIVATIONS = 2**22  # of one layer of all probes, while predicting
 
 
 @dataclass(frozen=True, order=True)
-class Job:
+class FitSpec:
     """One fit: a point of the grid (by its index) on a run, repeated with other seeds."""
 
     run: int
@@ -38,7 +35,7 @@ class Job:
 
     @property
     def seed(self) -> int:
-        """Of weights and dropout; depends on nothing but this fit's place."""
+        """Seed of weights and dropout; depends on nothing but this fit's place."""
         entropy = (SEED, self.repetition, self.run, self.index)
         return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
@@ -47,19 +44,19 @@ class Job:
 class Candidate:
     """A trained probe at its best validation."""
 
-    job: Job
+    spec: FitSpec
     selection: Selection
     loss: float
     weights: Weights
 
     @property
     def rank(self) -> tuple[float, float, int]:
-        """Larger is better: score (as maximised), then lower loss, then the earlier grid point."""
-        return self.selection.score, -self.loss, -self.job.index
+        """Larger is better: the signed score, then the lower loss, then the earlier grid point."""
+        return self.selection.score, -self.loss, -self.spec.index
 
 
-class _Progress:
-    """Best validation of one fit so far. Scores are signed so that more is better."""
+class _EarlyStopping:
+    """Best validation of one fit so far; scores are signed so that more is better."""
 
     def __init__(self, patience: int) -> None:
         self._patience = patience
@@ -69,7 +66,7 @@ class _Progress:
         self.waited = 0
 
     def update(self, score: float, loss: float, epoch: int, chosen: Postprocessing) -> bool:
-        """Take note of a validation; True if it is the best yet.
+        """Take note of a validation; return True if it is the best yet.
 
         An undefined score (NaN) ranks last and leaves the patience as it is.
         """
@@ -87,58 +84,56 @@ class _Progress:
         return self.waited >= self._patience
 
 
-def train_stack(
-    task: Task, jobs: Sequence[Job], data: Mapping[int, RunData], dtype: torch.dtype
+def train_probes(
+    task: Task, specs: Sequence[FitSpec], data: Mapping[int, RunData], dtype: torch.dtype
 ) -> list[Candidate]:
     """Train fits whose probes have the same layers, until each has stopped.
 
     Args:
-        task: What to validate with.
-        jobs: The fits, sorted; alike in layers, batch size, epochs and validation interval.
-        data: Rows of every run named in the jobs.
-        dtype: Of the matrix products.
+        task: Task, for its scores and post-processing.
+        specs: The fits, sorted; alike in layers, batch size, epochs and validation interval.
+        data: Rows of every run named in the fits.
+        dtype: Type of the matrix products.
     """
     start = time.perf_counter()
-    point = jobs[0].point
-    features, labels = data[jobs[0].run].inputs.shape[1], data[jobs[0].run].targets.shape[1]
-    device = data[jobs[0].run].inputs.device
-    points, seeds = [job.point for job in jobs], [job.seed for job in jobs]
-    stack = ProbeStack(features, labels, points, seeds, device=device, dtype=dtype)
-    progress = [_Progress(job.point.patience) for job in jobs]
-    shuffles = _Shuffles(jobs, data)
-    alive = list(range(len(jobs)))  # job of each probe in the stack
-    best: Weights | None = None
+    point, first = specs[0].point, data[specs[0].run]
+    probes = BatchedProbes(
+        first.inputs.shape[1],
+        first.targets.shape[1],
+        [spec.point for spec in specs],
+        [spec.seed for spec in specs],
+        device=first.inputs.device,
+        dtype=dtype,
+    )
+    stopping = [_EarlyStopping(spec.point.patience) for spec in specs]
+    shuffles = _Shuffles(specs, data)
+    alive = list(range(len(specs)))  # fit of each probe that is still trained
+    best: dict[int, Weights] = {}  # of each fit
     for epoch in range(point.max_epochs):
-        for inputs, targets in shuffles.batches([jobs[i] for i in alive]):
-            stack.train_step(inputs, targets, task.prediction_type)
+        for inputs, targets in shuffles.batches([specs[i] for i in alive]):
+            probes.train_step(inputs, targets, task.prediction_type)
         if (epoch + 1) % point.check_val_every_n_epoch:
             continue
-        weights = stack.weights()
-        results = _validate(task, [jobs[i] for i in alive], data, weights)
-        improved = [
-            place
-            for place, (i, result) in enumerate(zip(alive, results, strict=True))
-            if progress[i].update(result[0], result[1], epoch, result[2])
-        ]
-        best = best or weights.rows(torch.arange(len(jobs), device=device))
-        places = torch.tensor([alive[p] for p in improved], device=device, dtype=torch.long)
-        best.assign(places, weights, torch.tensor(improved, device=device, dtype=torch.long))
-        running = [place for place, i in enumerate(alive) if not progress[i].finished]
+        weights = probes.weights()
+        results = _validate(task, [specs[i] for i in alive], data, weights)
+        for row, (i, (score, loss, chosen)) in enumerate(zip(alive, results, strict=True)):
+            if stopping[i].update(score, loss, epoch, chosen):
+                best[i] = weights.rows([row])
+        running = [row for row, i in enumerate(alive) if not stopping[i].finished]
         if not running:
             break
         if len(running) < len(alive):
-            stack.keep(torch.tensor(running, device=device))
-            alive = [alive[place] for place in running]
-    assert best is not None, "every grid point has a validation"
-    seconds = (time.perf_counter() - start) / len(jobs)
+            probes.keep(running)
+            alive = [alive[row] for row in running]
+    seconds = (time.perf_counter() - start) / len(specs)
     return [
         Candidate(
-            job,
-            Selection(job.point, p.best[0], p.epoch, p.postprocessing, seconds),
-            -p.best[1],
-            best.rows(slice(i, i + 1)),
+            spec,
+            Selection(spec.point, s.best[0], s.epoch, s.postprocessing, seconds),
+            -s.best[1],
+            best[i],
         )
-        for i, (job, p) in enumerate(zip(jobs, progress, strict=True))
+        for i, (spec, s) in enumerate(zip(specs, stopping, strict=True))
     ]
 
 
@@ -149,26 +144,26 @@ class _Shuffles:
     of nearly equal size and at least two rows: BatchNorm makes nothing of one.
     """
 
-    def __init__(self, jobs: Sequence[Job], data: Mapping[int, RunData]) -> None:
+    def __init__(self, specs: Sequence[FitSpec], data: Mapping[int, RunData]) -> None:
         self._data = data
-        self._rows = min(len(data[job.run].inputs) for job in jobs)
-        self._count = min(-(-self._rows // jobs[0].point.batch_size), self._rows // 2)
+        self._rows = min(len(data[spec.run].inputs) for spec in specs)
+        self._count = min(-(-self._rows // specs[0].point.batch_size), self._rows // 2)
         self._generators = {
-            (job.run, job.repetition): np.random.default_rng((SEED, job.repetition, job.run))
-            for job in jobs
+            (spec.run, spec.repetition): np.random.default_rng((SEED, spec.repetition, spec.run))
+            for spec in specs
         }
 
-    def batches(self, jobs: Sequence[Job]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Inputs ``(S, rows, features)`` and targets ``(S, rows, labels)`` for an epoch's steps."""
-        sources = list(dict.fromkeys((job.run, job.repetition) for job in jobs))
-        place = {source: i for i, source in enumerate(sources)}
-        members = torch.tensor([place[job.run, job.repetition] for job in jobs])
+    def batches(self, specs: Sequence[FitSpec]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield inputs ``(S, rows, features)`` and targets ``(S, rows, labels)`` of each step."""
+        sources = list(dict.fromkeys((spec.run, spec.repetition) for spec in specs))
+        source_of = torch.tensor([sources.index((spec.run, spec.repetition)) for spec in specs])
         orders = [self._order(*source) for source in sources]
         for step in range(self._count):
-            index = [torch.from_numpy(order[step]) for order in orders]
+            rows = [torch.from_numpy(order[step]) for order in orders]
+            runs = [self._data[run] for run, _ in sources]
             yield (
-                self._gather("inputs", sources, index, members),
-                self._gather("targets", sources, index, members),
+                _gather([run.inputs for run in runs], rows, source_of),
+                _gather([run.targets for run in runs], rows, source_of),
             )
 
     def _order(self, run: int, repetition: int) -> list[NDArray[np.int64]]:
@@ -176,24 +171,16 @@ class _Shuffles:
         order = generator.permutation(len(self._data[run].inputs))
         return np.array_split(order[: self._rows], self._count)
 
-    def _gather(
-        self,
-        name: str,
-        sources: Sequence[tuple[int, int]],
-        index: Sequence[Tensor],
-        members: Tensor,
-    ) -> Tensor:
-        parts = []
-        for (run, _), rows in zip(sources, index, strict=True):
-            tensor: Tensor = getattr(self._data[run], name)
-            parts.append(tensor[rows.to(tensor.device)])
-        if len(parts) == 1:
-            return parts[0].expand(len(members), -1, -1)
-        return torch.stack(parts)[members.to(parts[0].device)]
+
+def _gather(tensors: Sequence[Tensor], rows: Sequence[Tensor], source_of: Tensor) -> Tensor:
+    parts = [tensor[index.to(tensor.device)] for tensor, index in zip(tensors, rows, strict=True)]
+    if len(parts) == 1:
+        return parts[0].expand(len(source_of), -1, -1)
+    return torch.stack(parts)[source_of.to(parts[0].device)]
 
 
 def batched_logits(weights: Weights, inputs: Tensor) -> Tensor:
-    """Logits ``(S, rows, labels)`` of the same rows ``(rows, features)`` for every probe."""
+    """Return logits ``(S, rows, labels)`` of the same rows ``(rows, features)`` by every probe."""
     probes = len(weights.bias)
     widest = max(max(matrix.shape[1:]) for matrix in weights.matrices)
     rows = max(1, _ACTIVATIONS // (probes * widest))
@@ -202,35 +189,30 @@ def batched_logits(weights: Weights, inputs: Tensor) -> Tensor:
 
 
 def _validate(
-    task: Task, jobs: Sequence[Job], data: Mapping[int, RunData], weights: Weights
+    task: Task, specs: Sequence[FitSpec], data: Mapping[int, RunData], weights: Weights
 ) -> list[tuple[float, float, Postprocessing]]:
-    """Signed score, loss and post-processing of every probe."""
+    """Return signed score, loss and post-processing of every probe."""
     results: list[tuple[float, float, Postprocessing]] = []
-    start = 0
-    for run, group in groupby(jobs, key=lambda job: job.run):
-        size = len(list(group))
+    for run, group in groupby(specs, key=lambda spec: spec.run):
         rows = data[run]
-        logits = batched_logits(weights.rows(slice(start, start + size)), rows.valid_inputs)
-        for one in logits:
-            loss = float(logit_loss(one, rows.valid_targets, task.prediction_type))
-            score: float = -loss
-            chosen: Postprocessing = ()
+        chosen = slice(len(results), len(results) + len(list(group)))
+        for logits in batched_logits(weights.rows(chosen), rows.valid_inputs):
+            loss = float(logit_loss(logits, rows.valid_targets, task.prediction_type))
+            best: tuple[float, Postprocessing] = (-loss, ())
             if task.use_scoring_for_early_stopping:
-                predictions = probabilities(rows.predicted(one), task.prediction_type).numpy()
-                score, chosen = _best_score(task, rows, predictions)
-            results.append((score, loss, chosen))
-        start += size
+                predictions = probabilities(rows.predicted(logits), task.prediction_type).numpy()
+                best = _best_score(task, rows, predictions)
+            results.append((best[0], loss, best[1]))
     return results
 
 
 def _best_score(
     task: Task, rows: RunData, predictions: NDArray[np.float32]
 ) -> tuple[float, Postprocessing]:
-    """The signed score of the best post-processing; ties take the larger parameters."""
-    score = task.scores[0]
-    sign = 1.0 if score.maximise else -1.0
-    scored: list[tuple[float, Postprocessing]] = []
-    for chosen in postprocessing_grid(task.postprocessing_grid) if task.is_event else [()]:
-        values = score.values(*decoded(rows.valid, predictions, chosen))
-        scored.append((sign * next(iter(values.values())), chosen))
-    return max(scored, key=lambda entry: (np.nan_to_num(entry[0], nan=-math.inf), entry[1]))
+    """Return the signed score of the best post-processing; ties take the larger parameters."""
+    sign = 1.0 if task.scores[0].higher_is_better else -1.0
+    scored = scored_postprocessings(task, rows.valid, predictions)
+    return max(
+        ((sign * score, chosen) for score, chosen in scored),
+        key=lambda entry: (np.nan_to_num(entry[0], nan=-math.inf), entry[1]),
+    )

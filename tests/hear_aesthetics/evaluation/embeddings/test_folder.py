@@ -1,5 +1,7 @@
 """The folder of one task's embeddings: claimed once, gone on with, never emptied unasked."""
 
+import json
+import os
 import shutil
 
 import pytest
@@ -8,6 +10,7 @@ import soundfile
 from hear_aesthetics.errors import InputError, TaskError
 from hear_aesthetics.evaluation.embeddings.folder import ORIGIN_FILE, begin_folder
 from hear_aesthetics.evaluation.embeddings.rows import DONE_FILE
+from hear_aesthetics.evaluation.tasks import audio_stamp
 from hear_aesthetics.evaluation.tasks.task import load_task
 from hear_aesthetics.fingerprint import read_record
 
@@ -93,6 +96,47 @@ def test_audio_that_was_replaced_is_refused(begin):
     samples, rate = soundfile.read(path)
     soundfile.write(path, samples[:-10], rate, subtype="PCM_16")
     with pytest.raises(InputError, match="audio was"):
+        begin()
+
+
+def touch_audio(begin):
+    """Give the audio the times of a copy."""
+    for path in begin.source.rglob("*.wav"):
+        os.utime(path, (1e9, 1e9))
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_audio_that_was_copied_is_the_same_and_is_hashed_once(begin, monkeypatch, complete):
+    begin()
+    finish(begin.folder)
+    if not complete:
+        (begin.folder / DONE_FILE).unlink()
+    touch_audio(begin)
+    assert begin() is not complete
+    hashed = []
+    monkeypatch.setattr(audio_stamp, "file_sha256", hashed.append)
+    assert begin() is not complete
+    assert not hashed
+
+
+def test_audio_of_the_same_size_and_other_content_is_refused(begin):
+    begin()
+    path = begin.source / "16000/test/test_0.wav"
+    content = path.read_bytes()
+    path.write_bytes(content[:-2] + bytes([content[-2] ^ 1, content[-1]]))
+    with pytest.raises(InputError, match="audio was"):
+        begin()
+
+
+def test_a_record_without_the_content_of_the_audio_holds_for_its_sizes_and_times(begin):
+    begin()
+    finish(begin.folder)
+    record = read_record(begin.folder / ORIGIN_FILE)  # as written before contents were hashed
+    record["fingerprint"]["audio"] = record.pop("audio_stamp")
+    (begin.folder / ORIGIN_FILE).write_text(json.dumps(record))
+    assert not begin()
+    touch_audio(begin)
+    with pytest.raises(InputError, match=r"audio was .*; take another --out, or --overwrite"):
         begin()
 
 

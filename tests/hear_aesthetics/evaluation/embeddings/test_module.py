@@ -1,5 +1,7 @@
 """Every way a module can break the contract is one message that names what was broken."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -147,6 +149,12 @@ def test_a_wide_spacing_is_a_warning(make_module, caplog):
             "load_model failed: OSError: gone",
         ),
         ("def load_model(): raise ValueError('no')", InputError, "load_model refused .*: no"),
+        (
+            "import sys\ndef load_model(): sys.exit('no weights')",
+            ModuleError,
+            "load_model.*no weights",
+        ),
+        ("import sys; sys.exit(2)", ModuleError, "importing .* failed: .*sys.exit.2."),
         ("import nowhere_to_be_found", ModuleError, "cannot import .*nowhere_to_be_found"),
         ("1 / 0", ModuleError, "importing .* failed: ZeroDivisionError"),
     ],
@@ -202,6 +210,13 @@ def test_what_a_module_prints_is_not_our_output(make_module, capsys):
 def test_a_module_s_default_type_is_not_ours(make_module):
     HearModule(make_module("torch.set_default_dtype(torch.float64)"))
     assert torch.get_default_dtype() == torch.float32
+
+
+def test_a_module_s_working_directory_is_not_ours(make_module):
+    here = Path.cwd()
+    change = "import os\ndef load_model(): os.chdir('/'); return Levels()"
+    HearModule(make_module(change))
+    assert Path.cwd() == here
 
 
 def test_the_fingerprint_is_of_the_files_not_of_their_place(make_module, tmp_path):

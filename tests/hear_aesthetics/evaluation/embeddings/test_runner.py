@@ -295,6 +295,15 @@ def test_a_clip_that_holds_nan_is_named(make_audio_task, make_module, tmp_path):
         embed_task(HearModule(make_module()), task, tmp_path / "out")
 
 
+def test_a_clip_that_is_cut_off_is_said(make_audio_task, make_module, tmp_path, caplog):
+    task = make_audio_task()
+    clip = task / "16000/test/test_2.wav"
+    clip.write_bytes(clip.read_bytes()[:3244])
+    embed_task(HearModule(make_module()), task, tmp_path / "out")
+    (said,) = caplog.messages
+    assert f"{clip}: holds 0.10 of the 0.20 s" in said
+
+
 def test_a_missing_clip_is_named_though_there_is_another_rate(
     make_audio_task, make_module, tmp_path
 ):

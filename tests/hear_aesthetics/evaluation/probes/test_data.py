@@ -6,7 +6,7 @@ import torch
 
 from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.embeddings.rows import read_rows, write_rows
-from hear_aesthetics.evaluation.probes.data import Standard, prepare_run
+from hear_aesthetics.evaluation.probes.data import Standardizer, prepare_run
 from hear_aesthetics.evaluation.tasks.task import load_task
 
 CPU = torch.device("cpu")
@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 
 def test_the_measured_values_get_mean_0_and_deviation_1():
     values = np.random.default_rng(0).normal([3, -1e3], [5, 0.1], size=(400, 2)).astype(np.float32)
-    standard = Standard.of(values)
+    standard = Standardizer.fit(values)
     standardised = standard(values)
     torch.testing.assert_close(standardised.mean(0), torch.zeros(2), rtol=0, atol=1e-3)
     torch.testing.assert_close(standardised.std(0), torch.ones(2), rtol=0, atol=1e-2)
@@ -23,7 +23,7 @@ def test_the_measured_values_get_mean_0_and_deviation_1():
 
 def test_a_constant_dimension_is_centred_and_not_scaled():
     values = np.full((50, 1), 0.1, dtype=np.float32)  # its float32 mean is not exactly 0.1
-    standard = Standard.of(values)
+    standard = Standardizer.fit(values)
     assert float(standard.std) == 1
     assert float(standard(values).abs().max()) < 1e-6
 
@@ -39,8 +39,8 @@ def test_a_run_is_standardised_on_its_training_part(make_embeddings, dtype):
         data.inputs.float().mean(0), torch.zeros(data.inputs.shape[1]), **tolerance
     )
     rows = read_rows(task, ("valid",))
-    torch.testing.assert_close(data.standardised(rows), data.valid_inputs)
-    expected = data.standard(rows.embeddings).to(dtype)
+    torch.testing.assert_close(data.standardized(rows), data.valid_inputs)
+    expected = data.standardizer(rows.embeddings).to(dtype)
     torch.testing.assert_close(data.valid_inputs, expected)
     logits = torch.randn(3, 2)
     assert torch.equal(data.predicted(logits), logits)

@@ -40,7 +40,7 @@ def plain_fit(point, train, valid):
     nn.init.xavier_uniform_(layers[-1].weight, gain=nn.init.calculate_gain(gain))
     model = nn.Sequential(*layers)
     torch.rand(64, train.embeddings.shape[1])
-    optimiser = torch.optim.Adam(model.parameters(), lr=point.lr)
+    optimizer = torch.optim.Adam(model.parameters(), lr=point.lr)
     train_loader, valid_loader = (
         DataLoader(
             TensorDataset(torch.from_numpy(rows.embeddings), torch.from_numpy(rows.targets)),
@@ -52,9 +52,9 @@ def plain_fit(point, train, valid):
     for epoch in range(point.max_epochs):
         model.train()
         for x, y in train_loader:
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             nn.functional.cross_entropy(model(x), y.argmax(1)).backward()
-            optimiser.step()
+            optimizer.step()
         if (epoch + 1) % point.check_val_every_n_epoch:
             continue
         model.eval()

@@ -115,7 +115,7 @@ def test_bfloat16_stays_within_the_interval_of_float32(make_embeddings, noise):
     folder = make_embeddings(noise=noise, rows=60, **FOLDS)
     options = {"grid_points": 2, "seeds": 2, "overwrite": True, "device": "cpu"}
     exact, rounded = (
-        evaluate_embeddings(folder, precision=precision, **options)["robust"]
+        evaluate_embeddings(folder, precision=precision, **options).scores["robust"]
         for precision in ("float32", "bfloat16")
     )
     assert exact["interval"][0] <= rounded["mean"] <= exact["interval"][1]
@@ -146,7 +146,7 @@ def recordings(shared, tmp_path):
 )
 def test_real_embeddings_score_no_worse_than_officially(recordings, task, grid):
     folder, official = recordings(task, grid)
-    found = evaluate_embeddings(folder, grid=grid, seeds=1, device="cpu")["robust"]
+    found = evaluate_embeddings(folder, grid=grid, seeds=1, device="cpu").scores["robust"]
     assert found["interval"][1] >= official
     if task != POOLED:  # 45 test clips decide little
         assert found["interval"][0] > official
@@ -158,7 +158,7 @@ def test_bfloat16_stays_within_the_interval_on_real_embeddings(recordings, task)
     folder, _ = recordings(task, "faster")
     options = {"grid": "faster", "seeds": 1, "overwrite": True, "device": "cpu"}
     exact, rounded = (
-        evaluate_embeddings(folder, precision=precision, **options)["robust"]
+        evaluate_embeddings(folder, precision=precision, **options).scores["robust"]
         for precision in ("float32", "bfloat16")
     )
     assert exact["interval"][0] <= rounded["mean"] <= exact["interval"][1]

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from hear_aesthetics.evaluation.embeddings.rows import read_rows
+from hear_aesthetics.evaluation.probes.fold_result import FoldResult, Selection
 from hear_aesthetics.evaluation.probes.grid import GridPoint
-from hear_aesthetics.evaluation.probes.outcome import Outcome, Selection
 from hear_aesthetics.evaluation.results.files import finished, read_scores, write_results
 from hear_aesthetics.evaluation.tasks.task import load_task
 
@@ -29,7 +29,7 @@ def outcome(task, repetition=0, score=0.5, point=None):
     selection = Selection(point or GridPoint(), 0.7, 5)
     values = {"test_loss": 0.25, "test_score": score, "test_top1_acc": score}
     logits = np.full(rows.targets.shape, repetition, dtype=np.float32)
-    return Outcome("test", selection, values, rows, logits, rows.targets, repetition)
+    return FoldResult("test", selection, values, rows, logits, rows.targets, repetition)
 
 
 def test_one_run_has_the_keys_of_heareval(task):

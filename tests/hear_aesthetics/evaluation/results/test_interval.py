@@ -1,4 +1,4 @@
-"""The interval of a score: what is drawn, what it is about, and that it can be reproduced."""
+"""The interval of a score: what is left out, what it is about, and that it can be reproduced."""
 
 from dataclasses import replace
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from hear_aesthetics.evaluation.embeddings.rows import read_rows
+from hear_aesthetics.evaluation.probes.fold_result import FoldResult, Selection, logged_values
 from hear_aesthetics.evaluation.probes.grid import GridPoint
-from hear_aesthetics.evaluation.probes.outcome import Outcome, Selection, logged_values
 from hear_aesthetics.evaluation.results.interval import robust_statement, score_interval
 from hear_aesthetics.evaluation.tasks.task import load_task
 
@@ -24,7 +24,7 @@ def outcome(task, wrong=(), repetition=0):
     predictions[list(wrong)] = 1 - predictions[list(wrong)]
     values = logged_values(task, rows, predictions, (), 0.1)
     selection = Selection(GridPoint(), 0.7, 5)
-    return Outcome("test", selection, values, rows, predictions, predictions, repetition)
+    return FoldResult("test", selection, values, rows, predictions, predictions, repetition)
 
 
 def test_the_interval_holds_the_score_and_widens_with_its_spread(task):
@@ -35,12 +35,39 @@ def test_the_interval_holds_the_score_and_widens_with_its_spread(task):
     assert interval.high[0] == pytest.approx(0.75 + 1.96 * 0.068, abs=0.03)
 
 
-def test_a_score_without_spread_has_no_width(task):
+def test_a_perfect_score_is_not_called_certain(task):
     interval = score_interval(task, [outcome(task)])
-    assert (interval.low[0], interval.high[0]) == (1.0, 1.0)
+    assert interval.high[0] == 1
+    assert interval.low[0] == pytest.approx(40 / (40 + 2.023**2), abs=1e-3)  # Wilson, t of 39
 
 
-def test_the_same_clips_are_drawn_for_every_repetition(task):
+def rare_labels(task, seed, clips=300, labels=30, rate=0.03):
+    """A test of rare labels whose scores are 1 higher for positives."""
+    generator = np.random.default_rng(seed)
+    targets = (generator.random((clips, labels)) < rate).astype("f4")
+    predictions = generator.normal(size=targets.shape) + targets
+    done = outcome(task)
+    rows = replace(done.rows, targets=targets)
+    score = task.scores[0].values(predictions, targets)[""]
+    return replace(done, rows=rows, predictions=predictions, values={"test_score": score})
+
+
+def test_intervals_of_rare_labels_hold_what_they_claim(task):
+    ranked = replace(task, evaluation=("mAP",), skip_undefined=True)
+    truth = score_interval(ranked, [rare_labels(ranked, 99, clips=40_000, labels=5)]).estimate[0]
+    found = [score_interval(ranked, [rare_labels(ranked, seed)]) for seed in range(30)]
+    assert all(f.low[0] < f.estimate[0] < f.high[0] for f in found)
+    assert sum(f.low[0] <= truth <= f.high[0] for f in found) >= 27
+
+
+def test_precision_of_two_positives_a_label_is_not_estimable(task):
+    ranked = replace(task, evaluation=("mAP",), skip_undefined=True)
+    interval = score_interval(ranked, [rare_labels(ranked, 0, clips=100, rate=0.015)])
+    assert np.isfinite(interval.estimate[0])
+    assert np.isnan([interval.low[0], interval.high[0]]).all()
+
+
+def test_the_same_clips_are_left_out_for_every_repetition(task):
     wrong = range(10)
     once = score_interval(task, [outcome(task, wrong)])
     thrice = score_interval(task, [outcome(task, wrong, repetition=r) for r in range(3)])
@@ -52,14 +79,14 @@ def test_repetitions_that_differ_are_averaged(task):
     assert score_interval(task, outcomes).estimate[0] == pytest.approx((0.75 + 0.5) / 2)
 
 
-def test_an_undefined_resample_does_not_undefine_the_interval(task):
+def test_one_positive_tells_no_interval(task):
     ranked = replace(task, evaluation=("aucroc",), skip_undefined=True)
     rows = read_rows(task, ("test",))
     few = replace(outcome(task), rows=replace(rows, targets=rows.targets.copy()))
     few.rows.targets[:] = [0, 1]
-    few.rows.targets[0] = [1, 0]  # one positive: absent from a third of the resamples
-    interval = score_interval(ranked, [replace(few, values={"test_score": 0.5})])
-    assert np.isfinite([interval.low[0], interval.high[0]]).all()
+    few.rows.targets[0] = [1, 0]
+    stated = robust_statement(ranked, [replace(few, values={"test_score": 0.5})], {})
+    assert (stated["mean"], stated["interval"]) == (0.5, None)
 
 
 def test_the_statement_says_what_was_done(task):
@@ -69,7 +96,8 @@ def test_the_statement_says_what_was_done(task):
     assert stated["protocol"]["seeds"] == 1
     assert any("shuffled" in choice for choice in stated["protocol"]["choices"])
     assert stated["interval"][0] < stated["mean"] < stated["interval"][1]
-    assert (stated["confidence"], stated["bootstrap"]["drawn"]) == (0.95, "clips")
+    assert (stated["confidence"], stated["left_out"]) == (0.95, "clips")
+    assert "jackknife" in stated["method"]
     assert stated["runs"][0]["chosen"] == GridPoint().describe()
 
 

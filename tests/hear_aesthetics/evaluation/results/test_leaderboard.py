@@ -12,14 +12,10 @@ from matplotlib.figure import Figure
 
 from hear_aesthetics.errors import InputError, TaskError
 from hear_aesthetics.evaluation.results import leaderboard_text as text
-from hear_aesthetics.evaluation.results.leaderboard import (
-    Result,
-    collect_results,
-    make_leaderboard,
-    read_result,
-)
+from hear_aesthetics.evaluation.results.leaderboard import collect_results, make_leaderboard
 from hear_aesthetics.evaluation.results.leaderboard_plot import draw_leaderboard
 from hear_aesthetics.evaluation.results.submissions import read_official
+from hear_aesthetics.evaluation.results.task_result import TaskResult, read_result
 
 OFFICIAL = """Model,URL,Submission Date,ESC-50,DCASE 2016,Mystery
 Low,http://low,2022-01-01,0.2,,0.5
@@ -30,9 +26,9 @@ Middle,http://middle,2022-01-01,0.5,0.4,0.1
 
 def result(model="ours", task="ESC-50", score=0.6, **changes):
     """A robust result with an interval of 0.1 either side."""
-    about = {"score_name": "top1_acc", "maximised": True, "protocol": "robust", "parts": (task,)}
-    about |= {"interval": (score - 0.1, score + 0.1)}
-    return Result(model=model, task=task, score=score, **about | changes)
+    about = {"score_name": "top1_acc", "higher_is_better": True, "protocol": "robust"}
+    about |= {"parts": (task,), "interval": (score - 0.1, score + 0.1)}
+    return TaskResult(model=model, task=task, score=score, **about | changes)
 
 
 @pytest.fixture
@@ -70,6 +66,20 @@ def test_a_robust_result_is_read_with_its_interval(scored):
     found = read_result(scored(robust=robust, settings={"protocol": "robust", "seeds": 3}))
     assert (found.task, found.score, found.interval) == ("tones-1.0.0-small", 0.4, (0.3, 0.5))
     assert found.describe() == "0.400 [0.300, 0.500]"
+
+
+def test_an_interval_that_is_not_estimable_is_said_to_be(scored):
+    robust = {"mean": 0.4, "interval": None}
+    found = read_result(scored(robust=robust, settings={"protocol": "robust"}))
+    assert found.interval is None
+    assert found.describe() == "0.400 [not estimable]"
+    assert "| 0.400 | not estimable |" in text.card(make_leaderboard([found]), found.model)
+
+
+def test_json_holds_everything_but_the_single_runs(scored):
+    shown = read_result(scored(score=0.25)).as_json()
+    expected = "model task score_name score interval protocol parts settings maximised origin"
+    assert list(shown) == expected.split()
 
 
 def test_folds_are_averaged_as_heareval_does(scored):
@@ -150,9 +160,9 @@ def test_blank_lines_of_the_official_leaderboard_are_skipped(tmp_path):
 
 def test_normalised_scores_lie_between_the_submissions(official):
     board = make_leaderboard([result()], official)
-    assert board.normalised("ESC-50", 0.2) == 0
-    assert board.normalised("ESC-50", 0.8) == pytest.approx(1)
-    assert board.normalised("ESC-50", 0.95) == pytest.approx(1.25)
+    assert board.normalized("ESC-50", 0.2) == 0
+    assert board.normalized("ESC-50", 0.8) == pytest.approx(1)
+    assert board.normalized("ESC-50", 0.95) == pytest.approx(1.25)
     assert board.rank("ESC-50", 0.6) == (2, 4)
     assert board.rank("ESC-50", 0.9) == (1, 4)
     assert board.best_official("ESC-50") == ("High", 0.8)
@@ -160,9 +170,9 @@ def test_normalised_scores_lie_between_the_submissions(official):
 
 def test_without_submissions_a_score_stands_for_itself():
     board = make_leaderboard([result()])
-    assert board.normalised("ESC-50", 0.6) == 0.6
-    assert board.normalised("events", 0.3, maximised=False) == pytest.approx(0.7)
-    assert board.normalised("events", 1.3, maximised=False) == 0
+    assert board.normalized("ESC-50", 0.6) == 0.6
+    assert board.normalized("events", 0.3, higher_is_better=False) == pytest.approx(0.7)
+    assert board.normalized("events", 1.3, higher_is_better=False) == 0
     assert board.rank("ESC-50", 0.6) is None
 
 
@@ -195,7 +205,7 @@ def test_markdown_shows_intervals_places_and_the_best(official):
     )
     assert lines[3] == r"| own\|task | top1_acc | - | 0.300 [0.200, 0.400] | - |"
     assert lines[4].startswith("| mean normalised |  | 0.833 (1 task) | 0.667 (1 task) |")
-    assert "95 % bootstrap interval" in lines[-1]
+    assert "95 % interval" in lines[-1]
     assert "lowest and 1 the highest official submission" in lines[-1]
 
 
@@ -205,7 +215,7 @@ def test_a_board_that_shares_no_task_with_the_official_one_has_no_mean(official)
 
 
 def test_less_is_better_where_errors_are_counted():
-    errors = {"task": "events", "score_name": "segment_1s_er", "maximised": False}
+    errors = {"task": "events", "score_name": "segment_1s_er", "higher_is_better": False}
     board = make_leaderboard([result("a", score=0.3, **errors), result("b", score=0.6, **errors)])
     assert board.models == ("a", "b")
     assert "| **0.300 " in text.as_markdown(board)
@@ -231,7 +241,7 @@ def test_a_card_says_how_to_get_the_same_numbers():
         "provenance": {"weights_sha256": {"muq": "abc"}, "sources": ["muq", "musicfm"]},
     }
     settings = {"protocol": "robust", "grid": "fast", "grid_points": 4, "seeds": 2}
-    section = text.card(make_leaderboard([result(origin=origin, settings=settings)]), "ours")
+    section = text.card(make_leaderboard([result(provenance=origin, settings=settings)]), "ours")
     assert "| ESC-50 | top1_acc | 0.600 | 0.500 to 0.700 |" in section
     assert "- Module: wav2hear 1.2" in section
     assert "- Provenance: weights_sha256 (muq abc), sources muq + musicfm" in section
@@ -336,7 +346,7 @@ def test_the_origin_is_told_also_by_an_earlier_version(scored, recorded):
     folder = scored()
     record = {"fingerprint": {"x": 1}, "provenance": told} if recorded else told
     (folder / "origin.embeddings.json").write_text(json.dumps(record))
-    assert read_result(folder).origin == told
+    assert read_result(folder).provenance == told
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1"])
@@ -357,7 +367,7 @@ def test_names_are_no_markup():
     hostile = "<script>x</script> [a](http://b)\n# `c` \u202e\x1b[31m"
     origin = {"module": hostile, "model": hostile, "options": {}, "sample_rate": 1, "sizes": {}}
     origin["provenance"] = {hostile: hostile}
-    found = [result(hostile, hostile, origin=origin, settings={"protocol": "robust"})]
+    found = [result(hostile, hostile, provenance=origin, settings={"protocol": "robust"})]
     board = make_leaderboard(found)
     card, code = text.card(board, hostile).split("- Reproduce: ")
     assert code.startswith("`` ")

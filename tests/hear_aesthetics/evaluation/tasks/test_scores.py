@@ -35,7 +35,7 @@ def test_regression_scores_name_the_mean_and_every_target():
     assert values["test_lcc_Clarity"] == pytest.approx(lcc[1])
     expected = metrics.top_tier_f1(predictions, targets, (4.0, 3.75))
     assert values["test_tta_Coherence"] == pytest.approx(expected[0])
-    assert [s.maximise for s in scores] == [True, True, True, False, True]
+    assert [s.higher_is_better for s in scores] == [True, True, True, False, True]
 
 
 def test_resampled_accuracy_is_the_share_of_drawn_rows():

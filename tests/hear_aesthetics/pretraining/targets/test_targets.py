@@ -1,4 +1,4 @@
-"""Targets: invariance of the features, nearest codes, and a residual quantiser that learns."""
+"""Targets: invariance of the features, nearest codes, and a residual quantizer that learns."""
 
 import pytest
 import torch
@@ -59,17 +59,17 @@ def test_the_nearest_code_is_the_one_at_the_smallest_angle():
 
 def test_random_projections_are_fixed_and_differ_by_codebook(log_mel):
     features = fitted(log_mel)(log_mel)
-    quantiser = RandomProjection(TargetConfig(codebooks=3, codes=32))
-    assert not list(quantiser.parameters())
-    codes = quantiser(features)
+    quantizer = RandomProjection(TargetConfig(codebooks=3, codes=32))
+    assert not list(quantizer.parameters())
+    codes = quantizer(features)
     assert codes.shape == (16, 25, 3)
-    assert torch.equal(codes, quantiser(features))
+    assert torch.equal(codes, quantizer(features))
     assert not torch.equal(codes[..., 0], codes[..., 1])
     assert len(codes[..., 0].unique()) > 16
 
 
 @pytest.mark.slow
-def test_every_stage_of_a_trained_residual_quantiser_explains_more(log_mel):
+def test_every_stage_of_a_trained_residual_quantizer_explains_more(log_mel):
     frames = fitted(log_mel)(log_mel).flatten(0, 1)
     config = TargetConfig(codebooks=3, codes=32, rvq_steps=250, rvq_frames=256)
     torch.manual_seed(0)

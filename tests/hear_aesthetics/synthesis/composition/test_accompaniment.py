@@ -3,14 +3,14 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from hear_aesthetics.synthesis import Qualities, Score, compose
+from hear_aesthetics.synthesis import Composition, Qualities, compose
 
 PITCHED = ("chords", "bass", "pad", "arpeggio")
 
 
-def _mistuned(score: Score) -> list[float]:
+def _mistuned(song: Composition) -> list[float]:
     """Distance of each accompanying note from the nearest key of a piano, in semitones."""
-    notes = [note for layer in PITCHED for note in score.layer(layer)]
+    notes = [note for layer in PITCHED for note in song.layer(layer)]
     return [abs(note.pitch - round(note.pitch)) for note in notes]
 
 
@@ -21,9 +21,9 @@ def test_a_musical_band_is_in_tune_and_an_unmusical_one_is_not() -> None:
 
 
 def test_two_players_of_a_pitch_are_as_loud_as_one() -> None:
-    def power(score: Score) -> dict[tuple[str, float], float]:
+    def power(song: Composition) -> dict[tuple[str, float], float]:
         total: dict[tuple[str, float], float] = defaultdict(float)
-        for note in score.layer("bass"):  # one pitch at a time
+        for note in song.layer("bass"):  # one pitch at a time
             total[note.layer, note.onset] += note.velocity**2
         return total
 

@@ -5,9 +5,9 @@ import pytest
 
 from hear_aesthetics.synthesis import (
     STYLES,
+    Composition,
     Generator,
     Qualities,
-    Score,
     compose,
     demo_song,
     describe,
@@ -18,33 +18,33 @@ from hear_aesthetics.synthesis import (
 BEST = Qualities()
 
 
-def _pair(quality: str, seed: int = 2, seconds: float = 40.0) -> tuple[Score, Score]:
+def _pair(quality: str, seed: int = 2, seconds: float = 40.0) -> tuple[Composition, Composition]:
     return compose(seed, seconds, BEST), compose(seed, seconds, replace(BEST, **{quality: 1.0}))
 
 
-def _rest_share(score: Score) -> float:
+def _rest_share(song: Composition) -> float:
     """Share of the time in which the rendered lead is silent."""
-    lead = render_layers(score)["lead"]
+    lead = render_layers(song)["lead"]
     envelope = np.sqrt(np.convolve(lead**2, np.ones(1200) / 1200, "same")[::240])
     return float(np.mean(envelope < 0.05 * np.quantile(envelope, 0.9)))
 
 
 @pytest.mark.parametrize("style", STYLES)
 def test_every_style_composes_and_renders(style: str) -> None:
-    score = compose(1, 8.0, style=style)
-    assert score.style == style
-    assert {"lead"} < {note.layer for note in score.notes}
-    assert all(0 <= note.onset < score.seconds for note in score.notes)
-    assert np.isfinite(render(score, 8_000)).all()
+    song = compose(1, 8.0, style=style)
+    assert song.style == style
+    assert {"lead"} < {note.layer for note in song.notes}
+    assert all(0 <= note.onset < song.seconds for note in song.notes)
+    assert np.isfinite(render(song, 8_000)).all()
 
 
 def test_a_song_is_written_in_order_and_within_its_time() -> None:
-    score = compose(3, 61.5, Qualities(1.0, 1.0, 1.0, 1.0, 1.0))
-    onsets = [note.onset for note in score.notes]
+    song = compose(3, 61.5, Qualities(1.0, 1.0, 1.0, 1.0, 1.0))
+    onsets = [note.onset for note in song.notes]
     assert onsets == sorted(onsets)
-    assert score.sections[0].start == 0.0
-    assert score.sections[-1].end == pytest.approx(60.5)
-    assert score.chords[-1].end == pytest.approx(60.5)
+    assert song.sections[0].start == 0.0
+    assert song.sections[-1].end == pytest.approx(60.5)
+    assert song.chords[-1].end == pytest.approx(60.5)
 
 
 def test_coherence_alone_changes_keys_and_tempi_and_not_the_form() -> None:
@@ -79,9 +79,9 @@ def test_clarity_moves_layers_together_and_blurs_the_mix() -> None:
     best, worst = _pair("clarity")
     assert best.layer("lead") == worst.layer("lead")
 
-    def distance(score: Score) -> float:
-        lead = np.mean([note.pitch for note in score.layer("lead")])
-        others = [n.pitch for n in score.notes if n.layer in ("chords", "pad", "bass")]
+    def distance(song: Composition) -> float:
+        lead = np.mean([note.pitch for note in song.layer("lead")])
+        others = [n.pitch for n in song.notes if n.layer in ("chords", "pad", "bass")]
         return abs(float(lead - np.mean(others)))
 
     assert distance(worst) < distance(best) - 4
@@ -117,7 +117,7 @@ def test_a_generator_brings_its_style() -> None:
     ("arguments", "message"),
     [
         ({"seconds": 1.0}, "too short to compose; ask for 4.0 s or more"),
-        ({"style": "polka"}, "unknown style 'polka'"),
+        ({"style": "polka"}, "unknown style 'polka'; choose one of: pop, folk"),
         ({"form": "AXA"}, "unknown form 'AXA'; write one letter of A, B, C per section"),
         ({"form": ""}, "unknown form ''"),
     ],

@@ -2,8 +2,9 @@ from itertools import pairwise
 
 import pytest
 
-from hear_aesthetics.synthesis.composition.form import Bar, beat_time, plan_bars
-from hear_aesthetics.synthesis.composition.score import Recording
+from hear_aesthetics.synthesis.composition.form import Bar, SongPlan, plan_bars
+from hear_aesthetics.synthesis.composition.qualities import Qualities
+from hear_aesthetics.synthesis.composition.records import Recording
 from hear_aesthetics.synthesis.composition.styles import STYLES
 
 COHERENCE = (0.0, 0.5, 1.0)
@@ -62,9 +63,10 @@ def test_a_given_form_is_followed_in_whole_units() -> None:
 
 def test_beats_fall_where_the_bars_are() -> None:
     bars = _plan(0.0)
-    assert beat_time(bars, 1, 0.0, 4) == bars[2].start
-    assert beat_time(bars, 1, 4.0, 4) == bars[3].start
-    assert beat_time(bars, 0, 2.0, 4) == pytest.approx(bars[0].seconds / 2)
-    late = beat_time(bars, 0, 0.5, 4, swing=0.1) - beat_time(bars, 0, 0.5, 4)
-    assert late == pytest.approx(0.1 * bars[0].seconds / 4)
-    assert beat_time(bars, 10**6, 0.0, 4) == pytest.approx(95.0)
+    plan = SongPlan(7, bars, (), STYLES["jazz"], Qualities())
+    assert plan.beat_time(1, 0.0) == bars[2].start
+    assert plan.beat_time(1, 4.0) == bars[3].start
+    assert plan.beat_time(0, 2.0) == pytest.approx(bars[0].seconds / 2)
+    late = plan.beat_time(0, 0.5) - plan.beat_time(0, 0.5, swung=False)
+    assert late == pytest.approx(STYLES["jazz"].swing * bars[0].seconds / 4)
+    assert plan.beat_time(10**6, 0.0) == pytest.approx(95.0)

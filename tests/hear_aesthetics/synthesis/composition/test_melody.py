@@ -1,18 +1,18 @@
 import numpy as np
 import pytest
 
-from hear_aesthetics.synthesis.composition.form import Bar, plan_bars
-from hear_aesthetics.synthesis.composition.harmony import harmonise
+from hear_aesthetics.synthesis.composition.form import SongPlan, plan_bars
+from hear_aesthetics.synthesis.composition.harmony import harmonize
 from hear_aesthetics.synthesis.composition.melody import LeadNote, compose_lead, hook, wander
+from hear_aesthetics.synthesis.composition.qualities import Qualities
 from hear_aesthetics.synthesis.composition.styles import STYLES
-from hear_aesthetics.synthesis.composition.theory import Chord
 
 SEEDS = range(6)
 
 
-def _song(seed: int) -> tuple[tuple[Bar, ...], tuple[Chord, ...]]:
+def _plan(seed: int, **qualities: float) -> SongPlan:
     bars = plan_bars(seed, 90.0, STYLES["pop"], 110.0, 1.0)
-    return bars, harmonise(seed, bars, 1.0)
+    return SongPlan(seed, bars, harmonize(seed, bars, 1.0), STYLES["pop"], Qualities(**qualities))
 
 
 def _repeated_units(notes: tuple[LeadNote, ...]) -> float:
@@ -45,36 +45,34 @@ def test_a_hook_repeats_its_rhythm_from_bar_to_bar() -> None:
 
 def test_memorability_decides_how_much_returns() -> None:
     shares = {}
-    for memorability in (0.0, 0.5, 1.0):
-        songs = [compose_lead(seed, *_song(seed), memorability, 1.0, 4) for seed in SEEDS]
+    for memorability in (1, 3, 5):
+        songs = [compose_lead(_plan(seed, memorability=memorability)) for seed in SEEDS]
         shares[memorability] = np.mean([_repeated_units(notes) for notes in songs])
-    assert shares[0.0] < 0.1
-    assert shares[0.0] + 0.2 < shares[0.5] < shares[1.0] - 0.2
-    assert shares[1.0] == 1.0
+    assert shares[1] < 0.1
+    assert shares[1] + 0.2 < shares[3] < shares[5] - 0.2
+    assert shares[5] == 1.0
 
 
 def test_musicality_decides_how_many_notes_belong_to_the_key() -> None:
     shares = {}
-    for musicality in (0.0, 0.5, 1.0):
+    for musicality in (1, 3, 5):
         fits = []
         for seed in SEEDS:
-            bars, chords = _song(seed)
-            notes = compose_lead(seed, bars, chords, 1.0, musicality, 4)
-            fits += [note.pitch % 12 in bars[0].key.pitch_classes for note in notes]
+            plan = _plan(seed, musicality=musicality)
+            key = plan.bars[0].key.pitch_classes
+            fits += [note.pitch % 12 in key for note in compose_lead(plan)]
         shares[musicality] = np.mean(fits)
-    assert shares[0.0] + 0.1 < shares[0.5] < shares[1.0] - 0.1
-    assert shares[1.0] == 1.0
+    assert shares[1] + 0.1 < shares[3] < shares[5] - 0.1
+    assert shares[5] == 1.0
 
 
 def test_wrong_notes_return_with_their_motif() -> None:
-    bars, chords = _song(0)
-    flawed = compose_lead(0, bars, chords, 1.0, 0.0, 4)
-    assert _repeated_units(flawed) == 1.0
+    assert _repeated_units(compose_lead(_plan(0, musicality=1))) == 1.0
 
 
 def test_every_phrase_leaves_room_to_breathe() -> None:
-    bars, chords = _song(0)
-    for memorability in (0.0, 1.0):
-        notes = compose_lead(0, bars, chords, memorability, 1.0, 4)
+    for memorability in (1, 5):
+        plan = _plan(0, memorability=memorability)
+        notes = compose_lead(plan)
         assert max(note.beat + note.length for note in notes) <= 8 - 0.75
-        assert sum(note.ends_phrase for note in notes) == len(bars) // 2
+        assert sum(note.ends_phrase for note in notes) == len(plan.bars) // 2

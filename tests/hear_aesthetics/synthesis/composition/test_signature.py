@@ -8,8 +8,8 @@ from hear_aesthetics.synthesis.composition.signature import LOWEST, SIGNATURES
 
 def _share(memorability: float) -> float:
     """Share of the lead's notes that are doubled."""
-    scores = [compose(seed, 60.0, Qualities(memorability=memorability)) for seed in range(8)]
-    return float(np.mean([len(s.layer("hook")) / len(s.layer("lead")) for s in scores]))
+    songs = [compose(seed, 60.0, Qualities(memorability=memorability)) for seed in range(8)]
+    return float(np.mean([len(s.layer("hook")) / len(s.layer("lead")) for s in songs]))
 
 
 def test_memorability_decides_how_much_of_the_lead_is_doubled() -> None:
@@ -19,9 +19,9 @@ def test_memorability_decides_how_much_of_the_lead_is_doubled() -> None:
 
 
 def test_a_hook_has_one_instrument_that_plays_the_notes_of_the_lead_above_it() -> None:
-    score = compose(3, 60.0)
-    assert len({note.instrument for note in score.layer("hook")}) == 1
-    for lead, doubled in zip(score.layer("lead"), score.layer("hook"), strict=True):
+    song = compose(3, 60.0)
+    assert len({note.instrument for note in song.layer("hook")}) == 1
+    for lead, doubled in zip(song.layer("lead"), song.layer("hook"), strict=True):
         assert doubled.pitch >= LOWEST
         # the lead is in tune to a few cents, and on time to a few hundredths of a second
         octaves = (doubled.pitch - lead.pitch) / 12

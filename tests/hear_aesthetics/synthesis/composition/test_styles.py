@@ -6,7 +6,6 @@ from hear_aesthetics.synthesis.composition.styles import (
     DRUM_PATTERNS,
     STYLES,
     Style,
-    find_style,
 )
 from hear_aesthetics.synthesis.sound.drums import DRUMS
 from hear_aesthetics.synthesis.sound.formants import LEADS
@@ -33,8 +32,3 @@ def test_patterns_have_the_length_of_a_bar_and_known_symbols() -> None:
     for kit in DRUM_PATTERNS.values():
         assert set(kit) <= set(DRUMS)
         assert all(len(hits) == 16 and set(hits) <= set("x.") for hits in kit.values())
-
-
-def test_an_unknown_style_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"unknown style 'polka'; choose one of: pop, folk"):
-        find_style("polka")

@@ -5,9 +5,9 @@ from scipy.signal import resample_poly
 from hear_aesthetics.synthesis.sound.effects import (
     Brightness,
     brightness,
-    equalise,
+    equalize,
     impulse_response,
-    normalise,
+    normalize,
     reverb,
     rms_db,
     tilt,
@@ -44,14 +44,14 @@ def test_a_dry_room_changes_nothing_and_a_wet_one_fills_the_silence(pink: np.nda
 
 
 @pytest.mark.parametrize("target", [-40.0, -20.0])
-def test_normalise_meets_the_level(pink: np.ndarray, target: float) -> None:
-    assert rms_db(normalise(pink, target)) == pytest.approx(target, abs=0.01)
+def test_normalize_meets_the_level(pink: np.ndarray, target: float) -> None:
+    assert rms_db(normalize(pink, target)) == pytest.approx(target, abs=0.01)
 
 
-def test_normalise_rounds_peaks_below_full_scale_and_leaves_its_input() -> None:
+def test_normalize_rounds_peaks_below_full_scale_and_leaves_its_input() -> None:
     loud = 3.0 * _sine(100.0)
     before = loud.copy()
-    assert np.abs(normalise(loud, -3.0)).max() < 1.0
+    assert np.abs(normalize(loud, -3.0)).max() < 1.0
     assert np.array_equal(loud, before)
 
 
@@ -69,17 +69,17 @@ def test_brightness_of_a_sine_is_its_frequency() -> None:
 
 
 @pytest.mark.parametrize("target", [Brightness(1500, 1400), Brightness(2600, 2600)])
-def test_equalise_meets_both_measures_of_brightness(pink: np.ndarray, target: Brightness) -> None:
+def test_equalize_meets_both_measures_of_brightness(pink: np.ndarray, target: Brightness) -> None:
     before = np.log(brightness(pink)) - np.log(target)
-    after = np.log(brightness(equalise(pink, target))) - np.log(target)
+    after = np.log(brightness(equalize(pink, target))) - np.log(target)
     assert np.abs(before).max() > 0.1
     assert np.abs(after).max() < 0.03
 
 
-def test_equalise_survives_silence_and_short_sounds() -> None:
+def test_equalize_survives_silence_and_short_sounds() -> None:
     target = Brightness(1500, 1400)
-    assert np.isfinite(equalise(np.zeros(RATE, np.float32), target)).all()
-    assert equalise(_sine(440.0)[:300], target).shape == (300,)
+    assert np.isfinite(equalize(np.zeros(RATE, np.float32), target)).all()
+    assert equalize(_sine(440.0)[:300], target).shape == (300,)
 
 
 def test_brightness_is_that_of_the_band_below_12_khz_at_every_rate() -> None:
@@ -90,9 +90,9 @@ def test_brightness_is_that_of_the_band_below_12_khz_at_every_rate() -> None:
         assert measured == pytest.approx(expected, rel=0.05)
 
 
-def test_a_song_is_as_bright_at_24_khz_as_the_equaliser_made_it_at_48_khz() -> None:
+def test_a_song_is_as_bright_at_24_khz_as_the_equalizer_made_it_at_48_khz() -> None:
     target = Brightness(1500.0, 1600.0)
     noise = coloured_noise(4 * 48_000, 0.5, 48_000, np.random.default_rng(0))
-    heard = resample_poly(equalise(noise, target, 48_000), 1, 2)
+    heard = resample_poly(equalize(noise, target, 48_000), 1, 2)
     for measured, expected in zip(brightness(heard), target, strict=True):
         assert measured == pytest.approx(expected, rel=0.05)

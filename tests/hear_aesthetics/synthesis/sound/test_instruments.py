@@ -34,7 +34,7 @@ def test_any_pitch_renders_finite_and_audible(name: str, midi: int) -> None:
 
 @pytest.mark.parametrize("midi", [60, 84, 100])
 def test_nothing_folds_back_from_above_nyquist(midi: int) -> None:
-    clean = Timbre(name="saw", family="pad", low=0, high=127, bright=1.0, dark=1.0)
+    clean = Timbre(name="saw", low=0, high=127, bright=1.0, dark=1.0)
     note = render_note(clean, midi, 1.0)[2400:21600]
     spectrum = np.abs(np.fft.rfft(note * np.blackman(len(note)))) ** 2
     hertz = np.fft.rfftfreq(len(note), 1 / RATE)

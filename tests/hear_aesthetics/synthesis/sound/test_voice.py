@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.signal import stft
 
-from hear_aesthetics.synthesis.composition.score import Note, Performance
+from hear_aesthetics.synthesis.composition.records import Note, Performance
 from hear_aesthetics.synthesis.sound.formants import LEADS, VOWELS, spectral_states
 from hear_aesthetics.synthesis.sound.voice import render_lead
 

@@ -9,11 +9,11 @@ import torch
 from hear_aesthetics.evaluation.probes.data import prepare_run
 from hear_aesthetics.evaluation.probes.grid import GridPoint
 from hear_aesthetics.evaluation.probes.stacked.trainer import (
-    Job,
-    _Progress,
+    FitSpec,
+    _EarlyStopping,
     _Shuffles,
     batched_logits,
-    train_stack,
+    train_probes,
 )
 from hear_aesthetics.evaluation.tasks.task import load_task
 
@@ -24,7 +24,7 @@ FOLDS = {"splits": ["f0", "f1", "f2"], "split_mode": "new_split_kfold"}
 
 def followed(patience, validations):
     """A fit's progress after ``(score, loss)`` pairs; stops where it would."""
-    progress = _Progress(patience)
+    progress = _EarlyStopping(patience)
     for epoch, (score, loss) in enumerate(validations):
         progress.update(score, loss, epoch, ())
         if progress.finished:
@@ -53,9 +53,9 @@ def test_even_a_fit_without_any_finite_value_has_a_best_epoch():
 
 
 def test_every_fit_has_a_seed_of_its_own():
-    seeds = {Job(r, s, i, QUICK).seed for r in range(3) for s in range(3) for i in range(3)}
+    seeds = {FitSpec(r, s, i, QUICK).seed for r in range(3) for s in range(3) for i in range(3)}
     assert len(seeds) == 27
-    assert Job(1, 2, 0, QUICK).seed == Job(1, 2, 0, GridPoint()).seed
+    assert FitSpec(1, 2, 0, QUICK).seed == FitSpec(1, 2, 0, GridPoint()).seed
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def order_of(batches, rows):
 @pytest.mark.parametrize(("batch_size", "sizes"), [(24, [24]), (10, [8, 8, 8]), (1, [2] * 12)])
 def test_an_epoch_takes_every_row_once_in_a_new_order(folds, batch_size, sizes):
     point = GridPoint(batch_size=batch_size)
-    jobs = [Job(0, 0, i, point) for i in range(2)]
+    jobs = [FitSpec(0, 0, i, point) for i in range(2)]
     _, data = folds
     shuffles, rows = _Shuffles(jobs, data), data[0].inputs
     first, second = (order_of(shuffles.batches(jobs), rows) for _ in range(2))
@@ -87,7 +87,10 @@ def test_an_epoch_takes_every_row_once_in_a_new_order(folds, batch_size, sizes):
 def test_fits_of_one_run_share_the_order_and_runs_have_their_own_rows(folds):
     _, data = folds
     jobs = [
-        Job(run, repetition, i, QUICK) for run in (0, 1) for repetition in (0, 1) for i in (0, 1)
+        FitSpec(run, repetition, i, QUICK)
+        for run in (0, 1)
+        for repetition in (0, 1)
+        for i in (0, 1)
     ]
     ((inputs, targets),) = _Shuffles(jobs, data).batches(jobs)
     assert inputs.shape == (8, 24, 6)
@@ -100,13 +103,13 @@ def test_fits_of_one_run_share_the_order_and_runs_have_their_own_rows(folds):
 def test_fits_do_not_depend_on_which_others_are_run(folds):
     task, data = folds
     jobs = [
-        Job(run, 0, i, GridPoint(hidden_dim=16, lr=lr, max_epochs=12, patience=p))
+        FitSpec(run, 0, i, GridPoint(hidden_dim=16, lr=lr, max_epochs=12, patience=p))
         for run in (0, 1)
         for i, (lr, p) in enumerate([(1e-1, 1), (1e-3, 9)])
     ]
-    together = train_stack(task, jobs, data, torch.float32)
+    together = train_probes(task, jobs, data, torch.float32)
     for job, candidate in zip(jobs, together, strict=True):
-        (alone,) = train_stack(task, [job], data, torch.float32)
+        (alone,) = train_probes(task, [job], data, torch.float32)
         assert alone.selection.epoch == candidate.selection.epoch
         assert alone.selection.score == candidate.selection.score
         assert alone.loss == pytest.approx(candidate.loss, abs=1e-5)
@@ -115,7 +118,7 @@ def test_fits_do_not_depend_on_which_others_are_run(folds):
 
 def test_the_weights_are_those_of_the_best_validation(folds):
     task, data = folds
-    for candidate in train_stack(task, [Job(0, 0, 0, QUICK)], data, torch.float32):
+    for candidate in train_probes(task, [FitSpec(0, 0, 0, QUICK)], data, torch.float32):
         logits = batched_logits(candidate.weights, data[0].valid_inputs)[0]
         right = logits.argmax(1) == data[0].valid_targets.argmax(1)
         assert float(right.float().mean()) == pytest.approx(candidate.selection.score)
@@ -126,8 +129,8 @@ def test_the_weights_are_those_of_the_best_validation(folds):
 def test_the_better_candidate_has_the_score_then_the_loss_then_the_earlier_point(folds):
     task, data = folds
     points = [QUICK, GridPoint(hidden_dim=16, lr=1e-5, max_epochs=3)]
-    jobs = [Job(0, 0, i, point) for i, point in enumerate(points)]
-    ranks = [train_stack(task, [job], data, torch.float32)[0].rank for job in jobs]
+    jobs = [FitSpec(0, 0, i, point) for i, point in enumerate(points)]
+    ranks = [train_probes(task, [job], data, torch.float32)[0].rank for job in jobs]
     assert ranks[0] > ranks[1]
     assert (0.5, -0.2, 0) > (0.5, -0.3, 0)
     assert [rank[2] for rank in ranks] == [0, -1]
@@ -137,13 +140,13 @@ def test_the_better_candidate_has_the_score_then_the_loss_then_the_earlier_point
 def test_a_task_may_select_by_loss(make_embeddings, by_score):
     task = load_task(make_embeddings(noise=2.0, use_scoring_for_early_stopping=by_score))
     data = {0: prepare_run(task, task.runs[0], CPU, torch.float32)}
-    (candidate,) = train_stack(task, [Job(0, 0, 0, QUICK)], data, torch.float32)
+    (candidate,) = train_probes(task, [FitSpec(0, 0, 0, QUICK)], data, torch.float32)
     assert (candidate.selection.score == -candidate.loss) == (not by_score)
 
 
 def test_predicting_in_pieces_changes_nothing(folds, monkeypatch):
     task, data = folds
-    (candidate,) = train_stack(task, [Job(0, 0, 0, QUICK)], data, torch.float32)
+    (candidate,) = train_probes(task, [FitSpec(0, 0, 0, QUICK)], data, torch.float32)
     whole = batched_logits(candidate.weights, data[0].valid_inputs)
     monkeypatch.setattr("hear_aesthetics.evaluation.probes.stacked.trainer._ACTIVATIONS", 100)
     pieces = batched_logits(candidate.weights, data[0].valid_inputs)

@@ -1,0 +1,1 @@
+"""Harness and inputs that several benchmarks share."""

@@ -1,0 +1,1 @@
+"""Benchmarks of MusicEval training."""

@@ -1,0 +1,1 @@
+"""Benchmarks of pretrained encoders; all but ``songeval`` need a run or HEAR task folders."""

@@ -1,0 +1,1 @@
+"""Layers and padding masks shared by the heads."""

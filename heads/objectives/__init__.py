@@ -1,0 +1,1 @@
+"""Training objectives: losses, target distributions and C-Mixup."""

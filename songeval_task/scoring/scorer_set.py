@@ -1,0 +1,245 @@
+"""A set of scorers that read the same features, and the columns in which they answer.
+
+Columns are the dimensions of the first scorer under their own names, then those of each further
+one with its name before them (``songeval:Clarity``). ``mean`` stands for the mean of the first
+scorer's columns, ``songeval:mean`` for that of another.
+
+Heads work on whole batches where the features are; a scorer of another package gets the features of
+one clip at a time, on the CPU, and has no windows.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hear_aesthetics.errors import AudioError, HearAestheticsError, InputError
+from hear_aesthetics.features.fusion import Features, HiddenState
+from hear_aesthetics.model import HearModel
+from hear_aesthetics.scorers import FUSED, Scorer, hidden_states, reads_of
+from hear_aesthetics.spec import HOP_LENGTH, MEL_PER_FRAME, MIN_SAMPLES
+from songeval_task.scoring.head_scorers import HeadScorer
+from songeval_task.scoring.windows import (
+    EXPLAIN_SECONDS,
+    HOP_SECONDS,
+    WINDOW_SECONDS,
+    attention_per_window,
+    changes_without,
+    disjoint_windows,
+    sliding_windows,
+    window_scores,
+)
+
+__all__ = ["Detail", "Outputs", "ScorerSet"]
+
+Outputs = Mapping[str, Tensor]
+Detail = list[dict[str, float | None]]  # per window: start and end (seconds of the file), values
+
+
+class ScorerSet:
+    """Scorers by name, in the order of the columns.
+
+    Args:
+        scorers: Name -> scorer.
+
+    Attributes:
+        groups: Scorer name -> its columns.
+        means: Scorer name -> the column of its mean.
+        columns: All score columns, without means.
+        reads: Names of the features that they read.
+        states: The hidden states among these, as ``load_model`` and ``extract`` take them.
+        min_samples: Fewest samples at 24 kHz that all of them can score.
+    """
+
+    def __init__(self, scorers: Mapping[str, Scorer]) -> None:
+        self.scorers = dict(scorers)
+        self.heads = {n: s for n, s in self.scorers.items() if isinstance(s, HeadScorer)}
+        first = next(iter(self.scorers))
+        prefixes = {name: "" if name == first else f"{name}:" for name in self.scorers}
+        self.groups = {
+            name: tuple(prefixes[name] + column for column in scorer.columns)
+            for name, scorer in self.scorers.items()
+        }
+        self.means = {name: f"{prefix}mean" for name, prefix in prefixes.items()}
+        self.columns = tuple(column for group in self.groups.values() for column in group)
+        self.reads = tuple(dict.fromkeys(r for s in self.scorers.values() for r in reads_of(s)))
+        self.states = hidden_states(self.reads)
+        frames = max([head.head.min_frames for head in self.heads.values()], default=1)
+        self.min_samples = max(MIN_SAMPLES, ((frames - 1) * MEL_PER_FRAME + 1) * HOP_LENGTH)
+
+    @property
+    def name(self) -> str:
+        """Names of the scorers, joined by ``+``."""
+        return "+".join(self.scorers)
+
+    @property
+    def demo(self) -> bool:
+        """Whether a scorer is untrained or a demonstration, whose scores say nothing."""
+        return any(getattr(scorer, "demo", False) for scorer in self.scorers.values())
+
+    def provenance(self) -> list[dict[str, Any]]:
+        """Return what each scorer says of itself."""
+        records = []
+        for name, scorer in self.scorers.items():
+            describe: Callable[[], dict[str, Any]] = getattr(scorer, "provenance", dict)
+            records.append({**describe(), "head": name})
+        return records
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what decides the scores; a scorer without a fingerprint gives its provenance."""
+        return {
+            name: getattr(scorer, "fingerprint", getattr(scorer, "provenance", dict))()
+            for name, scorer in self.scorers.items()
+        }
+
+    def attach(self, model: HearModel) -> None:
+        """Move the heads to a model's device.
+
+        Raises:
+            ValueError: If a head takes features of another width than the model makes.
+        """
+        for name, head in self.heads.items():
+            read = head.reads[0]
+            width = model.timestamp_embedding_size
+            if read != FUSED:
+                width = model.encoder_dim(HiddenState.parse(read).source)
+            if width != head.head.feature_dim:
+                raise InputError(
+                    f"head {name} takes {read} features {head.head.feature_dim} wide, model "
+                    f"{model.name} makes them {width} wide; choose the model it was trained on "
+                    "(the published heads: large; the demo head: mini)"
+                )
+            head.head.to(model.device)
+
+    def compute(
+        self, features: Features, *, timeline: bool = False, explain: bool = False
+    ) -> dict[str, Tensor]:
+        """Compute all outputs of a batch, which is the first axis of every tensor."""
+        outputs: dict[str, Tensor] = {}
+        inputs = {name: head.input(features) for name, head in self.heads.items()}
+        # A hidden state may be a frame longer than the fused feature; windows are those of both.
+        frames = min([sequence.shape[1] for sequence in inputs.values()], default=0)
+        for name, head in self.heads.items():
+            sequence = inputs[name]
+            outputs[f"scores {name}"] = head.scores(sequence)
+            if timeline:
+                windows = sliding_windows(frames)
+                outputs[f"timeline {name}"] = window_scores(head, sequence, windows)
+            if explain:
+                windows = disjoint_windows(frames)
+                shared = sequence[:, :frames]
+                outputs[f"explain {name}"] = changes_without(head, shared, windows)
+                shares = attention_per_window(head, shared, windows)
+                if shares is not None:
+                    outputs[f"attention {name}"] = shares
+        others = [s for name, s in self.scorers.items() if name not in self.heads]
+        for read in dict.fromkeys(r for scorer in others for r in reads_of(scorer)):
+            outputs[read] = features.read(read)
+        return outputs
+
+    def table(self, outputs: Outputs, rows: Sequence[Mapping[str, Any]]) -> Tensor:
+        """Return the scores of a batch, ``(B, columns)``, from the outputs of :meth:`compute`.
+
+        Raises:
+            HearAestheticsError: If a scorer of another package fails; names it and the clip.
+        """
+        columns = []
+        for name, scorer in self.scorers.items():
+            if name in self.heads:
+                columns.append(outputs[f"scores {name}"])
+                continue
+            parts = (_features(outputs, reads_of(scorer), index) for index in range(len(rows)))
+            values = [_ask(name, scorer, part, row) for part, row in zip(parts, rows, strict=True)]
+            columns.append(torch.tensor(values, dtype=torch.float32))
+        return torch.cat([column.to(columns[0].device) for column in columns], dim=1)
+
+    def values(self, outputs: Outputs, row: Mapping[str, Any]) -> dict[str, float]:
+        """Return column -> score of one clip, whose outputs have no batch axis.
+
+        Raises:
+            AudioError: If a score is not finite.
+        """
+        batch = {name: tensor[None] for name, tensor in outputs.items()}
+        values = dict(zip(self.columns, self.table(batch, [row])[0].tolist(), strict=True))
+        odd = [column for column, value in values.items() if not math.isfinite(value)]
+        if odd:
+            raise AudioError(
+                f"{row['path']}: the scores of {', '.join(odd)} are not finite; "
+                "try precision float32"
+            )
+        return values
+
+    def mean_values(self, values: Mapping[str, float]) -> dict[str, float]:
+        """Return column -> mean of the scores of each scorer."""
+        return {
+            self.means[name]: math.fsum(values[column] for column in group) / len(group)
+            for name, group in self.groups.items()
+        }
+
+    def timeline(self, outputs: Outputs, start: float, duration: float) -> Detail:
+        """Return scores of windows of 30 s, one every 10 s; the last one ends with the clip.
+
+        Scorers of other packages have no windows.
+
+        Args:
+            outputs: Outputs of one clip, without their batch axis.
+            start: Beginning of the clip in its file, in seconds.
+            duration: Duration of the clip, in seconds.
+        """
+        begins = [i * HOP_SECONDS for i in range(self._windows(outputs, "timeline"))]
+        ends = [min(begin + WINDOW_SECONDS, duration) for begin in begins]
+        return self._detail(outputs, "timeline", begins, ends, start)
+
+    def explanation(self, outputs: Outputs, start: float, duration: float) -> Detail:
+        """Return, per window of 10 s, how the scores change without it, and its attention.
+
+        Arguments as :meth:`timeline`. ``attention`` is the window's share in the vector that the
+        head pools, the shares of a clip sum to 1; heads that do not pool by attention have none.
+        """
+        begins = [i * EXPLAIN_SECONDS for i in range(self._windows(outputs, "explain"))]
+        records = self._detail(outputs, "explain", begins, [*begins[1:], duration], start)
+        for name, mean in self.means.items():
+            if (shares := outputs.get(f"attention {name}")) is not None:
+                for record, share in zip(records, shares.tolist(), strict=True):
+                    record[mean.removesuffix("mean") + "attention"] = share
+        return records
+
+    def _windows(self, outputs: Outputs, kind: str) -> int:
+        return max([len(outputs[f"{kind} {name}"]) for name in self.heads], default=0)
+
+    def _detail(
+        self,
+        outputs: Outputs,
+        kind: str,
+        begins: Sequence[float],
+        ends: Sequence[float],
+        start: float,
+    ) -> Detail:
+        records: Detail = [
+            {"start": start + begin, "end": start + end}
+            for begin, end in zip(begins, ends, strict=False)  # no windows: `ends` may have one
+        ]
+        for name in self.heads:
+            for record, scores in zip(records, outputs[f"{kind} {name}"].tolist(), strict=True):
+                for column, score in zip(self.groups[name], scores, strict=True):
+                    record[column] = None if math.isnan(score) else score
+        return records
+
+
+def _ask(name: str, scorer: Scorer, features: Features, row: Mapping[str, Any]) -> list[float]:
+    """Return the answer of a scorer of another package, which may fail in any way."""
+    try:
+        answer = scorer(features, row)
+        return [float(answer[column]) for column in scorer.columns]
+    except Exception as error:
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        raise HearAestheticsError(f"{row['path']}: scorer {name} failed ({what})") from error
+
+
+def _features(outputs: Outputs, reads: Sequence[str], index: int) -> Features:
+    """Return the features of one clip; what its scorer does not read is empty."""
+    parts = {name: outputs[name][index : index + 1].cpu() for name in reads}
+    fused = parts.pop(FUSED, torch.empty(1, 0, 0))
+    return Features(fused, {HiddenState.parse(name): state for name, state in parts.items()})

@@ -1,0 +1,68 @@
+"""Values of a test are named and rounded as heareval logs them."""
+
+import numpy as np
+import pytest
+
+from hear_aesthetics.evaluation.embeddings.rows import SplitRows
+from hear_aesthetics.evaluation.probes.fold_result import (
+    FoldResult,
+    Selection,
+    decoded,
+    logged_values,
+)
+from hear_aesthetics.evaluation.probes.grid import GridPoint
+from hear_aesthetics.evaluation.tasks.event_postprocessing import Timeline
+from hear_aesthetics.evaluation.tasks.task import load_task
+from hear_aesthetics.metrics.events import Events
+
+EYE = np.eye(2, dtype=np.float32)
+
+
+def rows_with_events():
+    timeline = Timeline(["a.wav"] * 4, [0, 50, 100, 150])
+    return SplitRows(EYE[[0, 0, 1, 1]], EYE[[0, 0, 1, 1]], timeline, Events.of([(0, 1, 100, 150)]))
+
+
+def test_the_loss_comes_first_and_every_value_is_a_float32(make_task):
+    task = load_task(make_task(evaluation=["top1_acc", "mAP"]))
+    rows = SplitRows(EYE, EYE[[0, 1, 0]])
+    predictions = np.float32([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4]])
+    values = logged_values(task, rows, predictions, (), 0.1)
+    assert list(values) == ["test_loss", "test_score", "test_top1_acc", "test_mAP"]
+    assert values["test_loss"] == 0.10000000149011612
+    assert values["test_score"] == values["test_top1_acc"] == float(np.float32(2 / 3))
+
+
+def test_event_values_name_their_parts(make_task, event_labels):
+    event = {"embedding_type": "event", "prediction_type": "multilabel"}
+    scores = ["event_onset_200ms_fms", "segment_1s_er"]
+    task = load_task(make_task(split_labels=event_labels, evaluation=scores, **event))
+    rows = rows_with_events()
+    chosen = (("median_filter_ms", 0), ("min_duration", 0))
+    values = logged_values(task, rows, rows.targets, chosen, 0.0)
+    assert values["test_score"] == values["test_event_onset_200ms_fms_f_measure"]
+    assert values["test_event_onset_200ms_fms_precision"] == 0.5
+    assert values["test_event_onset_200ms_fms_recall"] == 1
+    assert values["test_segment_1s_er"] == values["test_segment_1s_er_error_rate"] == 1
+
+
+def test_the_chosen_post_processing_decides_which_events_there_are():
+    rows = rows_with_events()
+    for min_duration, count in ((0, 2), (60, 0)):
+        chosen = (("median_filter_ms", 0), ("min_duration", min_duration))
+        events, target = decoded(rows, rows.targets, chosen)
+        assert len(events.file) == count
+        assert target is rows.events
+
+
+@pytest.mark.parametrize(("repetition", "name"), [(0, "test"), (2, "test.seed2")])
+def test_repetitions_after_the_first_are_named(repetition, name):
+    selection = Selection(GridPoint(), 0.75, 11, seconds=90)
+    outcome = FoldResult("test", selection, {"test_score": 1.0}, None, EYE, EYE, repetition)
+    assert outcome.name == name
+    assert outcome.as_json() == {
+        "test_score": 1.0,
+        "validation_score": 0.75,
+        "epoch": 11,
+        "time_in_min": 1.5,
+    }
