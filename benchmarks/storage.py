@@ -60,8 +60,10 @@ def inputs(encoders: FusedFeatures, songs: list[Tensor]) -> dict[str, list[Tenso
     """Return the features of every song as computed, for each head."""
     middle = HiddenState("muq", encoders.encoders["muq"].config.depth // 2)
     passes = [encoders.extract(song, [middle]) for song in songs]
-    states = [one.states[middle] for one in passes]
-    return {"fused": [one.fused for one in passes], "muq": states}
+    return {
+        "fused": [one.fused for one in passes],
+        "muq": [one.states[middle] for one in passes],
+    }
 
 
 def compare(name: str, head: torch.nn.Module, features: list[Tensor]) -> list[dict[str, object]]:

@@ -31,12 +31,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "METRICS",
-    "Predictions",
+    "SongPredictions",
     "compare",
     "evaluate",
     "mean_over",
     "metrics_of",
     "selection_score",
+    "triple",
     "write_scp",
 ]
 
@@ -46,15 +47,15 @@ PREDICTED, RATED = "predicted ", "rated "  # begin the columns of a predictions 
 
 
 @dataclass(frozen=True)
-class Predictions:
-    """Scores of some songs beside their ratings.
+class SongPredictions:
+    """Predicted scores of some songs beside their ratings.
 
     Attributes:
-        songs: Names.
+        songs: Names of the songs.
         systems: Generator of each song; empty where that is not known.
         preds: Predicted scores.
         target: Mean ratings.
-        track: Which dimensions these are.
+        track: Track of the dimensions.
 
     Shape:
         - preds, target: ``(songs, dimensions)`` float64
@@ -66,16 +67,16 @@ class Predictions:
     target: Array
     track: Track
 
-    def by_system(self) -> "Predictions | None":
-        """Means per system; None unless every song has one and there are two or more."""
+    def by_system(self) -> "SongPredictions | None":
+        """Return means per system; None unless every song has one and there are two or more."""
         if not all(self.systems) or len(set(self.systems)) < 2:
             return None
         preds, names = system_means(self.preds, self.systems)
         target, _ = system_means(self.target, self.systems)
-        return Predictions(tuple(names), tuple(names), preds, target, self.track)
+        return SongPredictions(tuple(names), tuple(names), preds, target, self.track)
 
     def table(self) -> "pd.DataFrame":
-        """One row per song: name, system, and both scores of every dimension."""
+        """Return one row per song: name, system, and both scores of every dimension."""
         import pandas as pd
 
         columns: dict[str, Any] = {"name": self.songs, "system": self.systems}
@@ -85,8 +86,8 @@ class Predictions:
         return pd.DataFrame(columns)
 
     @classmethod
-    def from_table(cls, table: "pd.DataFrame", track: Track, where: str) -> "Predictions":
-        """The contents of a table that :meth:`table` made, its lines numbered from 2.
+    def from_table(cls, table: "pd.DataFrame", track: Track, where: str) -> "SongPredictions":
+        """Return the contents of a table that :meth:`table` made, its lines numbered from 2.
 
         Raises:
             InputError: If a column is missing or a cell holds no finite number; names the line.
@@ -115,18 +116,18 @@ class Predictions:
 
 
 def metrics_of(track: Track, thresholds: Sequence[float] = ()) -> dict[str, Metric]:
-    """The four metrics by name.
+    """Return the four metrics by name.
 
     Args:
-        track: Which dimensions.
-        thresholds: Of the top tier, where columns are not the track's dimensions once.
+        track: Track of the dimensions.
+        thresholds: Top-tier thresholds, where columns are not the track's dimensions once.
     """
     tta = partial(top_tier_f1, thresholds=thresholds or track.top_tier_thresholds)
     return {"lcc": lcc, "srcc": srcc, "ktau": ktau, "tta": tta}
 
 
 def mean_over(metric: Metric) -> Metric:
-    """The mean of a metric over all columns, as a metric with one column."""
+    """Return the mean of a metric over all columns, as a metric with one column."""
 
     def mean(preds: Any, target: Any, *, weights: Array | None = None) -> Array:
         return metric(preds, target, weights=weights).mean(axis=-1, keepdims=True)
@@ -135,13 +136,13 @@ def mean_over(metric: Metric) -> Metric:
 
 
 def selection_score(preds: Any, target: Any, track: Track, *, rounded: bool = False) -> float:
-    """Mean of the four metrics, each the mean over dimensions: what chooses the best head.
+    """Return the mean of the four metrics, each over dimensions, which selects the best head.
 
     Args:
         preds: Predicted scores.
         target: Mean ratings.
-        track: Which dimensions.
-        rounded: As the released code: metrics are rounded before they are added.
+        track: Track of the dimensions.
+        rounded: Whether metrics are rounded before they are added, as in the released code.
     """
     values = [float(metric(preds, target).mean()) for metric in metrics_of(track).values()]
     if rounded:
@@ -149,8 +150,8 @@ def selection_score(preds: Any, target: Any, track: Track, *, rounded: bool = Fa
     return math.fsum(values) / len(values)
 
 
-def evaluate(predictions: Predictions) -> dict[str, dict[str, Any]]:
-    """All figures with intervals, at utterance level and, where systems are known, system level.
+def evaluate(predictions: SongPredictions) -> dict[str, dict[str, Any]]:
+    """Return all metrics with intervals, at utterance and, where systems are known, system level.
 
     Returns:
         level -> ``"songs"`` (or systems) count and dimension -> metric -> ``[value, low, high]``.
@@ -163,8 +164,8 @@ def evaluate(predictions: Predictions) -> dict[str, dict[str, Any]]:
     }
 
 
-def compare(first: Predictions, second: Predictions) -> dict[str, dict[str, list[float]]]:
-    """How much better the first is, on the same songs.
+def compare(first: SongPredictions, second: SongPredictions) -> dict[str, dict[str, list[float]]]:
+    """Return how much better the first is, on the same songs.
 
     Returns:
         dimension or ``"mean"`` -> metric -> ``[difference, low, high]``.
@@ -183,7 +184,7 @@ def compare(first: Predictions, second: Predictions) -> dict[str, dict[str, list
     return _by_dimension(first.track, interval)
 
 
-def write_scp(path: Path, predictions: Predictions) -> None:
+def write_scp(path: Path, predictions: SongPredictions) -> None:
     """Write the challenge's answer file: ``utt score`` or ``utt s1 ... s5`` per song.
 
     Raises:
@@ -198,7 +199,7 @@ def write_scp(path: Path, predictions: Predictions) -> None:
     write_text(path, "".join(f"{line}\n" for line in lines))
 
 
-def _figures(part: Predictions) -> dict[str, Any]:
+def _figures(part: SongPredictions) -> dict[str, Any]:
     def interval(metric: Metric, name: str) -> Interval:
         return confidence_interval(metric, part.preds, part.target, scale=SCALES[name])
 
@@ -206,15 +207,16 @@ def _figures(part: Predictions) -> dict[str, Any]:
 
 
 def _by_dimension(track: Track, interval: Any) -> dict[str, dict[str, list[float]]]:
-    """By dimension and ``"mean"``: metric -> value, low, high."""
+    """Return, by dimension and ``"mean"``, metric -> value, low, high."""
     found: dict[str, dict[str, list[float]]] = {name: {} for name in (*track.names, "mean")}
     for name, metric in metrics_of(track).items():
         each, mean = interval(metric, name), interval(mean_over(metric), name)
         for index, dimension in enumerate(track.names):
-            found[dimension][name] = _triple(each, index)
-        found["mean"][name] = _triple(mean, 0)
+            found[dimension][name] = triple(each, index)
+        found["mean"][name] = triple(mean, 0)
     return found
 
 
-def _triple(interval: Interval, index: int) -> list[float]:
+def triple(interval: Interval, index: int = 0) -> list[float]:
+    """Return value, low and high of a column."""
     return [float(part[index]) for part in (interval.estimate, interval.low, interval.high)]

@@ -18,11 +18,11 @@ from hear_aesthetics import load_model
 from hear_aesthetics.metrics.correlation import lcc
 from hear_aesthetics.metrics.intervals import Interval, paired_interval
 from songeval_task.dimensions import DIMENSIONS
-from songeval_task.protocol import Predictions, mean_over
+from songeval_task.protocol import SongPredictions, mean_over
 from songeval_task.reports.read_predictions import read_predictions
 
 PAIRS = {"trained": "features", "untrained": "features-untrained"}
-Runs = Mapping[str, Sequence[Predictions]]
+Runs = Mapping[str, Sequence[SongPredictions]]
 
 
 def measure(quick: bool) -> BenchmarkReport:
@@ -71,13 +71,13 @@ def paired(runs: Runs) -> Interval:
     return paired_interval(mean_over(lcc), preds["trained"], preds["untrained"], target)
 
 
-def _run(size: Size, pair: str, seed: int) -> Predictions:
+def _run(size: Size, pair: str, seed: int) -> SongPredictions:
     name = f"seed{seed}" if pair == "trained" else f"{pair} seed{seed}"
     run = trained(size, name, "--seed", str(seed), features=PAIRS[pair])
     return read_predictions(size.folder / run, None).predictions
 
 
-def _lcc(run: Predictions) -> np.ndarray:
+def _lcc(run: SongPredictions) -> np.ndarray:
     return np.asarray(lcc(run.preds, run.target))
 
 

@@ -91,7 +91,7 @@ def embed(
     if len(refused) == len(found.inputs) > 0:
         raise refused[0]
     kept = len(found.inputs) - len(todo) - len(refused)
-    with Report(len(found.inputs) + len(found.errors), "embedded") as report:
+    with Report(len(found), "embedded") as report:
         for bad in [*(bad.message for bad in found.errors), *refused]:
             report.fail(bad)
         report.done(kept)

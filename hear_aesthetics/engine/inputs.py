@@ -83,6 +83,9 @@ class Inputs:
     inputs: list[Input]
     errors: list[BadInput]
 
+    def __len__(self) -> int:
+        return len(self.inputs) + len(self.errors)
+
 
 _Found = tuple[Input, Path]  # an input without its key, which depends on the others; its root
 

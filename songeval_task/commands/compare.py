@@ -46,16 +46,19 @@ def compare(
 
     found = [collect_inputs([argument]) for argument in (a, b)]
     scorer = load_aesthetic_scorer(head, model, precision=precision, device=device)
-    total = sum(len(side.inputs) + len(side.errors) for side in found)
-    with Report(total, "scored") as report:
+    with Report(sum(map(len, found)), "scored") as report:
         sides = [_score(scorer, side, loudness, report) for side in found]
-    result = _compare(scorer, sides, _pairs(found), loudness)
+    first, second = (set(_names(side)) for side in found)
+    result = _compare(scorer, sides, first == second and len(first) > 1, loudness)
     if result is None:
         raise typer.Exit(ExitCode.FAILED)
     if as_json:
         write_json({"a": a, "b": b, **result.as_json(), "provenance": scorer.provenance})
     else:
-        _show(result)
+        differences = [*result.differences, *([result.loudness] if result.loudness else [])]
+        heading = ["", "A", "B", "B - A", "95 % interval"]
+        print_table(heading, map(_line, differences), left=("",))
+        typer.echo(f"\n{result.sentence}")
     raise typer.Exit(report.exit_code)
 
 
@@ -92,15 +95,9 @@ def _compare(
         [*sides[1].values()],
         [*scorer.columns, *scorer.scorer_set.means.values()],
         paired=paired,
-        levelled=loudness,
+        loudness_normalized_to=loudness,
         demo=scorer.demo,
     )
-
-
-def _pairs(found: list["Inputs"]) -> bool:
-    """Return True if both sides name the same takes, more than one."""
-    first, second = (set(_names(side)) for side in found)
-    return first == second and len(first) > 1
 
 
 def _names(found: "Inputs") -> list[str]:
@@ -108,14 +105,6 @@ def _names(found: "Inputs") -> list[str]:
     keys = [item.key for item in found.inputs]
     bare = [str(PurePosixPath(key).with_suffix("")) for key in keys]
     return bare if len(set(bare)) == len(keys) else keys
-
-
-def _show(result: "Comparison") -> None:
-    lines = [*result.differences, *([result.loudness] if result.loudness else [])]
-    print_table(
-        ["", "A", "B", "B - A", "95 % interval"], [_line(line) for line in lines], left=("",)
-    )
-    typer.echo(f"\n{result.sentence}")
 
 
 def _line(difference: "Difference") -> list[str]:

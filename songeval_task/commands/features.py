@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from hear_aesthetics.commands.console import Report, warning_line
+from hear_aesthetics.commands.console import Report, warn_if_untrained, warning_line
 from hear_aesthetics.commands.options import (
     DeviceOption,
     ModelOption,
@@ -128,7 +128,6 @@ def _load(
     Raises:
         InputError: If the model does not have one of the states.
     """
-    from hear_aesthetics.commands.embed import warn_if_untrained
     from hear_aesthetics.features.fusion import HiddenState
     from hear_aesthetics.model import load_model
     from songeval_task.features.extraction import middle_state
@@ -137,5 +136,5 @@ def _load(
     wanted = [HiddenState.parse(name) for name in names]
     loaded = load_model(model, precision=precision, device=device, states=wanted)
     loaded.fused.check_states(wanted)
-    warn_if_untrained(loaded)
+    warn_if_untrained(loaded.provenance())
     return loaded, [middle_state(loaded)] if states is None else wanted

@@ -208,15 +208,12 @@ def _score_all(
     if out is not None and out.suffix.lower() == ".scp":
         formats.check_scp_scores(scorer.columns)
     journal = Journal(out, fingerprint, overwrite=overwrite) if out else None
-    shown = [
-        name for name in columns if name in (*scorer.columns, *scorer.scorer_set.means.values())
-    ]
     if journal and out:
         _tell_kept(journal, found, out)
-    listing = Listing(columns, shown, as_json=as_json, top=top)
+    listing = Listing(columns, scorer.scorer_set.all_columns, as_json=as_json, top=top)
     visible = out is None or as_json or top is not None
     rows: list[dict[str, Any]] = []
-    with journal or nullcontext(), Report(_count(found), "scored") as report:
+    with journal or nullcontext(), Report(len(found), "scored") as report:
         for row in score_inputs(scorer, found, options, journal, max_minutes):
             rows.append(row)
             report.done() if row["error"] is None else report.fail(row["error"])
@@ -237,15 +234,11 @@ def _tell_kept(journal: "Journal", found: "Inputs", out: Path) -> None:
 
     kept = sum(clip_key(item) in journal.done for item in found.inputs)
     if kept:
-        typer.echo(f"{kept} of {_count(found)} rows are there already", err=True)
+        typer.echo(f"{kept} of {len(found)} rows are there already", err=True)
     others = {key[:3] for key in journal.done}
     others -= {clip_key(item)[:3] for item in found.inputs}
     if others:
         warning_line(f"{out}: without {len(others)} earlier rows, whose files were not given now")
-
-
-def _count(found: "Inputs") -> int:
-    return len(found.inputs) + len(found.errors)
 
 
 def _plot(

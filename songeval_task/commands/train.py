@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -77,6 +77,7 @@ def train(
     command goes on after an interruption, exactly. OUT is complete where it holds metrics.json.
     On several GPUs: torchrun --nproc-per-node 4 -m songeval_task train ...
     """
+    from hear_aesthetics.commands.console import print_table
     from hear_aesthetics.files import one_line_when_full
     from songeval_task.training.config import read_config
     from songeval_task.training.run import train_run
@@ -99,15 +100,12 @@ def train(
     with one_line_when_full(out):
         metrics = train_run(chosen, data, features, out, resume=not overwrite)
     if os.environ.get("RANK", "0") == "0":  # of several processes, one speaks
-        _show(metrics)
+        figures = metrics["test"]["utterance"]
+        heading = f"{figures.pop('count')} test songs"
+        names = [heading, *(name.upper() for name in figures["mean"])]
+        lines = [
+            [name, *(f"{value:.3f}" for value, _, _ in row.values())]
+            for name, row in figures.items()
+        ]
+        print_table(names, lines, left=(heading,))
         typer.echo(f"{out}: epoch {metrics['best_epoch']} of {metrics['epochs']}", err=True)
-
-
-def _show(metrics: dict[str, Any]) -> None:
-    from hear_aesthetics.commands.console import print_table
-
-    figures = metrics["test"]["utterance"]
-    names = [name for name in figures if name != "count"]
-    lines = [[name, *(f"{value[0]:.3f}" for value in figures[name].values())] for name in names]
-    heading = f"{figures['count']} test songs"
-    print_table([heading, *(name.upper() for name in figures["mean"])], lines, left=(heading,))

@@ -115,18 +115,17 @@ def _rows(metadata: Path, problems: list[Problem]) -> Iterator[tuple[str, dict[s
                 raise InputError(f"{metadata}: is UTF-16; save it as UTF-8")
             if not line.strip():
                 continue
+            fault = "not a JSON object; correct the row"
             try:
                 row = json.loads(line.decode("utf-8-sig"))
             except UnicodeDecodeError:
-                problems.append(Problem("bad row", f"{place}: not UTF-8; save the file as UTF-8"))
-                continue
+                row, fault = None, "not UTF-8; save the file as UTF-8"
             except (ValueError, RecursionError) as error:
-                problems.append(Problem("bad row", f"{place}: not JSON ({error}); correct the row"))
-                continue
+                row, fault = None, f"not JSON ({error}); correct the row"
             if isinstance(row, dict):
                 yield place, row
             else:
-                problems.append(Problem("bad row", f"{place}: not a JSON object; correct the row"))
+                problems.append(Problem("bad row", f"{place}: {fault}"))
 
 
 def _song(place: str, row: Mapping[str, Any], root: Path) -> Song | Problem:

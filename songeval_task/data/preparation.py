@@ -7,7 +7,7 @@ left out of training, and copies among the others train together.
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -116,8 +116,7 @@ def prepare(
     for song in songs:
         if song.name in splits:
             fact = known[song.name]
-            facts_of_song = splits[song.name], fact.sha256, fact.seconds
-            table.append(PreparedSong(*astuple(song), *facts_of_song))
+            table.append(PreparedSong.of(song, splits[song.name], fact.sha256, fact.seconds))
     how = choices.record(origin)
     made = write_prepared(out, data.root, table, problems, how, overwrite=choices.overwrite)
     return made, problems

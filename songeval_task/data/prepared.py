@@ -46,6 +46,11 @@ class PreparedSong(Song):
     sha256: str = ""
     seconds: float = 0.0
 
+    @classmethod
+    def of(cls, song: Song, split: str, sha256: str, seconds: float) -> "PreparedSong":
+        """Return a song with its split and the facts about its audio."""
+        return cls(song.name, song.labels, song.raters, song.system, split, sha256, seconds)
+
     def labels_of(self, track: Track) -> tuple[float, ...]:
         """Return the mean ratings of a track's dimensions, in its order."""
         rated = dict(zip(LABELS, self.labels, strict=True))

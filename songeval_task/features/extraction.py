@@ -78,8 +78,8 @@ def bytes_needed(
     versions: Iterable[SongVersion], model: HearModel, states: Sequence[HiddenState], dtype: str
 ) -> int:
     """Return the disk space that the files of these versions take, about."""
-    extra = sum(model.encoder_dim(state.source) for state in states)
-    per_frame = (model.timestamp_embedding_size + extra) * DTYPES[dtype].itemsize
+    width = model.timestamp_embedding_size + sum(model.encoder_dim(s.source) for s in states)
+    per_frame = width * DTYPES[dtype].itemsize
     return sum(HEADER_BYTES + round(v.song.seconds * FRAME_RATE) * per_frame for v in versions)
 
 
@@ -129,9 +129,9 @@ def load(version: SongVersion, pool: Executor) -> np.ndarray:
     """
     if version.made:
         return load_audio(version.path)
-    names = {"name": version.song.name, "version": version.version, "seed": version.seed}
+    make = partial(load_version, name=version.song.name, version=version.version, seed=version.seed)
     try:
-        waveform, version.augmentation = pool.submit(load_version, version.path, **names).result()
+        waveform, version.augmentation = pool.submit(make, version.path).result()
     except BrokenProcessPool as error:
         raise HearAestheticsError(
             f"{version.path}: the process that augmented it was killed, perhaps for want of "

@@ -1,7 +1,7 @@
 """Import of released lists: a prepared data set and a feature store, without any audio."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from hear_aesthetics.errors import InputError
@@ -85,6 +85,6 @@ def write_table(lists: Lists, entries: Sequence[Entry], out: Path, choices: Choi
     songs = [Song(name, values, raters=0) for name, values in labels.items()]
     splits = split(songs, choices, lists.test)
     first = {entry.song: (entry.sha256, entry.frames / FRAME_RATE) for entry in reversed(entries)}
-    table = [PreparedSong(*astuple(song), splits[song.name], *first[song.name]) for song in songs]
+    table = [PreparedSong.of(song, splits[song.name], *first[song.name]) for song in songs]
     how, root = choices.record(str(lists.source)), lists.source.resolve().parent
     return write_prepared(out, root, table, [], how, overwrite=choices.overwrite)

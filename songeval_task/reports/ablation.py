@@ -1,9 +1,9 @@
 """The paper's ablation: eight rows per track, over seeds, beside the published figures.
 
 A row turns three things on or off. MMR: the fused feature with the aesthetic head; off, one hidden
-state of MuQ with the SongEval baseline head. HAS: augmented copies and C-Mixup. L_total: the hybrid
-loss; off, regression by the mean squared error. How the published rows without MMR or L_total were
-trained is not stated; these are our choices.
+state of MuQ with the SongEval baseline head. HAS: augmented versions and C-Mixup. L_total: the
+hybrid loss; off, regression by the mean squared error. How the published rows without MMR or
+L_total were trained is not stated; these are our choices.
 """
 
 import csv
@@ -14,24 +14,23 @@ from typing import Any, Literal
 
 import numpy as np
 
-from hear_aesthetics.files import json_text, write_text
+from hear_aesthetics.files import csv_text, json_text, write_text
 from hear_aesthetics.markdown import markdown_table
 from hear_aesthetics.metrics.intervals import (
     METHOD,
     SCALES,
-    Interval,
     confidence_interval,
     paired_interval,
 )
 from hear_aesthetics.scorers import FUSED
-from songeval_task.protocol import METRICS, Predictions, mean_over, metrics_of
+from songeval_task.protocol import METRICS, SongPredictions, mean_over, metrics_of, triple
 from songeval_task.reports.ablation_plot import draw_ablation
 from songeval_task.reports.read_predictions import read_predictions
 from songeval_task.reports.report import interval_text
 from songeval_task.training.config import SongEvalConfig
 from songeval_task.training.run import train_run
 
-__all__ = ["ROWS", "AblationRow", "published_figures", "run_ablation", "summarise"]
+__all__ = ["ROWS", "AblationRow", "published_figures", "run_ablation", "summarize"]
 
 PUBLISHED = Path(__file__).with_name("published.csv")
 BASELINE_REGRESSION: Literal["mse"] = "mse"
@@ -39,7 +38,7 @@ BASELINE_REGRESSION: Literal["mse"] = "mse"
 
 @dataclass(frozen=True)
 class AblationRow:
-    """Which of the three parts are on.
+    """A row of the ablation: the parts that are on.
 
     Attributes:
         mmr: Multi-source multi-scale representations with the aesthetic head.
@@ -53,15 +52,15 @@ class AblationRow:
 
     @property
     def name(self) -> str:
-        """Such as ``MMR+HAS``; the row with nothing on is the baseline."""
+        """Name, such as ``MMR+HAS``; the row with nothing on is the baseline."""
         parts = {"MMR": self.mmr, "HAS": self.has, "Ltotal": self.total}
         return "+".join(name for name, on in parts.items() if on) or "baseline"
 
     def config(self, base: SongEvalConfig, state: str) -> SongEvalConfig:
-        """The row's training.
+        """Return the row's training configuration.
 
         Args:
-            base: Everything else.
+            base: Configuration that the rows share.
             state: Hidden state that rows without MMR read.
         """
         return replace(
@@ -81,7 +80,7 @@ ROWS = tuple(  # in the order of the published table
 
 
 def published_figures(track: str) -> dict[str, dict[str, float]]:
-    """Row name -> metric -> published figure."""
+    """Return row name -> metric -> published figure."""
     with PUBLISHED.open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["track"] == track]
     return {row["row"]: {metric: float(row[metric]) for metric in METRICS} for row in rows}
@@ -103,12 +102,12 @@ def run_ablation(
     Finished runs are kept, an interrupted one goes on: the same command ends with the same table.
 
     Args:
-        base: What the rows share; their seeds count up from its seed.
+        base: Configuration that the rows share; their seeds count up from its seed.
         prepared: Folder of ``songeval prepare``.
         features: Folder of ``songeval features``.
         out: Folder; each run is in ``TRACK/ROW/seedN``.
         tracks: Names of the tracks.
-        seeds: Runs per row.
+        seeds: Number of runs per row.
         state: Hidden state that rows without MMR read.
         resume: Keep finished runs and go on with others; False: train all of them again.
 
@@ -117,20 +116,20 @@ def run_ablation(
     """
     figures: dict[str, Any] = {}
     for track in tracks:
-        found: dict[str, list[Predictions]] = {}
+        found: dict[str, list[SongPredictions]] = {}
         for row in ROWS:
             for seed in range(base.seed, base.seed + seeds):
                 config = replace(row.config(base, state), track=track, seed=seed)
                 folder = out / track / row.name / f"seed{seed}"
                 train_run(config, prepared, features, folder, resume=resume)
                 found.setdefault(row.name, []).append(read_predictions(folder, None).predictions)
-        figures[track] = summarise(found)
+        figures[track] = summarize(found)
         _write(out, base, state, seeds, figures)
     return figures
 
 
-def summarise(found: Mapping[str, Sequence[Predictions]]) -> dict[str, dict[str, Any]]:
-    """Figures of each row: the mean over its seeds, with intervals over the songs.
+def summarize(found: Mapping[str, Sequence[SongPredictions]]) -> dict[str, dict[str, Any]]:
+    """Return the metrics of each row: the mean over its seeds, with intervals over the songs.
 
     Returns:
         row -> ``"value"`` and ``"difference"`` (to the baseline) -> metric -> value, low, high; and
@@ -141,16 +140,19 @@ def summarise(found: Mapping[str, Sequence[Predictions]]) -> dict[str, dict[str,
         name: {
             "value": _over_songs(runs),
             "difference": _over_songs(runs, baseline),
-            "seeds": _over_seeds(runs),
+            "seeds": {
+                metric: [float(score(run.preds, run.target).mean()) for run in runs]
+                for metric, score in metrics_of(runs[0].track).items()
+            },
         }
         for name, runs in found.items()
     }
 
 
 def _over_songs(
-    runs: Sequence[Predictions], baseline: Sequence[Predictions] | None = None
+    runs: Sequence[SongPredictions], baseline: Sequence[SongPredictions] | None = None
 ) -> dict[str, list[float]]:
-    """Mean over seeds and dimensions, or its difference to the baseline, per metric."""
+    """Return the mean over seeds and dimensions per metric, or its difference to the baseline."""
     track = runs[0].track
     # seeds side by side: a metric sees seeds x dimensions columns, and the mean is over all of them
     target = np.concatenate([run.target for run in runs], axis=1)
@@ -164,19 +166,8 @@ def _over_songs(
             interval = confidence_interval(mean, preds, target, scale=SCALES[name])
         else:
             interval = paired_interval(mean, preds, other, target)
-        values[name] = _triple(interval)
+        values[name] = triple(interval)
     return values
-
-
-def _over_seeds(runs: Sequence[Predictions]) -> dict[str, list[float]]:
-    return {
-        name: [float(metric(run.preds, run.target).mean()) for run in runs]
-        for name, metric in metrics_of(runs[0].track).items()
-    }
-
-
-def _triple(interval: Interval) -> list[float]:
-    return [float(part[0]) for part in (interval.estimate, interval.low, interval.high)]
 
 
 def _write(
@@ -191,13 +182,13 @@ def _write(
 
 def _csv(figures: Mapping[str, Any]) -> str:
     names = [f"{m}{end}" for m in METRICS for end in ("", " low", " high", " published")]
-    lines = [",".join(["track", "row", *names])]
+    lines = [["track", "row", *names]]
     for track, rows in figures.items():
         published = published_figures(track)
         for row, parts in rows.items():
             cells = [[*parts["value"][m], published[row][m]] for m in METRICS]
-            lines.append(",".join([track, row, *(f"{v:.4f}" for cell in cells for v in cell)]))
-    return "\n".join(lines) + "\n"
+            lines.append([track, row, *(f"{value:.4f}" for cell in cells for value in cell)])
+    return csv_text(lines)
 
 
 def _page(base: SongEvalConfig, state: str, seeds: int, figures: Mapping[str, Any]) -> str:
@@ -208,21 +199,15 @@ def _page(base: SongEvalConfig, state: str, seeds: int, figures: Mapping[str, An
         "SongEval's 200 validation songs with the published encoders: other songs and other "
         "features than these, unless that is what was trained on.",
         f"MMR: fused feature and aesthetic head; without it, `{state}` and the SongEval baseline "
-        "head. HAS: augmented copies and C-Mixup. Ltotal: SmoothL1 and ListMLE; without it, mean "
+        "head. HAS: augmented versions and C-Mixup. Ltotal: SmoothL1 and ListMLE; without it, mean "
         "squared error.",
     ]
     header = ["row", *(m.upper() for m in METRICS)]
     for track, rows in figures.items():
         published = published_figures(track)
         lines = [
-            [
-                name,
-                *(
-                    f"{interval_text(found['value'][m])} ({published[name][m]:.3f})"
-                    for m in METRICS
-                ),
-            ]
-            for name, found in rows.items()
+            [name, *(f"{interval_text(v)} ({published[name][m]:.3f})" for m, v in value.items())]
+            for name, value in ((name, found["value"]) for name, found in rows.items())
         ]
         differences = [
             [name, *(interval_text(found["difference"][m], signed=True) for m in METRICS)]

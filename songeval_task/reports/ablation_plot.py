@@ -1,4 +1,4 @@
-"""The picture of an ablation: a row of points with intervals per metric, published ones beside."""
+"""Plot of an ablation: a row of points with intervals per metric, published ones beside."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +21,7 @@ def draw_ablation(
 
     Args:
         path: The file.
-        figures: track -> row -> ``"value"``, ``"seeds"``, as ``summarise`` returns them.
+        figures: track -> row -> ``"value"``, ``"seeds"``, as ``summarize`` returns them.
         published: track -> row -> metric -> figure.
     """
     height = ROW * len(next(iter(figures.values()))) + 0.2

@@ -13,7 +13,7 @@ from songeval_task.data.preparation import read_systems
 from songeval_task.data.prepared import read_prepared
 from songeval_task.data.splits import current_split
 from songeval_task.dimensions import TRACKS, Track
-from songeval_task.protocol import Predictions
+from songeval_task.protocol import SongPredictions
 from songeval_task.training.run import METRICS_FILE, PREDICTIONS_FILE
 
 __all__ = ["NamedPredictions", "read_predictions"]
@@ -32,7 +32,7 @@ class NamedPredictions:
 
     name: str
     split: str
-    predictions: Predictions
+    predictions: SongPredictions
     details: Mapping[str, Any]
 
 
@@ -74,7 +74,7 @@ def _of_run(folder: Path, split: str) -> NamedPredictions:
     rows = table[table["split"].map(current_split) == split]
     if rows.empty:
         raise InputError(f"{folder / PREDICTIONS_FILE}: no songs of split {split!r}")
-    found = Predictions.from_table(rows, track, str(folder / PREDICTIONS_FILE))
+    found = SongPredictions.from_table(rows, track, str(folder / PREDICTIONS_FILE))
     return NamedPredictions(folder.name, split, found, details)
 
 
@@ -88,7 +88,7 @@ def _of_scores(path: Path, prepared: Path | None, split: str) -> NamedPrediction
     missing = [song.name for song in songs if Path(song.name).stem not in scores]
     if missing:
         raise InputError(f"{path}: no score of {missing[0]} ({len(missing)} missing); score it")
-    found = Predictions(
+    found = SongPredictions(
         tuple(song.name for song in songs),
         tuple(song.system for song in songs),
         np.array([scores[Path(song.name).stem] for song in songs], dtype=np.float64),

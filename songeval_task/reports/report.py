@@ -1,4 +1,4 @@
-"""The report of an evaluation: figures, answer files, a page of Markdown and its pictures."""
+"""Report of an evaluation: metrics, an answer file, a page of Markdown and its plots."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ def write_report(
     Args:
         folder: Made if missing.
         source: The predictions.
-        other: Others of the same songs, to compare with.
+        other: Predictions of the same songs to compare with.
 
     Returns:
         The figures, as in ``metrics.json``.
@@ -70,7 +70,7 @@ def write_report(
 
 
 def interval_text(values: Sequence[float], *, signed: bool = False) -> str:
-    """A value with its interval.
+    """Return a value with its interval as text.
 
     >>> interval_text([0.9123, 0.88, 0.93])
     '0.912 [0.880, 0.930]'
@@ -104,8 +104,7 @@ def _page(source: NamedPredictions, figures: Mapping[str, Any]) -> str:
     )
     parts += [f"## {title}\n\n![{title}]({name})" for name, title in PICTURES.items()]
     if source.details:
-        chosen = {key: value for key, value in source.details.items() if key not in LEVELS}
-        rows = [[key, str(value)] for key, value in chosen.items() if not isinstance(value, dict)]
+        rows = [item for item in source.details.items() if not isinstance(item[1], dict)]
         parts += ["## The run", markdown_table(["key", "value"], rows, numbers=True)]
     return "\n\n".join(parts) + "\n"
 

@@ -1,4 +1,4 @@
-"""Pictures of an evaluation."""
+"""Plots of an evaluation."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from sklearn.metrics import confusion_matrix
 
 from hear_aesthetics.plotting.style import (
     ACCENT,
@@ -19,7 +20,7 @@ from hear_aesthetics.plotting.style import (
     place,
     save,
 )
-from songeval_task.protocol import METRICS, Predictions
+from songeval_task.protocol import METRICS, SongPredictions
 
 __all__ = ["draw_bars", "draw_confusion", "draw_residuals", "draw_scatter"]
 
@@ -29,8 +30,8 @@ SCORES = (1.0, 5.0)
 LIMITS = (0.85, 5.15)  # of axes: marks at the ends of the scale stay whole
 
 
-def draw_scatter(path: Path, found: Predictions, figures: Mapping[str, Any]) -> None:
-    """Predicted against rated scores, a panel per dimension, with the top-tier thresholds."""
+def draw_scatter(path: Path, found: SongPredictions, figures: Mapping[str, Any]) -> None:
+    """Draw predicted against rated scores, a panel per dimension, with top-tier thresholds."""
     figure, panels = _panels("Predicted against rated", _subject(found), len(found.track.names))
     for index, (axes, dimension) in enumerate(zip(panels, found.track.dimensions, strict=True)):
         axes.plot(SCORES, SCORES, color=QUIET, lw=0.8, ls=(0, (4, 3)))
@@ -46,8 +47,8 @@ def draw_scatter(path: Path, found: Predictions, figures: Mapping[str, Any]) -> 
     save(figure, path)
 
 
-def draw_residuals(path: Path, found: Predictions) -> None:
-    """Predicted minus rated over rated scores: a slope is shrinkage towards the mean."""
+def draw_residuals(path: Path, found: SongPredictions) -> None:
+    """Draw residuals over rated scores: a slope is shrinkage towards the mean."""
     residuals = found.preds - found.target
     reach = max(1.0, float(np.abs(residuals).max()) * 1.08)
     title, note = "Residuals: predicted minus rated", "line: least squares; below 0: rated higher"
@@ -67,23 +68,18 @@ def draw_residuals(path: Path, found: Predictions) -> None:
     save(figure, path)
 
 
-def draw_confusion(path: Path, found: Predictions, figures: Mapping[str, Any]) -> None:
-    """Counts of songs in and below the top tier, by rating and by prediction."""
+def draw_confusion(path: Path, found: SongPredictions, figures: Mapping[str, Any]) -> None:
+    """Draw counts of songs in and below the top tier, by rating and by prediction."""
     title = "Top tier, rated and predicted"
     figure, panels = _panels(title, _subject(found), len(found.track.names))
     for index, (axes, dimension) in enumerate(zip(panels, found.track.dimensions, strict=True)):
         rated = found.target[:, index] >= dimension.top_tier
         predicted = found.preds[:, index] >= dimension.top_tier
-        counts = np.array(
-            [
-                [np.sum((rated == row) & (predicted == column)) for column in (True, False)]
-                for row in (True, False)
-            ]
-        )
-        axes.imshow(counts / max(1, counts.sum()), cmap="Blues", vmin=0, vmax=1.1)
+        counts = confusion_matrix(rated, predicted, labels=[True, False])
+        shares = counts / len(rated)
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1.1)
         for (row, column), count in np.ndenumerate(counts):
-            share = count / max(1, counts.sum())
-            colour = "white" if share > 0.55 else INK
+            colour = "white" if shares[row, column] > 0.55 else INK
             axes.text(column, row, str(count), ha="center", va="center", size=13, color=colour)
         axes.set_xticks([0, 1], ["top", "below"])
         axes.set_yticks([0, 1], ["top", "below"], rotation=90, va="center")
@@ -95,7 +91,7 @@ def draw_confusion(path: Path, found: Predictions, figures: Mapping[str, Any]) -
 
 
 def draw_bars(path: Path, figures: Mapping[str, Any]) -> None:
-    """The four metrics per dimension with their intervals; a row per level."""
+    """Draw the four metrics per dimension with their intervals; a row per level."""
     levels = [level for level in ("utterance", "system") if level in figures]
     names = [name for name in figures["utterance"] if name != "count"]
     width, height = 10.0, 2.6
@@ -113,14 +109,12 @@ def draw_bars(path: Path, figures: Mapping[str, Any]) -> None:
         label = f"{level} level, {figures[level]['count']} {noun}"
         axes.set_title(label, size=10.5, color=INK, loc="left", weight="bold")
         if row == 0:
-            axes.legend(
-                ncols=4,
-                fontsize=9,
-                frameon=False,
-                loc="lower right",
-                bbox_to_anchor=(1, 1),
-                borderaxespad=0.1,
-            )
+            corner: dict[str, Any] = {
+                "loc": "lower right",
+                "bbox_to_anchor": (1, 1),
+                "borderaxespad": 0.1,
+            }
+            axes.legend(ncols=4, fontsize=9, frameon=False, **corner)
     save(figure, path)
 
 
@@ -140,13 +134,12 @@ def _bars(axes: Axes, figures: Mapping[str, Any], names: Sequence[str]) -> None:
     axes.grid(axis="y", color=FAINT, lw=0.8)
     axes.axhline(0, color=QUIET, lw=0.8)
     axes.set_axisbelow(True)
-    for side in ("top", "right", "left", "bottom"):
-        axes.spines[side].set_visible(False)
+    axes.spines[:].set_visible(False)
     axes.tick_params(axis="x", length=0)
 
 
 def _panels(title: str, subtitle: str, count: int) -> tuple[Figure, list[Axes]]:
-    """A row of square panels."""
+    """Return a figure and a row of square panels."""
     side = CELL - 0.45
     width = max(LEFT + count * CELL - 0.45 + RIGHT, 4.4)
     figure = new_figure(width, HEADER + side + BOTTOM + 0.25, title, subtitle)
@@ -159,5 +152,5 @@ def _caption(axes: Axes, name: str, figures: str) -> None:
     axes.text(0, 1.03, figures, transform=axes.transAxes, size=8.5, color=QUIET)
 
 
-def _subject(found: Predictions) -> str:
+def _subject(found: SongPredictions) -> str:
     return f"{len(found.songs)} songs, {found.track.name}"

@@ -1,4 +1,4 @@
-"""Two sets of takes against each other: differences per dimension, and what they allow to say.
+"""Comparison of two sets of takes: differences per dimension, and a conclusion.
 
 Folders that hold the same names are compared pair by pair: the song, which is common to both takes,
 then drops out of the difference. Other folders are compared by their means. Intervals are those of
@@ -40,24 +40,24 @@ class Difference:
     high: float | None = None
 
     @property
-    def clear(self) -> bool:
+    def significant(self) -> bool:
         """Whether the interval excludes zero."""
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a comparison found.
+    """Result of a comparison.
 
     Attributes:
         paired: Whether takes were compared pair by pair.
-        a_takes: How many takes of A were compared; the number of pairs if there are pairs.
-        b_takes: Likewise of B.
-        differences: Per dimension, and of their mean.
-        loudness: In LUFS and LU, of the takes as they are in the files; None if one side has none.
-        levelled: Loudness that all takes were brought to before scoring; None if they were not.
+        a_takes: Number of takes of A; the number of pairs if there are pairs.
+        b_takes: Number of takes of B; likewise.
+        differences: Differences per dimension, and of their mean.
+        loudness: Difference in LUFS of the takes in the files; None if one side has none.
+        loudness_normalized_to: LUFS that all takes were brought to before scoring, or None.
         demo: Whether the scores say nothing about music.
-        method: Of the intervals.
+        method: Name of the method of the intervals.
     """
 
     paired: bool
@@ -65,21 +65,23 @@ class Comparison:
     b_takes: int
     differences: tuple[Difference, ...]
     loudness: Difference | None
-    levelled: float | None = None
+    loudness_normalized_to: float | None = None
     demo: bool = False
     method: str = METHOD
 
     @property
     def sentence(self) -> str:
-        """What can be concluded, in plain words."""
+        """Conclusion in plain words."""
         parts = [self._verdict(), self._unvaried(), self._caution(), self._loudness()]
         if self.demo:
             parts.insert(1, "These are demo scores, learned from no ratings by people.")
         return " ".join(part for part in parts if part)
 
     def as_json(self) -> dict[str, Any]:
-        """All of it as JSON values."""
-        return {**asdict(self), "sentence": self.sentence}
+        """Return all of it as JSON values; ``levelled`` is ``loudness_normalized_to``."""
+        values = asdict(self)
+        values["levelled"] = values.pop("loudness_normalized_to")
+        return {**values, "sentence": self.sentence}
 
     def _verdict(self) -> str:
         higher, lower, open_, unvaried = (_listed(names) for names in self._sides())
@@ -105,12 +107,12 @@ class Comparison:
         )
 
     def _sides(self) -> tuple[list[str], list[str], list[str], list[str]]:
-        """Names of what is higher in B, lower, open, and differs without spread.
+        """Return names of what is higher in B, lower, open, and differs without spread.
 
         Single takes leave nothing open.
         """
         single = self._fewest == 1
-        told = [d for d in self.differences if single or d.clear]
+        told = [d for d in self.differences if single or d.significant]
         rest = [d for d in self.differences if d not in told]
         unvaried = [d for d in rest if d.low is None and abs(d.difference) > SAME]
         return (
@@ -128,8 +130,8 @@ class Comparison:
         return ""
 
     def _loudness(self) -> str:
-        if self.levelled is not None:
-            return f"All takes were brought to {self.levelled:g} LUFS before scoring."
+        if self.loudness_normalized_to is not None:
+            return f"All takes were brought to {self.loudness_normalized_to:g} LUFS before scoring."
         if self.loudness is None or abs(self.loudness.difference) < AUDIBLE_LU:
             return ""
         louder = "louder" if self.loudness.difference > 0 else "quieter"
@@ -153,17 +155,17 @@ def compare_takes(
     columns: Sequence[str],
     *,
     paired: bool,
-    levelled: float | None = None,
+    loudness_normalized_to: float | None = None,
     demo: bool = False,
 ) -> Comparison:
     """Compare rows of two sides.
 
     Args:
-        a: Rows of takes that were scored.
-        b: Likewise; in the order of their partners in ``a`` if ``paired``.
-        columns: What to compare.
+        a: Rows of takes of A that were scored.
+        b: Likewise of B; in the order of their partners in ``a`` if ``paired``.
+        columns: Columns to compare.
         paired: Whether ``a[i]`` and ``b[i]`` belong together.
-        levelled: Loudness in LUFS that all takes were brought to before scoring.
+        loudness_normalized_to: LUFS that all takes were brought to before scoring, or None.
         demo: Whether the scores say nothing about music.
 
     Raises:
@@ -191,13 +193,13 @@ def compare_takes(
         b_takes=len(b),
         differences=differences,
         loudness=_loudness(a, b),
-        levelled=levelled,
+        loudness_normalized_to=loudness_normalized_to,
         demo=demo,
     )
 
 
 def _reach(*sides: Array) -> Array:
-    """How far the interval goes to either side, per column; 0 where nothing varies."""
+    """Return the half-width of the interval per column; 0 where nothing varies."""
     from scipy.special import stdtrit  # quantiles of Student's t
 
     if min(map(len, sides)) == 1:
@@ -215,7 +217,7 @@ def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> Array:
 
 
 def _loudness(a: Sequence[dict[str, Any]], b: Sequence[dict[str, Any]]) -> Difference | None:
-    """Mean loudness of both sides; takes that are silent do not count."""
+    """Return the difference in mean loudness; takes that are silent do not count."""
     known = [[r["loudness_lufs"] for r in side] for side in (a, b)]
     sides = [[value for value in s if value is not None and np.isfinite(value)] for s in known]
     if not all(sides):
@@ -225,6 +227,6 @@ def _loudness(a: Sequence[dict[str, Any]], b: Sequence[dict[str, Any]]) -> Diffe
 
 
 def _listed(names: Sequence[str]) -> str:
-    """``A, B and the mean``."""
+    """Return ``A, B and the mean``."""
     words = ["the mean" if name == "mean" else name for name in names]
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -91,8 +91,9 @@ def load_head_scorer(source: str | Path) -> tuple[str, Scorer]:
         checkpoint = NAMED_HEADS[name]
         if checkpoint is None:
             return name, load_demo()
-        folder = locate_checkpoint(checkpoint).folder
-        return name, _load(name, folder / by_name(checkpoint).files[0].name)
+        return name, _load(
+            name, locate_checkpoint(checkpoint).folder / by_name(checkpoint).files[0].name
+        )
     if name in scorer_names():
         return name, load_scorer(name)
     path = Path(source).expanduser()

@@ -6,6 +6,7 @@ faint lines: eight polygons on top of each other cannot be read.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -163,14 +164,12 @@ def _draw_dots(
     for line, scores in enumerate(values):
         for score, marker in zip(scores, "oD", strict=False):
             axes.plot(score, line, marker, color=COLOURS[line], markersize=7)
-            axes.annotate(
-                f"{score:.2f}",
-                (score, line),
-                (8, 0),
-                textcoords="offset points",
-                va="center",
-                size=8.5,
-            )
+            beside: dict[str, Any] = {
+                "xytext": (8, 0),
+                "textcoords": "offset points",
+                "va": "center",
+            }
+            axes.annotate(f"{score:.2f}", (score, line), size=8.5, **beside)
     low, high = _limits(values)
     axes.set_xlim(low, high + 0.1 * (high - low))
     axes.set_ylim(len(rows) - 0.5, -0.5)

@@ -79,12 +79,9 @@ class Scores:
 
 def row_columns(scorer_set: ScorerSet) -> list[str]:
     """Return the columns of a table of rows, in order."""
-    scores = [
-        c for name, group in scorer_set.groups.items() for c in (*group, scorer_set.means[name])
-    ]
     return [
         *("path", "start", "end", "duration"),
-        *scores,
+        *scorer_set.all_columns,
         *("loudness_lufs", "model", "head", "demo", "status", "error"),
     ]
 

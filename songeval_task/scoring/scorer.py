@@ -78,10 +78,11 @@ class AestheticScorer:
             locate_model(fspath(model), sources=())
         chosen = heads or (DEMO_HEAD if str(model) == DEMO_MODEL else DEFAULT_HEAD,)
         scorer_set = ScorerSet(_load_heads(chosen, fspath(model)))
-        options: dict[str, Any] = {"states": scorer_set.states}
+        states = scorer_set.states
+        options: dict[str, Any] = {"states": states}
         if FUSED not in scorer_set.reads:  # what nobody reads is neither loaded nor computed
-            sources = tuple(dict.fromkeys(state.source for state in scorer_set.states))
-            layer = max(state.layer for state in scorer_set.states)
+            sources = tuple(dict.fromkeys(state.source for state in states))
+            layer = max(state.layer for state in states)
             options |= {"sources": sources, "views": ("track",), "layer": layer}
         loaded = load_model(fspath(model), precision=precision, device=device, **options)
         return cls(loaded, scorer_set)

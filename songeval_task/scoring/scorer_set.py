@@ -70,6 +70,11 @@ class ScorerSet:
         self.min_samples = max(MIN_SAMPLES, ((frames - 1) * MEL_PER_FRAME + 1) * HOP_LENGTH)
 
     @property
+    def all_columns(self) -> tuple[str, ...]:
+        """Score columns, the mean of each scorer after its own."""
+        return tuple(c for name, group in self.groups.items() for c in (*group, self.means[name]))
+
+    @property
     def name(self) -> str:
         """Names of the scorers, joined by ``+``."""
         return "+".join(self.scorers)

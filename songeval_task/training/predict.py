@@ -6,7 +6,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from songeval_task.protocol import Predictions
+from songeval_task.protocol import SongPredictions
 from songeval_task.training.batches import read_ahead
 from songeval_task.training.config import TrainableHead
 from songeval_task.training.data import TrainingData
@@ -26,7 +26,7 @@ def feature_dtype(accelerator: Accelerator | None) -> torch.dtype:
 @torch.no_grad()
 def predict(
     head: TrainableHead, data: TrainingData, split: str, accelerator: Accelerator | None = None
-) -> Predictions:
+) -> SongPredictions:
     """Predict the songs of a split, in evaluation mode.
 
     Args:
@@ -49,7 +49,7 @@ def predict(
                 found = head.score(pool_batches(head, [part.to(device) for part in parts]))
             scores |= dict(zip(batch, found.double().cpu(), strict=True))
     head.train(training)
-    return Predictions(
+    return SongPredictions(
         tuple(row.song for row in rows),
         tuple(row.system for row in rows),
         torch.stack([scores[place] for place in range(len(rows))]).numpy(),

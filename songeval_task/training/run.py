@@ -12,13 +12,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 
 from hear_aesthetics.files import json_text, remove_leftovers, write_text
 from hear_aesthetics.fingerprint import is_finished
 from hear_aesthetics.version import __version__
-from songeval_task.protocol import Predictions, evaluate
-from songeval_task.training.config import SongEvalConfig, TrainableHead, build_head
+from songeval_task.protocol import SongPredictions, evaluate
+from songeval_task.training.config import SongEvalConfig, build_head
 from songeval_task.training.data import TrainingData, load_data
 from songeval_task.training.logs import Logs, ProgressLine
 from songeval_task.training.loop import Trainer, make_accelerator
@@ -92,12 +93,16 @@ def train_run(
     found = {split: predict(head, data, split, accelerator) for split in ("valid", "test")}
     figures = _figures(config, progress, found)
     if accelerator.is_main_process:
-        _write(out, head, found, figures, _provenance(config, data, figures))
-    return figures
+        head.save_pretrained(out, _provenance(config, data, figures))
+        tables = [part.table().assign(split=split) for split, part in found.items()]
+        write_text(out / PREDICTIONS_FILE, pd.concat(tables).to_csv(index=False))
+        write_text(result, json_text(figures))
+    written: dict[str, Any] = json.loads(json_text(figures))  # as the next call reads it
+    return written
 
 
 def _figures(
-    config: SongEvalConfig, progress: Progress, found: dict[str, Predictions]
+    config: SongEvalConfig, progress: Progress, found: dict[str, SongPredictions]
 ) -> dict[str, Any]:
     return {
         "track": config.track,
@@ -130,18 +135,3 @@ def _provenance(
         **data.provenance,
         "training": asdict(config),
     }
-
-
-def _write(
-    out: Path,
-    head: TrainableHead,
-    found: dict[str, Predictions],
-    figures: dict[str, Any],
-    provenance: dict[str, Any],
-) -> None:
-    import pandas as pd
-
-    head.save_pretrained(out, provenance)
-    tables = [part.table().assign(split=split) for split, part in found.items()]
-    write_text(out / PREDICTIONS_FILE, pd.concat(tables).to_csv(index=False))
-    write_text(out / METRICS_FILE, json_text(figures))

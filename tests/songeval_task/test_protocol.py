@@ -8,7 +8,7 @@ from hear_aesthetics.metrics.correlation import ktau, lcc, srcc, top_tier_f1
 from songeval_task.dimensions import TRACKS
 from songeval_task.protocol import (
     METRICS,
-    Predictions,
+    SongPredictions,
     compare,
     evaluate,
     selection_score,
@@ -24,7 +24,7 @@ def make(noise=0.5, seed=0, track="track2"):
     target = rng.uniform(1, 5, (SONGS, width))
     preds = target + np.random.default_rng(seed).normal(size=target.shape) * noise
     names = tuple(f"mp3/{i}.mp3" for i in range(SONGS))
-    return Predictions(
+    return SongPredictions(
         names, tuple(f"S{i % 5}" for i in range(SONGS)), preds, target, TRACKS[track]
     )
 
@@ -60,8 +60,8 @@ def test_figures_at_the_edge_are_not_called_certain():
     found = make(track="track1")
     preds = np.repeat([[5.0], [1.0]], 6, axis=0)
     songs = found.songs[:12], found.systems[:12]
-    perfect = evaluate(Predictions(*songs, preds, preds, found.track))["utterance"]
-    wrong = evaluate(Predictions(*songs, 6 - preds, preds, found.track))["utterance"]
+    perfect = evaluate(SongPredictions(*songs, preds, preds, found.track))["utterance"]
+    wrong = evaluate(SongPredictions(*songs, 6 - preds, preds, found.track))["utterance"]
     assert perfect["mean"]["tta"][::2] == [1.0, 1.0]
     assert 0.6 < perfect["mean"]["tta"][1] < 0.8  # 6 cases
     assert wrong["mean"]["tta"][:2] == [0.0, 0.0]
@@ -88,7 +88,7 @@ def test_systems_are_means_of_their_songs():
 
 def test_without_a_system_for_every_song_there_is_no_system_level():
     found = make()
-    unknown = Predictions(
+    unknown = SongPredictions(
         found.songs, ("", *found.systems[1:]), found.preds, found.target, found.track
     )
     assert set(evaluate(unknown)) == {"utterance"}
@@ -105,7 +105,7 @@ def test_a_better_model_is_better_with_an_interval_above_zero():
 
 def test_models_are_paired_by_song_not_by_place():
     found = make()
-    turned = Predictions(
+    turned = SongPredictions(
         found.songs[::-1], found.systems[::-1], found.preds[::-1], found.target[::-1], found.track
     )
     assert compare(found, turned)["mean"]["lcc"][0] == pytest.approx(0.0)
@@ -113,7 +113,7 @@ def test_models_are_paired_by_song_not_by_place():
 
 def test_models_of_other_songs_are_not_compared():
     found = make()
-    other = Predictions(
+    other = SongPredictions(
         ("x", *found.songs[1:]), found.systems, found.preds, found.target, found.track
     )
     with pytest.raises(InputError, match="scored by one of the two models only"):
@@ -144,14 +144,14 @@ def test_two_songs_of_one_utterance_id_are_refused(tmp_path):
     with pytest.raises(InputError, match="two songs have the utterance id '1'"):
         write_scp(
             tmp_path / "a.scp",
-            Predictions(names, found.systems, found.preds, found.target, found.track),
+            SongPredictions(names, found.systems, found.preds, found.target, found.track),
         )
 
 
 def test_a_table_of_predictions_comes_back_as_it_was():
     found = make()
-    again = Predictions.from_table(found.table(), found.track, "here")
+    again = SongPredictions.from_table(found.table(), found.track, "here")
     assert again.songs == found.songs
     assert np.array_equal(again.preds, found.preds)
     with pytest.raises(InputError, match="here: has no column 'rated Clarity'"):
-        Predictions.from_table(found.table().drop(columns="rated Clarity"), found.track, "here")
+        SongPredictions.from_table(found.table().drop(columns="rated Clarity"), found.track, "here")

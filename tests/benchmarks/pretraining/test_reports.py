@@ -14,7 +14,7 @@ from benchmarks.pretraining.probes import BOTH, FUSED, MEL, RANDOM, REAL
 from benchmarks.pretraining.songeval import paired
 from hear_aesthetics.errors import InputError
 from songeval_task.dimensions import TRACKS
-from songeval_task.protocol import Predictions
+from songeval_task.protocol import SongPredictions
 
 
 def differences(over: list[float], mel: list[float], added: list[float]) -> dict:
@@ -38,13 +38,13 @@ def test_aims_are_about_two_of_three_real_tasks(over, mel, added, met) -> None:
     assert list(probes._targets(differences(over, mel, added)).values()) == met
 
 
-def predictions(noise: float, seed: int) -> Predictions:
+def predictions(noise: float, seed: int) -> SongPredictions:
     rng = np.random.default_rng(7)
     track = TRACKS["track2"]
     target = rng.uniform(1, 5, size=(60, len(track.names)))
     preds = target + noise * np.random.default_rng(seed).normal(size=target.shape)
     songs = tuple(f"{i}.mp3" for i in range(60))
-    return Predictions(songs, ("",) * 60, preds, target, track)
+    return SongPredictions(songs, ("",) * 60, preds, target, track)
 
 
 def test_the_interval_is_of_the_paired_difference() -> None:

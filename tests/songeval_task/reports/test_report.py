@@ -11,7 +11,7 @@ from hear_aesthetics.errors import InputError
 from hear_aesthetics.files import json_text
 from songeval_task.data.prepared import PreparedSong, write_prepared
 from songeval_task.dimensions import DIMENSIONS, TRACKS
-from songeval_task.protocol import Predictions
+from songeval_task.protocol import SongPredictions
 from songeval_task.reports import report_plots
 from songeval_task.reports.read_predictions import NamedPredictions, read_predictions
 from songeval_task.reports.report import write_report
@@ -47,7 +47,7 @@ def predictions(track="track2"):
     rng = np.random.default_rng(1)
     target = rng.uniform(1, 5, (20, len(TRACKS[track].names)))
     names = tuple(f"{i}.mp3" for i in range(20))
-    return Predictions(
+    return SongPredictions(
         names, ("a", "b") * 10, target + rng.normal(size=target.shape), target, TRACKS[track]
     )
 
@@ -187,7 +187,7 @@ def test_a_comparison_is_part_of_the_page(tmp_path):
 
 def test_constant_predictions_and_ratings_still_make_a_report(tmp_path):
     found = predictions()
-    flat = Predictions(
+    flat = SongPredictions(
         found.songs, found.systems, found.preds * 0 + 3, found.target * 0 + 4, found.track
     )
     assert (
@@ -203,7 +203,7 @@ def test_marks_at_the_ends_of_the_scale_stay_whole(monkeypatch, tmp_path):
     monkeypatch.setattr(report_plots, "save", lambda figure, path: figures.append(figure))
     found = predictions("track1")
     ends = np.tile([1.0, 5.0], 10)[:, None]
-    found = Predictions(found.songs, found.systems, ends, ends, found.track)
+    found = SongPredictions(found.songs, found.systems, ends, ends, found.track)
     report_plots.draw_scatter(tmp_path / "a.png", found, {"Musicality": {"lcc": [1], "srcc": [1]}})
     report_plots.draw_residuals(tmp_path / "b.png", found)
     for figure in figures:

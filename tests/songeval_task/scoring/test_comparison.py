@@ -26,8 +26,8 @@ def test_pairs_show_what_the_luck_of_the_songs_hides() -> None:
     paired = compare_takes(rows(base), rows(better), COLUMNS, paired=True).differences[0]
     apart = compare_takes(rows(base), rows(better), COLUMNS, paired=False).differences[0]
     assert paired.difference == pytest.approx(apart.difference) == pytest.approx(0.1, abs=0.03)
-    assert paired.clear
-    assert not apart.clear
+    assert paired.significant
+    assert not apart.significant
     assert paired.high - paired.low < (apart.high - apart.low) / 4
 
 
@@ -68,7 +68,7 @@ def test_a_difference_without_spread_is_told_and_not_called_clear() -> None:
 def test_intervals_of_three_pairs_hold_what_they_claim() -> None:
     draws = np.random.default_rng(3).normal(0, 0.5, (400, 3))
     found = [compare_takes(rows([3.0] * 3), rows(3 + d), COLUMNS, paired=True) for d in draws]
-    assert 0.92 < 1 - np.mean([f.differences[0].clear for f in found]) < 0.98
+    assert 0.92 < 1 - np.mean([f.differences[0].significant for f in found]) < 0.98
 
 
 def test_single_takes_have_no_interval_and_say_so() -> None:
@@ -95,7 +95,11 @@ def test_a_difference_in_loudness_is_named(shift, word) -> None:
     assert f"B is {word}" in result.sentence
     assert "--loudness" in result.sentence
     levelled = compare_takes(
-        rows(base, -14.0), rows(base, -14.0 + shift), COLUMNS, paired=True, levelled=-16.0
+        rows(base, -14.0),
+        rows(base, -14.0 + shift),
+        COLUMNS,
+        paired=True,
+        loudness_normalized_to=-16.0,
     )
     assert word not in levelled.sentence
     assert "brought to -16 LUFS" in levelled.sentence

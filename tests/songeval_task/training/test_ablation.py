@@ -8,8 +8,8 @@ import pytest
 
 from hear_aesthetics.files import json_text
 from songeval_task.dimensions import TRACKS
-from songeval_task.protocol import METRICS, Predictions
-from songeval_task.reports.ablation import ROWS, published_figures, run_ablation, summarise
+from songeval_task.protocol import METRICS, SongPredictions
+from songeval_task.reports.ablation import ROWS, published_figures, run_ablation, summarize
 from songeval_task.training.config import SongEvalConfig
 
 
@@ -36,7 +36,7 @@ def test_a_row_is_the_mean_over_its_seeds():
     rng = np.random.default_rng(0)
     target = rng.uniform(1, 5, (30, 5))
     runs = [
-        Predictions(
+        SongPredictions(
             tuple(map(str, range(30))),
             ("",) * 30,
             target + rng.normal(size=target.shape) * noise,
@@ -45,7 +45,7 @@ def test_a_row_is_the_mean_over_its_seeds():
         )
         for noise in (0.3, 1.0)
     ]
-    found = summarise({ROWS[0].name: runs[1:] * 2, "MMR": runs})
+    found = summarize({ROWS[0].name: runs[1:] * 2, "MMR": runs})
     for metric in METRICS:
         value, low, high = found["MMR"]["value"][metric]
         assert value == pytest.approx(np.mean(found["MMR"]["seeds"][metric]))
