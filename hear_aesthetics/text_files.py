@@ -11,34 +11,37 @@ from hear_aesthetics.errors import HearAestheticsError, InputError
 
 __all__ = ["decode_text", "finite_number", "read_json", "read_table", "read_text"]
 
+Error = type[HearAestheticsError]
 
-def read_text(path: str | Path) -> str:
+
+def read_text(path: str | Path, error: Error = InputError) -> str:
     """Read a text file.
 
     Raises:
-        InputError: If it cannot be read or is not UTF-8; names the file and the remedy.
+        HearAestheticsError: Of class ``error``, if it cannot be read or is not UTF-8; names the
+            file and the remedy.
     """
     try:
         content = Path(path).read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        reason = getattr(error, "strerror", None) or error
-        remedy = "its permissions" if isinstance(error, PermissionError) else "the name"
-        raise InputError(f"{path}: cannot be read ({reason}); check {remedy}") from error
-    return decode_text(content, path)
+    except (OSError, ValueError) as failure:  # ValueError: a null byte in the name
+        reason = getattr(failure, "strerror", None) or failure
+        remedy = "its permissions" if isinstance(failure, PermissionError) else "the name"
+        raise error(f"{path}: cannot be read ({reason}); check {remedy}") from failure
+    return decode_text(content, path, error)
 
 
-def decode_text(content: bytes, name: str | Path) -> str:
+def decode_text(content: bytes, name: str | Path, error: Error = InputError) -> str:
     """Decode the bytes of a text file; a byte order mark goes, line ends become newlines.
 
     Raises:
-        InputError: If they are not UTF-8; ``name`` says which file.
+        HearAestheticsError: Of class ``error``, if they are not UTF-8; begins with ``name``.
     """
     try:
         text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{name}: is not UTF-8 text ({error}); save it as UTF-8") from error
+    except UnicodeDecodeError as failure:
+        raise error(f"{name}: is not UTF-8 text ({failure}); save it as UTF-8") from failure
     if "\0" in text:  # such as UTF-16 without a mark
-        raise InputError(f"{name}: is not UTF-8 text (it has null bytes); save it as UTF-8")
+        raise error(f"{name}: is not UTF-8 text (it has null bytes); save it as UTF-8")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -46,7 +49,7 @@ def read_json(
     path: str | Path,
     kind: type = dict,
     *,
-    error: type[HearAestheticsError] = InputError,
+    error: Error = InputError,
     remedy: str = "correct or replace it",
 ) -> Any:
     """Read a JSON file.
@@ -61,12 +64,11 @@ def read_json(
         HearAestheticsError: Of class ``error``, if it cannot be read, is not JSON, or is of another
             type.
     """
+    text = read_text(path, error)
     try:
-        value = json.loads(read_text(path))
-    except InputError as reason:
-        raise error(str(reason)) from reason
-    except (ValueError, RecursionError) as reason:
-        raise error(f"{path}: is not JSON ({reason}); {remedy}") from reason
+        value = json.loads(text)
+    except (ValueError, RecursionError) as failure:
+        raise error(f"{path}: is not JSON ({failure}); {remedy}") from failure
     if not isinstance(value, kind):
         wanted = "object" if kind is dict else "list"
         raise error(f"{path}: is not a JSON {wanted}; {remedy}")

@@ -2,12 +2,12 @@
 
 import csv
 import io
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hear_aesthetics import text_files
 from hear_aesthetics.errors import TaskError
 
 __all__ = [
@@ -48,29 +48,14 @@ def check_regular(path: Path) -> None:
         raise TaskError(f"{path}: not a regular file; put the file itself there")
 
 
-def _read_text(path: Path, remedy: str) -> str:
-    check_regular(path)
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as e:
-        raise TaskError(f"{path}: missing; {remedy}") from e
-    except UnicodeDecodeError as e:
-        raise TaskError(f"{path}: not UTF-8 ({e.reason}); save it as UTF-8") from e
-    except OSError as e:
-        raise TaskError(f"{path}: cannot be read ({e.strerror}); check its permissions") from e
-
-
 def read_json(path: Path) -> Any:
     """Return the content of a JSON file.
 
     Raises:
         TaskError: If it is missing or not JSON.
     """
-    text = _read_text(path, "is this a complete HEAR folder?")
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as e:
-        raise TaskError(f"{path}: not JSON ({e}); restore it from the archive") from e
+    check_regular(path)
+    return text_files.read_json(path, object, error=TaskError, remedy="restore it from the archive")
 
 
 def read_key(
@@ -160,7 +145,8 @@ def read_vocabulary(path: Path) -> tuple[str, ...]:
     Raises:
         TaskError: If the file is missing or ``idx`` is not 0 to K-1.
     """
-    text = _read_text(path, "one row idx,label per label or target")
+    check_regular(path)
+    text = text_files.read_text(path, TaskError)
     try:
         rows = list(csv.DictReader(io.StringIO(text)))
     except csv.Error as e:
