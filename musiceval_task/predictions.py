@@ -28,14 +28,16 @@ __all__ = ["FILE_NAME", "ClipPredictions", "read_predictions", "write_prediction
 
 FILE_NAME = "predictions.parquet"  # in a run folder
 NAME = "wavname_with_ext"
-NUMPY = (  # what a pickled array is rebuilt from; none of it runs code of the file
-    np.ndarray,
-    np.dtype,
-    np._core.multiarray._reconstruct,  # type: ignore[attr-defined]
-    np._core.multiarray.scalar,  # type: ignore[attr-defined]
-    type(np.dtype(np.float32)),
-    type(np.dtype(np.float64)),
-)
+# What a pickled array is rebuilt from; none of it runs code of the file. NumPy 2 renamed its core.
+REBUILDERS: tuple[Any, ...] = (np.zeros(1).__reduce__()[0], np.float64(0).__reduce__()[0])
+NUMPY: list[Any] = [
+    *(np.ndarray, np.dtype, type(np.dtype(np.float32)), type(np.dtype(np.float64))),
+    *(
+        (function, f"numpy.{core}.multiarray.{function.__name__}")
+        for function in REBUILDERS
+        for core in ("core", "_core")
+    ),
+]
 
 Array = NDArray[np.float64]
 
@@ -204,7 +206,7 @@ def _write_released(path: Path, predictions: ClipPredictions) -> None:
 
 def _read_released(path: Path) -> ClipPredictions:
     try:
-        with torch.serialization.safe_globals(list(NUMPY)):
+        with torch.serialization.safe_globals(NUMPY):
             rows = torch.load(path, map_location="cpu", weights_only=True)
         columns: dict[str, list[Any]] = {"clip": [str(row[NAME]) for row in rows]}
         for target in TARGETS:
