@@ -9,7 +9,7 @@ __all__ = ["INSTRUMENTS", "Timbre", "vary"]
 VARIATION = 0.12  # standard deviation of the log of each varied parameter
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Timbre:
     """Timbre of an instrument.
 
@@ -47,89 +47,43 @@ class Timbre:
 
 
 INSTRUMENTS = {
-    "guitar": Timbre(
-        name="nylon guitar", low=40, high=84, bright=1.1, dark=2.4,
-        brightness_seconds=0.25, even=0.8, attack=0.003, decay=0.9, noise=0.08,
-        body=((110, 5, 0.6), (220, 4, 0.5)),
-    ),
-    "harp": Timbre(
-        name="harp", low=36, high=96, bright=1.4, dark=2.6,
-        attack=0.003, decay=1.4, release=0.3, noise=0.04,
-    ),
-    "banjo": Timbre(
-        name="banjo", low=48, high=88, bright=0.7, dark=1.6,
-        brightness_seconds=0.15, attack=0.002, decay=0.35, release=0.05, noise=0.1,
-        body=((700, 6, 0.8),),
-    ),
-    "piano": Timbre(
-        name="piano", low=28, high=100, bright=1.2, dark=2.2,
-        brightness_seconds=0.5, attack=0.004, decay=1.6, release=0.12, noise=0.03,
-    ),
-    "electric piano": Timbre(
-        name="electric piano", low=36, high=96, bright=1.6, dark=3.2,
-        brightness_seconds=0.3, even=0.5, attack=0.004, decay=1.2, release=0.1,
-    ),
-    "marimba": Timbre(
-        name="marimba", low=45, high=96, bright=1.5, dark=3.0,
-        brightness_seconds=0.05, attack=0.002, decay=0.35, release=0.2, noise=0.06,
-        partials=(1.0, 3.93, 9.2),
-    ),
-    "bell": Timbre(
-        name="glockenspiel", low=60, high=108, bright=0.8, dark=2.0,
-        brightness_seconds=0.3, attack=0.002, decay=1.1, release=0.5,
-        partials=(1.0, 2.76, 5.4, 8.9),
-    ),
-    "flute": Timbre(
-        name="flute", low=60, high=96, bright=2.2, dark=2.4,
-        brightness_seconds=0.3, even=0.7, attack=0.06, vibrato_cents=18, noise=0.06,
-    ),
-    "whistle": Timbre(
-        name="whistle", low=67, high=108, bright=4.0, dark=4.0,
-        attack=0.03, release=0.06, vibrato_cents=25, noise=0.02,
-    ),
-    "clarinet": Timbre(
-        name="clarinet", low=50, high=91, bright=1.2, dark=1.4,
-        brightness_seconds=0.3, even=0.12, attack=0.04, release=0.06, vibrato_cents=6, noise=0.02,
-    ),
-    "brass": Timbre(
-        name="brass", low=40, high=84, bright=1.5, dark=0.9,
-        brightness_seconds=0.12, attack=0.05, vibrato_cents=8, noise=0.01,
-        body=((1200, 5, 1.0),),
-    ),
-    "violin": Timbre(
-        name="violin", low=55, high=96, bright=1.0, dark=1.1,
-        attack=0.08, release=0.12, vibrato_cents=22, noise=0.03,
-        body=((290, 4, 0.4), (470, 4, 0.4), (2500, 6, 0.8)),
-    ),
-    "cello": Timbre(
-        name="cello", low=36, high=76, bright=1.1, dark=1.2,
-        attack=0.09, release=0.15, vibrato_cents=16, noise=0.03,
-        body=((180, 4, 0.5), (2000, 4, 0.8)),
-    ),
-    "string pad": Timbre(
-        name="strings", low=40, high=88, bright=1.5, dark=1.3,
-        brightness_seconds=0.8, attack=0.25, release=0.4, vibrato_cents=8, noise=0.02,
-    ),
-    "warm pad": Timbre(
-        name="synthesizer pad", low=40, high=88, bright=2.4, dark=1.8,
-        brightness_seconds=1.2, attack=0.35, release=0.5, vibrato_cents=5,
-    ),
-    "organ": Timbre(
-        name="organ", low=36, high=96, bright=1.3, dark=1.3,
-        attack=0.02, release=0.06, vibrato_cents=6,
-    ),
-    "bass guitar": Timbre(
-        name="bass guitar", low=26, high=60, bright=1.3, dark=2.6,
-        brightness_seconds=0.3, even=0.9, decay=0.9, release=0.06, noise=0.03,
-    ),
-    "double bass": Timbre(
-        name="double bass", low=26, high=60, bright=1.8, dark=3.0,
-        brightness_seconds=0.2, attack=0.01, decay=0.6, noise=0.06,
-    ),
-    "synth bass": Timbre(
-        name="synth bass", low=26, high=60, bright=0.9, dark=1.8,
-        brightness_seconds=0.12, attack=0.004, release=0.04,
-    ),
+    # name, lowest and highest pitch, slope at the attack and in the end
+    "guitar": Timbre("nylon guitar", 40, 84, 1.1, 2.4, brightness_seconds=0.25, even=0.8,
+        attack=0.003, decay=0.9, noise=0.08, body=((110, 5, 0.6), (220, 4, 0.5))),
+    "harp": Timbre("harp", 36, 96, 1.4, 2.6, attack=0.003, decay=1.4, release=0.3, noise=0.04),
+    "banjo": Timbre("banjo", 48, 88, 0.7, 1.6, brightness_seconds=0.15, attack=0.002, decay=0.35,
+        release=0.05, noise=0.1, body=((700, 6, 0.8),)),
+    "piano": Timbre("piano", 28, 100, 1.2, 2.2, brightness_seconds=0.5, attack=0.004, decay=1.6,
+        release=0.12, noise=0.03),
+    "electric piano": Timbre("electric piano", 36, 96, 1.6, 3.2, brightness_seconds=0.3, even=0.5,
+        attack=0.004, decay=1.2, release=0.1),
+    "marimba": Timbre("marimba", 45, 96, 1.5, 3.0, brightness_seconds=0.05, attack=0.002,
+        decay=0.35, release=0.2, noise=0.06, partials=(1.0, 3.93, 9.2)),
+    "bell": Timbre("glockenspiel", 60, 108, 0.8, 2.0, brightness_seconds=0.3, attack=0.002,
+        decay=1.1, release=0.5, partials=(1.0, 2.76, 5.4, 8.9)),
+    "flute": Timbre("flute", 60, 96, 2.2, 2.4, brightness_seconds=0.3, even=0.7, attack=0.06,
+        vibrato_cents=18, noise=0.06),
+    "whistle": Timbre("whistle", 67, 108, 4.0, 4.0, attack=0.03, release=0.06, vibrato_cents=25,
+        noise=0.02),
+    "clarinet": Timbre("clarinet", 50, 91, 1.2, 1.4, brightness_seconds=0.3, even=0.12, attack=0.04,
+        release=0.06, vibrato_cents=6, noise=0.02),
+    "brass": Timbre("brass", 40, 84, 1.5, 0.9, brightness_seconds=0.12, attack=0.05,
+        vibrato_cents=8, noise=0.01, body=((1200, 5, 1.0),)),
+    "violin": Timbre("violin", 55, 96, 1.0, 1.1, attack=0.08, release=0.12, vibrato_cents=22,
+        noise=0.03, body=((290, 4, 0.4), (470, 4, 0.4), (2500, 6, 0.8))),
+    "cello": Timbre("cello", 36, 76, 1.1, 1.2, attack=0.09, release=0.15, vibrato_cents=16,
+        noise=0.03, body=((180, 4, 0.5), (2000, 4, 0.8))),
+    "string pad": Timbre("strings", 40, 88, 1.5, 1.3, brightness_seconds=0.8, attack=0.25,
+        release=0.4, vibrato_cents=8, noise=0.02),
+    "warm pad": Timbre("synthesizer pad", 40, 88, 2.4, 1.8, brightness_seconds=1.2, attack=0.35,
+        release=0.5, vibrato_cents=5),
+    "organ": Timbre("organ", 36, 96, 1.3, 1.3, attack=0.02, release=0.06, vibrato_cents=6),
+    "bass guitar": Timbre("bass guitar", 26, 60, 1.3, 2.6, brightness_seconds=0.3, even=0.9,
+        decay=0.9, release=0.06, noise=0.03),
+    "double bass": Timbre("double bass", 26, 60, 1.8, 3.0, brightness_seconds=0.2, attack=0.01,
+        decay=0.6, noise=0.06),
+    "synth bass": Timbre("synth bass", 26, 60, 0.9, 1.8, brightness_seconds=0.12, attack=0.004,
+        release=0.04),
 }  # fmt: skip
 
 
