@@ -12,13 +12,7 @@ from hear_aesthetics.synthesis.composition.form import Bar, SongPlan, plan_bars
 from hear_aesthetics.synthesis.composition.harmony import harmonize
 from hear_aesthetics.synthesis.composition.melody import compose_lead
 from hear_aesthetics.synthesis.composition.qualities import Generator, Qualities, pick, stream
-from hear_aesthetics.synthesis.composition.records import (
-    Composition,
-    Production,
-    Section,
-    Span,
-    Tempo,
-)
+from hear_aesthetics.synthesis.composition.records import Composition, Production, Section, Span
 from hear_aesthetics.synthesis.composition.signature import double_hook
 from hear_aesthetics.synthesis.composition.styles import STYLES
 
@@ -57,15 +51,6 @@ def _sections(bars: tuple[Bar, ...]) -> tuple[Section, ...]:
     return tuple(
         Section(bar.section, bar.start, end) for bar, end in zip(starts, ends, strict=True)
     )
-
-
-def _tempi(bars: tuple[Bar, ...], beats: int) -> tuple[Tempo, ...]:
-    tempi: list[Tempo] = []
-    for bar in bars:
-        bpm = 60.0 * beats / bar.seconds
-        if not tempi or abs(bpm - tempi[-1].bpm) > 1e-6 * bpm:
-            tempi.append(Tempo(bar.start, bpm))
-    return tuple(tempi)
 
 
 def _produce(seed: int, clarity: float) -> Production:
@@ -136,7 +121,7 @@ def compose(
         chords=tuple(
             Span(bar.start, bar.end, chord) for bar, chord in zip(bars, chords, strict=True)
         ),
-        tempi=_tempi(bars, chosen.beats),
+        tempi=_spans(bars, lambda bar: 60.0 * chosen.beats / bar.seconds),
         takes=_spans(bars, lambda bar: bar.recording),
         performance=performance_of(seed, qualities.degree("naturalness")),
         production=_produce(seed, qualities.degree("clarity")),

@@ -8,7 +8,6 @@ each on its own.
 
 from bisect import bisect_right
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -59,7 +58,6 @@ class Bar:
         seconds: Length.
         section: Letter of the section; equal letters share their material.
         position: Bars since the section began.
-        unit: Number of its two-bar unit in the song.
         last: Whether it ends the song.
     """
 
@@ -67,7 +65,6 @@ class Bar:
     seconds: float
     section: str
     position: int
-    unit: int
     last: bool
     key: Key
     band: Band
@@ -136,17 +133,10 @@ def _foreign_band(home: Band, instruments: bool, patterns: bool, rng: np.random.
     )
 
 
-class _Digression(NamedTuple):
-    """Departure of one unit from home; log tempo 0 and key None are home."""
-
-    log_tempo: float
-    key: Key | None
-    band: Band
-    recording: Recording
-
-
-def _digressions(seed: int, units: int, home: Band, coherence: float) -> list[_Digression]:
-    """Return the departures of all units, none at full coherence.
+def _digressions(
+    seed: int, units: int, home: Key, band: Band, coherence: float
+) -> tuple[np.ndarray, list[tuple[Key, Band, Recording]]]:
+    """Return log tempo, key, band and recording of all units, those of home at full coherence.
 
     All draws are made whatever the coherence, so that it alone decides which of them count.
     """
@@ -154,20 +144,18 @@ def _digressions(seed: int, units: int, home: Band, coherence: float) -> list[_D
     draws = np.stack([even_draws(rng, units) for _ in range(5)], axis=1)
     leaves = draws < DIGRESSION * (1.0 - coherence)
     log_tempo = np.clip(rng.normal(0.0, TEMPO_SPREAD, units), -TEMPO_LIMIT, TEMPO_LIMIT)
-    digressions = []
-    for unit in range(units):
-        tempo, key, instruments, patterns, recording = leaves[unit].tolist()
+    material = []
+    for _, key, instruments, patterns, recording in leaves.tolist():
         foreign_key = Key(int(rng.integers(OCTAVE)), pick(rng, tuple(MODES)))
         sizes = rng.choice([-1.0, 1.0], 2) * rng.uniform(*np.transpose([TILT_DB, LEVEL_DB]))
-        digressions.append(
-            _Digression(
-                log_tempo=float(log_tempo[unit]) if tempo else 0.0,
-                key=foreign_key if key else None,
-                band=_foreign_band(home, instruments, patterns, rng),
-                recording=Recording(*sizes.tolist()) if recording else Recording(),
+        material.append(
+            (
+                foreign_key if key else home,
+                _foreign_band(band, instruments, patterns, rng),
+                Recording(*sizes.tolist()) if recording else Recording(),
             )
         )
-    return digressions
+    return np.where(leaves[:, 0], log_tempo, 0.0), material
 
 
 def plan_bars(
@@ -187,25 +175,14 @@ def plan_bars(
         form = str(rng.choice(FORMS))[:sections]
     edges = [round(units * index / len(form)) * BARS_PER_UNIT for index in range(len(form))]
     home = Key(int(rng.integers(OCTAVE)), pick(rng, style.modes))
-    digressions = _digressions(seed, units, _home_band(style, rng), coherence)
-    lengths = np.repeat([np.exp(-unit.log_tempo) for unit in digressions], BARS_PER_UNIT)
+    log_tempo, material = _digressions(seed, units, home, _home_band(style, rng), coherence)
+    lengths = np.repeat(np.exp(-log_tempo), BARS_PER_UNIT)
     lengths *= seconds / lengths.sum()
     starts = np.cumsum(lengths) - lengths
     plan = []
     for bar in range(bars):
         section = bisect_right(edges, bar) - 1
-        unit = digressions[bar // BARS_PER_UNIT]
-        plan.append(
-            Bar(
-                start=float(starts[bar]),
-                seconds=float(lengths[bar]),
-                section=form[section],
-                position=bar - edges[section],
-                unit=bar // BARS_PER_UNIT,
-                last=bar == bars - 1,
-                key=unit.key or home,
-                band=unit.band,
-                recording=unit.recording,
-            )
-        )
+        begin, length, position = float(starts[bar]), float(lengths[bar]), bar - edges[section]
+        of_unit = material[bar // BARS_PER_UNIT]
+        plan.append(Bar(begin, length, form[section], position, bar == bars - 1, *of_unit))
     return tuple(plan)

@@ -19,7 +19,6 @@ __all__ = [
     "Recording",
     "Section",
     "Span",
-    "Tempo",
 ]
 
 T = TypeVar("T")
@@ -52,19 +51,11 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Span(Generic[T]):
-    """A key, chord or recording in force from ``start`` to ``end``."""
+    """A key, chord, tempo or recording in force from ``start`` to ``end``."""
 
     start: float
     end: float
     value: T
-
-
-@dataclass(frozen=True, slots=True)
-class Tempo:
-    """The tempo in force from ``start`` on, in quarter notes per minute."""
-
-    start: float
-    bpm: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +129,7 @@ class Composition:
         style: Name of the style (genre).
         beats_per_bar: 3 or 4 quarter notes.
         notes: All notes and drum hits, by onset.
+        tempi: In quarter notes per minute.
         takes: Recordings in force.
     """
 
@@ -150,7 +142,7 @@ class Composition:
     sections: tuple[Section, ...]
     keys: tuple[Span[Key], ...]
     chords: tuple[Span[Chord], ...]
-    tempi: tuple[Tempo, ...]
+    tempi: tuple[Span[float], ...]
     takes: tuple[Span[Recording], ...]
     performance: Performance
     production: Production

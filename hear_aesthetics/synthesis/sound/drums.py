@@ -18,27 +18,26 @@ def _falling_sine(time: np.ndarray, top: float, bottom: float, fall: float) -> n
     return np.sin(2 * np.pi * cycles)
 
 
+def _burst(
+    time: np.ndarray, noise: Noise, level: float, decay: float, low: float, high: float
+) -> np.ndarray:
+    """Return noise between ``low`` and ``high`` Hz that dies away."""
+    return level * np.exp(-time / decay) * noise(low, high)
+
+
 def _kick(time: np.ndarray, noise: Noise) -> np.ndarray:
-    click = 0.3 * np.exp(-time / 0.004) * noise(1500, 6000)
-    return 1.6 * _falling_sine(time, 160, 52, 0.03) * np.exp(-time / 0.11) + click
+    skin = 1.6 * _falling_sine(time, 160, 52, 0.03) * np.exp(-time / 0.11)
+    return skin + _burst(time, noise, 0.3, 0.004, 1500, 6000)
 
 
 def _snare(time: np.ndarray, noise: Noise) -> np.ndarray:
     skin = _falling_sine(time, 230, 185, 0.02) * np.exp(-time / 0.06)
-    return 0.8 * skin + 0.6 * np.exp(-time / 0.07) * noise(1200, 8000)
-
-
-def _closed_hat(time: np.ndarray, noise: Noise) -> np.ndarray:
-    return 0.45 * np.exp(-time / 0.022) * noise(6000, 11000)
-
-
-def _open_hat(time: np.ndarray, noise: Noise) -> np.ndarray:
-    return 0.4 * np.exp(-time / 0.14) * noise(5500, 11000)
+    return 0.8 * skin + _burst(time, noise, 0.6, 0.07, 1200, 8000)
 
 
 def _tom(time: np.ndarray, noise: Noise) -> np.ndarray:
     skin = _falling_sine(time, 170, 110, 0.05) * np.exp(-time / 0.14)
-    return 1.2 * skin + 0.1 * np.exp(-time / 0.02) * noise(500, 4000)
+    return 1.2 * skin + _burst(time, noise, 0.1, 0.02, 500, 4000)
 
 
 def _shaker(time: np.ndarray, noise: Noise) -> np.ndarray:
@@ -51,20 +50,16 @@ def _rim(time: np.ndarray, noise: Noise) -> np.ndarray:
     return 0.5 * wood * np.exp(-time / 0.012)
 
 
-def _crash(time: np.ndarray, noise: Noise) -> np.ndarray:
-    return 0.4 * np.exp(-time / 0.45) * noise(3000, 11000)
-
-
 # Name -> seconds, and what sounds at each time with noise of as many samples between two edges
 DRUMS: dict[str, tuple[float, Callable[[np.ndarray, Noise], np.ndarray]]] = {
     "kick": (0.4, _kick),
     "snare": (0.3, _snare),
-    "closed hat": (0.09, _closed_hat),
-    "open hat": (0.45, _open_hat),
+    "closed hat": (0.09, partial(_burst, level=0.45, decay=0.022, low=6000, high=11000)),
+    "open hat": (0.45, partial(_burst, level=0.4, decay=0.14, low=5500, high=11000)),
     "tom": (0.4, _tom),
     "shaker": (0.12, _shaker),
     "rim": (0.08, _rim),
-    "crash": (1.4, _crash),
+    "crash": (1.4, partial(_burst, level=0.4, decay=0.45, low=3000, high=11000)),
 }
 
 
