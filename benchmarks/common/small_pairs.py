@@ -17,11 +17,10 @@ from hear_aesthetics.backbones.log_mel import LogMel
 from hear_aesthetics.features.fusion import SOURCES
 from hear_aesthetics.features.pooling import POOLINGS, pool_frames
 from hear_aesthetics.model import ENCODERS
-from hear_aesthetics.pretraining.batch_norm_statistics import calibrate
 from hear_aesthetics.pretraining.config import MINI
 from hear_aesthetics.pretraining.data.augmentation import draw_batch, generator
 from hear_aesthetics.pretraining.data.pool import open_pool
-from hear_aesthetics.pretraining.export import write_encoder, write_model_json
+from hear_aesthetics.pretraining.export import calibrate, write_encoder, write_model_json
 
 __all__ = [
     "Choice",

@@ -1,11 +1,13 @@
-"""Export of pretrained encoders: model directory in the published layouts, metrics, model card."""
+"""Export of encoders: batch norms, model directory in the published layouts, metrics, card."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save
+from torch import Tensor, nn
 
 from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.files import atomic_file, json_text, write_text
@@ -13,7 +15,14 @@ from hear_aesthetics.model import ModelConfig
 from hear_aesthetics.spec import FRAME_MS, FRAME_RATE, HOP_LENGTH, N_MELS
 from hear_aesthetics.version import __version__
 
-__all__ = ["DELAY_MS", "MODEL_JSON", "write_encoder", "write_model_json", "write_result"]
+__all__ = [
+    "DELAY_MS",
+    "MODEL_JSON",
+    "calibrate",
+    "write_encoder",
+    "write_model_json",
+    "write_result",
+]
 
 MODEL_JSON = "hear_aesthetics.json"
 LICENCE = "Apache-2.0"
@@ -23,6 +32,30 @@ OBJECTIVES = {
     "muq": "masked prediction of the codes of a residual vector quantizer of the mel (MuQ)",
     "musicfm": "masked prediction of random-projection codes of the mel (MusicFM, BEST-RQ)",
 }
+
+
+@torch.no_grad()
+def calibrate(backbone: Backbone, batches: Iterable[Tensor]) -> None:
+    """Replace the running statistics of the batch norms by the mean over batches of clean audio.
+
+    In training they are those of masked audio, and an untrained encoder has none: measured anew, a
+    comparison of the two compares weights.
+
+    Args:
+        backbone: Not yet prepared for inference; left in evaluation mode.
+        batches: Waveforms at 24 kHz, each ``(B, samples)``.
+    """
+    norms = [m for m in backbone.modules() if isinstance(m, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean over all batches
+    backbone.train()
+    for waveform in batches:
+        backbone.hidden_states(waveform, (backbone.config.depth,))
+    backbone.eval()
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 def write_encoder(directory: Path, source: str, backbone: Backbone, about: str) -> None:

@@ -8,9 +8,8 @@ from torch import Tensor, nn
 
 from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.pretraining.config import PretrainingConfig, TargetConfig
-from hear_aesthetics.pretraining.targets.mel_rvq import MelRVQ
 from hear_aesthetics.pretraining.targets.normalized_mel import TargetFeatures
-from hear_aesthetics.pretraining.targets.random_projection import RandomProjection
+from hear_aesthetics.pretraining.targets.quantizers import MelRVQ, RandomProjection
 
 __all__ = ["MaskedPrediction", "MaskedPredictionMetrics", "Prediction"]
 

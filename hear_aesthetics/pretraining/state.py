@@ -5,18 +5,17 @@ They hold no random state: audio and masks are drawn anew from the seed and the 
 
 import os
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.files import atomic_file, remove_leftovers, write_text
+from hear_aesthetics.files import atomic_file, remove_leftovers
 from hear_aesthetics.fingerprint import check
 
-__all__ = ["load_checkpoint", "save_checkpoint", "write_log"]
+__all__ = ["load_checkpoint", "save_checkpoint"]
 
 CHECKPOINT = "checkpoint.pt"
 UNDECISIVE = {"save_every", "evaluate_every", "snapshot_every"}  # they decide no weights
@@ -57,9 +56,3 @@ def load_checkpoint(folder: Path, config: Mapping[str, Any]) -> dict[str, Any] |
 
 def _renamed(values: Mapping[str, Any]) -> dict[str, Any]:
     return {EARLIER_NAMES.get(name, name): value for name, value in values.items()}
-
-
-def write_log(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
-    """Write the evaluations as CSV, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, pd.DataFrame(history).to_csv(index=False))

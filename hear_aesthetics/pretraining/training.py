@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -21,19 +22,18 @@ from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.compute.precision import auto_precision
 from hear_aesthetics.engine.progress import no_progress
 from hear_aesthetics.files import write_text
-from hear_aesthetics.pretraining.batch_norm_statistics import calibrate
 from hear_aesthetics.pretraining.config import PretrainingConfig
 from hear_aesthetics.pretraining.data.augmentation import draw_batch, generator
 from hear_aesthetics.pretraining.data.pool import Pool
-from hear_aesthetics.pretraining.export import write_result
+from hear_aesthetics.pretraining.export import calibrate, write_result
 from hear_aesthetics.pretraining.masking import draw_mask, mask_waveform
 from hear_aesthetics.pretraining.objective import (
     MaskedPrediction,
     MaskedPredictionMetrics,
     Prediction,
 )
-from hear_aesthetics.pretraining.state import load_checkpoint, save_checkpoint, write_log
-from hear_aesthetics.pretraining.targets.mel_rvq import MelRVQ, train_rvq
+from hear_aesthetics.pretraining.state import load_checkpoint, save_checkpoint
+from hear_aesthetics.pretraining.targets.quantizers import MelRVQ, train_rvq
 
 __all__ = ["Pretraining", "pretrain"]
 
@@ -205,7 +205,8 @@ class Pretraining:
             metrics.add(self._predict("held out", index, held_out=True))
         row = {"step": self.step, **metrics.compute(), "seconds": round(self.seconds, 1)}
         self.history.append(row)
-        write_log(self.folder / "log.csv", self.history)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_text(self.folder / "log.csv", pd.DataFrame(self.history).to_csv(index=False))
 
     def _save(self) -> None:
         values = {

@@ -7,9 +7,13 @@ import torch.nn.functional as F
 from hear_aesthetics.backbones.log_mel import LogMel
 from hear_aesthetics.pretraining.config import TargetConfig
 from hear_aesthetics.pretraining.data.augmentation import draw_batch, generator
-from hear_aesthetics.pretraining.targets.mel_rvq import MelRVQ, train_rvq
 from hear_aesthetics.pretraining.targets.normalized_mel import TARGET_DIM, TargetFeatures
-from hear_aesthetics.pretraining.targets.random_projection import RandomProjection, nearest_code
+from hear_aesthetics.pretraining.targets.quantizers import (
+    MelRVQ,
+    RandomProjection,
+    nearest_code,
+    train_rvq,
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""MuQ's Mel-RVQ: a residual vector quantizer trained on the mel, whose codes are the targets."""
+"""Quantizers whose codes are the targets: MuQ's Mel-RVQ and MusicFM's random projections."""
 
 from collections.abc import Iterator
 
@@ -9,13 +9,23 @@ from torch import Tensor, nn
 from hear_aesthetics.engine.progress import ProgressCallback
 from hear_aesthetics.pretraining.config import TargetConfig
 from hear_aesthetics.pretraining.targets.normalized_mel import TARGET_DIM
-from hear_aesthetics.pretraining.targets.random_projection import nearest_code
 
-__all__ = ["MelRVQ", "train_rvq"]
+__all__ = ["MelRVQ", "RandomProjection", "nearest_code", "train_rvq"]
 
 LEARNING_RATE = 2e-3
 COMMITMENT = 0.25  # weight of the commitment loss
 STALE_UPDATES = 100  # updates without a single frame after which an entry moves to a random frame
+
+
+def nearest_code(vectors: Tensor, codebook: Tensor) -> Tensor:
+    """Return the index of the entry whose direction is closest.
+
+    Shape:
+        - vectors: ``(..., code_dim)``; codebook: ``(codes, code_dim)``; output: ``(...)`` int64
+    """
+    # Among unit vectors the nearest is the one of the largest product; the vector's own length
+    # does not change which that is.
+    return (vectors @ F.normalize(codebook, dim=-1).T).argmax(dim=-1)
 
 
 class Stage(nn.Module):
@@ -60,7 +70,7 @@ class Stage(nn.Module):
 
 
 class MelRVQ(nn.Module):
-    """Residual quantizer: each stage quantizes the residual of those before it.
+    """Residual vector quantizer, trained: each stage quantizes the residual of those before it.
 
     Shape:
         - input: ``(B, T, 512)``; output: ``(B, T, codebooks)`` int64
@@ -129,3 +139,33 @@ def train_rvq(
             stage.replace_stale(seen_vectors, code, generator)
         progress(update + 1, config.rvq_steps)
     return rvq.reconstruction_error(features[: 8 * config.rvq_frames])
+
+
+class RandomProjection(nn.Module):
+    """BEST-RQ (Chiu et al. 2022), as in MusicFM: nothing is trained.
+
+    Each codebook has a projection (Xavier uniform) and entries (normal) of its own.
+
+    Shape:
+        - input: ``(B, T, 512)``; output: ``(B, T, codebooks)`` int64
+    """
+
+    projections: Tensor
+    codebooks: Tensor
+
+    def __init__(self, config: TargetConfig) -> None:
+        super().__init__()
+        projections = torch.empty(config.codebooks, TARGET_DIM, config.code_dim)
+        for projection in projections:
+            nn.init.xavier_uniform_(projection)
+        self.register_buffer("projections", projections)
+        shape = config.codebooks, config.codes, config.code_dim
+        self.register_buffer("codebooks", torch.randn(shape))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the codes of all codebooks."""
+        codes = [
+            nearest_code(features @ projection, codebook)
+            for projection, codebook in zip(self.projections, self.codebooks, strict=True)
+        ]
+        return torch.stack(codes, dim=-1)
