@@ -1,7 +1,7 @@
 """Masked prediction, the objective of MuQ and MusicFM, for encoders of any size.
 
 Stages, each usable alone: audio is rendered or decoded once into a pool (``data.pool``), remixed
-on the fly (``data.augmentation``), masked (``masking``), and its codes (``targets``) are predicted
+on the fly (``data.augmentation``) and masked, and its codes (``targets``) are predicted
 (``objective``); ``training`` runs the loop and writes a model directory; ``standardization`` adds
 the constants that standardize its embeddings.
 """

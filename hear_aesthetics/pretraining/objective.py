@@ -1,7 +1,12 @@
-"""Masked prediction: from audio with masked spans, the codes of the masked frames."""
+"""Masked prediction: from audio with masked spans, the codes of the masked frames.
+
+As published: the clip is a row of spans of 400 ms, each is masked with probability 0.6, and masked
+samples become Gaussian noise of standard deviation 0.1.
+"""
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -10,10 +15,43 @@ from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.pretraining.config import PretrainingConfig, TargetConfig
 from hear_aesthetics.pretraining.targets.normalized_mel import TargetFeatures
 from hear_aesthetics.pretraining.targets.quantizers import MelRVQ, RandomProjection
+from hear_aesthetics.spec import FRAME_HOP
 
-__all__ = ["MaskedPrediction", "MaskedPredictionMetrics", "Prediction"]
+__all__ = [
+    "MaskedPrediction",
+    "MaskedPredictionMetrics",
+    "Prediction",
+    "draw_mask",
+    "mask_waveform",
+]
 
 HEAD_STD = 0.02
+
+
+def draw_mask(
+    rng: np.random.Generator, batch: int, spans: int, frames_per_span: int, probability: float
+) -> Tensor:
+    """Return the masked frames; in every clip at least one span is masked.
+
+    Shape:
+        - output: ``(batch, spans * frames_per_span)`` bool, True = masked
+    """
+    drawn = rng.random((batch, spans))
+    masked = (drawn < probability) | (drawn == drawn.min(axis=1, keepdims=True))
+    return torch.from_numpy(masked.repeat(frames_per_span, axis=1))
+
+
+def mask_waveform(
+    waveform: Tensor, mask: Tensor, rng: np.random.Generator, noise: float = 0.1
+) -> Tensor:
+    """Return the waveform with noise, of that standard deviation, in place of its masked frames.
+
+    Shape:
+        - waveform and output: ``(B, frames * 960)``, 24 kHz; mask: ``(B, frames)``, True = masked
+    """
+    hiss = torch.from_numpy(rng.standard_normal(tuple(waveform.shape), np.float32))
+    samples = mask.repeat_interleave(FRAME_HOP, dim=1)
+    return torch.where(samples, noise * hiss, waveform)
 
 
 class Prediction(NamedTuple):

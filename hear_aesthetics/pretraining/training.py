@@ -26,11 +26,12 @@ from hear_aesthetics.pretraining.config import PretrainingConfig
 from hear_aesthetics.pretraining.data.augmentation import draw_batch, generator
 from hear_aesthetics.pretraining.data.pool import Pool
 from hear_aesthetics.pretraining.export import calibrate, write_result
-from hear_aesthetics.pretraining.masking import draw_mask, mask_waveform
 from hear_aesthetics.pretraining.objective import (
     MaskedPrediction,
     MaskedPredictionMetrics,
     Prediction,
+    draw_mask,
+    mask_waveform,
 )
 from hear_aesthetics.pretraining.state import load_checkpoint, save_checkpoint
 from hear_aesthetics.pretraining.targets.quantizers import MelRVQ, train_rvq

@@ -1,8 +1,9 @@
-"""Accompaniment: chords, bass, pad, arpeggio and drums.
+"""Accompaniment: chords, bass, pad, arpeggio and drums, and one instrument that doubles the hooks.
 
 Clarity acts on the arrangement: at its best sections differ in their instruments and every layer
 has a register of its own; at its worst all layers play all the time, in the register of the lead.
 Musicality acts on the tuning: at its worst two players or strings of one pitch are apart, and beat.
+Memorability acts on the doubling: a listener knows a hook by its sound as much as by its notes.
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import numpy as np
 
 from hear_aesthetics.synthesis.composition.form import BARS_PER_UNIT, Band, SongPlan
 from hear_aesthetics.synthesis.composition.harmony import voice_chords
+from hear_aesthetics.synthesis.composition.melody import LeadNote
 from hear_aesthetics.synthesis.composition.qualities import pick, stream
 from hear_aesthetics.synthesis.composition.records import Note
 from hear_aesthetics.synthesis.composition.styles import (
@@ -22,7 +24,7 @@ from hear_aesthetics.synthesis.composition.styles import (
 from hear_aesthetics.synthesis.composition.theory import OCTAVE, Chord, nearest_pitch
 from hear_aesthetics.synthesis.sound.formants import LEADS
 
-__all__ = ["LAYERS", "SECTION_NAMES", "accompany"]
+__all__ = ["LAYERS", "SECTION_NAMES", "SIGNATURES", "accompany", "double_hook"]
 
 LAYERS = ("chords", "bass", "pad", "arpeggio", "drums")
 # Layers of each section when sections are kept apart; two ways, of which a song takes one
@@ -52,6 +54,8 @@ PITCHES = 128
 # by which that varies from pitch to pitch
 MISTUNING, UNEVENNESS = 0.7, 1.5
 IN_TUNE = 0.02  # semitones below which two players are one
+SIGNATURES = ("whistle", "bell")  # instruments that double hooks, and play nothing else
+LOWEST_DOUBLED, DOUBLED_VELOCITY = 84, 0.8
 
 
 class _Event(NamedTuple):
@@ -193,3 +197,21 @@ def accompany(plan: SongPlan) -> tuple[Note, ...]:
             if layer in playing[bar.section]:
                 events += ((index, event) for event in written[layer])
     return _to_notes(plan, events)
+
+
+def double_hook(plan: SongPlan, line: tuple[LeadNote, ...]) -> tuple[Note, ...]:
+    """Return the notes of one instrument that double the hooks of the lead, above it."""
+    rng = stream(plan.seed, "signature")
+    instrument = pick(rng, SIGNATURES)
+    late = rng.normal(0.0, HUMAN_SECONDS, len(plan.bars) // BARS_PER_UNIT)
+    notes = []
+    for note in line:
+        if not note.hook:
+            continue
+        start = plan.beat_time(note.unit, note.beat) + late[note.unit]
+        seconds = max(0.05, plan.beat_time(note.unit, note.beat + note.length) - start)
+        octaves = max(0, -(-(LOWEST_DOUBLED - note.pitch) // OCTAVE))
+        pitch = float(note.pitch + OCTAVE * octaves)
+        onset = max(0.0, float(start))
+        notes.append(Note(onset, seconds, pitch, DOUBLED_VELOCITY, instrument, "hook"))
+    return tuple(notes)

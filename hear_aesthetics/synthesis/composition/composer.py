@@ -6,14 +6,17 @@ from typing import TypeVar
 
 import numpy as np
 
-from hear_aesthetics.synthesis.composition.accompaniment import SECTION_NAMES, accompany
+from hear_aesthetics.synthesis.composition.accompaniment import (
+    SECTION_NAMES,
+    accompany,
+    double_hook,
+)
 from hear_aesthetics.synthesis.composition.expression import perform, performance_of
 from hear_aesthetics.synthesis.composition.form import Bar, SongPlan, plan_bars
 from hear_aesthetics.synthesis.composition.harmony import harmonize
 from hear_aesthetics.synthesis.composition.melody import compose_lead
 from hear_aesthetics.synthesis.composition.qualities import Generator, Qualities, pick, stream
 from hear_aesthetics.synthesis.composition.records import Composition, Production, Section, Span
-from hear_aesthetics.synthesis.composition.signature import double_hook
 from hear_aesthetics.synthesis.composition.styles import STYLES
 
 __all__ = ["compose"]

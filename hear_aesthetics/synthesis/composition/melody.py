@@ -3,7 +3,7 @@
 A *motif* fills one unit of two bars. At full memorability each section has a hook, a short figure
 whose rhythm repeats within the unit, and every unit states it or answers it. At low memorability
 every unit is new: nothing returns, neither rhythm nor contour, nor the instrument that doubles the
-hooks (``signature``). Wrong notes belong to the motif and return with it.
+hooks. Wrong notes belong to the motif and return with it.
 """
 
 from dataclasses import dataclass, replace

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from hear_aesthetics.pretraining.masking import draw_mask, mask_waveform
+from hear_aesthetics.pretraining.objective import draw_mask, mask_waveform
 from hear_aesthetics.spec import FRAME_HOP
 
 

@@ -10,11 +10,11 @@ from hear_aesthetics.errors import InputError
 from hear_aesthetics.pretraining.config import MINI, TargetConfig, encoder_sizes, target_sizes
 from hear_aesthetics.pretraining.data.augmentation import draw_batch, generator
 from hear_aesthetics.pretraining.export import calibrate
-from hear_aesthetics.pretraining.masking import mask_waveform
 from hear_aesthetics.pretraining.objective import (
     MaskedPrediction,
     MaskedPredictionMetrics,
     Prediction,
+    mask_waveform,
 )
 from hear_aesthetics.spec import FRAME_HOP
 

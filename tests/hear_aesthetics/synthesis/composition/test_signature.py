@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from hear_aesthetics.synthesis import INSTRUMENTS, STYLES, compose
+from hear_aesthetics.synthesis.composition.accompaniment import LOWEST_DOUBLED, SIGNATURES
 from hear_aesthetics.synthesis.composition.qualities import Qualities
-from hear_aesthetics.synthesis.composition.signature import LOWEST, SIGNATURES
 
 
 def _share(memorability: float) -> float:
@@ -22,7 +22,7 @@ def test_a_hook_has_one_instrument_that_plays_the_notes_of_the_lead_above_it() -
     song = compose(3, 60.0)
     assert len({note.instrument for note in song.layer("hook")}) == 1
     for lead, doubled in zip(song.layer("lead"), song.layer("hook"), strict=True):
-        assert doubled.pitch >= LOWEST
+        assert doubled.pitch >= LOWEST_DOUBLED
         # the lead is in tune to a few cents, and on time to a few hundredths of a second
         octaves = (doubled.pitch - lead.pitch) / 12
         assert octaves == pytest.approx(round(octaves), abs=0.01)
