@@ -117,14 +117,10 @@ def write_result(
     backbone: Backbone,
     folder: Path | None = None,
 ) -> None:
-    """Write an encoder into a model directory.
+    """Write a calibrated encoder into a model directory.
 
-    Args:
-        out: The model directory; the provenance of other encoders in it is kept.
-        settings: Settings of the run.
-        metrics: Metrics of its last evaluation.
-        backbone: The encoder, calibrated.
-        folder: Folder for ``metrics.json`` and ``README.md``, the model card; None writes neither.
+    The provenance of other encoders in it is kept. Into ``folder``, if there is one, go
+    ``metrics.json`` and ``README.md``, the model card.
     """
     source = settings["source"]
     status = SYNTHETIC if settings["pool"]["audio"] == "synthetic" else OWN_AUDIO

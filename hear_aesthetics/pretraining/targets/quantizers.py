@@ -109,12 +109,8 @@ def train_rvq(
 ) -> float:
     """Train a residual quantizer in place; return its reconstruction error.
 
-    Args:
-        rvq: The quantizer.
-        features: ``(frames, 512)``, from ``TargetFeatures``.
-        config: Updates, and frames per update.
-        seed: Random seed of the order.
-        progress: Called with the updates done and the updates in all.
+    Shape:
+        - features: ``(frames, 512)``, from ``TargetFeatures``
     """
     stages = [stage for stage in rvq.stages if isinstance(stage, Stage)]
     generator = torch.Generator().manual_seed(seed)

@@ -139,13 +139,6 @@ def _tuning(seed: int, musicality: float) -> dict[str, np.ndarray]:
     return dict(zip(LAYERS, apart * ratio, strict=True)) | {"drums": np.zeros(PITCHES)}
 
 
-def _players(event: _Event, apart: float) -> tuple[tuple[float, float], ...]:
-    """Return pitch and share of the amplitude per player of a note, at equal total power."""
-    if apart < IN_TUNE:
-        return ((float(event.pitch), 1.0),)
-    return tuple((event.pitch + side * apart / 2, float(np.sqrt(0.5))) for side in (-1, 1))
-
-
 def _to_notes(plan: SongPlan, events: list[tuple[int, _Event]]) -> tuple[Note, ...]:
     """Place events in time, a few milliseconds off, as hands do."""
     hands = {layer: stream(plan.seed, f"hands {layer}") for layer in LAYERS}
@@ -159,16 +152,18 @@ def _to_notes(plan: SongPlan, events: list[tuple[int, _Event]]) -> tuple[Note, .
         end = plan.beat_time(unit, beat + event.length)
         accent = 0.08 if event.beat == 0.0 else 0.0
         velocity = min(1.0, max(0.1, event.velocity + accent + 0.04 * louder))
+        apart = float(tuning[event.layer][event.pitch])
+        sides, share = ((0,), 1.0) if apart < IN_TUNE else ((-1, 1), float(np.sqrt(0.5)))
         notes += (
             Note(
                 onset=max(0.0, start + HUMAN_SECONDS * late),
                 seconds=max(0.05, 0.97 * (end - start)),
-                pitch=pitch,
-                velocity=share * velocity,
+                pitch=event.pitch + side * apart / 2,
+                velocity=share * velocity,  # two players are as loud as one
                 instrument=event.instrument,
                 layer=event.layer,
             )
-            for pitch, share in _players(event, float(tuning[event.layer][event.pitch]))
+            for side in sides
         )
     return tuple(notes)
 

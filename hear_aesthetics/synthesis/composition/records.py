@@ -60,12 +60,7 @@ class Span(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Tone and level of a stretch relative to the rest of the song.
-
-    Attributes:
-        tilt_db: Tone, in dB per octave around 1 kHz.
-        level_db: Level.
-    """
+    """Tone (dB per octave around 1 kHz) and level of a stretch relative to the rest of the song."""
 
     tilt_db: float = 0.0
     level_db: float = 0.0

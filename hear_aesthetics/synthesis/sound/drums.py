@@ -69,13 +69,9 @@ def render_drum(
     sample_rate: int = 24_000,
     rng: np.random.Generator | None = None,
 ) -> np.ndarray:
-    """Render one hit, ``(samples,)`` float32.
+    """Render one hit of a drum of ``DRUMS``, ``(samples,)`` float32.
 
-    Args:
-        drum: A name in ``DRUMS``.
-        velocity: In [0, 1].
-        sample_rate: In Hz.
-        rng: Source of the noise; default: the same for every call.
+    Without an ``rng`` the noise is the same in every call.
 
     Raises:
         ValueError: If the drum is unknown; the message lists the known ones.

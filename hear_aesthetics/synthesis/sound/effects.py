@@ -70,14 +70,10 @@ def reverb(
     sample_rate: int = 24_000,
     rng: np.random.Generator | None = None,
 ) -> np.ndarray:
-    """Return the waveform in a room; the length stays, the tail is cut.
+    """Return the waveform ``(samples,)`` in a room; the length stays, the tail is cut.
 
-    Args:
-        waveform: ``(samples,)``.
-        seconds: Time in which the room decays by 60 dB.
-        wet: Share of the room's sound, 0 to 1.
-        sample_rate: In Hz.
-        rng: Source of the room; default: always the same room.
+    The room decays by 60 dB in ``seconds``; ``wet`` is the share of its sound, 0 to 1. Without an
+    ``rng`` it is always the same room.
     """
     response = impulse_response(seconds, sample_rate, rng or np.random.default_rng(0))
     room = oaconvolve(waveform.astype(np.float32), response)[: len(waveform)]

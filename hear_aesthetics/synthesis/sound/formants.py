@@ -27,7 +27,7 @@ FLOOR = 0.03  # of the envelope between formants
 EFFORT_SLOPE = 0.5  # by which the softest tone is steeper than the loudest
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class LeadTimbre:
     """A singing voice or solo instrument.
 
@@ -54,25 +54,12 @@ class LeadTimbre:
 
 _VOWELS = tuple(VOWELS.values())
 LEADS = {
-    "female voice": LeadTimbre(
-        name="female voice", spectra=_VOWELS, slope=0.9, scale=1.17, air=0.03, sings=True
-    ),
-    "male voice": LeadTimbre(
-        name="male voice", spectra=_VOWELS, slope=0.8, air=0.03, sings=True, octave=4
-    ),
-    "solo violin": LeadTimbre(
-        name="violin", spectra=((460, 1100, 2600, 3800),), slope=0.9, depth=0.7, air=0.02
-    ),
-    "solo flute": LeadTimbre(
-        name="flute", spectra=((700, 1400, 2400, 4000),), slope=2.0, depth=0.3, air=0.08
-    ),
+    "female voice": LeadTimbre("female voice", _VOWELS, 0.9, scale=1.17, air=0.03, sings=True),
+    "male voice": LeadTimbre("male voice", _VOWELS, 0.8, air=0.03, sings=True, octave=4),
+    "solo violin": LeadTimbre("violin", ((460, 1100, 2600, 3800),), 0.9, depth=0.7, air=0.02),
+    "solo flute": LeadTimbre("flute", ((700, 1400, 2400, 4000),), 2.0, depth=0.3, air=0.08),
     "solo saxophone": LeadTimbre(
-        name="saxophone",
-        spectra=((550, 1250, 2300, 3500),),
-        slope=0.9,
-        depth=0.8,
-        air=0.04,
-        octave=4,
+        "saxophone", ((550, 1250, 2300, 3500),), 0.9, depth=0.8, air=0.04, octave=4
     ),
 }
 
@@ -93,13 +80,11 @@ def spectral_states(
 ) -> np.ndarray:
     """Return one wavetable per state: the resonances sampled at the harmonics of the pitch.
 
-    Args:
-        timbre: Slope, depth and scale.
-        pitches: MIDI pitch of each state, ``(states,)``.
-        resonances: In Hz before scaling, ``(states, 4)``.
-        effort: In [0, 1]; more effort is a flatter spectrum, ``(states,)``.
-        buzz: Share of a sawtooth without resonances.
-        sample_rate: In Hz.
+    ``resonances`` are in Hz before scaling. Effort, in [0, 1], flattens the spectrum; ``buzz`` is
+    the share of a sawtooth without resonances.
+
+    Shape:
+        - pitches (MIDI) and effort: ``(states,)``; resonances: ``(states, 4)``
     """
     number = np.arange(1, MAX_HARMONICS + 1)
     hertz = frequency(pitches)[:, None] * number  # (states, harmonics)

@@ -65,15 +65,10 @@ def to_audio_rate(curve: np.ndarray, samples: int, sample_rate: int) -> np.ndarr
 def morphing_tone(
     pitch: np.ndarray, morph: np.ndarray, tables: np.ndarray, samples: int, sample_rate: int
 ) -> np.ndarray:
-    """Return a tone that follows a pitch curve through spectral states.
+    """Return a tone, float32 at unit RMS, that follows a pitch curve through spectral states.
 
-    Args:
-        pitch: MIDI pitch at ``CONTROL_RATE``.
-        morph: Position among the states at ``CONTROL_RATE``: 2.25 is a quarter of the way from
-            state 2 to state 3.
-        tables: ``(states, TABLE_SIZE)``.
-        samples: Length of the output, float32 at unit RMS.
-        sample_rate: In Hz.
+    ``pitch`` (MIDI) and ``morph`` are curves at ``CONTROL_RATE``; a morph of 2.25 is a quarter of
+    the way from state 2 to state 3 of the ``tables``, ``(states, TABLE_SIZE)``.
     """
     hertz = to_audio_rate(frequency(pitch), samples, sample_rate)
     phase = np.cumsum(hertz / sample_rate)
