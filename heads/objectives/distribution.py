@@ -55,7 +55,7 @@ def gaussian_target(scores: Tensor, centers: Tensor, sigma: float = 0.25) -> Ten
         - scores: ``(...,)``
         - output: ``(..., bins)``
     """
-    distances = _clamp(scores, centers)[..., None] - centers
+    distances = scores.clamp(centers[0], centers[-1])[..., None] - centers
     return (-distances.square() / (2 * sigma**2)).softmax(dim=-1)
 
 
@@ -79,8 +79,8 @@ def one_hot_target(
     """
     if rounding not in ("nearest", "floor"):
         raise ValueError(f"rounding must be 'nearest' or 'floor', got {rounding!r}")
-    position = (_clamp(scores, centers) - centers[0]) / (centers[-1] - centers[0])
-    position = position * (len(centers) - 1)
+    low, high = centers[0], centers[-1]
+    position = (scores.clamp(low, high) - low) / (high - low) * (len(centers) - 1)
     index = position.round() if rounding == "nearest" else position.floor()
     return F.one_hot(index.long(), len(centers)).to(scores.dtype)
 
@@ -147,7 +147,3 @@ def score_interval(
     above = probabilities.flip(-1).cumsum(dim=-1)
     upper = len(centers) - 1 - (above <= tail).sum(dim=-1)
     return centers[lower], centers[upper]
-
-
-def _clamp(scores: Tensor, centers: Tensor) -> Tensor:
-    return scores.clamp(centers[0], centers[-1])

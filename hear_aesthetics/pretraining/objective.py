@@ -93,13 +93,10 @@ class MaskedPrediction(nn.Module):
     def forward(self, log_mel: Tensor, masked: Tensor, mask: Tensor) -> Prediction:
         """Predict the codes of a batch.
 
-        Args:
-            log_mel: Log-mel of the clean audio.
-            masked: The audio with noise in its masked spans.
-            mask: True = masked.
-
         Shape:
-            - log_mel: ``(B, 128, 4 * T)``; masked: ``(B, 960 * T)``; mask: ``(B, T)``
+            - log_mel, of the clean audio: ``(B, 128, 4 * T)``
+            - masked, the audio with noise in its masked spans: ``(B, 960 * T)``
+            - mask: ``(B, T)``, True = masked
         """
         with torch.no_grad():
             codes = self.codes(log_mel)

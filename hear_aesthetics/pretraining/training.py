@@ -55,15 +55,9 @@ def pretrain(
     resume: bool = True,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """Train an encoder and write it; an interrupted run is resumed.
+    """Train an encoder and write it into the model directory ``out``.
 
-    Args:
-        config: Settings of the run.
-        pool: Training audio.
-        out: Model directory.
-        device: Device to run on: cpu, cuda or cuda:N.
-        resume: Resume from the checkpoint in ``out``, or start over.
-        progress: Called with the name of the stage, the steps done and the steps in all.
+    A run that was interrupted there is resumed, unless ``resume`` is False.
 
     Returns:
         The content of ``metrics.json``: metrics of the last evaluation, time and speed.
@@ -77,7 +71,7 @@ def pretrain(
         config = replace(config, precision=name)
     run = Pretraining(config, pool, out, device, progress)
     run.prepare(resume)
-    return run.finish(run.train())
+    return run.train()
 
 
 class Pretraining:
@@ -119,7 +113,7 @@ class Pretraining:
         self.step, self.seconds, self.history = found["step"], found["seconds"], found["history"]
 
     def train(self) -> dict[str, Any]:
-        """Take the remaining steps and return the metrics of the last evaluation."""
+        """Take the remaining steps, write the encoder and return all metrics."""
         config = self.config
         if not self.history:
             self._record()
@@ -137,12 +131,8 @@ class Pretraining:
             if config.snapshot_every and self.step % config.snapshot_every == 0:
                 folder = self.out / "snapshots" / f"step-{self.step:06d}"
                 write_result(folder, self.settings, self.history[-1], self._calibrated())
-        return self.history[-1]
-
-    def finish(self, evaluation: dict[str, Any]) -> dict[str, Any]:
-        """Calibrate and write the encoder; return all metrics of the run."""
         metrics = {
-            **evaluation,
+            **self.history[-1],
             "hours_of_audio": self.step * self.config.batch * self.config.seconds / 3600,
             "training_seconds": self.seconds,
             "steps_per_second": self.step / self.seconds,

@@ -14,12 +14,9 @@ IDENTITY = "synthesis.json"
 
 
 def begin_set(out: Path, recipe: Any, *, overwrite: bool = False) -> None:
-    """Make the folder of a set, or check that it was begun with the same recipe.
+    """Make the folder of a set, or check that it was begun with the same recipe, a dataclass.
 
-    Args:
-        out: The folder.
-        recipe: A dataclass of what decides the set.
-        overwrite: Delete a set that is there.
+    With ``overwrite`` a set that is there is deleted.
 
     Raises:
         InputError: If the folder holds something else.

@@ -32,7 +32,8 @@ def describe(song: Composition) -> Description:
     bars = len(song.chords)
     sounding = song.chords[-1].end - song.chords[0].start
     bpm = 60.0 * bars * song.beats_per_bar / sounding
-    names = {key: timbre.name for key, timbre in (*INSTRUMENTS.items(), *LEADS.items())}
+    names = {key: timbre.name for key, timbre in INSTRUMENTS.items()}
+    names |= {key: timbre.name for key, timbre in LEADS.items()}
     played = dict.fromkeys(names.get(note.instrument, "drums") for note in song.notes)
     return Description(
         style=song.style,

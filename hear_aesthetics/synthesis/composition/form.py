@@ -7,7 +7,7 @@ each on its own.
 """
 
 from bisect import bisect_right
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -119,18 +119,10 @@ def _foreign_band(home: Band, instruments: bool, patterns: bool, rng: np.random.
         pick(rng, tuple(known)) for known in (CHORD_PATTERNS, BASS_PATTERNS, DRUM_PATTERNS)
     )
     who = guests if instruments else home
-    band = replace(
-        home, lead=who.lead, chords=who.chords, bass=who.bass, pad=who.pad, arpeggio=who.arpeggio
-    )
-    if not patterns:
-        return band
-    return replace(
-        band,
-        chord_pattern=chords,
-        bass_pattern=bass,
-        arpeggio_pattern=chords,
-        drum_pattern=drums if home.drum_pattern else None,
-    )
+    how = home.chord_pattern, home.bass_pattern, home.arpeggio_pattern, home.drum_pattern
+    if patterns:
+        how = chords, bass, chords, drums if home.drum_pattern else None
+    return Band(who.lead, who.chords, who.bass, who.pad, who.arpeggio, *how)
 
 
 def _digressions(

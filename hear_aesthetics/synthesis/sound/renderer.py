@@ -50,15 +50,14 @@ class _NoteBank:
 
     def _render(self, instrument: str, pitch: float, seconds: float) -> np.ndarray:
         key = (instrument, pitch, seconds)
-        if key in self._notes:
-            return self._notes[key]
-        if instrument in DRUMS:
-            note = render_drum(instrument, 1.0, self._sample_rate, self._rng)
-        else:
-            timbre = self._timbres[instrument]
-            note = render_note(timbre, pitch, seconds, 1.0, self._sample_rate, self._rng)
-        self._notes[key] = note
-        return note
+        if key not in self._notes:
+            how = 1.0, self._sample_rate, self._rng
+            self._notes[key] = (
+                render_drum(instrument, *how)
+                if instrument in DRUMS
+                else render_note(self._timbres[instrument], pitch, seconds, *how)
+            )
+        return self._notes[key]
 
     def play(self, note: Note, gain: float) -> np.ndarray:
         """Return the samples of a note, cut to its length with the instrument's release."""
