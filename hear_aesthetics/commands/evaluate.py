@@ -13,19 +13,19 @@ from hear_aesthetics.commands.console import (
     warning_line,
     write_json,
 )
-from hear_aesthetics.commands.options import (
-    DeviceOption,
-    JsonOption,
-    OverwriteOption,
-    PrecisionOption,
-)
-from hear_aesthetics.commands.probing import (
+from hear_aesthetics.commands.evaluate_embeddings import (
     GridOption,
     GridPointsOption,
     ProbeOptions,
     ProtocolOption,
     SeedsOption,
     evaluate_each,
+)
+from hear_aesthetics.commands.options import (
+    DeviceOption,
+    JsonOption,
+    OverwriteOption,
+    PrecisionOption,
 )
 from hear_aesthetics.errors import InputError, TaskError
 
