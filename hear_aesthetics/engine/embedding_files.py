@@ -11,7 +11,6 @@ with the audio file, the span and what decided the numbers. It needs no pickle t
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from zipfile import BadZipFile
@@ -193,8 +192,8 @@ def read_embedding(path: Path) -> Embedding:
     Raises:
         InputError: If it is no embedding file.
     """
-    with _arrays(path) as file:
-        return Embedding(file["embedding"], file["timestamps_ms"], _meta(file))
+    arrays, meta = _read(path, "embedding", "timestamps_ms")
+    return Embedding(*arrays, meta)
 
 
 def read_meta(path: Path) -> dict[str, Any]:
@@ -203,32 +202,19 @@ def read_meta(path: Path) -> dict[str, Any]:
     Raises:
         InputError: If it is no embedding file.
     """
-    with _arrays(path) as file:
-        return _meta(file)
+    return _read(path)[1]
 
 
-@contextmanager
-def _arrays(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
+def _read(path: Path, *names: str) -> tuple[list[np.ndarray], dict[str, Any]]:
+    """Return arrays by name, and ``meta``."""
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            yield file
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        KeyError,
-        EOFError,
-        RecursionError,
-        BadZipFile,
-    ) as error:
-        raise InputError(f"{path}: not an embedding file ({error}); make it again") from error
-
-
-def _meta(file: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    meta = json.loads(str(file["meta"]))
-    if not isinstance(meta, dict):
-        raise TypeError("meta is no JSON object")
-    return meta
+            meta = json.loads(str(file["meta"]))
+            if not isinstance(meta, dict):
+                raise TypeError("meta is no JSON object")
+            return [file[name] for name in names], meta
+    except (OSError, ValueError, LookupError, TypeError, EOFError, RecursionError, BadZipFile) as e:
+        raise InputError(f"{path}: not an embedding file ({e}); make it again") from e
 
 
 def _input_of(item: Any) -> dict[str, Any]:
