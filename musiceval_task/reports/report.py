@@ -24,13 +24,8 @@ def write_report(
 ) -> dict[str, Measures]:
     """Write ``report.md``, ``metrics.json`` and the plots of a comparison of runs.
 
-    Args:
-        out: The folder, made if missing.
-        runs: Predictions of each run by its name, for the same clips.
-        data: Name of the data, for the headings.
-
-    Returns:
-        Metrics of each run by its name.
+    The runs predict the same clips; ``data`` names these in the headings. Returns the metrics of
+    each run by its name.
     """
     out.mkdir(parents=True, exist_ok=True)
     figures = {name: compute_metrics(run) for name, run in runs.items()}
