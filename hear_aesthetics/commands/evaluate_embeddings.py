@@ -102,15 +102,8 @@ def evaluate_each(
 ) -> typer.Exit:
     """Evaluate tasks one after the other; one that fails costs a line and the others go on.
 
-    Args:
-        folders: Task folders, or embedding folders if there is no ``embed``.
-        options: How probes are trained.
-        embed: From a task folder to its embedding folder.
-        as_json: Print one JSON document instead of a line per task.
-        failed: Inputs that have failed before.
-
-    Returns:
-        The exit to raise.
+    The folders are embedding folders, or task folders that ``embed`` turns into these. With
+    ``failed`` inputs before, the exit to raise is returned.
     """
     from hear_aesthetics.engine.progress import ProgressBar
     from hear_aesthetics.evaluation import pipeline

@@ -54,11 +54,11 @@ def write_report(
 def _section(target: str, figures: Mapping[str, Measures]) -> list[str]:
     lines = [f"## {TITLES[target]}", ""]
     for level in LEVELS:
-        rows = []
-        for name, measures in figures.items():
-            cells = [_cell(m) for key, m in measures.items() if key[:2] == (target, level)]
-            if cells:
-                rows.append([name, *cells])
+        rows = [
+            [name, *map(_cell, found)]
+            for name, measures in figures.items()
+            if (found := [m for key, m in measures.items() if key[:2] == (target, level)])
+        ]
         if rows:
             count = next(iter(figures.values()))[target, level, "MSE"].count
             table = markdown_table(["run", *METRICS], rows)
