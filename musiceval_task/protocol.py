@@ -67,9 +67,12 @@ def compute_metrics(predictions: ClipPredictions) -> Measures:
         for name, metric in METRICS.items():
             found = confidence_interval(metric, scores, truth, scale=SCALES[name.lower()])
             for column, target in enumerate(TARGETS):
-                ends = (float(part[column]) for part in (found.estimate, found.low, found.high))
-                measure = Measure(target, level, name, *ends, len(scores), found.method)
-                measures[target, level, name] = measure
+                value, low, high = (
+                    float(part[column]) for part in (found.estimate, found.low, found.high)
+                )
+                measures[target, level, name] = Measure(
+                    target, level, name, value, low, high, len(scores), found.method
+                )
     return measures
 
 

@@ -41,8 +41,7 @@ def embed(
         ),
     ] = "scene",
     layer: Annotated[
-        int | None,
-        typer.Option(help="Layer of the hidden states.", show_default="the model's own"),
+        int | None, typer.Option(help="Layer of the hidden states.", show_default="the model's own")
     ] = None,
     pooling: Annotated[
         str | None,

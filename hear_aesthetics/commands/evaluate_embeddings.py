@@ -61,8 +61,7 @@ class ProbeOptions:
 
 def evaluate_embeddings(
     folders: Annotated[
-        list[Path],
-        typer.Argument(help="Embedding folders of tasks, or folders of such folders."),
+        list[Path], typer.Argument(help="Embedding folders of tasks, or folders of such folders.")
     ],
     protocol: ProtocolOption = "robust",
     grid: GridOption = "default",

@@ -8,16 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hear_aesthetics.metrics.correlation import system_means
-from hear_aesthetics.plotting.style import (
-    ACCENT,
-    FAINT,
-    INK,
-    LIGHT,
-    QUIET,
-    new_figure,
-    place,
-    save,
-)
+from hear_aesthetics.plotting.style import ACCENT, FAINT, INK, LIGHT, QUIET, new_figure, place, save
 from musiceval_task.predictions import ClipPredictions
 from musiceval_task.protocol import Measure, Measures
 from musiceval_task.scale import HIGH, LOW, TARGETS
