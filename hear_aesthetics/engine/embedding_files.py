@@ -193,7 +193,7 @@ def read_embedding(path: Path) -> Embedding:
         InputError: If it is no embedding file.
     """
     arrays, meta = _read(path, "embedding", "timestamps_ms")
-    return Embedding(*arrays, meta)
+    return Embedding(**arrays, meta=meta)
 
 
 def read_meta(path: Path) -> dict[str, Any]:
@@ -205,14 +205,14 @@ def read_meta(path: Path) -> dict[str, Any]:
     return _read(path)[1]
 
 
-def _read(path: Path, *names: str) -> tuple[list[np.ndarray], dict[str, Any]]:
+def _read(path: Path, *names: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return arrays by name, and ``meta``."""
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             meta = json.loads(str(file["meta"]))
             if not isinstance(meta, dict):
                 raise TypeError("meta is no JSON object")
-            return [file[name] for name in names], meta
+            return {name: file[name] for name in names}, meta
     except (OSError, ValueError, LookupError, TypeError, EOFError, RecursionError, BadZipFile) as e:
         raise InputError(f"{path}: not an embedding file ({e}); make it again") from e
 
