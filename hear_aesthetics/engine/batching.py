@@ -58,9 +58,7 @@ class PendingItem(Generic[Item]):
 class LookaheadBuffer(Generic[Item]):
     """Loaded stretch of a list, in which clips of equal length are batched.
 
-    Args:
-        source: Loads the items; entered by the caller.
-        sample_rate: Of the waveforms, Hz.
+    The caller enters the ``source``; the sample rate of its waveforms is in Hz.
     """
 
     def __init__(self, source: Prefetcher[Item], sample_rate: int) -> None:

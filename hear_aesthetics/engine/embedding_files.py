@@ -121,15 +121,10 @@ def origin(model: HearModel, kind: str) -> dict[str, Any]:
 
 
 def is_done(path: Path, made: Mapping[str, Any], item: Any) -> bool:
-    """Return True if ``path`` holds this item's embedding, made the same way.
+    """Return True if ``path`` holds this item's embedding, made the same way: see :func:`origin`.
 
     An unreadable file counts as missing. One of the same audio file that has changed since counts
     as missing too, with a line in the log.
-
-    Args:
-        path: The embedding file.
-        made: From :func:`origin`.
-        item: The file or span.
 
     Raises:
         InputError: If it holds an embedding made otherwise, or of another audio file.
@@ -166,12 +161,7 @@ def write_embedding(
 
 
 def save(path: Path, result: Result[Any], made: Mapping[str, Any]) -> None:
-    """Write the result of a file or span, with its ``path``, ``start``, ``end`` and ``duration``.
-
-    Args:
-        path: The embedding file.
-        result: From :func:`embed`, without error.
-        made: From :func:`origin`.
+    """Write a result of :func:`embed` without error, what made it, and which span it is of.
 
     Raises:
         AudioError: If the embedding is not finite.
