@@ -51,11 +51,7 @@ MARKUP: Literal["markdown"] = "markdown"  # of docstrings; "rich" would swallow 
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Run ``hear-aesthetics`` and exit.
-
-    Args:
-        args: Arguments; by default those of the process.
-    """
+    """Run ``hear-aesthetics`` with arguments, by default those of the process, and exit."""
     app = typer.Typer(
         cls=_LazyGroup, add_completion=False, no_args_is_help=True, rich_markup_mode=MARKUP
     )
@@ -64,13 +60,7 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 def run(name: str, program: str, args: Sequence[str] | None = None) -> None:
-    """Run one command as a program of its own, and exit.
-
-    Args:
-        name: Name of the command, such as ``"songeval"``.
-        program: Name in usage lines, such as ``"python -m songeval_task"``.
-        args: Arguments; by default those of the process.
-    """
+    """Run one command as a program of its own, such as ``"python -m songeval_task"``, and exit."""
     _execute(_load(name), program, args)
 
 

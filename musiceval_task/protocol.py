@@ -5,12 +5,8 @@ tie. Intervals are over clips at utterance level, over systems at system level; 
 estimated are NaN.
 """
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.metrics import (
@@ -31,23 +27,10 @@ __all__ = ["LEVELS", "METRICS", "Measure", "Measures", "as_table", "compute_metr
 METRICS: dict[str, Metric] = {"MSE": mse, "LCC": lcc, "SRCC": srcc, "KTAU": ktau}
 LEVELS = ("utterance", "system")
 
-Array = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class Measure:
-    """Value of one metric with its interval.
-
-    Attributes:
-        target: "overall" or "textual".
-        level: "utterance" or "system".
-        metric: Name of the metric.
-        value: Its value.
-        low: Lower end of the 95 % interval.
-        high: Upper end of the interval.
-        count: Number of clips or systems.
-        method: Method of the interval.
-    """
+    """Value of one metric with the ends of its 95 % interval, over ``count`` clips or systems."""
 
     target: str
     level: str
@@ -75,31 +58,24 @@ def compute_metrics(predictions: ClipPredictions) -> Measures:
         raise InputError(
             f"the true scores of {len(known)} clips are known; two or more can be compared"
         )
-    return {
-        (found.target, found.level, found.metric): found
-        for level in _levels(known)
-        for found in _measures(*level)
-    }
+    levels = {"utterance": (known.scores, known.truth)}
+    if len(set(known.systems)) > 1:
+        scores, truth = (system_means(part, known.systems)[0] for part in levels["utterance"])
+        levels["system"] = scores, truth
+    measures = {}
+    for level, (scores, truth) in levels.items():
+        for name, metric in METRICS.items():
+            found = confidence_interval(metric, scores, truth, scale=SCALES[name.lower()])
+            for column, target in enumerate(TARGETS):
+                value, low, high = (
+                    float(part[column]) for part in (found.estimate, found.low, found.high)
+                )
+                measures[target, level, name] = Measure(
+                    target, level, name, value, low, high, len(scores), found.method
+                )
+    return measures
 
 
 def as_table(measures: Measures) -> list[dict[str, Any]]:
     """Return the metrics as rows for JSON."""
     return [asdict(measure) for measure in measures.values()]
-
-
-def _levels(known: ClipPredictions) -> Iterator[tuple[str, Array, Array]]:
-    yield "utterance", known.scores, known.truth
-    if len(set(known.systems)) > 1:
-        scores, _ = system_means(known.scores, known.systems)
-        truth, _ = system_means(known.truth, known.systems)
-        yield "system", scores, truth
-
-
-def _measures(level: str, scores: Array, truth: Array) -> Iterator[Measure]:
-    for name, metric in METRICS.items():
-        interval = confidence_interval(metric, scores, truth, scale=SCALES[name.lower()])
-        for column, target in enumerate(TARGETS):
-            value, low, high = (
-                float(part[column]) for part in (interval.estimate, interval.low, interval.high)
-            )
-            yield Measure(target, level, name, value, low, high, len(scores), interval.method)

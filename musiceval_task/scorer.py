@@ -28,11 +28,7 @@ FRAMES = round(CLIP_SECONDS * FRAME_RATE)  # of a clip, as in training
 
 
 class MusicEvalScorer:
-    """Trained dual-branch head with its text encoder.
-
-    Args:
-        head: From :func:`musiceval_task.training.runs.load_run`.
-        text: The text encoder that it was trained with.
+    """Trained dual-branch head with the text encoder that it was trained with.
 
     Attributes:
         columns: ``MusicImpression`` and ``TextAlignment``.

@@ -134,11 +134,7 @@ def warn_if_untrained(provenance: Any) -> None:
 
 
 def write_json(value: Any) -> None:
-    """Write one JSON document to stdout; a number that is not finite becomes null.
-
-    Args:
-        value: Dictionaries, lists, strings, numbers, booleans and None.
-    """
+    """Write one JSON document to stdout; a number that is not finite becomes null."""
     sys.stdout.write(json_text(value))
 
 
@@ -147,12 +143,8 @@ def print_table(
 ) -> None:
     """Print a table on stdout, as wide as it needs to be where that is no terminal.
 
-    On a narrow terminal headings lose their ends, then text is folded; numbers stay whole.
-
-    Args:
-        names: Of the columns.
-        cells: Text, line by line.
-        left: Columns of text; the others are numbers and end at the right.
+    On a narrow terminal headings lose their ends, then text is folded; numbers stay whole. Columns
+    named in ``left`` hold text; the others are numbers and end at the right.
     """
     from rich.console import Console
     from rich.table import Table

@@ -22,9 +22,7 @@ __all__ = ["diagnose", "doctor"]
 USE = {True: "allowed", False: "not_allowed", None: "not_stated"}
 
 
-def doctor(
-    as_json: JsonOption = False,
-) -> None:
+def doctor(as_json: JsonOption = False) -> None:
     """Show versions, devices, the precision of `auto`, weights, caches and licences."""
     report = diagnose()
     if as_json:
@@ -43,7 +41,10 @@ def diagnose() -> dict[str, dict[str, Any]]:
         "devices": _devices(),
         "precision": _precision(),
         "weights": {name: asdict(whereabouts(record)) for name, record in CHECKPOINTS.items()},
-        "commercial_use": _commercial_use(),
+        "commercial_use": {
+            label: [name for name, record in CHECKPOINTS.items() if record.commercial is allowed]
+            for allowed, label in USE.items()
+        },
         "folders": {
             "hub_cache": str(hub.cache_folder()),
             "own_cache": str(cache_home()),
@@ -100,13 +101,6 @@ def _precision() -> dict[str, str]:
     kinds = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     chosen = {kind: str(auto_precision(kind)).removeprefix("torch.") for kind in kinds}
     return {**chosen, "default_device": kinds[-1]}
-
-
-def _commercial_use() -> dict[str, list[str]]:
-    return {
-        label: [name for name, record in CHECKPOINTS.items() if record.commercial is allowed]
-        for allowed, label in USE.items()
-    }
 
 
 def _text(fact: Any) -> str:

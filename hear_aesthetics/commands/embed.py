@@ -41,8 +41,7 @@ def embed(
         ),
     ] = "scene",
     layer: Annotated[
-        int | None,
-        typer.Option(help="Layer of the hidden states.", show_default="the model's own"),
+        int | None, typer.Option(help="Layer of the hidden states.", show_default="the model's own")
     ] = None,
     pooling: Annotated[
         str | None,
@@ -110,28 +109,25 @@ def _write(
     results: Iterable["Result[Input]"], out: Path, made: dict[str, Any], report: Report
 ) -> float:
     """Write the embeddings that were made; return the seconds of audio in them."""
+    from hear_aesthetics.engine.embedding_files import save
+
     seconds = 0.0
     for result in results:
-        problem = result.error or _save(_place(out, result.item), result, made)
-        if problem:
-            report.fail(problem)
+        if result.error:
+            report.fail(result.error)
+            continue
+        path = _place(out, result.item)
+        try:
+            save(path, result, made)
+        except AudioError as error:
+            report.fail(error)
+        except OSError as error:
+            reason = f"{path} cannot be written ({error.strerror}); rename the file"
+            report.fail(f"{result.item.path}: {reason}")
         else:
             report.done()
             seconds += result.seconds
     return seconds
-
-
-def _save(path: Path, result: "Result[Input]", made: dict[str, Any]) -> str | None:
-    """Write an embedding file, or say why it cannot be written."""
-    from hear_aesthetics.engine.embedding_files import save
-
-    try:
-        save(path, result, made)
-    except AudioError as error:
-        return str(error)
-    except OSError as error:
-        return f"{result.item.path}: {path} cannot be written ({error.strerror}); rename the file"
-    return None
 
 
 def _make_writable(out: Path) -> None:

@@ -13,13 +13,7 @@ from hear_aesthetics.commands.console import (
     warning_line,
     write_json,
 )
-from hear_aesthetics.commands.options import (
-    DeviceOption,
-    JsonOption,
-    OverwriteOption,
-    PrecisionOption,
-)
-from hear_aesthetics.commands.probing import (
+from hear_aesthetics.commands.evaluate_embeddings import (
     GridOption,
     GridPointsOption,
     ProbeOptions,
@@ -27,10 +21,17 @@ from hear_aesthetics.commands.probing import (
     SeedsOption,
     evaluate_each,
 )
+from hear_aesthetics.commands.options import (
+    DeviceOption,
+    JsonOption,
+    OverwriteOption,
+    PrecisionOption,
+)
 from hear_aesthetics.errors import InputError, TaskError
 
 if TYPE_CHECKING:
     from hear_aesthetics.engine.progress import ProgressBar
+    from hear_aesthetics.evaluation.tasks.catalogue import PublishedTask
     from hear_aesthetics.evaluation.tasks.task import Task
 
 __all__ = ["evaluate"]
@@ -51,8 +52,7 @@ def evaluate(
         typer.Option(help="Task by folder, task_name or published name; may be repeated."),
     ] = None,
     list_tasks: Annotated[
-        bool,
-        typer.Option("--list", help="List the tasks of the benchmark and of TASKS_DIR."),
+        bool, typer.Option("--list", help="List the tasks of the benchmark and of TASKS_DIR.")
     ] = False,
     module: Annotated[
         str, typer.Option(help="HEAR module to import, also from the working directory.")
@@ -161,15 +161,18 @@ def _list(tasks: Sequence["Task"], as_json: bool) -> None:
     """Print the 19 tasks of the benchmark and where they are, then other tasks of the folder."""
     from hear_aesthetics.evaluation.tasks.catalogue import CATALOGUE, PUBLISHED_RATE, published
 
-    rows: list[dict[str, Any]] = []
+    rows = []
     for entry in CATALOGUE:
-        kind = f"{entry.embedding_type}, {entry.prediction_type}"
-        splits = f"{entry.folds}-fold" if entry.folds else "train/valid/test"
-        here = [_place(task) for task in tasks if entry.is_made_of(task)]
         names = " ".join(entry.task_names) + (f" ({entry.mode})" if entry.mode else "")
-        values = (entry.title, names, kind, splits, entry.seconds, entry.clips, entry.score, here)
-        rows.append(dict(zip(LIST_COLUMNS, values, strict=True)))
-    rows += [_row(task) for task in tasks if published(task) is None]
+        here = [_place(task) for task in tasks if entry.is_made_of(task)]
+        facts = (entry.seconds, entry.clips, entry.score, here)
+        rows.append(_row(entry, entry.title, names, entry.folds, *facts))
+    for task in tasks:
+        if published(task) is None:
+            length = f"{task.sample_duration:g}" if task.sample_duration else "any"
+            clips = sum(len(task.split_labels(split)) for split in task.splits)
+            facts = (length, clips, task.scores[0].name, [_place(task)])
+            rows.append(_row(task, task.folder.name, task.task_name, len(task.runs), *facts))
     if as_json:
         write_json(rows)
         return
@@ -184,15 +187,12 @@ def _list(tasks: Sequence["Task"], as_json: bool) -> None:
     )
 
 
-def _row(task: "Task") -> dict[str, Any]:
-    """Return the row of a task outside the benchmark."""
-    folds = "train/valid/test" if len(task.runs) == 1 else f"{len(task.runs)}-fold"
+def _row(
+    task: "Task | PublishedTask", title: str, names: str, folds: int, *facts: Any
+) -> dict[str, Any]:
     kind = f"{task.embedding_type}, {task.prediction_type}"
-    clips = sum(len(task.split_labels(split)) for split in task.splits)
-    length = f"{task.sample_duration:g}" if task.sample_duration else "any"
-    first = task.scores[0].name
-    values = (task.folder.name, task.task_name, kind, folds, length, clips, first, [_place(task)])
-    return dict(zip(LIST_COLUMNS, values, strict=True))
+    splits = f"{folds}-fold" if folds > 1 else "train/valid/test"
+    return dict(zip(LIST_COLUMNS, (title, names, kind, splits, *facts), strict=True))
 
 
 def _place(task: "Task") -> str:

@@ -56,7 +56,8 @@ def leaderboard(
     draw_leaderboard(out / "leaderboard.png", board)
     written = [out / f"leaderboard.{kind}" for kind in ("md", "csv", "png")]
     for model in board.models if card else ():
-        written.append(out / f"card-{_file_name(model)}.md")
+        name = re.sub(r"[^\w.=-]+", "-", model).strip("-")
+        written.append(out / f"card-{name}.md")
         write_text(written[-1], text.card(board, model))
     if as_json:
         write_json([result.as_json() for result in board.results.values()])
@@ -64,7 +65,3 @@ def leaderboard(
         typer.echo(markdown, nl=False)
     typer.echo(f"written: {', '.join(map(str, written))}", err=True)
     raise typer.Exit(exit_code(len(found), len(failures)))
-
-
-def _file_name(model: str) -> str:
-    return re.sub(r"[^\w.=-]+", "-", model).strip("-")

@@ -115,11 +115,14 @@ def _fetch(record: Checkpoint) -> dict[str, Path]:
 def _summary(record: Checkpoint) -> dict[str, Any]:
     """Return one row of the list; a broken local copy is part of the row, not an error."""
     here = whereabouts(record)
-    unlisted = here.folders if not record.files else ()  # bundled: its size is that on disk
+    size = record.size
+    if not record.files:  # bundled: its size is that on disk
+        inside = [path for folder in here.folders for path in Path(folder).rglob("*")]
+        size = size or sum(path.stat().st_size for path in inside if path.is_file()) or None
     return {
         "name": record.name,
         "kind": record.kind,
-        "size": record.size or sum(map(_bytes_in, unlisted)) or None,
+        "size": size,
         "weights_licence": record.weights_licence,
         "commercial": record.commercial,
         "status": record.status,
@@ -152,10 +155,6 @@ def _lines(record: Checkpoint, facts: dict[str, Any]) -> list[tuple[str, str]]:
     here = ", ".join(facts["folders"]) or "nowhere"
     lines.append(("on this machine", facts["problem"] or here))
     return [(label, value) for label, value in lines if value]
-
-
-def _bytes_in(folder: str) -> int:
-    return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
 
 
 def _lay_out(record: Checkpoint, source: Path, root: Path) -> Path:

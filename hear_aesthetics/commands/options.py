@@ -22,8 +22,7 @@ InputsArgument = Annotated[
     ),
 ]
 ModelOption = Annotated[
-    str,
-    typer.Option("--model", metavar="large|mini|DIR", help="Model by name, or its directory."),
+    str, typer.Option("--model", metavar="large|mini|DIR", help="Model by name, or its directory.")
 ]
 PrecisionOption = Annotated[
     Literal["auto", "float32", "bfloat16"],
@@ -34,8 +33,7 @@ DeviceOption = Annotated[
     typer.Option(help="Device to run on: cpu, cuda or cuda:N.", show_default="a GPU if any"),
 ]
 OverwriteOption = Annotated[
-    bool,
-    typer.Option("--overwrite/--resume", help="Start over, or keep what is there and go on."),
+    bool, typer.Option("--overwrite/--resume", help="Start over, or keep what is there and go on.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
 MaxMinutesOption = Annotated[

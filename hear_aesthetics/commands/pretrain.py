@@ -25,8 +25,7 @@ def pretrain(
     ],
     out: Annotated[Path, typer.Option(help="Model directory; both encoders may share it.")],
     audio: Annotated[
-        Path | None,
-        typer.Option(help="Folder of recordings.", show_default="rendered audio"),
+        Path | None, typer.Option(help="Folder of recordings.", show_default="rendered audio")
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Number of updates.")] = 30_000,
     batch: Annotated[int, typer.Option(min=1, help="Clips per update.")] = 4,

@@ -7,12 +7,13 @@ same batches.
 import logging
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import dropwhile
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 
-from hear_aesthetics.engine.prefetch import Loaded, Prefetcher
+from hear_aesthetics.engine.prefetch import Prefetcher
 from hear_aesthetics.errors import AudioError, HearAestheticsError
 
 __all__ = ["LookaheadBuffer", "PendingItem", "forget_frames"]
@@ -24,45 +25,21 @@ LOOKAHEAD_ITEMS = 512  # held at most, however short
 logger = logging.getLogger(__name__)
 
 
-class Batch(Protocol):
-    """Batch that an item is computed in; ``done`` once its outputs are there."""
-
-    done: bool
-
-
+@dataclass(eq=False)
 class PendingItem(Generic[Item]):
     """Item between its loading and its result.
 
-    Attributes:
-        item: The item as the caller gave it.
-        waveform: ``(samples,)`` until it is in a batch; None if it could not be loaded.
-        samples: Length of the waveform.
-        seconds: The same in time.
-        output: The item's part of the model's output.
-        batch: The batch that it is computed in.
-        error: Why there is no output.
+    The waveform, ``(samples,)``, is there until it is computed; None if it could not be loaded.
+    ``done`` says that output or error are final.
     """
 
-    def __init__(self, loaded: Loaded[Item], sample_rate: int) -> None:
-        self.item = loaded.item
-        self.waveform = loaded.waveform
-        self.samples = loaded.samples
-        self.seconds = loaded.samples / sample_rate
-        self.output: Any = None
-        self.batch: Batch | None = None
-        self.error: HearAestheticsError | None = None
-        if loaded.error is not None:
-            self.fail(loaded.error)
-
-    @property
-    def waits(self) -> bool:
-        """Whether it is in no batch yet."""
-        return self.batch is None and self.error is None
-
-    @property
-    def finished(self) -> bool:
-        """Whether its result is known."""
-        return self.error is not None or (self.batch is not None and self.batch.done)
+    item: Item
+    waveform: Any
+    samples: int
+    seconds: float
+    output: Any = None
+    error: HearAestheticsError | None = None
+    done: bool = False
 
     def fail(self, error: Exception) -> None:
         """Keep the error as one line, without the variables that its traceback keeps alive.
@@ -75,19 +52,13 @@ class PendingItem(Generic[Item]):
         if not isinstance(error, HearAestheticsError):
             logger.debug("%s failed", self.item, exc_info=error)
             error = _explain(getattr(self.item, "path", self.item), self.seconds, error)
-        self.output, self.error = None, forget_frames(error)
-
-    def launch(self, batch: Batch) -> None:
-        """Put it into a batch, which has its waveform now."""
-        self.batch, self.waveform = batch, None
+        self.output, self.error, self.done = None, forget_frames(error), True
 
 
 class LookaheadBuffer(Generic[Item]):
     """Loaded stretch of a list, in which clips of equal length are batched.
 
-    Args:
-        source: Loads the items; entered by the caller.
-        sample_rate: Of the waveforms, Hz.
+    The caller enters the ``source``; the sample rate of its waveforms is in Hz.
     """
 
     def __init__(self, source: Prefetcher[Item], sample_rate: int) -> None:
@@ -97,25 +68,29 @@ class LookaheadBuffer(Generic[Item]):
 
     def fill(self, samples: int) -> bool:
         """Reach ``samples`` beyond the first waiting item; False when all have left."""
-        waiting = dropwhile(lambda item: not item.waits, self._items)
+        waiting = dropwhile(lambda item: item.waveform is None, self._items)
         reach = sum(item.samples for item in waiting)
         while reach < samples and len(self._items) < LOOKAHEAD_ITEMS:
             loaded = next(self.source, None)
             if loaded is None:
                 break
-            self._items.append(PendingItem(loaded, self._sample_rate))
+            seconds = loaded.samples / self._sample_rate
+            item = PendingItem(loaded.item, loaded.waveform, loaded.samples, seconds)
+            if loaded.error is not None:
+                item.fail(loaded.error)
+            self._items.append(item)
             reach += loaded.samples
         return bool(self._items)
 
     def next_batch(self, samples: int) -> list[PendingItem[Item]]:
         """Return the first waiting item and others of its length, ``samples`` in all."""
-        waiting = [item for item in self._items if item.waits]
+        waiting = [item for item in self._items if item.waveform is not None]
         alike = [item for item in waiting if item.samples == waiting[0].samples]
         return alike[: samples // alike[0].samples or 1] if alike else []
 
-    def pop_finished(self) -> Iterator[PendingItem[Item]]:
+    def pop_done(self) -> Iterator[PendingItem[Item]]:
         """Remove and yield, in order, the items whose results are known."""
-        while self._items and self._items[0].finished:
+        while self._items and self._items[0].done:
             yield self._items.popleft()
 
 

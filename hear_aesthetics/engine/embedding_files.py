@@ -11,7 +11,6 @@ with the audio file, the span and what decided the numbers. It needs no pickle t
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from zipfile import BadZipFile
@@ -122,15 +121,10 @@ def origin(model: HearModel, kind: str) -> dict[str, Any]:
 
 
 def is_done(path: Path, made: Mapping[str, Any], item: Any) -> bool:
-    """Return True if ``path`` holds this item's embedding, made the same way.
+    """Return True if ``path`` holds this item's embedding, made the same way: see :func:`origin`.
 
     An unreadable file counts as missing. One of the same audio file that has changed since counts
     as missing too, with a line in the log.
-
-    Args:
-        path: The embedding file.
-        made: From :func:`origin`.
-        item: The file or span.
 
     Raises:
         InputError: If it holds an embedding made otherwise, or of another audio file.
@@ -167,12 +161,7 @@ def write_embedding(
 
 
 def save(path: Path, result: Result[Any], made: Mapping[str, Any]) -> None:
-    """Write the result of a file or span, with its ``path``, ``start``, ``end`` and ``duration``.
-
-    Args:
-        path: The embedding file.
-        result: From :func:`embed`, without error.
-        made: From :func:`origin`.
+    """Write a result of :func:`embed` without error, what made it, and which span it is of.
 
     Raises:
         AudioError: If the embedding is not finite.
@@ -193,8 +182,8 @@ def read_embedding(path: Path) -> Embedding:
     Raises:
         InputError: If it is no embedding file.
     """
-    with _arrays(path) as file:
-        return Embedding(file["embedding"], file["timestamps_ms"], _meta(file))
+    arrays, meta = _read(path, "embedding", "timestamps_ms")
+    return Embedding(**arrays, meta=meta)
 
 
 def read_meta(path: Path) -> dict[str, Any]:
@@ -203,32 +192,19 @@ def read_meta(path: Path) -> dict[str, Any]:
     Raises:
         InputError: If it is no embedding file.
     """
-    with _arrays(path) as file:
-        return _meta(file)
+    return _read(path)[1]
 
 
-@contextmanager
-def _arrays(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
+def _read(path: Path, *names: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return arrays by name, and ``meta``."""
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            yield file
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        KeyError,
-        EOFError,
-        RecursionError,
-        BadZipFile,
-    ) as error:
-        raise InputError(f"{path}: not an embedding file ({error}); make it again") from error
-
-
-def _meta(file: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    meta = json.loads(str(file["meta"]))
-    if not isinstance(meta, dict):
-        raise TypeError("meta is no JSON object")
-    return meta
+            meta = json.loads(str(file["meta"]))
+            if not isinstance(meta, dict):
+                raise TypeError("meta is no JSON object")
+            return {name: file[name] for name in names}, meta
+    except (OSError, ValueError, LookupError, TypeError, EOFError, RecursionError, BadZipFile) as e:
+        raise InputError(f"{path}: not an embedding file ({e}); make it again") from e
 
 
 def _input_of(item: Any) -> dict[str, Any]:

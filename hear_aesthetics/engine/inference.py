@@ -105,36 +105,29 @@ def run(
         workers=workers or _default_workers(on_gpu),
     )
     buffer = LookaheadBuffer(prefetcher, sample_rate)
-    computing: deque[_Batch] = deque()
+    computing: deque[tuple[torch.cuda.Event | None, list[PendingItem[Item]]]] = deque()
     with prefetcher:
         while buffer.fill(LOOKAHEAD_BATCHES * batch_samples):
             batch = buffer.next_batch(batch_samples)
             if batch:
-                computing.append(_launch(model, work, batch))
+                _launch(model, work, batch)
+                copied = torch.cuda.Event() if on_gpu else None
+                if copied is not None:
+                    copied.record(torch.cuda.current_stream(model.device))
+                computing.append((copied, batch))
             while len(computing) > (GPU_QUEUE if on_gpu and batch else 0):
-                computing.popleft().wait()
-            for item in buffer.pop_finished():
+                copied, items_copied = computing.popleft()
+                if copied is not None:
+                    copied.synchronize()
+                for item in items_copied:
+                    item.done = True
+            for item in buffer.pop_done():
                 yield Result(item.item, item.seconds, item.output, item.error)
-
-
-class _Batch:
-    """Items whose outputs are computed, or on a GPU being computed and copied back."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.done = False
-        self._copied = torch.cuda.Event() if device.type == "cuda" else None
-        if self._copied is not None:
-            self._copied.record(torch.cuda.current_stream(device))
-
-    def wait(self) -> None:
-        if self._copied is not None:
-            self._copied.synchronize()
-        self.done = True
 
 
 def _launch(
     model: Model, work: Callable[[Any, Tensor], Output], items: Sequence[PendingItem[Any]]
-) -> _Batch:
+) -> None:
     """Compute a batch; one that fails is computed again item by item, to blame the right one."""
     failure = _compute(model, work, items)
     if failure is not None and len(items) == 1:
@@ -142,10 +135,8 @@ def _launch(
     elif failure is not None:
         for item in items:
             _launch(model, work, [item])
-    batch = _Batch(model.device)
     for item in items:
-        item.launch(batch)
-    return batch
+        item.waveform = None
 
 
 @torch.no_grad()

@@ -24,6 +24,7 @@ folder that holds all inputs. So keys are unique, and stay inside the folder the
 
 import glob
 import io
+import json
 import os
 import sys
 from collections import Counter
@@ -33,24 +34,20 @@ from pathlib import Path
 from typing import Any
 
 from hear_aesthetics.audio.decoding import AUDIO_EXTENSIONS
-from hear_aesthetics.engine.manifest import ManifestRow, parse_object
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.text_files import read_text
 
 __all__ = ["BadInput", "Input", "Inputs", "collect_inputs"]
 
+MAX_SECONDS = 1e9  # a time beyond it, or NaN, is a mistake
+
 
 @dataclass(frozen=True)
 class Input:
-    """An audio file, or a span of it.
+    """Audio file, or a span of it in seconds.
 
-    Attributes:
-        path: The file.
-        key: Unique relative POSIX path for its output.
-        start: Beginning of the span in seconds; None is that of the file.
-        end: End of the span in seconds; None is that of the file.
-        prompt: Text that the audio answers to, if one was given.
-        source: The argument that named it, or list and line (``songs.jsonl:3``).
+    ``key`` is the unique relative POSIX path of its output; ``source`` the argument that named it,
+    or list and line (``songs.jsonl:3``). A ``start`` or ``end`` of None is that of the file.
     """
 
     path: Path
@@ -63,13 +60,7 @@ class Input:
 
 @dataclass(frozen=True)
 class BadInput:
-    """Unusable argument or row.
-
-    Attributes:
-        path: The path in it; "" if it has none.
-        source: The argument, or list and line.
-        message: One line: where, what, and the remedy.
-    """
+    """Unusable argument or row; ``path`` is "" if it names none."""
 
     path: str
     source: str
@@ -210,12 +201,44 @@ def _from_lines(
             continue
         fields = {} if is_row else {"path": text}
         try:
-            fields = fields or parse_object(text)
-            row = ManifestRow.of(fields)
-            path, root = _locate(row.path, folder)
-            yield Input(path, "", row.start, row.end, row.prompt, source), root
+            fields = fields or _parse_object(text)
+            yield _from_row(fields, folder, source)
         except InputError as error:
             yield BadInput(str(fields.get("path", "")), source, f"{source}: {error}")
+
+
+def _parse_object(text: str) -> dict[str, Any]:
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"not JSON ({error}); write one object per line") from error
+    if not isinstance(fields, dict):
+        raise InputError('not a JSON object; write {"path": "song.wav"}')
+    return fields
+
+
+def _from_row(fields: dict[str, Any], folder: Path, source: str) -> _Found:
+    """Return the input of a row, where null means none."""
+    name, prompt = fields.get("path"), fields.get("prompt")
+    if not isinstance(name, str) or not name:
+        raise InputError('no path in it; write {"path": "song.wav"}')
+    start, end = _seconds(fields, "start_time"), _seconds(fields, "end_time")
+    if end is not None and end <= (start or 0):
+        raise InputError(f"end_time {end} is not after start_time {start or 0}; correct them")
+    if prompt is not None and not isinstance(prompt, str):
+        raise InputError(f"prompt is {prompt!r}; write text in quotes")
+    path, root = _locate(name, folder)
+    return Input(path, "", start or None, end, prompt or None, source), root
+
+
+def _seconds(fields: dict[str, Any], name: str) -> float | None:
+    value = fields.get(name)
+    if value is None:
+        return None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= value < MAX_SECONDS:
+        raise InputError(f"{name} is {value!r}; write seconds, 0 or more")
+    return float(value)
 
 
 def _locate(text: str, folder: Path) -> tuple[Path, Path]:

@@ -35,14 +35,11 @@ class Loaded(Generic[Item]):
 class Prefetcher(Generic[Item]):
     """Iterator over items with their waveforms, in order, loaded ahead; a context manager.
 
-    Iterating raises whatever iterating over ``items`` raised.
+    Iterating raises whatever iterating over ``items``, perhaps an endless stream, raised.
 
-    Args:
-        items: Whatever ``load`` takes; may be an endless stream.
-        load: Item to waveform, or to anything with a length, called on the threads; what it raises
-            becomes ``Loaded.error``.
-        ahead_samples: No further file is begun while this much is loaded and not taken.
-        workers: Threads.
+    ``load`` is called on so many threads, the workers, and returns a waveform or anything with a
+    length; what it raises becomes ``Loaded.error``. No further file is begun while
+    ``ahead_samples`` are loaded and not taken.
     """
 
     def __init__(
@@ -108,17 +105,16 @@ class Prefetcher(Generic[Item]):
     def _begin(self) -> Loaded[Item] | None:
         """Take the next item, once there is room for it; None when all have begun."""
         with self._change:
-            self._change.wait_for(lambda: self._ended or self._has_room())
+            self._change.wait_for(
+                lambda: self._ended or sum(i.samples for i in self._queue) < self._ahead_samples
+            )
             if self._ended:
                 return None
             try:
                 self._queue.append(Loaded(next(self._items)))
             except Exception as error:  # noqa: BLE001 - raised to the reader
-                self._failure = None if isinstance(error, StopIteration) else error
+                self._failure = error  # StopIteration too
                 self._ended = True
                 self._change.notify_all()
                 return None
             return self._queue[-1]
-
-    def _has_room(self) -> bool:
-        return sum(loaded.samples for loaded in self._queue if loaded.done) < self._ahead_samples

@@ -70,9 +70,7 @@ class MusicEvalClip:
 def read_clips(source: str | Path, splits: Collection[str] | None = None) -> list[MusicEvalClip]:
     """Read the clips of a MusicEval folder or of a CSV, in the order of the lists.
 
-    Args:
-        source: Folder, or ``.csv`` file.
-        splits: Splits to read; by default all that there are.
+    The splits to read are by default all that there are.
 
     Raises:
         InputError: If a list is missing or empty, or a line of it has a clip twice, no such file,

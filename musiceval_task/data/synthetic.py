@@ -45,12 +45,7 @@ SHARES = (0.7, 0.8)  # ends of train and of dev among a system's clips
 
 @dataclass(frozen=True)
 class Recipe:
-    """Size and seed of a set.
-
-    Attributes:
-        prompts: Number of prompts, and of clips of each system.
-        seconds: Length of a clip.
-        seed: Random seed.
+    """Size and seed of a set: each system has one clip per prompt.
 
     Raises:
         InputError: If there are too few prompts to split, or clips are too short or too long.
@@ -89,16 +84,7 @@ class Prompt:
 
 @dataclass(frozen=True)
 class SyntheticClip:
-    """Composed clip, not yet rendered.
-
-    Attributes:
-        name: File name.
-        prompt: Its prompt.
-        split: "train", "dev" or "test".
-        composition: Its composition.
-        overall: Music impression, mean of the simulated listeners.
-        textual: Text alignment, mean of the simulated listeners.
-    """
+    """Composed clip, not yet rendered, with the mean scores of the simulated listeners."""
 
     name: str
     prompt: Prompt

@@ -37,16 +37,9 @@ Progress = Callable[[], None]
 
 
 class AudioEncoder:
-    """Frozen MuQ that returns its last hidden state.
-
-    Args:
-        model: "large", "mini" or a model directory.
-        precision: See :func:`hear_aesthetics.load_model`.
-        device: Device to run on; None is a GPU if there is one.
+    """Frozen MuQ that returns its last hidden state; see :func:`hear_aesthetics.load_model`.
 
     Attributes:
-        model: The encoder.
-        state: The hidden state.
         reads: Name of the hidden state, such as ``"muq_12"``.
         encoded: Number of clips encoded so far.
     """
@@ -82,11 +75,7 @@ class AudioEncoder:
 
 
 class StateStore:
-    """Store of states on disk, in the layout of this module.
-
-    Args:
-        root: The folder, made when something is written.
-    """
+    """Store of states on disk, in the layout of this module; its folder is made when needed."""
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
@@ -118,11 +107,7 @@ def clip_states(
 ) -> list[Tensor]:
     """Return the states of clips, ``(frames, dim)`` each; encode those that the store lacks.
 
-    Args:
-        clips: Clips of any length; the first 30 s of each are encoded.
-        encoder: The encoder.
-        store: Where states are read and written.
-        advance: Called for each clip that was encoded.
+    The first 30 s of each clip are encoded; ``advance`` is called for each that was.
 
     Raises:
         AudioError: If a clip cannot be read, or its states are not finite.

@@ -29,9 +29,7 @@ class TextEncoder:
         device: Device to run on.
 
     Attributes:
-        source: As given; a folder by its full path.
         sha256: SHA-256 of the weights.
-        tokens_sha256: SHA-256 of the tokenizer.
         encoded: Number of prompts encoded so far.
 
     Raises:
@@ -43,13 +41,22 @@ class TextEncoder:
     def __init__(
         self, source: str | Path = "roberta-base", device: torch.device | str = "cpu"
     ) -> None:
-        folder = _locate(source)
+        try:
+            folder = locate_checkpoint(source).folder
+        except ValueError as error:
+            raise InputError(
+                f"{source}: no folder of a text encoder; give one, or roberta-base"
+            ) from error
         self.source = str(folder.resolve()) if Path(source).is_dir() else str(source)
         self.tokenizer, self.model = _load(folder)
         self.model.eval().requires_grad_(False).to(device)
         self.device = torch.device(device)
-        self.sha256 = _hash(folder)
-        self.tokens_sha256 = _tokenizer_hash(folder)
+        weights, tokens = _files(folder, WEIGHT_FILES), _files(folder, TOKENIZER_FILES)
+        if not weights:
+            raise CheckpointError(f"{folder}: no {' or '.join(WEIGHT_FILES)} in it; complete it")
+        self.sha256 = weight_hash(weights[0])
+        content = b"".join(file.read_bytes() for file in tokens)
+        self.tokens_sha256 = hashlib.sha256(content).hexdigest()
         self.encoded = 0
 
     def provenance(self) -> dict[str, Any]:
@@ -94,15 +101,6 @@ def quiet_transformers() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _locate(source: str | Path) -> Path:
-    try:
-        return locate_checkpoint(source).folder
-    except ValueError as error:
-        raise InputError(
-            f"{source}: no folder of a text encoder; give one, or roberta-base"
-        ) from error
-
-
 def _load(folder: Path) -> tuple[Any, Any]:
     from transformers import AutoTokenizer, RobertaModel
 
@@ -124,13 +122,5 @@ def _load(folder: Path) -> tuple[Any, Any]:
     return tokenizer, model
 
 
-def _tokenizer_hash(folder: Path) -> str:
-    files = [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-
-
-def _hash(folder: Path) -> str:
-    files = [folder / name for name in WEIGHT_FILES if (folder / name).is_file()]
-    if not files:
-        raise CheckpointError(f"{folder}: no {' or '.join(WEIGHT_FILES)} in it; complete it")
-    return weight_hash(files[0])
+def _files(folder: Path, names: Iterable[str]) -> list[Path]:
+    return [folder / name for name in names if (folder / name).is_file()]

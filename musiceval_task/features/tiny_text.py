@@ -24,15 +24,8 @@ def write_tiny_roberta(
 ) -> Path:
     """Write model and tokenizer in the layout of ``transformers``.
 
-    Args:
-        folder: Where to write; made if missing.
-        texts: Texts whose words are the vocabulary.
-        dim: Width of the states, a multiple of 4.
-        layers: Number of transformer layers.
-        seed: Random seed of the weights; the global random state is left alone.
-
-    Returns:
-        The folder.
+    The vocabulary is the words of ``texts``; ``dim`` is a multiple of 4. The folder is made if
+    missing, and returned. The global random state is left alone.
     """
     from transformers import RobertaConfig, RobertaModel
 

@@ -27,11 +27,7 @@ Array = NDArray[np.float64]
 
 
 def combine(runs: Sequence[ClipPredictions], method: Method = "distributions") -> ClipPredictions:
-    """Return the predictions of an ensemble of runs.
-
-    Args:
-        runs: Predictions for the same clips, in any order.
-        method: "scores" and "distributions" are means; "ridge" is fitted on the inner split.
+    """Return the predictions of an ensemble of runs for the same clips, in any order.
 
     Raises:
         InputError: If there is no run, the clips differ, or there is no inner split to fit on.
@@ -60,12 +56,7 @@ def distributions_of(run: ClipPredictions) -> Array:
 
 
 def ridge_stacking(fitted_on: Sequence[Array], truth: Array, applied_to: Sequence[Array]) -> Array:
-    """Return scores by the released rule: ridge regression on the distributions side by side.
-
-    Args:
-        fitted_on: Distributions of each run for clips with true scores.
-        truth: Scores of those clips.
-        applied_to: Distributions of each run for the clips to score.
+    """Return scores by the released rule: ridge regression on the runs' distributions side by side.
 
     Shape:
         - fitted_on: runs x ``(clips, BINS)``; truth: ``(clips,)``

@@ -8,16 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hear_aesthetics.metrics.correlation import system_means
-from hear_aesthetics.plotting.style import (
-    ACCENT,
-    FAINT,
-    INK,
-    LIGHT,
-    QUIET,
-    new_figure,
-    place,
-    save,
-)
+from hear_aesthetics.plotting.style import ACCENT, FAINT, INK, LIGHT, QUIET, new_figure, place, save
 from musiceval_task.predictions import ClipPredictions
 from musiceval_task.protocol import Measure, Measures
 from musiceval_task.scale import HIGH, LOW, TARGETS
@@ -39,12 +30,7 @@ def draw_scatter(
 ) -> None:
     """Write a PNG of predicted against true scores of clips and systems, a panel for each target.
 
-    Args:
-        path: The file.
-        predictions: Predictions for clips with true scores.
-        measures: Metrics of :func:`musiceval_task.protocol.compute_metrics`.
-        title: Title of the plot.
-        subtitle: Line below the title.
+    The true scores of all clips are known.
     """
     width, height = 2 * PANEL + SIDE + GAP + 0.35, PANEL + HEADER + FOOTER
     figure = new_figure(width, height, title, subtitle, left=SIDE)
@@ -68,14 +54,7 @@ def draw_scatter(
 
 
 def draw_runs(path: Path, runs: dict[str, Measures], *, title: str, subtitle: str) -> None:
-    """Write a PNG that compares runs: LCC of clips and SRCC of systems, with their intervals.
-
-    Args:
-        path: The file.
-        runs: Metrics of each run by its name.
-        title: Title of the plot.
-        subtitle: Line below the title.
-    """
+    """Write a PNG that compares runs by name: LCC of clips, SRCC of systems, and intervals."""
     shown = (("utterance", "LCC"), ("system", "SRCC"))
     height = ROW * (len(runs) + 1)
     size = (NAMES + 2 * PANEL + GAP, HEADER + 2 * (height + GAP))

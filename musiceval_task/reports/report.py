@@ -24,13 +24,8 @@ def write_report(
 ) -> dict[str, Measures]:
     """Write ``report.md``, ``metrics.json`` and the plots of a comparison of runs.
 
-    Args:
-        out: The folder, made if missing.
-        runs: Predictions of each run by its name, for the same clips.
-        data: Name of the data, for the headings.
-
-    Returns:
-        Metrics of each run by its name.
+    The runs predict the same clips; ``data`` names these in the headings. Returns the metrics of
+    each run by its name.
     """
     out.mkdir(parents=True, exist_ok=True)
     figures = {name: compute_metrics(run) for name, run in runs.items()}
@@ -59,11 +54,11 @@ def write_report(
 def _section(target: str, figures: Mapping[str, Measures]) -> list[str]:
     lines = [f"## {TITLES[target]}", ""]
     for level in LEVELS:
-        rows = []
-        for name, measures in figures.items():
-            cells = [_cell(m) for key, m in measures.items() if key[:2] == (target, level)]
-            if cells:
-                rows.append([name, *cells])
+        rows = [
+            [name, *map(_cell, found)]
+            for name, measures in figures.items()
+            if (found := [m for key, m in measures.items() if key[:2] == (target, level)])
+        ]
         if rows:
             count = next(iter(figures.values()))[target, level, "MSE"].count
             table = markdown_table(["run", *METRICS], rows)

@@ -139,16 +139,9 @@ def fit(
     device: str | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Fit:
-    """Train a member.
+    """Train a member on scored examples; ``inner``, of ``inner_systems``, selects the epoch.
 
-    Args:
-        member: The member.
-        config: Training configuration.
-        train: States and scores to train on.
-        inner: States and scores that select the epoch.
-        inner_systems: System of each of ``inner``.
-        device: Device to train on, such as "cpu" or "cuda:0"; None is a GPU if there is one.
-        on_epoch: Called after each epoch.
+    The device is such as "cpu" or "cuda:0"; None is a GPU if there is one.
 
     Raises:
         InputError: If a loss is not finite, or there is no such device.

@@ -14,13 +14,9 @@ PUBLISHED_AUDIO_DIM, PUBLISHED_COMMON_DIM = 1024, 768
 
 @dataclass(frozen=True)
 class EnsembleMember:
-    """One model of the ensemble.
+    """One model of the ensemble, named like its run folder.
 
-    Attributes:
-        name: Name of its run folder.
-        seed: Random seed of weights, dropout and the order of clips.
-        target: Kind of training target.
-        variant: Fields of ``DualBranchConfig`` that differ from the main model.
+    ``variant`` holds the fields of ``DualBranchConfig`` that differ from the main model.
     """
 
     name: str
@@ -49,14 +45,11 @@ def head_config(
 ) -> DualBranchConfig:
     """Return the configuration of a member's head over states of these widths.
 
-    Args:
-        member: The member.
-        audio_dim: Width of the audio states; the common width keeps its published proportion to
-            it, 768 to 1024.
-        text_dim: Width of the text states.
-        recipe: "corrected" adds positions to every batch, and the text to what it attends to.
-            "published" does neither, as in the released training: the head can choose frames by
-            the text, but hardly compare the two.
+    The common width keeps its published proportion to that of the audio states, 768 to 1024.
+
+    The recipe "corrected" adds positions to every batch, and the text to what it attends to.
+    "published" does neither, as in the released training: the head can choose frames by the text,
+    but hardly compare the two.
     """
     corrected = recipe == "corrected"
     return DualBranchConfig(

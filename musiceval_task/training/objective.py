@@ -23,12 +23,8 @@ def loss(
 ) -> Tensor:
     """Return the loss of one branch.
 
-    Args:
-        output: Predictions of the branch.
-        scores: True scores.
-        target: Kind of target.
-        recipe: "published" puts a one-hot target into the bin below the score, which is biased
-            low; "corrected" into the nearest.
+    The recipe "published" puts a one-hot target into the bin below the score, which is biased low;
+    "corrected" into the nearest.
 
     Shape:
         - output: ``(batch, bins)`` probabilities, or ``(batch, ranks - 1)`` logits for "coral"

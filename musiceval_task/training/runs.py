@@ -103,16 +103,8 @@ def train_run(
 ) -> ClipPredictions:
     """Train a member and write its run folder, or return what a finished one predicts.
 
-    Args:
-        out: The folder.
-        member: The member.
-        config: Training configuration.
-        clips: Clips of all splits.
-        examples: Their states, from :func:`encode`.
-        encoders: Encoders of the states.
-        overwrite: Delete a run that the folder holds, this one or another.
-        device: See :func:`musiceval_task.training.loop.fit`.
-        on_epoch: Called after each epoch.
+    ``examples`` are those of :func:`encode` for the clips of all splits. ``overwrite`` deletes a
+    run that the folder holds, this one or another.
 
     Raises:
         InputError: If clips to train on have no scores, or are too few, or the folder holds

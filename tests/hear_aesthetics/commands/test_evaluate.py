@@ -20,8 +20,8 @@ import soundfile
 
 import hear_aesthetics
 from hear_aesthetics.cli import main
+from hear_aesthetics.commands.evaluate_embeddings import GridOption, ProtocolOption
 from hear_aesthetics.commands.options import PrecisionOption
-from hear_aesthetics.commands.probing import GridOption, ProtocolOption
 from hear_aesthetics.evaluation.pipeline import PRECISIONS, PROTOCOLS
 from hear_aesthetics.evaluation.probes.grid import GRIDS
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hear_aesthetics.commands.console import show_tracebacks
-from hear_aesthetics.commands.probing import ProbeOptions, evaluate_each
+from hear_aesthetics.commands.evaluate_embeddings import ProbeOptions, evaluate_each
 from hear_aesthetics.engine.progress import ProgressBar
 
 OPTIONS = ProbeOptions("robust", "faster", 1, 1, "float32", "cpu", overwrite=False)
