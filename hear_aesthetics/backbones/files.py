@@ -2,40 +2,18 @@
 
 import re
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from hear_aesthetics.checkpoints import Files
 from hear_aesthetics.errors import CheckpointError
 
-__all__ = ["one_file", "published_tensors"]
+__all__ = ["published_tensors"]
 
 PREFIX = "model."
 _FOREIGN = re.compile(r"GLOBAL (\S+)")  # in what torch says of a pickle with other classes
-SHOWN = 5  # names of a folder that a message lists
-
-
-def one_file(files: Files, names: Sequence[str]) -> Path:
-    """Return the first of ``names`` that belongs to a checkpoint and exists.
-
-    Raises:
-        CheckpointError: If there is none.
-    """
-    path = files.first(*names)
-    if path is None:
-        here = sorted(entry.name for entry in files.folder.iterdir())
-        more = ", ..." if len(here) > SHOWN else ""
-        is_sharded = any(name.endswith(".index.json") for name in here)
-        remedy = "; save weights in several files as one" if is_sharded else ""
-        raise CheckpointError(
-            f"{files.folder}: none of {', '.join(names)} is there, but "
-            f"{', '.join(here[:SHOWN]) or 'nothing'}{more}{remedy}"
-        )
-    return path
 
 
 def published_tensors(path: Path) -> dict[str, Tensor]:
