@@ -46,15 +46,12 @@ def _read(path: Path) -> dict[str, Tensor]:
         state = state.get("state_dict", state)
     named = isinstance(state, dict) and all(isinstance(name, str) for name in state)
     if not named or not all(isinstance(value, Tensor) for value in state.values()):
-        raise CheckpointError(f"{path}: holds {_contents(state)}; names and tensors are expected")
+        holds = f"a {type(state).__name__}"
+        if isinstance(state, dict):
+            some = {str(name)[:40]: type(v).__name__ for name, v in list(state.items())[:3]}
+            holds = f"a dictionary such as {some}"
+        raise CheckpointError(f"{path}: holds {holds}; names and tensors are expected")
     return dict(state)
-
-
-def _contents(state: object) -> str:
-    if not isinstance(state, dict):
-        return f"a {type(state).__name__}"
-    kinds = {str(name)[:40]: type(value).__name__ for name, value in list(state.items())[:3]}
-    return f"a dictionary such as {kinds}"
 
 
 def _reason(error: Exception) -> str:
