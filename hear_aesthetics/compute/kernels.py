@@ -166,19 +166,15 @@ def _blockwise_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     takes 0.29 s on two cores, this 0.17 s.
     """
     out = torch.empty_like(v.transpose(1, 2), memory_format=torch.contiguous_format).transpose(1, 2)
-    for item, head in product(range(q.shape[0]), range(q.shape[1])):
-        _one_head(q[item, head], k[item, head], v[item, head], out[item, head])
-    return out
-
-
-def _one_head(queries: Tensor, keys: Tensor, values: Tensor, out: Tensor) -> None:
-    """Write attention of one head, ``(T, head_dim)`` each, to ``out``."""
+    rows = max(1, SCORES_PER_BLOCK // k.shape[-2])
     # In powers of two, which PyTorch computes three times as fast as those of e.
-    queries = queries.float() * (math.log2(math.e) * queries.shape[-1] ** -0.5)
-    keys, values = keys.float().contiguous(), values.t().contiguous()
-    rows = max(1, SCORES_PER_BLOCK // len(keys))
-    for block, target in zip(queries.split(rows), out.split(rows), strict=True):
-        scores = linear(block, keys)
-        scores.sub_(scores.amax(dim=-1, keepdim=True)).exp2_()
-        sums = scores.sum(dim=-1, keepdim=True)
-        target.copy_(linear(scores.to(values.dtype), values).div_(sums))
+    scale = math.log2(math.e) * q.shape[-1] ** -0.5
+    for head in product(range(q.shape[0]), range(q.shape[1])):
+        queries, keys = q[head].float() * scale, k[head].float().contiguous()
+        values = v[head].t().contiguous()
+        for block, target in zip(queries.split(rows), out[head].split(rows), strict=True):
+            scores = linear(block, keys)
+            scores.sub_(scores.amax(dim=-1, keepdim=True)).exp2_()
+            sums = scores.sum(dim=-1, keepdim=True)
+            target.copy_(linear(scores.to(values.dtype), values).div_(sums))
+    return out
