@@ -25,16 +25,6 @@ from hear_aesthetics.audio.quiet import quiet_libraries
 from hear_aesthetics.audio.streams import is_plain, mend_wav, mpeg_parts, ogg_links
 from hear_aesthetics.errors import AudioError
 
-__all__ = [
-    "AUDIO_EXTENSIONS",
-    "RATES",
-    "AudioInfo",
-    "Block",
-    "Decoder",
-    "open_decoder",
-    "promised_times",
-]
-
 _LIBSNDFILE = "aif aifc aiff au caf flac mp3 oga ogg opus rf64 w64 wav wave"
 _FFMPEG = "3gp aac ac3 amr ape m4a m4b mka mkv mov mp2 mp4 webm wma wv"
 AUDIO_EXTENSIONS = frozenset(f".{name}" for name in f"{_LIBSNDFILE} {_FFMPEG}".split())

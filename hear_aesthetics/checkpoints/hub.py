@@ -20,17 +20,6 @@ from hear_aesthetics.checkpoints.registry import Checkpoint, RemoteFile
 from hear_aesthetics.errors import CheckpointError, WeightsUnavailableError
 from hear_aesthetics.files import describe_size
 
-__all__ = [
-    "cache_folder",
-    "cached",
-    "endpoint",
-    "failures",
-    "fetch",
-    "offline",
-    "reason",
-    "unavailable",
-]
-
 CONNECT_SECONDS = 10.0
 SHA256_DIGITS = 64  # the ETag of a large file is its sha256; that of a small one is shorter
 

@@ -18,18 +18,6 @@ from hear_aesthetics.checkpoints import hub
 from hear_aesthetics.checkpoints.registry import CHECKPOINTS, REPOS, Checkpoint, by_name, by_repo
 from hear_aesthetics.errors import CheckpointError, InputError, WeightsUnavailableError
 
-__all__ = [
-    "CONFIG_NAME",
-    "Files",
-    "ModelFiles",
-    "Whereabouts",
-    "find",
-    "home",
-    "locate_checkpoint",
-    "locate_model",
-    "whereabouts",
-]
-
 CONFIG_NAME = "hear_aesthetics.json"
 ENCODERS = ("musicfm", "muq")  # subfolders of a model directory
 BUNDLED = Path(__file__).parents[1] / "weights"

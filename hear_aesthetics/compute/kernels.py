@@ -18,15 +18,6 @@ from torch import Tensor, nn
 
 from hear_aesthetics.compute.cpu import onednn_is_faster, onednn_takes_bfloat16
 
-__all__ = [
-    "Conv2d",
-    "Linear",
-    "SplitConv2d",
-    "attention",
-    "batched_linear",
-    "linear",
-]
-
 BLOCKWISE_FRAMES = 400  # on fewer, PyTorch's own attention is faster: it takes all heads at once
 SCORES_PER_BLOCK = 1_900_000  # of queries with keys: 7.6 MB in float32 stay in the cache
 
