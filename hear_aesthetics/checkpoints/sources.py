@@ -186,7 +186,7 @@ def home() -> Path | None:
 
 
 def _local(record: Checkpoint) -> Files | None:
-    """Return a model's or checkpoint's own folder in this package or under the home."""
+    """Return the files of a folder of that name in this package or under the home."""
     if (BUNDLED / record.name).is_dir():
         return Files(BUNDLED / record.name, origin="bundled")
     root = home()

@@ -1,11 +1,9 @@
 """Matrix products and attention on processors where PyTorch's usual ones are slow.
 
-PyTorch multiplies float32 matrices on a CPU through MKL, which keeps to its AVX2 kernels where the
-processor is not Intel's: 110 GFLOP/s on one AVX-512 core of an AMD EPYC (Zen 5). oneDNN, which
-PyTorch also ships and already uses for convolutions and bfloat16, reaches 240 there. It also takes
-float32 biases beside bfloat16 weights, unlike PyTorch's own functions. On every other machine,
-in training, and where this build of PyTorch lacks the operators, these functions are ``F.linear``,
-``F.conv2d`` and ``F.scaled_dot_product_attention``.
+PyTorch multiplies float32 matrices through MKL, which keeps to AVX2 where the processor is not
+Intel's: 110 GFLOP/s on one AVX-512 core of an AMD EPYC (Zen 5). oneDNN, which PyTorch also ships,
+reaches 240 there, and takes float32 biases beside bfloat16 weights. On other machines, in training,
+and where PyTorch lacks the operators, these functions are PyTorch's own.
 """
 
 import math
