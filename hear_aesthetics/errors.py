@@ -1,17 +1,5 @@
 """Errors whose message is one line a user can act on: what is wrong, where, and the remedy."""
 
-__all__ = [
-    "AudioError",
-    "CheckpointError",
-    "DataUnavailableError",
-    "HearAestheticsError",
-    "InputError",
-    "ModuleError",
-    "StorageError",
-    "TaskError",
-    "WeightsUnavailableError",
-]
-
 
 class HearAestheticsError(Exception):
     """Base of every error this project raises on purpose; the command line prints its message."""

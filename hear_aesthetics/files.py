@@ -16,17 +16,6 @@ from typing import Any, BinaryIO
 
 from hear_aesthetics.errors import StorageError
 
-__all__ = [
-    "atomic_file",
-    "check_free",
-    "csv_text",
-    "describe_size",
-    "json_text",
-    "one_line_when_full",
-    "remove_leftovers",
-    "write_text",
-]
-
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 CUT_SHORT = "requested and"  # of numpy, whose error of a full disk has no number
 MAX_NAME_BYTES = 255  # of one name in the usual file systems

@@ -17,18 +17,6 @@ from hear_aesthetics.errors import InputError
 from hear_aesthetics.files import write_text
 from hear_aesthetics.text_files import read_json
 
-__all__ = [
-    "check",
-    "claim",
-    "differences",
-    "digest",
-    "file_stamp",
-    "flatten",
-    "is_finished",
-    "read_record",
-    "start_over",
-]
-
 FINGERPRINT, PROVENANCE = "fingerprint", "provenance"
 SHOWN = 3  # differences that a message names
 MAX_VALUE_CHARS = 40

@@ -3,23 +3,6 @@
 A *mel frame* is one hop of the log-mel spectrogram (10 ms), a *frame* one encoder step (40 ms).
 """
 
-__all__ = [
-    "API_SAMPLE_RATE",
-    "FRAME_HOP",
-    "FRAME_MS",
-    "FRAME_RATE",
-    "HOP_LENGTH",
-    "MAX_MINUTES",
-    "MEL_PER_FRAME",
-    "MIN_SAMPLES",
-    "N_FFT",
-    "N_MELS",
-    "SAMPLE_RATE",
-    "SEGMENT_SECONDS",
-    "frame_count",
-    "mel_frame_count",
-]
-
 
 def _exact_div(numerator: int, denominator: int) -> int:
     quotient, rest = divmod(numerator, denominator)

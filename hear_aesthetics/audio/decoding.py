@@ -25,16 +25,6 @@ from hear_aesthetics.audio.quiet import quiet_libraries
 from hear_aesthetics.audio.streams import is_plain, mend_wav, mpeg_parts, ogg_links
 from hear_aesthetics.errors import AudioError
 
-__all__ = [
-    "AUDIO_EXTENSIONS",
-    "RATES",
-    "AudioInfo",
-    "Block",
-    "Decoder",
-    "open_decoder",
-    "promised_times",
-]
-
 _LIBSNDFILE = "aif aifc aiff au caf flac mp3 oga ogg opus rf64 w64 wav wave"
 _FFMPEG = "3gp aac ac3 amr ape m4a m4b mka mkv mov mp2 mp4 webm wma wv"
 AUDIO_EXTENSIONS = frozenset(f".{name}" for name in f"{_LIBSNDFILE} {_FFMPEG}".split())
@@ -170,19 +160,7 @@ def promised_times(log: str) -> float:
     return int(wrong[1]) / int(wrong[2]) if wrong and known else 1.0
 
 
-class _SequentialSoundFile(soundfile.SoundFile):
-    """Sound file that is read straight on.
-
-    soundfile seeks to where it already is after each read. For MP3 that restarts the decoder
-    without the bits that the next frame borrows from earlier ones, and puts noise at every block
-    border. Files that say they cannot seek are spared it.
-    """
-
-    def seekable(self) -> bool:
-        return False
-
-
-class SoundFileDecoder:
+class SoundFileDecoder(soundfile.SoundFile):
     """Decoder for wav, flac, ogg, opus, mp3, aiff and whatever else libsndfile reads.
 
     Args:
@@ -193,20 +171,20 @@ class SoundFileDecoder:
 
     def __init__(self, path: Path, raw: BinaryIO) -> None:
         self._path = path
-        source = raw if isinstance(raw, BytesIO) else raw.fileno()
         with quiet_libraries():
-            self._file = file = _SequentialSoundFile(source, closefd=False)
-        known = 0 <= file.frames < UNKNOWN_FRAMES
-        self.info = AudioInfo(
-            duration=file.frames / max(file.samplerate, 1) if known else None,
-            sample_rate=file.samplerate,
-            channels=file.channels,
-            frames=file.frames if known else None,
-            format=file.format,
-        )
-        self.promised = self.info.duration
-        if self.promised is not None:
-            self.promised *= promised_times(file.extra_info)
+            super().__init__(raw if isinstance(raw, BytesIO) else raw.fileno(), closefd=False)
+        frames = self.frames if 0 <= self.frames < UNKNOWN_FRAMES else None
+        duration = None if frames is None else frames / max(self.samplerate, 1)
+        self.info = AudioInfo(duration, self.samplerate, self.channels, frames, self.format)
+        self.promised = None if duration is None else duration * promised_times(self.extra_info)
+
+    def seekable(self) -> bool:
+        """Return False: soundfile seeks to where it already is after each read of others.
+
+        For MP3 that restarts the decoder without the bits that the next frame borrows from earlier
+        ones, and puts noise at every block border.
+        """
+        return False
 
     def blocks_from(self, start: float) -> Iterator[Block]:
         """See ``Decoder``."""
@@ -215,20 +193,16 @@ class SoundFileDecoder:
         position = max(round((start - PREROLL_SECONDS) * rate), 0)
         try:
             if position:
-                position = self._file.seek(min(position, self._file.frames))
-            while len(samples := self._read(size)):
+                position = self.seek(min(position, self.frames))
+            while len(samples := self._read_quietly(size)):
                 yield Block(samples, rate, position)
                 position += len(samples)
         except soundfile.LibsndfileError as error:
             raise _damaged(self._path, self.info, position / rate, error) from error
 
-    def _read(self, frames: int) -> np.ndarray:
+    def _read_quietly(self, frames: int) -> np.ndarray:
         with quiet_libraries():
-            return self._file.read(frames, dtype="float32", always_2d=True)
-
-    def close(self) -> None:
-        """See ``Decoder``."""
-        self._file.close()
+            return self.read(frames, dtype="float32", always_2d=True)
 
 
 class PartsDecoder:

@@ -147,15 +147,11 @@ def resample(waveform: np.ndarray, orig: int, new: int) -> np.ndarray:
     if orig == new:
         return waveform
     rows = waveform.reshape(-1, waveform.shape[-1])
-    output = np.zeros((len(rows), _resampled_size(rows.shape[1], orig, new)), dtype=np.float32)
+    output = np.zeros((len(rows), -(-rows.shape[1] * new // orig)), dtype=np.float32)
     for row, result in zip(rows, output, strict=True):
         resampled = soxr.resample(row, orig, new, quality=QUALITY)[: result.size]
         result[: resampled.size] = resampled
     return output.reshape(*waveform.shape[:-1], -1)
-
-
-def _resampled_size(samples: int, orig: int, new: int) -> int:
-    return -(-samples * new // orig)
 
 
 class _Resampler:
@@ -177,7 +173,8 @@ class _Resampler:
     def finish(self) -> np.ndarray:
         """Return the tail, made to reach the length of the whole."""
         tail = self.push(np.zeros(0, dtype=np.float32), last=True)
-        missing = _resampled_size(self.samples_in, *self._rates) - self.samples_out
+        orig, new = self._rates
+        missing = -(-self.samples_in * new // orig) - self.samples_out
         return np.pad(tail, (0, missing)) if missing >= 0 else tail[:missing]
 
 

@@ -133,7 +133,9 @@ class Backbone(nn.Module):
         try:
             config = config_from_tensors(state)
             native = encoder_state(state, config)
-            _check_filterbank(state)
+            filters = state.get("preprocessor_melspec_2048.mel_stft.mel_scale.fb")  # MusicFM's
+            if filters is not None and not torch.allclose(filters, mel_filterbank(), atol=1e-4):
+                raise CheckpointError("the checkpoint's mel filter bank is not the published one")
             with torch.device("meta"):  # the encoder alone: the front end has values of its own
                 encoder = ConformerEncoder(config).float()  # whatever the default is
             _load(encoder, native)
@@ -194,8 +196,10 @@ class Backbone(nn.Module):
 
 
 def _load(encoder: ConformerEncoder, native: dict[str, Tensor]) -> None:
-    found = {name: _described(tensor) for name, tensor in native.items()}
-    expected = {name: _described(tensor) for name, tensor in encoder.state_dict().items()}
+    found, expected = (
+        {name: f"{tuple(t.shape)} {str(t.dtype).removeprefix('torch.')}" for name, t in s.items()}
+        for s in (native, encoder.state_dict())
+    )
     wrong = [
         f"{name} {found.get(name, 'missing')} instead of {kind}"
         for name, kind in expected.items()
@@ -204,14 +208,3 @@ def _load(encoder: ConformerEncoder, native: dict[str, Tensor]) -> None:
     if wrong:
         raise CheckpointError(f"checkpoint does not fit: {'; '.join(wrong[:4])}")
     encoder.load_state_dict(native, strict=True, assign=True)
-
-
-def _described(tensor: Tensor) -> str:
-    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
-
-
-def _check_filterbank(state: dict[str, Tensor]) -> None:
-    """Compare the mel filters that MusicFM files carry with ours, which are computed."""
-    stored = state.get("preprocessor_melspec_2048.mel_stft.mel_scale.fb")
-    if stored is not None and not torch.allclose(stored, mel_filterbank(), atol=1e-4):
-        raise CheckpointError("the checkpoint's mel filter bank is not the published one")

@@ -132,13 +132,10 @@ class ConvolutionModule(nn.Module):
         self.pointwise_out = Linear(dim, dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        (h,) = map_chunks(self._gate, x)
+        (h,) = map_chunks(lambda part: (F.glu(self.pointwise_in(self.norm(part))),), x)
         h = h.transpose(1, 2).unsqueeze(-1)  # (B, dim, T, 1), channels-last in memory
         h = F.silu(self.batch_norm(self.depthwise(h)))
         return self.pointwise_out(h.squeeze(-1).transpose(1, 2))
-
-    def _gate(self, x: Tensor) -> tuple[Tensor]:
-        return (F.glu(self.pointwise_in(self.norm(x))),)
 
     def fold(self) -> None:
         """Merge the batch norm into the depthwise convolution (evaluation mode)."""
@@ -224,8 +221,7 @@ class ConformerEncoder(nn.Module):
         self.norm = nn.LayerNorm(config.dim)
         # On the CPU even when built on "meta": there, arange imports the compiler, for a second.
         steps = torch.arange(0, config.head_dim, 2, dtype=torch.float32, device="cpu")
-        exponents = steps / config.head_dim
-        self.register_buffer("inv_freq", config.rotary_base**-exponents)
+        self.register_buffer("inv_freq", config.rotary_base ** -(steps / config.head_dim))
 
     def forward(self, frames: Tensor, layers: Collection[int]) -> dict[int, Tensor]:
         """Return hidden states for ``frames``, the subsampling's output, up to the highest.

@@ -2,40 +2,18 @@
 
 import re
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from hear_aesthetics.checkpoints import Files
 from hear_aesthetics.errors import CheckpointError
 
-__all__ = ["one_file", "published_tensors"]
+__all__ = ["published_tensors"]
 
 PREFIX = "model."
 _FOREIGN = re.compile(r"GLOBAL (\S+)")  # in what torch says of a pickle with other classes
-SHOWN = 5  # names of a folder that a message lists
-
-
-def one_file(files: Files, names: Sequence[str]) -> Path:
-    """Return the first of ``names`` that belongs to a checkpoint and exists.
-
-    Raises:
-        CheckpointError: If there is none.
-    """
-    path = files.first(*names)
-    if path is None:
-        here = sorted(entry.name for entry in files.folder.iterdir())
-        more = ", ..." if len(here) > SHOWN else ""
-        is_sharded = any(name.endswith(".index.json") for name in here)
-        remedy = "; save weights in several files as one" if is_sharded else ""
-        raise CheckpointError(
-            f"{files.folder}: none of {', '.join(names)} is there, but "
-            f"{', '.join(here[:SHOWN]) or 'nothing'}{more}{remedy}"
-        )
-    return path
 
 
 def published_tensors(path: Path) -> dict[str, Tensor]:
@@ -68,15 +46,12 @@ def _read(path: Path) -> dict[str, Tensor]:
         state = state.get("state_dict", state)
     named = isinstance(state, dict) and all(isinstance(name, str) for name in state)
     if not named or not all(isinstance(value, Tensor) for value in state.values()):
-        raise CheckpointError(f"{path}: holds {_contents(state)}; names and tensors are expected")
+        holds = f"a {type(state).__name__}"
+        if isinstance(state, dict):
+            some = {str(name)[:40]: type(v).__name__ for name, v in list(state.items())[:3]}
+            holds = f"a dictionary such as {some}"
+        raise CheckpointError(f"{path}: holds {holds}; names and tensors are expected")
     return dict(state)
-
-
-def _contents(state: object) -> str:
-    if not isinstance(state, dict):
-        return f"a {type(state).__name__}"
-    kinds = {str(name)[:40]: type(value).__name__ for name, value in list(state.items())[:3]}
-    return f"a dictionary such as {kinds}"
 
 
 def _reason(error: Exception) -> str:

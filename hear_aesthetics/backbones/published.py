@@ -1,9 +1,7 @@
-"""Mapping between the published encoders' tensors and ours.
+"""Mapping between the published encoders' tensors and ours, the same for both encoders.
 
-Both encoders share it. Published names are ``conv.conv.0.conv1.weight`` and so on, once the leading
-``model.`` is gone. Three things differ in ours: names; time comes before frequency, so kernels are
-transposed and the flattened channels reordered; and the two entry convolutions of a subsampling
-block (``conv1``, ``conv3``) are stacked into one.
+Three things differ in ours: names; time comes before frequency, so kernels are transposed and the
+flattened channels reordered; and the two entry convolutions of a subsampling block are stacked.
 """
 
 import re
@@ -120,23 +118,15 @@ def encoder_state(state: State, config: ConformerConfig) -> State:
         CheckpointError: If a tensor is missing, or one is there that is neither used nor known.
     """
     remaining = {name: tensor for name, tensor in state.items() if not IGNORED.match(name)}
-    native: State = {}
+    native = {"inv_freq": remaining.pop("conformer.embed_positions.inv_freq")}  # config read it
     missing: list[str] = []
-
-    def take(name: str) -> Tensor | None:
-        if name not in remaining:
-            missing.append(name)
-        return remaining.pop(name, None)
-
     for ours, parts in STACKED_TENSORS.items():
-        tensors = [tensor for part in parts if (tensor := take(part)) is not None]
+        missing += [part for part in parts if part not in remaining]
+        tensors = [remaining.pop(part) for part in parts if part in remaining]
         if len({tensor.dtype for tensor in tensors}) > 1:
             raise CheckpointError(f"{' and '.join(parts)} are of different number formats")
-        if len(tensors) == len(parts):
+        if tensors:
             native[ours] = tensors[0] if ours.endswith(SHARED_COUNTER) else torch.cat(tensors)
-    inv_freq = take("conformer.embed_positions.inv_freq")
-    if inv_freq is not None:
-        native["inv_freq"] = inv_freq
     renames = _renames(config.depth)
     for published in list(remaining):
         module, _, attribute = published.rpartition(".")

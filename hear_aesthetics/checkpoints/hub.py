@@ -20,17 +20,6 @@ from hear_aesthetics.checkpoints.registry import Checkpoint, RemoteFile
 from hear_aesthetics.errors import CheckpointError, WeightsUnavailableError
 from hear_aesthetics.files import describe_size
 
-__all__ = [
-    "cache_folder",
-    "cached",
-    "endpoint",
-    "failures",
-    "fetch",
-    "offline",
-    "reason",
-    "unavailable",
-]
-
 CONNECT_SECONDS = 10.0
 SHA256_DIGITS = 64  # the ETag of a large file is its sha256; that of a small one is shorter
 
@@ -70,7 +59,7 @@ def cached(record: Checkpoint, *, check: bool = True) -> Path | None:
         return None
     paths = [
         huggingface_hub.try_to_load_from_cache(
-            record.repo, file.name, cache_dir=cache_folder(), revision=_revision(record)
+            record.repo, file.name, cache_dir=cache_folder(), revision=record.revision
         )
         for file in record.files
     ]
@@ -146,7 +135,7 @@ def unavailable(records: Sequence[Checkpoint], wanted: str, reason: str) -> Weig
 
 
 def _fetch_file(record: Checkpoint, file: RemoteFile) -> Path:
-    repo, revision = str(record.repo), _revision(record)
+    repo, revision = str(record.repo), record.revision
     url = huggingface_hub.hf_hub_url(repo, file.name, revision=revision, endpoint=endpoint())
     # Asked first, with a short timeout and without retries: a machine without network hears so at
     # once, and where the registry knows no hash the hub's own is checked.
@@ -160,33 +149,21 @@ def _fetch_file(record: Checkpoint, file: RemoteFile) -> Path:
     return Path(path)
 
 
-def _revision(record: Checkpoint) -> str:
-    return record.revision or constants.DEFAULT_REVISION
-
-
 def _check(path: Path, file: RemoteFile, name: str) -> None:
-    """Compare size and sha256 with what was published; the hash is read once and remembered."""
+    """Compare size and sha256 with what was published; delete what can be fetched again."""
     size = path.stat().st_size
     if file.size in (None, size) and file.sha256 in (None, weight_hash(path)):
         return
     found = f"{size:,} bytes, sha256 {weight_hash(path)}"
     expected = f"{file.size or size:,} bytes, sha256 {file.sha256 or 'unknown'}"
-    _delete(path)
+    blob = path.resolve()
+    # A link that leaves the cache leads to what is the user's; a read-only cache keeps both.
+    if not offline() and blob.is_relative_to(cache_folder().resolve()):
+        with contextlib.suppress(OSError):
+            blob.unlink()
+            path.unlink(missing_ok=True)
     remedy = "delete it and try again" if path.exists() else "it was deleted: try again"
     raise CheckpointError(
         f"{name}: {path}: expected {expected}, found {found}; {remedy}, or put files of your own "
         f"choice into {name}/ below HEAR_AESTHETICS_HOME"
     )
-
-
-def _delete(path: Path) -> None:
-    """Delete a cached file and the blob that it links to, if it can be fetched again.
-
-    A link that leaves the cache leads to what is the user's; a read-only cache keeps both.
-    """
-    blob = path.resolve()
-    if offline() or not blob.is_relative_to(cache_folder().resolve()):
-        return
-    with contextlib.suppress(OSError):
-        blob.unlink()
-        path.unlink(missing_ok=True)

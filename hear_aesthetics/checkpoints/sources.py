@@ -18,21 +18,10 @@ from hear_aesthetics.checkpoints import hub
 from hear_aesthetics.checkpoints.registry import CHECKPOINTS, REPOS, Checkpoint, by_name, by_repo
 from hear_aesthetics.errors import CheckpointError, InputError, WeightsUnavailableError
 
-__all__ = [
-    "CONFIG_NAME",
-    "Files",
-    "ModelFiles",
-    "Whereabouts",
-    "find",
-    "home",
-    "locate_checkpoint",
-    "locate_model",
-    "whereabouts",
-]
-
 CONFIG_NAME = "hear_aesthetics.json"
 ENCODERS = ("musicfm", "muq")  # subfolders of a model directory
 BUNDLED = Path(__file__).parents[1] / "weights"
+SHOWN = 5  # names of a folder that a message lists
 
 
 @dataclass(frozen=True)
@@ -49,10 +38,23 @@ class Files:
     names: tuple[str, ...] | None = None
     origin: str = field(default="directory", compare=False)
 
-    def first(self, *candidates: str) -> Path | None:
-        """Return the first candidate that belongs to the checkpoint and exists; None if none."""
-        own = [name for name in candidates if self.names is None or name in self.names]
-        return next((self.folder / name for name in own if (self.folder / name).is_file()), None)
+    def first(self, *names: str) -> Path:
+        """Return the first of ``names`` that belongs to the checkpoint and exists.
+
+        Raises:
+            CheckpointError: If there is none.
+        """
+        for name in names:
+            if (self.names is None or name in self.names) and (self.folder / name).is_file():
+                return self.folder / name
+        here = sorted(entry.name for entry in self.folder.iterdir())
+        more = ", ..." if len(here) > SHOWN else ""
+        is_sharded = any(name.endswith(".index.json") for name in here)
+        remedy = "; save weights in several files as one" if is_sharded else ""
+        raise CheckpointError(
+            f"{self.folder}: none of {', '.join(names)} is there, but "
+            f"{', '.join(here[:SHOWN]) or 'nothing'}{more}{remedy}"
+        )
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def locate_model(source: str | Path = "mini", *, sources: Collection[str] = ENCO
             f"{str(source)!r} is neither a variant ({', '.join(variants)}) nor a directory"
         )
     parts = [by_name(part) for part in record.parts if by_name(part).folder in sources]
-    whole = _whole_model(record)
+    whole = _local(record)
     found = [whole] if whole else _obtain(parts or [record], record.name)
     provenance = {
         "origin": _origin(found),
@@ -159,9 +161,8 @@ def find(record: Checkpoint, *, check: bool = True) -> list[Files]:
         CheckpointError: If a folder under ``HEAR_AESTHETICS_HOME`` lacks a file, or a cached file
             is not the published one.
     """
-    whole = _whole_model(record) or _in_home(record)
-    if whole is not None:
-        return [whole]
+    if local := _local(record):
+        return [local]
     if record.parts:
         parts = [find(by_name(part), check=check) for part in record.parts]
         return [found for part in parts for found in part] if all(parts) else []
@@ -184,23 +185,12 @@ def home() -> Path | None:
     return Path(value).expanduser() if value else None
 
 
-def _home_folder(record: Checkpoint) -> Path | None:
-    root = home()
-    return root / record.name if root and (root / record.name).is_dir() else None
-
-
-def _whole_model(record: Checkpoint) -> Files | None:
-    if record.kind != "model":
-        return None
+def _local(record: Checkpoint) -> Files | None:
+    """Return the files of a folder of that name in this package or under the home."""
     if (BUNDLED / record.name).is_dir():
         return Files(BUNDLED / record.name, origin="bundled")
-    folder = _home_folder(record)
-    return Files(folder, origin="home") if folder else None
-
-
-def _in_home(record: Checkpoint) -> Files | None:
-    folder = _home_folder(record)
-    if folder is None or not record.files:
+    root = home()
+    if root is None or not (folder := root / record.name).is_dir():
         return None
     missing = [file.name for file in record.files if not (folder / file.name).is_file()]
     if missing:
@@ -212,7 +202,7 @@ def _in_home(record: Checkpoint) -> Files | None:
 
 
 def _files(record: Checkpoint, folder: Path, origin: str) -> Files:
-    return Files(folder, tuple(file.name for file in record.files), origin)
+    return Files(folder, tuple(file.name for file in record.files) or None, origin)
 
 
 def _model_directory(
@@ -225,8 +215,10 @@ def _model_directory(
             f"{folder} lacks {' and '.join(missing)}; a model directory has muq/ and musicfm/, or "
             "choose the one that is there with sources=('muq',) or sources=('musicfm',)"
         )
-    config = Files(folder).first(CONFIG_NAME)
-    return ModelFiles(name or folder.resolve().name, encoders, config, provenance)
+    config = folder / CONFIG_NAME
+    return ModelFiles(
+        name or folder.resolve().name, encoders, config if config.is_file() else None, provenance
+    )
 
 
 def _origin(found: Sequence[Files]) -> str:

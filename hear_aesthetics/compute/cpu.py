@@ -11,14 +11,6 @@ from pathlib import Path
 
 import torch
 
-__all__ = [
-    "cpu_has_bfloat16",
-    "has_onednn",
-    "model_name",
-    "onednn_is_faster",
-    "onednn_takes_bfloat16",
-]
-
 CPU_INFO = Path("/proc/cpuinfo")
 
 

@@ -1,11 +1,9 @@
 """Matrix products and attention on processors where PyTorch's usual ones are slow.
 
-PyTorch multiplies float32 matrices on a CPU through MKL, which keeps to its AVX2 kernels where the
-processor is not Intel's: 110 GFLOP/s on one AVX-512 core of an AMD EPYC (Zen 5). oneDNN, which
-PyTorch also ships and already uses for convolutions and bfloat16, reaches 240 there. It also takes
-float32 biases beside bfloat16 weights, unlike PyTorch's own functions. On every other machine,
-in training, and where this build of PyTorch lacks the operators, these functions are ``F.linear``,
-``F.conv2d`` and ``F.scaled_dot_product_attention``.
+PyTorch multiplies float32 matrices through MKL, which keeps to AVX2 where the processor is not
+Intel's: 110 GFLOP/s on one AVX-512 core of an AMD EPYC (Zen 5). oneDNN, which PyTorch also ships,
+reaches 240 there, and takes float32 biases beside bfloat16 weights. On other machines, in training,
+and where PyTorch lacks the operators, these functions are PyTorch's own.
 """
 
 import math
@@ -17,15 +15,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hear_aesthetics.compute.cpu import onednn_is_faster, onednn_takes_bfloat16
-
-__all__ = [
-    "Conv2d",
-    "Linear",
-    "SplitConv2d",
-    "attention",
-    "batched_linear",
-    "linear",
-]
 
 BLOCKWISE_FRAMES = 400  # on fewer, PyTorch's own attention is faster: it takes all heads at once
 SCORES_PER_BLOCK = 1_900_000  # of queries with keys: 7.6 MB in float32 stay in the cache
@@ -166,19 +155,15 @@ def _blockwise_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     takes 0.29 s on two cores, this 0.17 s.
     """
     out = torch.empty_like(v.transpose(1, 2), memory_format=torch.contiguous_format).transpose(1, 2)
-    for item, head in product(range(q.shape[0]), range(q.shape[1])):
-        _one_head(q[item, head], k[item, head], v[item, head], out[item, head])
-    return out
-
-
-def _one_head(queries: Tensor, keys: Tensor, values: Tensor, out: Tensor) -> None:
-    """Write attention of one head, ``(T, head_dim)`` each, to ``out``."""
+    rows = max(1, SCORES_PER_BLOCK // k.shape[-2])
     # In powers of two, which PyTorch computes three times as fast as those of e.
-    queries = queries.float() * (math.log2(math.e) * queries.shape[-1] ** -0.5)
-    keys, values = keys.float().contiguous(), values.t().contiguous()
-    rows = max(1, SCORES_PER_BLOCK // len(keys))
-    for block, target in zip(queries.split(rows), out.split(rows), strict=True):
-        scores = linear(block, keys)
-        scores.sub_(scores.amax(dim=-1, keepdim=True)).exp2_()
-        sums = scores.sum(dim=-1, keepdim=True)
-        target.copy_(linear(scores.to(values.dtype), values).div_(sums))
+    scale = math.log2(math.e) * q.shape[-1] ** -0.5
+    for head in product(range(q.shape[0]), range(q.shape[1])):
+        queries, keys = q[head].float() * scale, k[head].float().contiguous()
+        values = v[head].t().contiguous()
+        for block, target in zip(queries.split(rows), out[head].split(rows), strict=True):
+            scores = linear(block, keys)
+            scores.sub_(scores.amax(dim=-1, keepdim=True)).exp2_()
+            sums = scores.sum(dim=-1, keepdim=True)
+            target.copy_(linear(scores.to(values.dtype), values).div_(sums))
+    return out

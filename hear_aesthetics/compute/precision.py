@@ -1,9 +1,8 @@
 """Number format of ``precision="auto"`` on a device, and the devices of this machine.
 
 bfloat16 pays where the hardware multiplies it natively: GPUs with bfloat16 tensor cores, processors
-with AMX tiles (measured there: 4.5 times the throughput of float32 in matrix products) or with
-AVX-512 BF16 (2.1 times on an AMD EPYC of the Zen 5 generation, 1.5 times end to end). Elsewhere it
-is emulated or no faster, and float32 is also exact.
+with AMX tiles (4.5 times the matrix products of float32) or AVX-512 BF16 (2.1 times on an AMD EPYC
+of the Zen 5 generation). Elsewhere it is emulated or no faster, and float32 is also exact.
 """
 
 import torch

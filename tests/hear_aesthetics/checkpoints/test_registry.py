@@ -1,8 +1,9 @@
 import re
+from typing import get_args, get_type_hints
 
 import pytest
 
-from hear_aesthetics.checkpoints import CHECKPOINTS, by_name
+from hear_aesthetics.checkpoints import CHECKPOINTS, Checkpoint, by_name
 from hear_aesthetics.checkpoints.registry import REPOS, by_repo
 
 
@@ -12,6 +13,12 @@ def test_every_hash_and_revision_is_whole():
         for file in record.files:
             assert file.sha256 is None or re.fullmatch("[0-9a-f]{64}", file.sha256)
             assert file.size is None or file.size > 0
+
+
+@pytest.mark.parametrize("field", ["kind", "status"])
+def test_every_kind_and_status_is_a_declared_one(field):
+    declared = get_args(get_type_hints(Checkpoint)[field])
+    assert {getattr(record, field) for record in CHECKPOINTS.values()} == set(declared)
 
 
 @pytest.mark.parametrize(
