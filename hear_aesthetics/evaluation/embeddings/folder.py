@@ -11,7 +11,12 @@ from typing import Any
 
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.evaluation.embeddings.rows import DONE_FILE
-from hear_aesthetics.evaluation.tasks.audio_stamp import CONTENT, STAMP, file_sha256, stamp_audio
+from hear_aesthetics.evaluation.tasks.resampled_audio import (
+    CONTENT,
+    STAMP,
+    file_sha256,
+    stamp_audio,
+)
 from hear_aesthetics.evaluation.tasks.task import METADATA_FILE, VOCABULARY_FILE, Task
 from hear_aesthetics.files import atomic_file, json_text, remove_leftovers, write_text
 from hear_aesthetics.fingerprint import FINGERPRINT, check, claim, read_record

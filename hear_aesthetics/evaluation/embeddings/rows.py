@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from hear_aesthetics.checkpoints.pickles import read_plain_pickle
 from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.tasks.event_postprocessing import Timeline
-from hear_aesthetics.evaluation.tasks.schema import check_regular, read_json
+from hear_aesthetics.evaluation.tasks.schema import check_file, read_json
 from hear_aesthetics.evaluation.tasks.task import EmbeddedTask
 from hear_aesthetics.files import atomic_file, write_text
 from hear_aesthetics.metrics.events import Events
@@ -119,7 +119,8 @@ def _dimensions(task: EmbeddedTask, split: str) -> tuple[int, int]:
 
 def _read_embeddings(task: EmbeddedTask, split: str) -> NDArray[np.float32]:
     rows, dim = _dimensions(task, split)
-    path = _existing(task, f"{split}.embeddings.npy")
+    path = task.folder / f"{split}.embeddings.npy"
+    check_file(path, "compute the embeddings again")
     values = np.fromfile(path, dtype=np.float32)
     if values.size != rows * dim:
         raise TaskError(
@@ -131,16 +132,9 @@ def _read_embeddings(task: EmbeddedTask, split: str) -> NDArray[np.float32]:
     return values.reshape(rows, dim)
 
 
-def _existing(task: EmbeddedTask, name: str) -> Path:
-    path = task.folder / name
-    check_regular(path)
-    if not path.exists():
-        raise TaskError(f"{path}: missing; compute the embeddings again")
-    return path
-
-
 def _read_targets(task: EmbeddedTask, split: str) -> NDArray[np.float32]:
-    path = _existing(task, f"{split}.target-labels.pkl")
+    path = task.folder / f"{split}.target-labels.pkl"
+    check_file(path, "compute the embeddings again")
     try:
         labels = read_plain_pickle(path)
     except (OSError, pickle.UnpicklingError) as e:

@@ -107,7 +107,7 @@ def writes(content):
         ("target-labels.pkl", writes(pickle.dumps(7)), r"not a list of labels"),
         ("target-labels.pkl", writes(pickle.dumps([None] * 24)), r"not a list of labels"),
         ("target-labels.pkl", writes(pickle.dumps([[["low"]]] * 24)), r"not a list of labels"),
-        ("embedding-dimensions.json", writes(b"\xff\xfe"), r"dimensions.json: not UTF-8"),
+        ("embedding-dimensions.json", writes(b"\xff\xfe"), r"dimensions.json: is not UTF-8"),
         ("target-labels.pkl", writes(pickle.dumps(Trap())), r"it names builtins.print"),
         ("target-labels.pkl", writes(pickle.dumps([["low"]])), r"1 label lists for 24"),
         (

@@ -116,7 +116,7 @@ def test_missing_empty_and_broken_split_files_are_refused(make_task):
     with pytest.raises(TaskError, match=r"valid.json: missing"):
         task.split_labels("valid")
     (task.folder / "test.json").write_text("{")
-    with pytest.raises(TaskError, match=r"test.json: not JSON"):
+    with pytest.raises(TaskError, match=r"test.json: is not JSON"):
         task.split_labels("test")
 
 
