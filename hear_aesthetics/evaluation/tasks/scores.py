@@ -11,7 +11,7 @@ Sources: Turian et al., "HEAR: Holistic Evaluation of Audio Representations" (20
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hear_aesthetics.metrics.classification import average_precision, roc_auc
+from hear_aesthetics.metrics.correlation import ktau, lcc, mse, srcc, top_tier_f1
 from hear_aesthetics.metrics.events import OnsetFMeasure, SegmentErrorRate
 from hear_aesthetics.metrics.intervals import Array
 
@@ -137,17 +138,6 @@ def _defined_mean(values: Array) -> Array:
     return np.where(defined.any(axis=1), total / np.maximum(defined.sum(axis=1), 1), np.nan)
 
 
-def _regression(name: str) -> Callable[..., Array]:
-    def kernel(predictions: Any, targets: Any, **options: Any) -> Array:
-        # imports scipy.stats, which other tasks do without
-        from hear_aesthetics.metrics import correlation
-
-        metric: Callable[..., Array] = getattr(correlation, name)
-        return metric(predictions, targets, **options)
-
-    return kernel
-
-
 SCORES: Mapping[str, Score] = {
     score.name: score
     for score in (
@@ -161,11 +151,11 @@ SCORES: Mapping[str, Score] = {
         EventScore("event_onset_50ms_fms", OnsetFMeasure(0.05)),
         EventScore("event_onset_offset_50ms_20perc_fms", OnsetFMeasure(0.05, 0.2)),
         EventScore("segment_1s_er", SegmentErrorRate(1.0), higher_is_better=False),
-        RegressionScore("lcc", _regression("lcc")),
-        RegressionScore("srcc", _regression("srcc")),
-        RegressionScore("ktau", _regression("ktau")),
-        RegressionScore("mse", _regression("mse"), higher_is_better=False),
-        RegressionScore("tta", _regression("top_tier_f1")),
+        RegressionScore("lcc", lcc),
+        RegressionScore("srcc", srcc),
+        RegressionScore("ktau", ktau),
+        RegressionScore("mse", mse, higher_is_better=False),
+        RegressionScore("tta", top_tier_f1),
     )
 }
 
