@@ -35,18 +35,10 @@ def begin_folder(
     *,
     overwrite: bool = False,
 ) -> bool:
-    """Make a folder ready for the embeddings of a task; nothing that is there is deleted.
+    """Make a folder ready for the embeddings of a task; return True if any are left to compute.
 
-    Args:
-        folder: Folder of one task's embeddings.
-        fingerprint: Fingerprint of the module.
-        provenance: Provenance of the embeddings, recorded only.
-        task: Task of the task folder.
-        audio: Folder of the task's audio at the module's rate.
-        overwrite: Delete embeddings and results that are there.
-
-    Returns:
-        True if there is anything left to compute.
+    Nothing that is there is deleted, unless ``overwrite``. The fingerprint is the module's;
+    ``audio`` is the folder of the task's audio at the module's rate.
 
     Raises:
         InputError: If the folder holds embeddings of another module, model, audio or labels; says

@@ -62,10 +62,7 @@ def embedding_size(task: EmbeddedTask) -> int:
 def read_rows(task: EmbeddedTask, splits: Sequence[str], *, with_times: bool = False) -> SplitRows:
     """Return the rows of the splits one after the other, in stored order.
 
-    Args:
-        task: Task of the embedding folder.
-        splits: Names of splits.
-        with_times: Also read the timeline and the true events (event tasks).
+    ``with_times`` adds the timeline and the true events of an event task.
 
     Raises:
         TaskError: If files are missing, disagree, or hold values that are not finite.
@@ -89,12 +86,8 @@ def write_rows(
 ) -> None:
     """Write one split's merged files, each complete or not at all.
 
-    Args:
-        folder: Embedding folder of the task.
-        split: Name of the split.
-        embeddings: Blocks ``(some rows, dim)``, written one by one.
-        labels: One label list per row.
-        times: Path and time (ms) of each row, for event tasks.
+    Embeddings are blocks ``(some rows, dim)``, written one by one; there is one label list per row
+    and, for event tasks, one pair of path and time (ms).
     """
     dim = 0
     with atomic_file(folder / f"{split}.embeddings.npy") as file:
@@ -173,9 +166,9 @@ def _multi_hot(task: EmbeddedTask, labels: list[list[Any]], path: Path) -> NDArr
 
 def _read_times(task: EmbeddedTask, split: str) -> list[tuple[str, float]]:
     path = task.folder / f"{split}.filename-timestamps.json"
-    times = read_json(path)
+    times = read_json(path, list)
     rows, _ = _dimensions(task, split)
-    if not isinstance(times, list) or len(times) != rows:
+    if len(times) != rows:
         raise TaskError(f"{path}: expected a list of {rows} pairs of file and time")
     try:
         rows_of = [(str(name), float(time)) for name, time in times]

@@ -105,12 +105,8 @@ def write_results(
 ) -> None:
     """Write predictions and scores, then the mark that they are complete.
 
-    Args:
-        task: Task of the embedding folder.
-        results: One per test, in order.
-        settings: Options of the evaluation, kept in the mark.
-        seconds: Duration of the evaluation.
-        robust: Content of the robust protocol's own file.
+    The mark keeps the settings and the duration in seconds; ``robust`` is the content of the robust
+    protocol's own file.
     """
     _set_aside(task)
     for result in results:

@@ -28,19 +28,12 @@ __all__ = ["SCORES", "Score", "make_scores", "named_values"]
 
 @dataclass(frozen=True)
 class Score:
-    """A score of predictions; base of those of files, values and events.
+    """A score of predictions; base of those of files, values and events."""
 
-    Attributes:
-        name: Name in ``task_metadata.json``.
-        kernel: Metric that computes it.
-        higher_is_better: False for errors.
-        kinds: Kinds of task that it can score.
-    """
-
-    name: str
-    kernel: Any
+    name: str  # in task_metadata.json
+    kernel: Any  # metric that computes it
     higher_is_better: bool = True
-    kinds: ClassVar[tuple[str, ...]]
+    kinds: ClassVar[tuple[str, ...]]  # of tasks that it can score
 
     def values(self, predictions: Any, targets: Any) -> dict[str, float]:
         """Return named values, the first of which is the score."""
@@ -167,15 +160,11 @@ def make_scores(
     *,
     skip_undefined: bool = False,
 ) -> tuple[Score, ...]:
-    """Return the scores of a task.
+    """Return the scores of a task, given the names, and thresholds for ``tta``, of its targets.
 
-    Args:
-        names: Keys of :data:`SCORES`; the first drives selection.
-        labels: Target names, for regression.
-        thresholds: Top-tier threshold of each target, for ``tta``.
-        skip_undefined: Average a scene score over the labels for which it is defined; otherwise
-            one label with a single class makes ``aucroc`` and ``d_prime`` NaN, and counts 0 in
-            ``mAP``, as in heareval.
+    ``skip_undefined`` averages a scene score over the labels for which it is defined; otherwise one
+    label with a single class makes ``aucroc`` and ``d_prime`` NaN, and counts 0 in ``mAP``, as in
+    heareval.
     """
     scores: list[Score] = []
     for score in map(SCORES.__getitem__, names):
