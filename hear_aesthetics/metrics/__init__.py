@@ -1,8 +1,6 @@
 """Scores of predictions, and how sure they are: correlations, rankings, events, intervals."""
 
-from typing import TYPE_CHECKING
-
-from hear_aesthetics.lazy import lazy_names
+from hear_aesthetics.metrics.correlation import ktau, lcc, mse, srcc, system_means, top_tier_f1
 from hear_aesthetics.metrics.intervals import (
     SCALES,
     Interval,
@@ -11,9 +9,6 @@ from hear_aesthetics.metrics.intervals import (
     confidence_interval,
     paired_interval,
 )
-
-if TYPE_CHECKING:  # it imports SciPy
-    from hear_aesthetics.metrics.correlation import ktau, lcc, mse, srcc, system_means, top_tier_f1
 
 __all__ = [
     "SCALES",
@@ -29,6 +24,3 @@ __all__ = [
     "system_means",
     "top_tier_f1",
 ]
-__getattr__, __dir__ = lazy_names(
-    __name__, dict.fromkeys(__all__, "hear_aesthetics.metrics.correlation")
-)

@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from hear_aesthetics.metrics.intervals import Array
 
@@ -200,6 +199,8 @@ def _ranks(column: Array, counts: Array) -> Array:
 
 
 def _tau(preds: Array, target: Array, _: Array) -> Array:
+    from scipy import stats  # slow to import, and needed here only
+
     finite = np.isfinite(preds).all() and np.isfinite(target).all()
     value = float(stats.kendalltau(preds, target)[0]) if finite else 0.0
     return np.array([value if np.isfinite(value) else 0.0])  # NaN: a constant column

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,7 +15,10 @@ from hear_aesthetics.backbones.log_mel import LogMel
 from hear_aesthetics.plotting.style import COLOURS, DIVERGING, INK, new_figure, place, save
 from hear_aesthetics.spec import N_MELS, SAMPLE_RATE
 
-__all__ = ["Section", "draw_song", "self_similarity"]
+if TYPE_CHECKING:
+    from hear_aesthetics.synthesis.composition.records import Section
+
+__all__ = ["draw_song", "self_similarity"]
 
 # Inches. The similarity matrix is square; the spectrogram above it has the same width.
 WIDTH, LEFT, SQUARE, BOTTOM = 9.0, 1.1, 6.75, 0.7
@@ -31,22 +34,6 @@ MEL_TICKS = (-75.0, -50.0, -25.0, 0.0)  # dB; the first is the darkest shown
 MEL_COLUMNS = 3000  # more would not be seen
 CELLS = 1500  # rows of a similarity matrix; more would not be seen
 SMOOTHING = 5  # embeddings averaged before they are compared: 0.2 s, about a note
-
-
-class Section(Protocol):
-    """A named stretch of a song in seconds; equal names share a colour."""
-
-    @property
-    def name(self) -> str:
-        """Short, such as a letter."""
-
-    @property
-    def start(self) -> float:
-        """Seconds."""
-
-    @property
-    def end(self) -> float:
-        """Seconds."""
 
 
 def self_similarity(embeddings: np.ndarray, smoothing: int = SMOOTHING) -> np.ndarray:
@@ -81,7 +68,7 @@ def draw_song(
     *,
     title: str,
     subtitle: str = "",
-    sections: Sequence[Section] = (),
+    sections: "Sequence[Section]" = (),
 ) -> None:
     """Write a PNG of a song: log-mel above, self-similarity below, on one time axis.
 
@@ -91,7 +78,7 @@ def draw_song(
         embeddings: Timestamp embeddings, evenly spaced over the waveform.
         title: Large text above the picture.
         subtitle: Small text below the title.
-        sections: Sections to mark in both panels.
+        sections: Sections to mark in both panels; equal names share a colour.
 
     Shape:
         - waveform: ``(samples,)``; embeddings: ``(frames, dim)``
@@ -166,7 +153,7 @@ def _draw_image(
 
 
 def _draw_strip(
-    axes: Axes, sections: Sequence[Section], colour: dict[str, str], *, upright: bool = False
+    axes: Axes, sections: "Sequence[Section]", colour: dict[str, str], *, upright: bool = False
 ) -> None:
     """Draw a block with its name per section, along the time axis."""
     for section in sections:

@@ -27,15 +27,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ApiChecker:
-    """Checker of one answer to one batch; each method raises a ModuleError for a broken one.
+    """Checker of one answer to one batch; each method raises a ModuleError for a broken one."""
 
-    Attributes:
-        where: Function that gave the answer, with its module.
-        files: Names of the sounds of the batch.
-    """
-
-    where: str
-    files: Sequence[str]
+    where: str  # function that gave the answer, with its module
+    files: Sequence[str]  # of the batch
 
     def error(self, message: str) -> ModuleError:
         """Return the error that says what is wrong, and where."""

@@ -11,7 +11,12 @@ from typing import Any
 
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.evaluation.embeddings.rows import DONE_FILE
-from hear_aesthetics.evaluation.tasks.audio_stamp import CONTENT, STAMP, file_sha256, stamp_audio
+from hear_aesthetics.evaluation.tasks.resampled_audio import (
+    CONTENT,
+    STAMP,
+    file_sha256,
+    stamp_audio,
+)
 from hear_aesthetics.evaluation.tasks.task import METADATA_FILE, VOCABULARY_FILE, Task
 from hear_aesthetics.files import atomic_file, json_text, remove_leftovers, write_text
 from hear_aesthetics.fingerprint import FINGERPRINT, check, claim, read_record
@@ -30,18 +35,10 @@ def begin_folder(
     *,
     overwrite: bool = False,
 ) -> bool:
-    """Make a folder ready for the embeddings of a task; nothing that is there is deleted.
+    """Make a folder ready for the embeddings of a task; return True if any are left to compute.
 
-    Args:
-        folder: Folder of one task's embeddings.
-        fingerprint: Fingerprint of the module.
-        provenance: Provenance of the embeddings, recorded only.
-        task: Task of the task folder.
-        audio: Folder of the task's audio at the module's rate.
-        overwrite: Delete embeddings and results that are there.
-
-    Returns:
-        True if there is anything left to compute.
+    Nothing that is there is deleted, unless ``overwrite``. The fingerprint is the module's;
+    ``audio`` is the folder of the task's audio at the module's rate.
 
     Raises:
         InputError: If the folder holds embeddings of another module, model, audio or labels; says

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from hear_aesthetics.checkpoints.pickles import read_plain_pickle
 from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.tasks.event_postprocessing import Timeline
-from hear_aesthetics.evaluation.tasks.schema import check_regular, read_json
+from hear_aesthetics.evaluation.tasks.schema import check_file, read_json
 from hear_aesthetics.evaluation.tasks.task import EmbeddedTask
 from hear_aesthetics.files import atomic_file, write_text
 from hear_aesthetics.metrics.events import Events
@@ -62,10 +62,7 @@ def embedding_size(task: EmbeddedTask) -> int:
 def read_rows(task: EmbeddedTask, splits: Sequence[str], *, with_times: bool = False) -> SplitRows:
     """Return the rows of the splits one after the other, in stored order.
 
-    Args:
-        task: Task of the embedding folder.
-        splits: Names of splits.
-        with_times: Also read the timeline and the true events (event tasks).
+    ``with_times`` adds the timeline and the true events of an event task.
 
     Raises:
         TaskError: If files are missing, disagree, or hold values that are not finite.
@@ -89,12 +86,8 @@ def write_rows(
 ) -> None:
     """Write one split's merged files, each complete or not at all.
 
-    Args:
-        folder: Embedding folder of the task.
-        split: Name of the split.
-        embeddings: Blocks ``(some rows, dim)``, written one by one.
-        labels: One label list per row.
-        times: Path and time (ms) of each row, for event tasks.
+    Embeddings are blocks ``(some rows, dim)``, written one by one; there is one label list per row
+    and, for event tasks, one pair of path and time (ms).
     """
     dim = 0
     with atomic_file(folder / f"{split}.embeddings.npy") as file:
@@ -119,7 +112,8 @@ def _dimensions(task: EmbeddedTask, split: str) -> tuple[int, int]:
 
 def _read_embeddings(task: EmbeddedTask, split: str) -> NDArray[np.float32]:
     rows, dim = _dimensions(task, split)
-    path = _existing(task, f"{split}.embeddings.npy")
+    path = task.folder / f"{split}.embeddings.npy"
+    check_file(path, "compute the embeddings again")
     values = np.fromfile(path, dtype=np.float32)
     if values.size != rows * dim:
         raise TaskError(
@@ -131,16 +125,9 @@ def _read_embeddings(task: EmbeddedTask, split: str) -> NDArray[np.float32]:
     return values.reshape(rows, dim)
 
 
-def _existing(task: EmbeddedTask, name: str) -> Path:
-    path = task.folder / name
-    check_regular(path)
-    if not path.exists():
-        raise TaskError(f"{path}: missing; compute the embeddings again")
-    return path
-
-
 def _read_targets(task: EmbeddedTask, split: str) -> NDArray[np.float32]:
-    path = _existing(task, f"{split}.target-labels.pkl")
+    path = task.folder / f"{split}.target-labels.pkl"
+    check_file(path, "compute the embeddings again")
     try:
         labels = read_plain_pickle(path)
     except (OSError, pickle.UnpicklingError) as e:
@@ -179,9 +166,9 @@ def _multi_hot(task: EmbeddedTask, labels: list[list[Any]], path: Path) -> NDArr
 
 def _read_times(task: EmbeddedTask, split: str) -> list[tuple[str, float]]:
     path = task.folder / f"{split}.filename-timestamps.json"
-    times = read_json(path)
+    times = read_json(path, list)
     rows, _ = _dimensions(task, split)
-    if not isinstance(times, list) or len(times) != rows:
+    if len(times) != rows:
         raise TaskError(f"{path}: expected a list of {rows} pairs of file and time")
     try:
         rows_of = [(str(name), float(time)) for name, time in times]

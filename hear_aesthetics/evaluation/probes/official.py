@@ -53,10 +53,7 @@ def evaluate_officially(
 ) -> list[FoldResult]:
     """Search the grid on the first run, train the best point on the others, then test all.
 
-    Args:
-        task: Task of an embedding folder.
-        points: Grid points, in the order in which they are tried.
-        progress: Called with the number of fits done and of all fits.
+    ``progress`` is called with the number of fits done and of all fits.
 
     Raises:
         TaskError: If the stored rows are faulty, or a fit cannot be trained or is never validated.
@@ -86,7 +83,14 @@ def _search(
     valid = read_rows(task, (run.valid,), with_times=True)
     sign = 1 if task.score_mode == "max" else -1
     best: _Fit | None = None
+    count = len(train.embeddings)
     for point in points:
+        if point.hidden_layers and count % point.batch_size == 1:
+            raise TaskError(
+                f"{task.folder}: {count} training rows leave one in the last batch of "
+                f"{point.batch_size}, which BatchNorm refuses (heareval stops here too); "
+                "use the robust protocol"
+            )
         fit = _fit(task, point, train, valid)
         if best is None or sign * fit.selection.score > sign * best.selection.score:
             best = fit
@@ -101,7 +105,6 @@ def _fit(task: EmbeddedTask, point: GridPoint, train: SplitRows, valid: SplitRow
     probe = build_probe(features, train.targets.shape[1], point)
     torch.rand(_SUMMARY_ROWS, features)
     optimizer = torch.optim.Adam(probe.parameters(), lr=point.lr)
-    _check_batches(task, train, point)
     tensors = [torch.from_numpy(array) for array in (train.embeddings, train.targets)]
     valid_tensors = torch.from_numpy(valid.embeddings), torch.from_numpy(valid.targets)
     sign = 1 if task.score_mode == "max" else -1
@@ -131,16 +134,6 @@ def _fit(task: EmbeddedTask, point: GridPoint, train: SplitRows, valid: SplitRow
     assert best is not None, "every grid point has a validation"
     probe.load_state_dict(weights)
     return _Fit(replace(best, seconds=time.perf_counter() - start), probe)
-
-
-def _check_batches(task: EmbeddedTask, rows: SplitRows, point: GridPoint) -> None:
-    count = len(rows.embeddings)
-    if point.hidden_layers and count % point.batch_size == 1:
-        raise TaskError(
-            f"{task.folder}: {count} training rows leave one in the last batch of "
-            f"{point.batch_size}, which BatchNorm refuses (heareval stops here too); "
-            "use the robust protocol"
-        )
 
 
 def _batches(rows: Tensor, point: GridPoint) -> Iterator[Tensor]:

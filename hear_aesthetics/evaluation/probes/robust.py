@@ -50,19 +50,10 @@ def evaluate_robustly(
     device: torch.device,
     dtype: torch.dtype,
 ) -> list[FoldResult]:
-    """Search the grid in every run and repetition, and test the best point of each.
+    """Search the grid in every run and repetition, and test the best point of each, run by run.
 
-    Args:
-        task: Task of an embedding folder.
-        points: Grid points.
-        repetitions: Number of repetitions, each with other seeds.
-        progress: Called with the number of fits done and of all fits.
-        device: Device to train on.
-        dtype: Type of the matrix products.
-
-    Returns:
-        One result per run and repetition, run by run; repetitions after the first are named
-        ``<test split>.seed<n>``.
+    ``progress`` is called with the number of fits done and of all fits; ``dtype`` is that of the
+    matrix products.
 
     Raises:
         TaskError: If the stored rows are faulty, or the grid has norm_after_activation.
@@ -98,12 +89,11 @@ def _blocks(
     repetitions: int,
     device: torch.device,
 ) -> Iterator[range]:
-    """Yield the runs whose data are held at once: as many as are trained together, or one."""
+    """Return the runs whose data are held at once: as many as are trained together, or one."""
     parameters = min(parameter_count(features, len(task.labels), point) for point in points)
-    fits = _limits(device)[0] // parameters
-    size = max(1, fits // (len(points) * repetitions))
-    for start in range(0, len(task.runs), size):
-        yield range(start, min(start + size, len(task.runs)))
+    size = max(1, _limits(device)[0] // parameters // (len(points) * repetitions))
+    runs = range(len(task.runs))
+    return (runs[start : start + size] for start in range(0, len(runs), size))
 
 
 def _groups(

@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.probes.fold_result import FoldResult, decoded
 from hear_aesthetics.evaluation.tasks.schema import read_json
 from hear_aesthetics.evaluation.tasks.task import METADATA_FILE, VOCABULARY_FILE, EmbeddedTask
@@ -90,16 +89,11 @@ def read_scores(task: EmbeddedTask) -> dict[str, Any]:
     Raises:
         TaskError: If a file is missing or holds anything else than an object.
     """
-    scores = _read_object(task.folder / SCORES_FILE)
+    scores: dict[str, Any] = read_json(task.folder / SCORES_FILE, dict, "evaluate again")
     robust = task.folder / ROBUST_FILE
-    return scores | ({"robust": _read_object(robust)} if robust.is_file() else {})
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    content = read_json(path)
-    if not isinstance(content, dict):
-        raise TaskError(f"{path}: expected an object; evaluate again")
-    return content
+    if robust.is_file():
+        scores["robust"] = read_json(robust, dict, "evaluate again")
+    return scores
 
 
 def write_results(
@@ -111,12 +105,8 @@ def write_results(
 ) -> None:
     """Write predictions and scores, then the mark that they are complete.
 
-    Args:
-        task: Task of the embedding folder.
-        results: One per test, in order.
-        settings: Options of the evaluation, kept in the mark.
-        seconds: Duration of the evaluation.
-        robust: Content of the robust protocol's own file.
+    The mark keeps the settings and the duration in seconds; ``robust`` is the content of the robust
+    protocol's own file.
     """
     _set_aside(task)
     for result in results:

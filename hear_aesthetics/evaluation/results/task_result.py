@@ -30,29 +30,18 @@ PROVENANCE_KEYS: dict[str, Any] = {
 class TaskResult:
     """Result of one model on one task.
 
-    Attributes:
-        model: Name of the folder of embeddings: module and options.
-        task: Published name, or the name of the task folder.
-        score_name: First score of the task.
-        higher_is_better: False for an error rate.
-        score: Mean over folds and repetitions; NaN if it is undefined.
-        interval: 95 % interval of the score, if the protocol states one and it can be estimated.
-        protocol: ``"robust"``, ``"official"``, or ``"heareval"`` where the official kit ran.
-        parts: Folders of the task that this counts.
-        provenance: Provenance of the embeddings, as far as it was recorded.
-        settings: Options of the evaluation.
-        scores: Content of ``test.predicted-scores.json``; for the robust protocol that of
-            ``test.robust-scores.json`` under ``"robust"``.
+    ``scores`` is the content of ``test.predicted-scores.json``; under ``"robust"`` it has that of
+    ``test.robust-scores.json``. ``protocol`` is ``"heareval"`` where the official kit ran.
     """
 
-    model: str
-    task: str
+    model: str  # name of the folder of embeddings: module and options
+    task: str  # published name, or the name of the task folder
     score_name: str
     higher_is_better: bool
-    score: float
-    interval: tuple[float, float] | None
+    score: float  # mean over folds and repetitions; NaN if it is undefined
+    interval: tuple[float, float] | None  # 95 %, if the protocol has one that can be estimated
     protocol: str
-    parts: tuple[str, ...]
+    parts: tuple[str, ...]  # folders of the task that this counts
     provenance: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     scores: Mapping[str, Any] = field(default_factory=dict)

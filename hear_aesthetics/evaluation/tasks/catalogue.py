@@ -18,34 +18,17 @@ _EXTRACT = "small"  # mode of the archives that are for trying things out
 
 @dataclass(frozen=True)
 class PublishedTask:
-    """One task of the benchmark.
-
-    Attributes:
-        title: Published name.
-        task_names: ``task_name`` of each of its folders.
-        folds: Number of cross-validation folds; 0 where train, valid and test are fixed.
-        seconds: Length of a clip.
-        clips: Number of clips in all splits.
-        score: First score, which the leaderboard shows.
-        mode: ``mode`` of the folder, for a task that shares its ``task_name``; empty otherwise.
-        embedding_type: ``"scene"`` or ``"event"`` (timestamp embeddings).
-        prediction_type: ``"multiclass"`` or ``"multilabel"``.
-    """
+    """One task of the benchmark; ``score`` is the first, which the leaderboard shows."""
 
     title: str
-    task_names: tuple[str, ...]
-    folds: int
-    seconds: str
-    clips: int
+    task_names: tuple[str, ...]  # of each of its folders
+    folds: int  # 0 where train, valid and test are fixed
+    seconds: str  # of a clip
+    clips: int  # in all splits
     score: str = "top1_acc"
-    mode: str = ""
+    mode: str = ""  # of the folder, for a task that shares its task_name
     embedding_type: str = "scene"
     prediction_type: str = "multiclass"
-
-    def is_made_of(self, task: Task) -> bool:
-        """Return True if a task folder is this task, or a part of it."""
-        whole = task.mode != _EXTRACT
-        return whole and task.task_name in self.task_names and self.mode in ("", task.mode)
 
 
 _BEEHIVES = ("beehive_states_fold0", "beehive_states_fold1")
@@ -80,7 +63,9 @@ def published(task: Task) -> PublishedTask | None:
     The small extracts that the benchmark offers for trying things out are other tasks: their scores
     mean something else.
     """
-    return next((entry for entry in CATALOGUE if entry.is_made_of(task)), None)
+    alike = (entry for entry in CATALOGUE if task.task_name in entry.task_names)
+    whole = task.mode != _EXTRACT
+    return next((entry for entry in alike if whole and entry.mode in ("", task.mode)), None)
 
 
 def by_column(column: str) -> PublishedTask | None:

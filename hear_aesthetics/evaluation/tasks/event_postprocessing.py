@@ -37,11 +37,8 @@ def postprocessing_grid(grid: Mapping[str, Sequence[float]]) -> list[Postprocess
 class Timeline:
     """File and time of every prediction row.
 
-    Rows may come in any order; of two rows of a file with the same time the later one counts.
-
-    Args:
-        names: File of each row, as in the split file.
-        timestamps: Time of each row, ms.
+    Rows may come in any order; of two rows of a file with the same time the later one counts. Names
+    are those of the split file, times in ms.
     """
 
     def __init__(self, names: Sequence[str], timestamps: Sequence[float]) -> None:
@@ -80,16 +77,10 @@ class Timeline:
         min_duration: float = MIN_DURATION,
         threshold: float = THRESHOLD,
     ) -> Events:
-        """Return the events in frame probabilities.
+        """Return the events in frame probabilities ``(rows, labels)``, rows as in the constructor.
 
-        Args:
-            predictions: One row per name given to the constructor, in that order.
-            median_filter_ms: Length of the median filter; 0 for none.
-            min_duration: Shortest event, ms, from its first to its last frame.
-            threshold: A frame is active above it.
-
-        Shape:
-            - predictions: ``(rows, labels)``
+        The median filter (0 for none) and the shortest event, from its first to its last frame, are
+        in ms; a frame is active above the threshold.
         """
         active = predictions[self.rows] > threshold
         windows = self._windows_of(median_filter_ms)

@@ -1,10 +1,12 @@
-"""Audio at the sample rate that a module wants, made once from another rate of the task folder.
+"""Audio of a task: stamps that tell whether it has changed, and files at other sample rates.
 
-``<sample rate>/source.json`` records which audio the files were made from.
+``<sample rate>/source.json`` records which audio the resampled files were made from.
 """
 
+import hashlib
 import json
 import logging
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,16 +15,44 @@ from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.audio.saving import write_audio
 from hear_aesthetics.engine.progress import ProgressCallback
 from hear_aesthetics.errors import StorageError, TaskError
-from hear_aesthetics.evaluation.tasks.audio_stamp import CONTENT, stamp_audio
 from hear_aesthetics.evaluation.tasks.schema import read_json
 from hear_aesthetics.evaluation.tasks.task import Task
 from hear_aesthetics.files import remove_leftovers, write_text
+from hear_aesthetics.fingerprint import digest, file_stamp
 
-__all__ = ["check_source", "ensure_sample_rate"]
+__all__ = ["CONTENT", "STAMP", "check_source", "ensure_sample_rate", "file_sha256", "stamp_audio"]
 
 SOURCE_FILE = "source.json"
+CONTENT, STAMP = "audio", "audio_stamp"  # keys of the digests of contents, and of sizes and times
+MISSING = "missing; restore it from the task's archive"
 
 logger = logging.getLogger(__name__)
+
+
+def stamp_audio(folder: Path, names: Iterable[str], known: Mapping[str, Any]) -> dict[str, str]:
+    """Return digests of the contents of audio files, and of their sizes and times.
+
+    Contents are read only if sizes or times are not those of ``known``, an earlier stamp or empty:
+    a folder that was copied has other times and the same contents.
+
+    Raises:
+        TaskError: If a file is missing.
+    """
+    files = {name: folder / name for name in names}
+    try:
+        stamp = digest({name: file_stamp(path) for name, path in files.items()})
+        if known.get(STAMP) == stamp:
+            return {CONTENT: known[CONTENT], STAMP: stamp}
+        contents = digest({name: file_sha256(path) for name, path in files.items()})
+    except FileNotFoundError as error:
+        raise TaskError(f"{error.filename}: {MISSING}") from error
+    return {CONTENT: contents, STAMP: stamp}
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hash of a file's content, 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def ensure_sample_rate(task: Task, sample_rate: int, progress: ProgressCallback) -> None:
@@ -55,7 +85,7 @@ def ensure_sample_rate(task: Task, sample_rate: int, progress: ProgressCallback)
         for done, name in enumerate(missing):
             progress(done, len(missing))
             if not (source / name).is_file():
-                raise TaskError(f"{source / name}: missing; restore it from the task's archive")
+                raise TaskError(f"{source / name}: {MISSING}")
             waveform = load_audio(source / name, sample_rate, min_samples=1)
             write_audio(folder / name, waveform, sample_rate, subtype="PCM_16")
     except OSError as e:

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,86 +11,96 @@ from hear_aesthetics import text_files
 from hear_aesthetics.errors import TaskError
 
 __all__ = [
-    "are_names",
-    "are_numbers",
-    "are_plain_names",
-    "check_regular",
-    "is_duration",
+    "K_FOLD_MODES",
+    "check_file",
     "is_number",
     "is_plain",
-    "one_of",
     "read_grid",
     "read_json",
     "read_key",
     "read_vocabulary",
 ]
 
+K_FOLD_MODES = ("new_split_kfold", "presplit_kfold")
 NUMBER = (int, float)
 COLUMNS = ("idx", "label")
-GRID_VALUES: Mapping[str, Any] = {
-    **dict.fromkeys(("lr", "dropout", "median_filter_ms", "min_duration"), NUMBER),
-    **dict.fromkeys(("batch_size", "hidden_dim", "hidden_layers", "max_epochs"), int),
-    **dict.fromkeys(("patience", "check_val_every_n_epoch"), int),
+GRID_LIMITS: Mapping[str, tuple[Any, float, float]] = {  # type, smallest and largest value
+    **dict.fromkeys(("lr", "median_filter_ms", "min_duration"), (NUMBER, 0, 2**31)),
+    "dropout": (NUMBER, 0, 1),
+    "batch_size": (int, 1, 2**20),
+    "hidden_dim": (int, 1, 2**16),
+    "hidden_layers": (int, 0, 64),
+    "patience": (int, 0, 2**31),
+    **dict.fromkeys(("max_epochs", "check_val_every_n_epoch"), (int, 1, 2**31)),
 }
-GRID_LIMITS = {"batch_size": (1, 2**20), "hidden_dim": (1, 2**16), "hidden_layers": (0, 64)}
-GRID_LIMITS |= {"max_epochs": (1, 2**31), "check_val_every_n_epoch": (1, 2**31), "dropout": (0, 1)}
 MAX_NAME_BYTES = 255 - len(".target-labels.json")  # most file systems take 255
 MAX_NUMBER = 1e300  # an int beyond the floats breaks arithmetic
 
 
-def check_regular(path: Path) -> None:
-    """Refuse pipes, devices and folders, of which reading may never end; missing files pass.
+def check_file(path: Path, remedy: str = "is this a complete HEAR folder?") -> None:
+    """Refuse missing files, and pipes, devices and folders, of which reading may never end.
 
     Raises:
-        TaskError: If something else than a file is there.
+        TaskError: If no regular file is there.
     """
-    if path.exists() and not path.is_file():
+    if not path.exists():
+        raise TaskError(f"{path}: missing; {remedy}")
+    if not path.is_file():
         raise TaskError(f"{path}: not a regular file; put the file itself there")
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, kind: type = object, remedy: str = "restore it from the archive") -> Any:
     """Return the content of a JSON file.
 
     Raises:
-        TaskError: If it is missing or not JSON.
+        TaskError: If it is missing, or not JSON of that type.
     """
-    check_regular(path)
-    return text_files.read_json(path, object, error=TaskError, remedy="restore it from the archive")
+    check_file(path)
+    return text_files.read_json(path, kind, error=TaskError, remedy=remedy)
 
 
-def read_key(
-    data: Mapping[str, Any],
-    path: Path,
-    key: str,
-    is_valid: Callable[[Any], bool],
-    expected: str,
-    default: Any = None,
-) -> Any:
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(v, str) for v in value)
+
+
+def _one_of(*options: str) -> tuple[str, Callable[[Any], bool]]:
+    return "one of " + ", ".join(options), options.__contains__
+
+
+_EXPECTED: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "task_name": ("a name", lambda v: isinstance(v, str) and bool(v)),
+    "embedding_type": _one_of("scene", "event"),
+    "prediction_type": _one_of("multiclass", "multilabel", "regression"),
+    "split_mode": _one_of("trainvaltest", *K_FOLD_MODES),
+    "splits": (
+        "a list of names, without folders",
+        lambda v: _are_names(v) and all(is_plain(name) and "/" not in name for name in v),
+    ),
+    "sample_duration": (
+        "seconds above 0, or null",
+        lambda v: v is None or (is_number(v) and v > 0),
+    ),
+    "evaluation": ("a list of names", _are_names),
+    "evaluation_params": ("an object", lambda v: not v or isinstance(v, dict)),
+    "top_tier_thresholds": (
+        "a list of numbers",
+        lambda v: isinstance(v, list) and all(map(is_number, v)),
+    ),
+}
+
+
+def read_key(data: Mapping[str, Any], path: Path, key: str) -> Any:
     """Return a value of ``task_metadata.json``.
 
     Raises:
         TaskError: If it is not valid; names the key and what was expected.
     """
-    value = data.get(key, default)
+    value = data.get(key)
+    expected, is_valid = _EXPECTED[key]
     if not is_valid(value):
         got = repr(value) if key in data else "missing"
         raise TaskError(f"{path}: key {key!r} is {got}; expected {expected}")
     return value
-
-
-def one_of(options: Sequence[str]) -> tuple[Callable[[Any], bool], str]:
-    """Return the arguments ``is_valid`` and ``expected`` of :func:`read_key` for a choice."""
-    return tuple(options).__contains__, "one of " + ", ".join(options)
-
-
-def are_names(value: Any) -> bool:
-    """Return True for a list of texts, at least one."""
-    return isinstance(value, list) and bool(value) and all(isinstance(v, str) for v in value)
-
-
-def are_plain_names(value: Any) -> bool:
-    """Return True for a list of names that may become files of one folder."""
-    return are_names(value) and all(is_plain(name) and "/" not in name for name in value)
 
 
 def is_plain(name: str) -> bool:
@@ -106,16 +116,6 @@ def is_number(value: Any) -> bool:
     return type(value) in NUMBER and abs(value) <= MAX_NUMBER
 
 
-def is_duration(value: Any) -> bool:
-    """Return True for seconds above 0, and for None."""
-    return value is None or (is_number(value) and value > 0)
-
-
-def are_numbers(value: Any) -> bool:
-    """Return True for a list of finite numbers."""
-    return isinstance(value, list) and all(map(is_number, value))
-
-
 def read_grid(
     params: Mapping[str, Any], path: Path, key: str, default: Mapping[str, Any]
 ) -> dict[str, tuple[Any, ...]]:
@@ -129,13 +129,15 @@ def read_grid(
     lists = isinstance(value, Mapping) and all(isinstance(v, list | tuple) for v in value.values())
     if not lists or not all(value.values()):
         raise TaskError(f"{where} is {value!r}; expected an object of lists of values")
-    for name, values in value.items():
-        kind = GRID_VALUES.get(name)
-        if kind and not all(isinstance(v, kind) and not isinstance(v, bool) for v in values):
-            raise TaskError(f"{where}: {name!r} is {values!r}; expected numbers")
-        low, high = GRID_LIMITS.get(name, (0, 2**31))
-        if kind and not all(low <= v <= high for v in values):
-            raise TaskError(f"{where}: {name!r} is {values!r}; expected {low} to {high}")
+    for name, (kind, low, high) in GRID_LIMITS.items():
+        values = value.get(name, ())
+        if not all(
+            isinstance(v, kind) and not isinstance(v, bool) and low <= v <= high for v in values
+        ):
+            numbers = "whole numbers" if kind is int else "numbers"
+            raise TaskError(
+                f"{where}: {name!r} is {values!r}; expected {numbers} from {low} to {high}"
+            )
     return {name: tuple(values) for name, values in value.items()}
 
 
@@ -145,7 +147,7 @@ def read_vocabulary(path: Path) -> tuple[str, ...]:
     Raises:
         TaskError: If the file is missing or ``idx`` is not 0 to K-1.
     """
-    check_regular(path)
+    check_file(path, "one row idx,label per label or target")
     text = text_files.read_text(path, TaskError)
     try:
         rows = list(csv.DictReader(io.StringIO(text)))

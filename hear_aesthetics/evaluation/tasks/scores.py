@@ -11,7 +11,7 @@ Sources: Turian et al., "HEAR: Holistic Evaluation of Audio Representations" (20
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hear_aesthetics.metrics.classification import average_precision, roc_auc
+from hear_aesthetics.metrics.correlation import ktau, lcc, mse, srcc, top_tier_f1
 from hear_aesthetics.metrics.events import OnsetFMeasure, SegmentErrorRate
 from hear_aesthetics.metrics.intervals import Array
 
@@ -27,19 +28,12 @@ __all__ = ["SCORES", "Score", "make_scores", "named_values"]
 
 @dataclass(frozen=True)
 class Score:
-    """A score of predictions; base of those of files, values and events.
+    """A score of predictions; base of those of files, values and events."""
 
-    Attributes:
-        name: Name in ``task_metadata.json``.
-        kernel: Metric that computes it.
-        higher_is_better: False for errors.
-        kinds: Kinds of task that it can score.
-    """
-
-    name: str
-    kernel: Any
+    name: str  # in task_metadata.json
+    kernel: Any  # metric that computes it
     higher_is_better: bool = True
-    kinds: ClassVar[tuple[str, ...]]
+    kinds: ClassVar[tuple[str, ...]]  # of tasks that it can score
 
     def values(self, predictions: Any, targets: Any) -> dict[str, float]:
         """Return named values, the first of which is the score."""
@@ -137,17 +131,6 @@ def _defined_mean(values: Array) -> Array:
     return np.where(defined.any(axis=1), total / np.maximum(defined.sum(axis=1), 1), np.nan)
 
 
-def _regression(name: str) -> Callable[..., Array]:
-    def kernel(predictions: Any, targets: Any, **options: Any) -> Array:
-        # imports scipy.stats, which other tasks do without
-        from hear_aesthetics.metrics import correlation
-
-        metric: Callable[..., Array] = getattr(correlation, name)
-        return metric(predictions, targets, **options)
-
-    return kernel
-
-
 SCORES: Mapping[str, Score] = {
     score.name: score
     for score in (
@@ -161,11 +144,11 @@ SCORES: Mapping[str, Score] = {
         EventScore("event_onset_50ms_fms", OnsetFMeasure(0.05)),
         EventScore("event_onset_offset_50ms_20perc_fms", OnsetFMeasure(0.05, 0.2)),
         EventScore("segment_1s_er", SegmentErrorRate(1.0), higher_is_better=False),
-        RegressionScore("lcc", _regression("lcc")),
-        RegressionScore("srcc", _regression("srcc")),
-        RegressionScore("ktau", _regression("ktau")),
-        RegressionScore("mse", _regression("mse"), higher_is_better=False),
-        RegressionScore("tta", _regression("top_tier_f1")),
+        RegressionScore("lcc", lcc),
+        RegressionScore("srcc", srcc),
+        RegressionScore("ktau", ktau),
+        RegressionScore("mse", mse, higher_is_better=False),
+        RegressionScore("tta", top_tier_f1),
     )
 }
 
@@ -177,15 +160,11 @@ def make_scores(
     *,
     skip_undefined: bool = False,
 ) -> tuple[Score, ...]:
-    """Return the scores of a task.
+    """Return the scores of a task, given the names, and thresholds for ``tta``, of its targets.
 
-    Args:
-        names: Keys of :data:`SCORES`; the first drives selection.
-        labels: Target names, for regression.
-        thresholds: Top-tier threshold of each target, for ``tta``.
-        skip_undefined: Average a scene score over the labels for which it is defined; otherwise
-            one label with a single class makes ``aucroc`` and ``d_prime`` NaN, and counts 0 in
-            ``mAP``, as in heareval.
+    ``skip_undefined`` averages a scene score over the labels for which it is defined; otherwise one
+    label with a single class makes ``aucroc`` and ``d_prime`` NaN, and counts 0 in ``mAP``, as in
+    heareval.
     """
     scores: list[Score] = []
     for score in map(SCORES.__getitem__, names):

@@ -29,11 +29,6 @@ __all__ = [
 METADATA_FILE = "task_metadata.json"
 VOCABULARY_FILE = "labelvocabulary.csv"
 
-PREDICTION_TYPES = {
-    "scene": ("multiclass", "multilabel", "regression"),
-    "event": ("multilabel",),
-}
-K_FOLD_MODES = ("new_split_kfold", "presplit_kfold")
 TVT_SPLITS = ("train", "valid", "test")
 _SEARCH_DEPTH = 3  # the published archives unpack to hear-2021.0.6/tasks/<task>
 
@@ -75,7 +70,7 @@ class Task:
     @property
     def runs(self) -> tuple[Run, ...]:
         """Train, valid and test of every training: one, or one per fold in sorted order."""
-        if self.split_mode not in K_FOLD_MODES:
+        if self.split_mode not in schema.K_FOLD_MODES:
             return (Run(("train",), "valid", "test"),)
         folds = sorted(self.splits)
         runs = []
@@ -165,21 +160,19 @@ def load_task(folder: Path) -> Task:
         TaskError: If a file is missing or a key has a value that the evaluator cannot use.
     """
     path = folder / METADATA_FILE
-    data = schema.read_json(path)
-    if not isinstance(data, dict):
-        raise TaskError(f"{path}: expected an object, got {type(data).__name__}")
+    data = schema.read_json(path, dict)
     read = partial(schema.read_key, data, path)
-    embedding_type = read("embedding_type", *schema.one_of(tuple(PREDICTION_TYPES)))
-    params = read("evaluation_params", lambda v: not v or isinstance(v, dict), "an object") or {}
+    params = read("evaluation_params") or {}
+    thresholds = schema.read_key({"top_tier_thresholds": [], **params}, path, "top_tier_thresholds")
     task = Task(
         folder=folder,
-        task_name=read("task_name", lambda v: isinstance(v, str) and bool(v), "a name"),
-        embedding_type=embedding_type,
-        prediction_type=read("prediction_type", *schema.one_of(PREDICTION_TYPES[embedding_type])),
-        split_mode=read("split_mode", *schema.one_of(("trainvaltest", *K_FOLD_MODES))),
-        splits=tuple(read("splits", schema.are_plain_names, "a list of names, without folders")),
-        sample_duration=read("sample_duration", schema.is_duration, "seconds above 0, or null"),
-        evaluation=tuple(read("evaluation", schema.are_names, "a list of names")),
+        task_name=read("task_name"),
+        embedding_type=read("embedding_type"),
+        prediction_type=read("prediction_type"),
+        split_mode=read("split_mode"),
+        splits=tuple(read("splits")),
+        sample_duration=read("sample_duration"),
+        evaluation=tuple(read("evaluation")),
         labels=schema.read_vocabulary(folder / VOCABULARY_FILE),
         mode=str(data.get("mode", "")),
         use_scoring_for_early_stopping=bool(data.get("use_scoring_for_early_stopping", True)),
@@ -187,11 +180,7 @@ def load_task(folder: Path) -> Task:
             params, path, "event_postprocessing_grid", DEFAULT_GRID
         ),
         param_grid=schema.read_grid(params, path, "task_specific_param_grid", {}),
-        top_tier_thresholds=tuple(
-            schema.read_key(
-                params, path, "top_tier_thresholds", schema.are_numbers, "a list of numbers", []
-            )
-        ),
+        top_tier_thresholds=tuple(thresholds),
     )
     _check_consistent(task, path)
     return task
@@ -206,6 +195,10 @@ def _as_number(text: str) -> float | str:
 
 def _check_consistent(task: Task, path: Path) -> None:
     """Check keys that depend on each other."""
+    if task.is_event and task.prediction_type != "multilabel":
+        raise TaskError(
+            f"{path}: key 'prediction_type' is {task.prediction_type!r}; event tasks are multilabel"
+        )
     kind = "event" if task.is_event else task.prediction_type
     for name in task.evaluation:
         if name not in SCORES:
@@ -217,7 +210,7 @@ def _check_consistent(task: Task, path: Path) -> None:
             raise TaskError(f"{path}: key 'evaluation': {name!r} does not score {kind} tasks")
     if task.split_mode == "trainvaltest" and set(TVT_SPLITS) - set(task.splits):
         raise TaskError(f"{path}: key 'splits' must hold train, valid and test")
-    if task.split_mode in K_FOLD_MODES and len(set(task.splits)) < max(3, len(task.splits)):
+    if task.split_mode in schema.K_FOLD_MODES and len(set(task.splits)) < max(3, len(task.splits)):
         raise TaskError(f"{path}: key 'splits' must hold at least three different folds")
     if "tta" in task.evaluation and len(task.top_tier_thresholds) != len(task.labels):
         raise TaskError(

@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +22,8 @@ from hear_aesthetics.evaluation.probes.stacked.probe_rng import ProbeRng
 __all__ = ["BatchedProbes", "Weights", "parameter_count"]
 
 _NORM_EPSILON = 1e-5
-_BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8  # of Adam, as in torch
+_ADAM: dict[str, Any] = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}  # as in torch
+_ADAM |= {"weight_decay": 0.0, "amsgrad": False, "maximize": False}
 _MOMENTUM = 0.1  # of the running statistics, as in torch's BatchNorm
 
 
@@ -87,59 +89,40 @@ class _Adam:
     """Adam for several models, each with its own learning rate, in one pass over the memory.
 
     It calls torch's fused kernel, five times as fast as the operations one by one, directly:
-    importing what ``torch.optim`` needs takes longer than training a small probe. Source: Kingma &
-    Ba, "Adam: A Method for Stochastic Optimization" (2015), Algorithm 1, without weight decay.
-
-    Args:
-        parameters: Contiguous float32 tensors ``(models, ...)``, updated in place.
-        lrs: Learning rate of each model.
+    importing what ``torch.optim`` needs takes longer than training a small probe. Parameters are
+    contiguous float32 tensors ``(models, ...)``, updated in place. Source: Kingma & Ba, "Adam: A
+    Method for Stochastic Optimization" (2015), Algorithm 1, without weight decay.
     """
 
     def __init__(self, parameters: Sequence[Tensor], lrs: Sequence[float]) -> None:
-        self._parameters = list(parameters)
         self._lrs = list(lrs)
-        self._means = [torch.zeros_like(parameter) for parameter in parameters]
-        self._squares = [torch.zeros_like(parameter) for parameter in parameters]
+        self._parameters = list(parameters)
+        self._moments = [[torch.zeros_like(p) for p in parameters] for _ in range(2)]
         self._steps = torch.zeros((), device=parameters[0].device)
 
     def keep(self, indices: list[int], parameters: Sequence[Tensor]) -> None:
         """Go on with some of the models: ``parameters`` are theirs."""
-        self._parameters = list(parameters)
         self._lrs = [self._lrs[i] for i in indices]
-        self._means = [mean[indices] for mean in self._means]
-        self._squares = [square[indices] for square in self._squares]
+        self._parameters = list(parameters)
+        self._moments = [[moment[indices] for moment in group] for group in self._moments]
 
     def step(self, gradients: Sequence[Tensor]) -> None:
         """Update the parameters; one gradient ``(models, ...)`` of any dtype per parameter."""
         self._steps += 1
+        steps = [self._steps] * len(self._parameters)
         for model, lr in enumerate(self._lrs):
-            torch._fused_adam_(
-                [parameter[model] for parameter in self._parameters],
-                [gradient[model].float() for gradient in gradients],
-                [mean[model] for mean in self._means],
-                [square[model] for square in self._squares],
-                [],
-                [self._steps] * len(self._parameters),
-                lr=lr,
-                beta1=_BETA_1,
-                beta2=_BETA_2,
-                weight_decay=0.0,
-                eps=_EPSILON,
-                amsgrad=False,
-                maximize=False,
+            parameters, means, squares = (
+                [tensor[model] for tensor in group] for group in (self._parameters, *self._moments)
             )
+            found = [gradient[model].float() for gradient in gradients]
+            torch._fused_adam_(parameters, found, means, squares, [], steps, lr=lr, **_ADAM)
 
 
 class BatchedProbes:
     """``S`` probes with the same layers; seed, learning rate and dropout are each one's own.
 
-    Args:
-        features: Number of values per embedding.
-        labels: Number of outputs.
-        points: One grid point per probe, alike in ``hidden_layers`` and ``hidden_dim``.
-        seeds: One seed per probe.
-        device: Device to train on.
-        dtype: Type of the matrix products: float32 or bfloat16.
+    ``points`` and ``seeds`` have one entry per probe, points are alike in ``hidden_layers`` and
+    ``hidden_dim``; ``dtype`` is float32 or bfloat16.
     """
 
     def __init__(
@@ -255,7 +238,7 @@ class BatchedProbes:
         self, layer: int, caches: Sequence[_Hidden], errors: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return the gradients of the layer's product (in ``dtype``), gamma and beta."""
-        found = []
+        found, every = [], [True] * 3  # gradients are wanted
         for i, (rng, c, error) in enumerate(zip(self._rngs, caches, errors, strict=True)):
             # a unit that was dropped or not positive is 0 in the output
             error = torch.ops.aten.threshold_backward(error, c.output, 0)
@@ -269,7 +252,7 @@ class BatchedProbes:
                 c.inverse_std,
                 True,
                 _NORM_EPSILON,
-                [True, True, True],
+                every,
             )
             found.append((gradient, scale / rng.keep_prob, shift / rng.keep_prob))
         gradients, gammas, betas = zip(*found, strict=True)

@@ -18,11 +18,6 @@ class ProbeRng:
 
     On a processor the masks come from numpy's SFC64, whose raw bits are ten times as fast as
     torch's Bernoulli numbers; 16 of them decide about one unit.
-
-    Args:
-        point: Grid point, with the initialization and the dropout.
-        seed: Seed of all generators.
-        device: Device of the tensors.
     """
 
     def __init__(self, point: GridPoint, seed: int, device: torch.device) -> None:

@@ -87,13 +87,9 @@ class _EarlyStopping:
 def train_probes(
     task: Task, specs: Sequence[FitSpec], data: Mapping[int, RunData], dtype: torch.dtype
 ) -> list[Candidate]:
-    """Train fits whose probes have the same layers, until each has stopped.
+    """Train fits until each has stopped; ``dtype`` is that of the matrix products.
 
-    Args:
-        task: Task, for its scores and post-processing.
-        specs: The fits, sorted; alike in layers, batch size, epochs and validation interval.
-        data: Rows of every run named in the fits.
-        dtype: Type of the matrix products.
+    The fits are sorted, and alike in layers, batch size, epochs and validation interval.
     """
     start = time.perf_counter()
     point, first = specs[0].point, data[specs[0].run]
@@ -193,6 +189,7 @@ def _validate(
 ) -> list[tuple[float, float, Postprocessing]]:
     """Return signed score, loss and post-processing of every probe."""
     results: list[tuple[float, float, Postprocessing]] = []
+    sign = 1.0 if task.scores[0].higher_is_better else -1.0
     for run, group in groupby(specs, key=lambda spec: spec.run):
         rows = data[run]
         chosen = slice(len(results), len(results) + len(list(group)))
@@ -201,18 +198,10 @@ def _validate(
             best: tuple[float, Postprocessing] = (-loss, ())
             if task.use_scoring_for_early_stopping:
                 predictions = probabilities(rows.predicted(logits), task.prediction_type).numpy()
-                best = _best_score(task, rows, predictions)
+                scored = scored_postprocessings(task, rows.valid, predictions)
+                best = max(  # ties take the larger parameters
+                    ((sign * score, chosen) for score, chosen in scored),
+                    key=lambda entry: (np.nan_to_num(entry[0], nan=-math.inf), entry[1]),
+                )
             results.append((best[0], loss, best[1]))
     return results
-
-
-def _best_score(
-    task: Task, rows: RunData, predictions: NDArray[np.float32]
-) -> tuple[float, Postprocessing]:
-    """Return the signed score of the best post-processing; ties take the larger parameters."""
-    sign = 1.0 if task.scores[0].higher_is_better else -1.0
-    scored = scored_postprocessings(task, rows.valid, predictions)
-    return max(
-        ((sign * score, chosen) for score, chosen in scored),
-        key=lambda entry: (np.nan_to_num(entry[0], nan=-math.inf), entry[1]),
-    )

@@ -10,7 +10,7 @@ import soundfile
 from hear_aesthetics.errors import InputError, TaskError
 from hear_aesthetics.evaluation.embeddings.folder import ORIGIN_FILE, begin_folder
 from hear_aesthetics.evaluation.embeddings.rows import DONE_FILE
-from hear_aesthetics.evaluation.tasks import audio_stamp
+from hear_aesthetics.evaluation.tasks import resampled_audio
 from hear_aesthetics.evaluation.tasks.task import load_task
 from hear_aesthetics.fingerprint import read_record
 
@@ -114,7 +114,7 @@ def test_audio_that_was_copied_is_the_same_and_is_hashed_once(begin, monkeypatch
     touch_audio(begin)
     assert begin() is not complete
     hashed = []
-    monkeypatch.setattr(audio_stamp, "file_sha256", hashed.append)
+    monkeypatch.setattr(resampled_audio, "file_sha256", hashed.append)
     assert begin() is not complete
     assert not hashed
 

@@ -11,7 +11,7 @@ from hear_aesthetics.errors import TaskError
 from hear_aesthetics.evaluation.embeddings.module import HearModule
 from hear_aesthetics.evaluation.embeddings.rows import DONE_FILE
 from hear_aesthetics.evaluation.embeddings.runner import embed_task
-from hear_aesthetics.evaluation.tasks import audio_stamp
+from hear_aesthetics.evaluation.tasks import resampled_audio
 from hear_aesthetics.evaluation.tasks.resampled_audio import check_source, ensure_sample_rate
 from hear_aesthetics.evaluation.tasks.task import load_task
 
@@ -60,7 +60,7 @@ def test_a_copied_source_is_the_same_and_is_hashed_once(task, monkeypatch):
         os.utime(path, (1e9, 1e9))
     check_source(task, RATE)
     hashed = []
-    monkeypatch.setattr(audio_stamp, "file_sha256", hashed.append)
+    monkeypatch.setattr(resampled_audio, "file_sha256", hashed.append)
     check_source(task, RATE)
     assert not hashed
 
