@@ -32,7 +32,7 @@ from hear_aesthetics.pretraining.objective import (
     MaskedPredictionMetrics,
     Prediction,
 )
-from hear_aesthetics.pretraining.state import load_checkpoint, save_checkpoint, write_log
+from hear_aesthetics.pretraining.resume import load_checkpoint, save_checkpoint, write_log
 from hear_aesthetics.pretraining.targets.mel_rvq import MelRVQ, train_rvq
 
 __all__ = ["Pretraining", "pretrain"]

@@ -26,7 +26,7 @@ from songeval_task.training.config import SongEvalConfig, TrainableHead
 from songeval_task.training.data import TrainingData
 from songeval_task.training.logs import Logs, ProgressLine
 from songeval_task.training.predict import feature_dtype, predict
-from songeval_task.training.state import Progress, RunState
+from songeval_task.training.resume import Progress, RunState
 from songeval_task.training.step import Draw, MixingStep, draw_pairs
 
 __all__ = ["Trainer", "make_accelerator"]

@@ -24,8 +24,8 @@ from songeval_task.training.data import TrainingData, load_data
 from songeval_task.training.logs import Logs, ProgressLine
 from songeval_task.training.loop import Trainer, make_accelerator
 from songeval_task.training.predict import predict
+from songeval_task.training.resume import Progress, RunState
 from songeval_task.training.standardize import fold
-from songeval_task.training.state import Progress, RunState
 
 __all__ = ["METRICS_FILE", "PREDICTIONS_FILE", "train_run"]
 
