@@ -33,7 +33,7 @@ from hear_aesthetics.pretraining.objective import (
     draw_mask,
     mask_waveform,
 )
-from hear_aesthetics.pretraining.state import load_checkpoint, save_checkpoint
+from hear_aesthetics.pretraining.resume import load_checkpoint, save_checkpoint
 from hear_aesthetics.pretraining.targets.quantizers import MelRVQ, train_rvq
 
 __all__ = ["Pretraining", "pretrain"]

@@ -89,19 +89,12 @@ def features(
         started, seconds = time.monotonic(), 0.0
         with Report(len(planned), "stored") as report:
             report.done(len(planned) - len(missing))
-            for stored in extraction.extract(
-                missing,
-                store,
-                loaded,
-                states=wanted,
-                dtype=dtype,
-                workers=workers or default_workers(),
+            processes = workers or default_workers()
+            for version, error in extraction.extract(
+                missing, store, loaded, states=wanted, dtype=dtype, workers=processes
             ):
-                if stored.error:
-                    report.fail(stored.error)
-                else:
-                    report.done()
-                    seconds += stored.version.song.seconds
+                report.fail(error) if error else report.done()
+                seconds += 0.0 if error else version.song.seconds
             store.write_index(extraction.done(planned, store))
     took = time.monotonic() - started
     if count := len(missing) - report.failed:

@@ -244,7 +244,7 @@ def _tell_kept(journal: "Journal", found: "Inputs", out: Path) -> None:
 def _plot(
     path: Path, rows: list[dict[str, Any]], scorer: "AestheticScorer", top: int | None
 ) -> None:
-    from songeval_task.scoring.plots import MAX_SONGS, draw_scores
+    from songeval_task.scoring.radar_plot import MAX_SONGS, draw_scores
 
     good = ranked(rows)[:top] if top else [row for row in rows if row["error"] is None]
     if not good:

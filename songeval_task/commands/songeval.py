@@ -14,14 +14,8 @@ from songeval_task.commands.train import train
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
-app.command()(synthesize)
-app.command()(prepare)
-app.command()(augment)
-app.command()(features)
-app.command()(train)
-app.command()(evaluate)
-app.command()(ablation)
-app.command("hear-task")(hear_task)
+for command in (synthesize, prepare, augment, features, train, evaluate, ablation, hear_task):
+    app.command()(command)
 
 
 @app.callback()

@@ -100,7 +100,9 @@ def read_songeval(root: str | Path) -> SongEval:
             songs[name] = found
         else:
             problems.append(found)
-    problems += _audio_without_rows(root, seen)
+    for path in sorted((root / AUDIO_FOLDER).glob("*.mp3")):
+        if (name := path.relative_to(root).as_posix()) not in seen:
+            problems.append(Problem("no row", f"{name}: no row in {METADATA}; it is left out"))
     if not songs:
         first = f"; first: {problems[0].message}" if problems else ""
         raise InputError(f"{metadata}: no usable song in it{first}")
@@ -175,12 +177,3 @@ def _mean_over_raters(annotation: Any) -> tuple[float, ...]:
                 raise ValueError(f"rater {number}: {dimension.name} {shown} is outside {scale}")
             sums[index] += value
     return tuple(total / len(annotation) for total in sums)
-
-
-def _audio_without_rows(root: Path, named: set[str]) -> list[Problem]:
-    present = sorted((root / AUDIO_FOLDER).glob("*.mp3"))
-    return [
-        Problem("no row", f"{name}: no row in {METADATA}; it is left out")
-        for name in (path.relative_to(root).as_posix() for path in present)
-        if name not in named
-    ]

@@ -42,39 +42,19 @@ VERSIONS = ("all", "published")
 AUGMENTED, RELEASED = "aug", "published"  # begin the names of augmented versions
 EARLIER = "copy"  # what "aug" was before, on disk and in the seeds of all draws
 
-# In the released order: class of audiomentations, its arguments.
-TRANSFORMS: dict[str, tuple[str, dict[str, Any]]] = {
-    "gain": ("Gain", {"min_gain_db": -2.0, "max_gain_db": 2.0, "p": 0.9}),
-    "gaussian_noise": ("AddGaussianSNR", {"min_snr_db": 30.0, "max_snr_db": 50.0, "p": 0.25}),
-    "pitch_shift": ("PitchShift", {"min_semitones": -0.1, "max_semitones": 0.1, "p": 0.5}),
-    "time_stretch": (
-        "TimeStretch",
-        {"min_rate": 0.99, "max_rate": 1.01, "leave_length_unchanged": False, "p": 0.4},
-    ),
-    "time_shift": (
-        "Shift",
-        {
-            "min_shift": -0.5,
-            "max_shift": 0.5,
-            "shift_unit": "seconds",
-            "rollover": False,
-            "p": 0.4,
-        },
-    ),
-    "high_pass": (
-        "HighPassFilter",
-        {"min_cutoff_freq": 80.0, "max_cutoff_freq": 120.0, "p": 0.3},
-    ),
-    "low_pass": (
-        "LowPassFilter",
-        {"min_cutoff_freq": 15_000.0, "max_cutoff_freq": 18_000.0, "p": 0.3},
-    ),
-    "seven_band_eq": ("SevenBandParametricEQ", {"min_gain_db": -3.0, "max_gain_db": 3.0, "p": 0.3}),
+# In the released order: class of audiomentations, probability, the value drawn and its range.
+TRANSFORMS = {
+    "gain": ("Gain", 0.9, "gain_db", -2.0, 2.0),
+    "gaussian_noise": ("AddGaussianSNR", 0.25, "snr_db", 30.0, 50.0),
+    "pitch_shift": ("PitchShift", 0.5, "semitones", -0.1, 0.1),
+    "time_stretch": ("TimeStretch", 0.4, "rate", 0.99, 1.01),
+    "time_shift": ("Shift", 0.4, "shift", -0.5, 0.5),
+    "high_pass": ("HighPassFilter", 0.3, "cutoff_freq", 80.0, 120.0),
+    "low_pass": ("LowPassFilter", 0.3, "cutoff_freq", 15_000.0, 18_000.0),
+    "seven_band_eq": ("SevenBandParametricEQ", 0.3, "gain_db", -3.0, 3.0),
 }
-AS_RELEASED = {
-    "time_stretch": {"leave_length_unchanged": True},
-    "time_shift": {"rollover": True},
-}
+OPTIONS = {"time_shift": {"shift_unit": "seconds"}}
+AS_RELEASED = {"time_stretch": "leave_length_unchanged", "time_shift": "rollover"}  # on as released
 DRAWN_WHEN_APPLIED = {"gaussian_noise"}  # the samples themselves
 
 _global_generators = threading.Lock()
@@ -126,9 +106,12 @@ def augment(
     import audiomentations  # an extra
 
     records = []
-    for label, (kind, arguments) in TRANSFORMS.items():
-        released = AS_RELEASED.get(label, {}) if version.startswith(RELEASED) else {}
-        transform = getattr(audiomentations, kind)(**arguments | released)
+    for label, (kind, probability, value, low, high) in TRANSFORMS.items():
+        options: dict[str, Any] = {f"min_{value}": low, f"max_{value}": high, "p": probability}
+        options |= OPTIONS.get(label, {})
+        if label in AS_RELEASED:
+            options[AS_RELEASED[label]] = version.startswith(RELEASED)
+        transform = getattr(audiomentations, kind)(**options)
         key = f"{seed}/{name}/{earlier_name(version)}/{label}"
         with _seeded(key):
             transform.randomize_parameters(waveform, SAMPLE_RATE)

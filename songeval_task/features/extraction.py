@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,19 +28,9 @@ from songeval_task.features.augmentation import load_version
 from songeval_task.features.augmented_files import SongVersion
 from songeval_task.features.store import DTYPES, Entry, FeatureStore
 
-__all__ = [
-    *("Stored", "bytes_needed", "done", "extract", "fingerprint", "load", "middle_state", "todo"),
-]
+__all__ = ["bytes_needed", "done", "extract", "fingerprint", "load", "middle_state", "todo"]
 
 HEADER_BYTES = 4096  # of a file, about
-
-
-class Stored(NamedTuple):
-    """A version with its entry in the store, or with an error of one line."""
-
-    version: SongVersion
-    entry: Entry | None
-    error: str | None
 
 
 def todo(versions: Iterable[SongVersion], store: FeatureStore) -> list[SongVersion]:
@@ -91,8 +81,8 @@ def extract(
     states: Sequence[HiddenState] = (),
     dtype: str = "float16",
     workers: int = 1,
-) -> Iterator[Stored]:
-    """Compute and store features; yield each version once its file is there.
+) -> Iterator[tuple[SongVersion, str | None]]:
+    """Compute and store features of versions.
 
     Args:
         versions: From :func:`todo`.
@@ -101,6 +91,9 @@ def extract(
         states: Hidden states to store beside the fused feature.
         dtype: One of ``DTYPES``.
         workers: Number of processes that augment.
+
+    Yields:
+        Each version once its file is there, with None, or with the error that leaves it out.
 
     Raises:
         OSError: If a file cannot be written.
@@ -117,7 +110,7 @@ def extract(
     threads = None if all(version.made for version in versions) else workers
     with worker_pool(workers) as pool:
         for result in run(versions, model, work, load=partial(load, pool=pool), workers=threads):
-            yield _store(result, store, model.name)
+            yield result.item, _store(result, store, model.name)
 
 
 def load(version: SongVersion, pool: Executor) -> np.ndarray:
@@ -140,18 +133,17 @@ def load(version: SongVersion, pool: Executor) -> np.ndarray:
     return waveform
 
 
-def _store(result: Result[SongVersion], store: FeatureStore, model: str) -> Stored:
-    """Write what was computed."""
+def _store(result: Result[SongVersion], store: FeatureStore, model: str) -> str | None:
+    """Write what was computed; return what went wrong."""
     version, song, tensors = result.item, result.item.song, result.output
     if result.error is not None:
-        return Stored(version, None, str(result.error))
+        return str(result.error)
     facts = song.sha256, len(tensors[FUSED]), model, version.augmentation, version.seed
-    entry = Entry(song.name, version.version, *facts)
     try:
-        store.write(entry, tensors)
+        store.write(Entry(song.name, version.version, *facts), tensors)
     except InputError as error:
-        return Stored(version, None, str(error))
-    return Stored(version, entry, None)
+        return str(error)
+    return None
 
 
 def _entry(version: SongVersion, store: FeatureStore) -> Entry | None:

@@ -18,14 +18,7 @@ from hear_aesthetics.errors import InputError
 from hear_aesthetics.files import atomic_file, csv_text, json_text
 from songeval_task.scoring.rows import OK, ScoreRow
 
-__all__ = [
-    "FORMATS",
-    "check_out",
-    "check_scp_scores",
-    "check_utterances",
-    "rows_csv",
-    "write_rows",
-]
+__all__ = ["check_out", "check_scp_scores", "check_utterances", "rows_csv", "write_rows"]
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # spreadsheets compute cells that begin so
 DETAILS = ("timeline", "explain")

@@ -14,14 +14,8 @@ from hear_aesthetics.spec import FRAME_RATE
 from songeval_task.scoring.head_scorers import HeadScorer
 
 __all__ = [
-    "EXPLAIN_SECONDS",
-    "HOP_SECONDS",
-    "WINDOW_SECONDS",
-    "attention_per_window",
-    "changes_without",
-    "disjoint_windows",
-    "sliding_windows",
-    "window_scores",
+    *("EXPLAIN_SECONDS", "HOP_SECONDS", "WINDOW_SECONDS", "attention_per_window"),
+    *("changes_without", "disjoint_windows", "sliding_windows", "window_scores"),
 ]
 
 Window = tuple[int, int]
@@ -32,29 +26,26 @@ EXPLAIN_SECONDS = 10
 FRAMES_PER_PASS = 8 * WINDOW_SECONDS * FRAME_RATE  # of windows scored together
 
 
-def sliding_windows(
-    frames: int, seconds: int = WINDOW_SECONDS, hop_seconds: int = HOP_SECONDS
-) -> list[Window]:
-    """Return windows every ``hop_seconds``; the last one ends with the clip and may be shorter.
+def sliding_windows(frames: int) -> list[Window]:
+    """Return windows of 30 s every 10 s; the last one ends with the clip and may be shorter.
 
-    A window after the first is longer than ``seconds - hop_seconds``. A clip no longer than one
-    window is one window.
+    A window after the first is longer than 20 s. A clip no longer than one window is one window.
 
     >>> sliding_windows(45 * 25)
     [(0, 750), (250, 1000), (500, 1125)]
     """
-    length, hop = seconds * FRAME_RATE, hop_seconds * FRAME_RATE
+    length, hop = WINDOW_SECONDS * FRAME_RATE, HOP_SECONDS * FRAME_RATE
     count = 1 + max(0, -(-(frames - length) // hop))
     return [(i * hop, min(i * hop + length, frames)) for i in range(count)]
 
 
-def disjoint_windows(frames: int, seconds: int = EXPLAIN_SECONDS) -> list[Window]:
-    """Return windows side by side; a rest shorter than half a window belongs to the last one.
+def disjoint_windows(frames: int) -> list[Window]:
+    """Return windows of 10 s side by side; a rest shorter than 5 s belongs to the last one.
 
     >>> disjoint_windows(24 * 25)
     [(0, 250), (250, 600)]
     """
-    length = seconds * FRAME_RATE
+    length = EXPLAIN_SECONDS * FRAME_RATE
     count = max(1, (frames + length // 2) // length)
     starts = [i * length for i in range(count)]
     return list(zip(starts, [*starts[1:], frames], strict=True))

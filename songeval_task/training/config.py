@@ -5,7 +5,6 @@ dimensions and the weight of the ranking loss.
 """
 
 import json
-import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -22,6 +21,7 @@ from heads import (
 )
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.scorers import FUSED
+from hear_aesthetics.text_files import read_json
 from songeval_task.dimensions import TRACKS, Track
 
 __all__ = [
@@ -216,10 +216,7 @@ def parse_sizes(text: str, kind: str) -> dict[str, Any]:
 
 
 def _read_file(file: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file}: no configuration ({error}); write a JSON object") from error
+    values = read_json(file, object, remedy="write a JSON object of training options")
     if isinstance(values, dict) and "provenance" in values:  # of a finished run
         values = values["provenance"].get("training")
     if not isinstance(values, dict):
@@ -242,14 +239,11 @@ def _literal(text: str) -> Any:
 
 def _check_type(name: str, value: Any, hint: Any) -> None:
     """Check a value that may come from JSON against the field's annotation."""
-    origin = typing.get_origin(hint)
-    if origin is Literal:
-        allowed: tuple[Any, ...] = typing.get_args(hint)
-        fits, wanted = value in allowed, " or ".join(map(str, allowed))
+    allowed = typing.get_args(hint) or (hint,)  # the values of a Literal, the types of a union
+    if typing.get_origin(hint) is Literal:
+        fits, wanted = value in allowed, " or ".join(allowed)
     else:
-        kinds = typing.get_args(hint) if origin is types.UnionType else (hint,)
-        accepted = (*kinds, int) if float in kinds else kinds
-        fits = isinstance(value, accepted) and (bool in kinds or not isinstance(value, bool))
-        wanted = kinds[0].__name__
+        fits = type(value) in allowed or (type(value) is int and float in allowed)
+        wanted = allowed[0].__name__
     if not fits:
         raise InputError(f"{name} is {value!r}; it takes {wanted}")

@@ -1,6 +1,7 @@
 """Training data: rated songs, their splits, and their stored features."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from songeval_task.data.splits import SPLITS
 from songeval_task.dimensions import Track
 from songeval_task.features.augmentation import ORIGINAL
 from songeval_task.features.store import FeatureStore
+from songeval_task.training.config import SongEvalConfig
 from songeval_task.training.standardize import Standardizer
 
 __all__ = ["FeatureRow", "TrainingData", "load_data"]
@@ -98,29 +100,18 @@ class TrainingData:
         return replace(self, splits=splits)
 
 
-def load_data(
-    prepared: str | Path,
-    features: str | Path,
-    *,
-    track: Track,
-    name: str = "fused",
-    augmented: bool = True,
-    last_version_only: bool = False,
-) -> TrainingData:
+def load_data(prepared: Path, features: Path, config: SongEvalConfig) -> TrainingData:
     """Return the rows of a prepared data set whose features are in a store.
 
     Args:
         prepared: Folder of ``songeval prepare``.
         features: Folder of ``songeval features``.
-        track: Dimensions of the labels.
-        name: Name of the tensor to read.
-        augmented: Whether augmented versions train too.
-        last_version_only: Whether the last augmented version of each song trains alone.
+        config: Its track, its features, and which versions train.
 
     Raises:
         InputError: If something is missing; says what, and which command makes it.
     """
-    prepared, store = Path(prepared), FeatureStore(features)
+    store, track, name = FeatureStore(features), config.dimensions, config.features
     data, index = read_prepared(prepared, need_audio=False), store.index()
     entries = list(zip(*(index[column] for column in INDEX_COLUMNS), strict=True))
     frames: dict[str, dict[str, int]] = {}
@@ -134,13 +125,11 @@ def load_data(
         labels = song.labels_of(track)
         splits[song.split] += [
             FeatureRow(song.name, version, found[version], labels, song.system)
-            for version in _chosen(found, song.split, augmented, last_version_only)
+            for version in _chosen(found, song.split, config)
         ]
     for split, rows in splits.items():
         if len({row.song for row in rows}) < 2:
-            raise InputError(
-                f"{prepared}: the split {split!r} has fewer than 2 songs; prepare it again"
-            )
+            raise InputError(f"{prepared}: {split!r} has fewer than 2 songs; prepare it again")
     (sample,) = store.load(splits["train"][0].song, splits["train"][0].version, (name,))
     used = {(row.song, row.version) for rows in splits.values() for row in rows}
     made_of = [entry for entry in entries if entry[:2] in used]
@@ -153,18 +142,10 @@ def load_data(
     return TrainingData(by_split, store, name, sample.shape[1], track, provenance)
 
 
-def _chosen(
-    found: Iterable[str], split: str, augmented: bool, last_version_only: bool
-) -> Sequence[str]:
+def _chosen(found: Iterable[str], split: str, config: SongEvalConfig) -> list[str]:
     """Return the versions of a song to use: augmented ones neither select nor test."""
-    if split != "train" or not augmented:
+    if split != "train" or not config.augmented:
         return [ORIGINAL]
-    versions = sorted((version for version in found if version != ORIGINAL), key=_number)
-    if last_version_only:
-        return versions[-1:] or [ORIGINAL]
-    return [ORIGINAL, *versions]
-
-
-def _number(version: str) -> tuple[int, str]:
-    """Return the key that puts ``aug2`` before ``aug10``."""
-    return int("".join(filter(str.isdigit, version)) or 0), version
+    numbers = {version: re.sub(r"\D", "", version) for version in found if version != ORIGINAL}
+    versions = sorted(numbers, key=lambda version: (int(numbers[version] or 0), version))
+    return (versions[-1:] or [ORIGINAL]) if config.last_version_only else [ORIGINAL, *versions]

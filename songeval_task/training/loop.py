@@ -9,7 +9,7 @@ same number of threads.
 import math
 from collections.abc import Iterator
 from contextlib import nullcontext
-from typing import Any
+from functools import partial
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from songeval_task.training.config import SongEvalConfig, TrainableHead
 from songeval_task.training.data import TrainingData
 from songeval_task.training.logs import Logs, ProgressLine
 from songeval_task.training.predict import feature_dtype, predict
-from songeval_task.training.state import Progress, RunState
+from songeval_task.training.resume import Progress, RunState
 from songeval_task.training.step import Draw, MixingStep, draw_pairs
 
 __all__ = ["Trainer", "make_accelerator"]
@@ -108,7 +108,9 @@ class Trainer:
         plan = self._plan(progress.epoch)
         self.head.train()
         remaining = plan[progress.update :]
-        with self._read_ahead(remaining) as batches:
+        own = [draw.rows for draws in remaining for draw in self._own(draws)]
+        wanted = [[self.rows[i] for i in rows] for rows in own]
+        with read_ahead(self.data, wanted, feature_dtype(self.accelerator)) as batches:
             for draws in remaining:
                 self._update(draws, batches)
                 line.step(progress.epoch, progress.update, len(plan), progress.smoothed_loss)
@@ -129,29 +131,15 @@ class Trainer:
         """Return all draws of an epoch, update by update; the same in every process."""
         seed = np.random.SeedSequence([self.config.seed, epoch]).generate_state(1, np.uint64)[0]
         generator = torch.Generator().manual_seed(int(seed) >> 1)
-        config = self.config
-        updates = epoch_batches(
-            len(self.rows),
-            config.batch_size,
-            config.accumulation,
-            generator,
-            self.accelerator.num_processes,
+        config, processes = self.config, self.accelerator.num_processes
+        sizes = len(self.rows), config.batch_size, config.accumulation
+        draw = partial(
+            draw_pairs,
+            sampler=self.sampler,
+            generator=generator,
+            per_sample=config.mixup_per_sample,
         )
-        return [
-            [
-                draw_pairs(batch, self.sampler, generator, per_sample=config.mixup_per_sample)
-                for batch in update
-            ]
-            for update in updates
-        ]
-
-    def _read_ahead(self, updates: list[list[Draw]]) -> Any:
-        """Return the features of this process's micro-batches, in order, read ahead."""
-        return read_ahead(
-            self.data,
-            [[self.rows[i] for i in draw.rows] for draws in updates for draw in self._own(draws)],
-            feature_dtype(self.accelerator),
-        )
+        return [list(map(draw, batches)) for batches in epoch_batches(*sizes, generator, processes)]
 
     def _own(self, draws: list[Draw]) -> list[Draw]:
         """Return the micro-batches of an update that this process computes."""
@@ -159,7 +147,7 @@ class Trainer:
 
     def _update(self, draws: list[Draw], batches: Iterator[list[PaddedBatch]]) -> None:
         """Update the head by the mean gradient of its micro-batches, clipped."""
-        accelerator, own = self.accelerator, self._own(draws)
+        accelerator, progress, own = self.accelerator, self.progress, self._own(draws)
         total = torch.zeros((), device=accelerator.device)
         for place, draw in enumerate(own):
             parts = [batch.to(accelerator.device) for batch in next(batches)]
@@ -172,19 +160,15 @@ class Trainer:
         mean = float(accelerator.reduce(total, "mean"))
         if not math.isfinite(mean):
             raise InputError(
-                f"{self.state.folder.parent}: the loss of update {self.progress.updates + 1} is "
+                f"{self.state.folder.parent}: the loss of update {progress.updates + 1} is "
                 "not finite; check the features, or take a lower --lr"
             )
         accelerator.clip_grad_norm_(self.step.parameters(), self.config.gradient_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self._count(mean)
-
-    def _count(self, loss: float) -> None:
-        progress = self.progress
-        before = loss if progress.smoothed_loss is None else progress.smoothed_loss
-        progress.smoothed_loss = SMOOTHING * before + (1 - SMOOTHING) * loss
-        progress.losses.append(loss)
+        before = mean if progress.smoothed_loss is None else progress.smoothed_loss
+        progress.smoothed_loss = SMOOTHING * before + (1 - SMOOTHING) * mean
+        progress.losses.append(mean)
         progress.update += 1
         progress.updates += 1
         self.schedule.step(progress.smoothed_loss)

@@ -18,14 +18,14 @@ import torch
 from hear_aesthetics.files import json_text, remove_leftovers, write_text
 from hear_aesthetics.fingerprint import is_finished
 from hear_aesthetics.version import __version__
-from songeval_task.protocol import SongPredictions, evaluate
+from songeval_task.protocol import evaluate
 from songeval_task.training.config import SongEvalConfig, build_head
 from songeval_task.training.data import TrainingData, load_data
 from songeval_task.training.logs import Logs, ProgressLine
 from songeval_task.training.loop import Trainer, make_accelerator
 from songeval_task.training.predict import predict
+from songeval_task.training.resume import RunState
 from songeval_task.training.standardize import fold
-from songeval_task.training.state import Progress, RunState
 
 __all__ = ["METRICS_FILE", "PREDICTIONS_FILE", "train_run"]
 
@@ -60,14 +60,7 @@ def train_run(
     Raises:
         InputError: If data or features are missing, or the folder holds another run.
     """
-    data = load_data(
-        prepared,
-        features,
-        track=config.dimensions,
-        name=config.features,
-        augmented=config.augmented,
-        last_version_only=config.last_version_only,
-    )
+    data = load_data(prepared, features, config)
     if config.shuffle_labels:
         data = data.with_shuffled_labels(config.seed)
     accelerator = make_accelerator(config)
@@ -91,20 +84,7 @@ def train_run(
     if seen.standardizer:
         fold(head, seen.standardizer)
     found = {split: predict(head, data, split, accelerator) for split in ("valid", "test")}
-    figures = _figures(config, progress, found)
-    if accelerator.is_main_process:
-        head.save_pretrained(out, _provenance(config, data, figures))
-        tables = [part.table().assign(split=split) for split, part in found.items()]
-        write_text(out / PREDICTIONS_FILE, pd.concat(tables).to_csv(index=False))
-        write_text(result, json_text(figures))
-    written: dict[str, Any] = json.loads(json_text(figures))  # as the next call reads it
-    return written
-
-
-def _figures(
-    config: SongEvalConfig, progress: Progress, found: dict[str, SongPredictions]
-) -> dict[str, Any]:
-    return {
+    figures = {
         "track": config.track,
         "seed": config.seed,
         "epochs": progress.epoch,
@@ -112,9 +92,15 @@ def _figures(
         "best_epoch": progress.best_epoch + 1,
         "selected_on": config.select_on,
         "selection_score": progress.best_score,
-        "valid": evaluate(found["valid"]),
-        "test": evaluate(found["test"]),
+        **{split: evaluate(predictions) for split, predictions in found.items()},
     }
+    if accelerator.is_main_process:
+        head.save_pretrained(out, _provenance(config, data, figures))
+        tables = [part.table().assign(split=split) for split, part in found.items()]
+        write_text(out / PREDICTIONS_FILE, pd.concat(tables).to_csv(index=False))
+        write_text(result, json_text(figures))
+    written: dict[str, Any] = json.loads(json_text(figures))  # as the next call reads it
+    return written
 
 
 def _provenance(

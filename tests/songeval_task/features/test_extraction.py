@@ -47,7 +47,7 @@ def test_originals_are_what_the_model_makes_of_each_file(songs, store, model):
     jobs = plan_versions(songs, 0, "all", seed=0)
     assert [job.song.name for job in jobs] == [song.name for song in songs.songs]
     outcomes = list(extract(jobs, store, model, states=STATES))
-    assert [outcome.error for outcome in outcomes] == [None] * 12
+    assert [error for _, error in outcomes] == [None] * 12
     for job in jobs[:3]:
         expected = features(model, load_audio(job.path))
         fused, state = store.load(job.song.name, "original", ("fused", "muq_02"))
@@ -140,8 +140,8 @@ def test_a_song_that_cannot_be_read_costs_no_other(songs, store, model, tmp_path
     jobs[1].path = tmp_path / "broken.mp3"
     jobs[1].path.write_bytes(b"<html>")
     outcomes = list(extract(jobs, store, model))
-    assert [outcome.entry is None for outcome in outcomes] == [False, True, False]
-    assert "broken.mp3: a web page" in outcomes[1].error
+    assert [error is None for _, error in outcomes] == [True, False, True]
+    assert "broken.mp3: a web page" in outcomes[1][1]
 
 
 def test_numbers_beyond_float16_are_an_error_and_not_infinity(songs, store, model):
@@ -153,11 +153,11 @@ def test_numbers_beyond_float16_are_an_error_and_not_infinity(songs, store, mode
             return type(found)(found.fused * 1e5, found.states)
 
     (job,) = plan_versions(songs, 0, "all", seed=0)[:1]
-    (outcome,) = extract([job], store, Loud())
-    assert "fused holds numbers that float16 cannot; take --dtype bfloat16" in outcome.error
+    ((_, error),) = extract([job], store, Loud())
+    assert "fused holds numbers that float16 cannot; take --dtype bfloat16" in error
     assert not store.path(job.song.name, "original").exists()
-    (outcome,) = extract([job], store, Loud(), dtype="bfloat16")
-    assert outcome.error is None
+    ((_, error),) = extract([job], store, Loud(), dtype="bfloat16")
+    assert error is None
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])

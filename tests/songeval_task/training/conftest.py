@@ -10,7 +10,7 @@ import torch
 from accelerate.state import AcceleratorState
 
 from songeval_task.data.prepared import PreparedSong, write_prepared
-from songeval_task.dimensions import DIMENSIONS, TRACKS
+from songeval_task.dimensions import DIMENSIONS
 from songeval_task.features.store import Entry, FeatureStore
 from songeval_task.training.config import SongEvalConfig, TrainableHead, build_head
 from songeval_task.training.data import TrainingData, load_data
@@ -74,7 +74,7 @@ def config() -> SongEvalConfig:
 
 @pytest.fixture
 def data(folders: Folders) -> TrainingData:
-    return load_data(*folders, track=TRACKS["track2"])
+    return load_data(*folders, SongEvalConfig())
 
 
 @pytest.fixture(autouse=True)

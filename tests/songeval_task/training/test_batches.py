@@ -59,9 +59,9 @@ def test_songs_pool_in_stacks_as_if_alone_and_in_their_order(folders, config, fe
 
     from songeval_task.training.data import load_data
 
-    data = load_data(*folders, track=config.dimensions, name=features)
     size = config.head_size if features == "fused" else "small"
     chosen = replace(config, features=features, head_size=size)
+    data = load_data(*folders, chosen)
     head = build_head(chosen, data.width).eval()
     rows = data.splits["train"][:9]
     together = pool_batches(head, pad_rows(data, rows, torch.float32))

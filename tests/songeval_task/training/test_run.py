@@ -19,8 +19,8 @@ from heads import AestheticHead
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.files import json_text
 from songeval_task.data.prepared import read_prepared, write_prepared
-from songeval_task.dimensions import TRACKS
 from songeval_task.features.store import FeatureStore
+from songeval_task.training.config import SongEvalConfig
 from songeval_task.training.data import _chosen, load_data
 from songeval_task.training.loop import Trainer, make_accelerator
 from songeval_task.training.predict import predict
@@ -63,7 +63,7 @@ def test_the_saved_head_gives_the_reported_predictions(run, folders):
     assert head.provenance["reads"] == "fused"
     assert head.provenance["training"]["epochs"] == 4
     assert head.provenance["features"]["model"] == "tiny"
-    found = predict(head, load_data(*folders, track=TRACKS["track2"]), "test")
+    found = predict(head, load_data(*folders, SongEvalConfig()), "test")
     table = pd.read_csv(out / "predictions.csv")
     table = table[table["split"] == "test"]
     assert tuple(table["name"]) == found.songs
@@ -104,8 +104,8 @@ def test_a_run_of_other_rows_is_refused(run, folders, config, tmp_path):
 
 def test_versions_are_in_the_order_of_their_numbers():
     found = dict.fromkeys(("aug10", "aug2", "original"), 1)
-    assert _chosen(found, "train", True, False) == ["original", "aug2", "aug10"]
-    assert _chosen(found, "train", True, True) == ["aug10"]
+    assert _chosen(found, "train", SongEvalConfig()) == ["original", "aug2", "aug10"]
+    assert _chosen(found, "train", SongEvalConfig(last_version_only=True)) == ["aug10"]
 
 
 def test_training_stops_at_the_first_loss_that_is_not_finite(folders, config, tmp_path):
@@ -125,7 +125,7 @@ def test_a_table_that_was_edited_is_noticed(folders, tmp_path):
     table = prepared / "songs.csv"
     table.write_text(table.read_text().replace("S001", "S002", 1))
     with pytest.raises(InputError, match=r"songs\.csv: changed since it was made"):
-        load_data(prepared, folders.features, track=TRACKS["track2"])
+        load_data(prepared, folders.features, SongEvalConfig())
 
 
 def test_the_same_seed_gives_the_same_run(run, folders, config, tmp_path):
@@ -211,9 +211,9 @@ def test_missing_features_are_named(folders, tmp_path):
     songs[0] = replace(songs[0], name="mp3/unknown.mp3")
     write_prepared(tmp_path, tmp_path, songs, [], {})
     with pytest.raises(InputError, match=r"no features of mp3/unknown\.mp3; run `songeval feat"):
-        load_data(tmp_path, folders.features, track=TRACKS["track1"])
+        load_data(tmp_path, folders.features, SongEvalConfig())
     with pytest.raises(InputError, match="muq_09"):
-        load_data(*folders, track=TRACKS["track1"], name="muq_09")
+        load_data(*folders, SongEvalConfig(features="muq_09"))
 
 
 def options(folders, config):

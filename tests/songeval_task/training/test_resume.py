@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hear_aesthetics.errors import InputError
-from songeval_task.training.state import Progress, RunState
+from songeval_task.training.resume import Progress, RunState
 
 
 def test_a_checkpoint_comes_back_as_it_was(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from songeval_task.scoring.plots import MAX_SONGS, draw_scores, score_figure, short_names
+from songeval_task.scoring.radar_plot import MAX_SONGS, draw_scores, score_figure, short_names
 
 FIVE = ["Coherence", "Musicality", "Memorability", "Clarity", "Naturalness"]
 SEVEN = ["Melody", "Arrangement", "Musicality", "Vocal", "Instrumental", "Mixing", "Structure"]
