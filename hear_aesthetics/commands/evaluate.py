@@ -164,7 +164,7 @@ def _list(tasks: Sequence["Task"], as_json: bool) -> None:
     rows = []
     for entry in CATALOGUE:
         names = " ".join(entry.task_names) + (f" ({entry.mode})" if entry.mode else "")
-        here = [_place(task) for task in tasks if entry.is_made_of(task)]
+        here = [_place(task) for task in tasks if published(task) is entry]
         facts = (entry.seconds, entry.clips, entry.score, here)
         rows.append(_row(entry, entry.title, names, entry.folds, *facts))
     for task in tasks:
