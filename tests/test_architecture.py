@@ -160,3 +160,12 @@ def test_no_tracked_file_names_a_place_of_one_machine() -> None:
         if PLACES.search(line)
     ]
     assert not named, "only tests may name paths outside the repository:\n" + "\n".join(named)
+
+
+def test_every_file_that_the_map_names_is_there() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    named = re.findall(
+        r"`((?:hear_aesthetics|heads|songeval_task|musiceval_task|tests)/[\w/.]+)`", text
+    )
+    assert len(named) > 20
+    assert [name for name in named if "NAME" not in name and not (ROOT / name).exists()] == []

@@ -16,6 +16,7 @@ from hear_aesthetics.evaluation.probes.fold_result import Selection, scored_post
 from hear_aesthetics.evaluation.probes.grid import SEED, GridPoint
 from hear_aesthetics.evaluation.probes.probe import logit_loss, probabilities
 from hear_aesthetics.evaluation.probes.stacked.batched_probes import BatchedProbes, Weights
+from hear_aesthetics.evaluation.probes.stacked.early_stopping import EarlyStopping
 from hear_aesthetics.evaluation.tasks.event_postprocessing import Postprocessing
 from hear_aesthetics.evaluation.tasks.task import Task
 
@@ -55,35 +56,6 @@ class Candidate:
         return self.selection.score, -self.loss, -self.spec.index
 
 
-class _EarlyStopping:
-    """Best validation of one fit so far; scores are signed so that more is better."""
-
-    def __init__(self, patience: int) -> None:
-        self._patience = patience
-        self.best = (-math.inf, -math.inf)
-        self.epoch = -1
-        self.postprocessing: Postprocessing = ()
-        self.waited = 0
-
-    def update(self, score: float, loss: float, epoch: int, chosen: Postprocessing) -> bool:
-        """Take note of a validation; return True if it is the best yet.
-
-        An undefined score (NaN) ranks last and leaves the patience as it is.
-        """
-        defined = not math.isnan(score)
-        entry = (score if defined else -math.inf, -loss if math.isfinite(loss) else -math.inf)
-        if defined:
-            self.waited = 0 if score > self.best[0] else self.waited + 1
-        better = entry > self.best or self.epoch < 0
-        if better:
-            self.best, self.epoch, self.postprocessing = entry, epoch, chosen
-        return better
-
-    @property
-    def finished(self) -> bool:
-        return self.waited >= self._patience
-
-
 def train_probes(
     task: Task, specs: Sequence[FitSpec], data: Mapping[int, RunData], dtype: torch.dtype
 ) -> list[Candidate]:
@@ -101,7 +73,7 @@ def train_probes(
         device=first.inputs.device,
         dtype=dtype,
     )
-    stopping = [_EarlyStopping(spec.point.patience) for spec in specs]
+    stopping = [EarlyStopping(spec.point.patience) for spec in specs]
     shuffles = _Shuffles(specs, data)
     alive = list(range(len(specs)))  # fit of each probe that is still trained
     best: dict[int, Weights] = {}  # of each fit

@@ -8,9 +8,9 @@ import torch
 
 from hear_aesthetics.evaluation.probes.data import prepare_run
 from hear_aesthetics.evaluation.probes.grid import GridPoint
+from hear_aesthetics.evaluation.probes.stacked.early_stopping import EarlyStopping
 from hear_aesthetics.evaluation.probes.stacked.trainer import (
     FitSpec,
-    _EarlyStopping,
     _Shuffles,
     batched_logits,
     train_probes,
@@ -24,7 +24,7 @@ FOLDS = {"splits": ["f0", "f1", "f2"], "split_mode": "new_split_kfold"}
 
 def followed(patience, validations):
     """A fit's progress after ``(score, loss)`` pairs; stops where it would."""
-    progress = _EarlyStopping(patience)
+    progress = EarlyStopping(patience)
     for epoch, (score, loss) in enumerate(validations):
         progress.update(score, loss, epoch, ())
         if progress.finished:
