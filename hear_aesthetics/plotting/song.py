@@ -39,11 +39,8 @@ SMOOTHING = 5  # embeddings averaged before they are compared: 0.2 s, about a no
 def self_similarity(embeddings: np.ndarray, smoothing: int = SMOOTHING) -> np.ndarray:
     """Return the cosine similarity of all frames, less the song's mean embedding.
 
-    Without that subtraction all cosines of a song lie near 1.
-
-    Args:
-        embeddings: One embedding per frame.
-        smoothing: Number of frames of the running mean before the comparison.
+    Without that subtraction all cosines of a song lie near 1. A running mean over ``smoothing``
+    frames is taken before the comparison.
 
     Shape:
         - embeddings: ``(frames, dim)``
@@ -72,16 +69,11 @@ def draw_song(
 ) -> None:
     """Write a PNG of a song: log-mel above, self-similarity below, on one time axis.
 
-    Args:
-        path: File to write.
-        waveform: Mono audio at 24 kHz.
-        embeddings: Timestamp embeddings, evenly spaced over the waveform.
-        title: Large text above the picture.
-        subtitle: Small text below the title.
-        sections: Sections to mark in both panels; equal names share a colour.
+    Sections are marked in both panels; equal names share a colour.
 
     Shape:
-        - waveform: ``(samples,)``; embeddings: ``(frames, dim)``
+        - waveform: ``(samples,)`` at 24 kHz
+        - embeddings: ``(frames, dim)``, evenly spaced over the waveform
     """
     seconds = len(waveform) / SAMPLE_RATE
     names = dict.fromkeys(section.name for section in sections)

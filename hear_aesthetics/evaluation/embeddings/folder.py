@@ -60,9 +60,10 @@ def begin_folder(
         shutil.rmtree(folder)
     if not complete:
         remove_leftovers(folder)
-    labels = {f"{name} of the task": file_sha256(task.folder / name) for name in _split_files(task)}
+    splits = [f"{split}.json" for split in task.splits]
+    labels = {f"{name} of the task": file_sha256(task.folder / name) for name in splits}
     if complete and not known:  # written by heareval
-        copies = [name for name in _split_files(task) if (folder / name).is_file()]
+        copies = [name for name in splits if (folder / name).is_file()]
         copied = {f"{name} of the task": file_sha256(folder / name) for name in copies}
         check(folder, copied, {key: labels[key] for key in copied})
     elif folder.is_dir() and not record.is_file() and any(folder.iterdir()):
@@ -74,13 +75,9 @@ def begin_folder(
         claim(record, {**fingerprint, **labels, CONTENT: stamp[CONTENT]}, provenance)
         if stamp != known:
             write_text(record, json_text(read_record(record) | {STAMP: stamp[STAMP]}))
-    for name in (METADATA_FILE, VOCABULARY_FILE, *_split_files(task)):
+    for name in (METADATA_FILE, VOCABULARY_FILE, *splits):
         content = (task.folder / name).read_bytes()
         if not (folder / name).is_file() or (folder / name).read_bytes() != content:
             with atomic_file(folder / name) as copy:
                 copy.write(content)
     return not complete
-
-
-def _split_files(task: Task) -> list[str]:
-    return [f"{split}.json" for split in task.splits]

@@ -47,13 +47,10 @@ def parse_options(text: str) -> dict[str, Any]:
 
 
 class HearModule:
-    """A loaded model of a HEAR module.
+    """A loaded model of a HEAR module, by its import name.
 
-    Args:
-        name: Import name.
-        model: First argument of ``load_model``, such as a weights file; None to call it without.
-        options: Keyword arguments of ``load_model``.
-        device: Device to run on; None for a GPU if there is one.
+    ``model`` is the first argument of ``load_model``, such as a weights file; None calls it
+    without. ``options`` are its keyword arguments. ``device`` None is a GPU if there is one.
 
     Raises:
         ModuleError: If the module cannot be imported, fails, or breaks the contract; this holds

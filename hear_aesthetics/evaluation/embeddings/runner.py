@@ -52,18 +52,11 @@ def embed_task(
     resampling: ProgressCallback = no_progress,
     overwrite: bool = False,
 ) -> Path:
-    """Compute a task's embeddings; what is there already is kept.
+    """Compute a task's embeddings into ``out/<module and options>/<task>``; return that folder.
 
-    Args:
-        module: HEAR module.
-        task_folder: Folder of a task.
-        out: Folder of embeddings: ``out/<module and options>/<task>`` is written.
-        progress: Called with the number of files done and of all files.
-        resampling: Called likewise, first with 0, where the audio is not at the module's rate yet.
-        overwrite: Delete what is there, and compute it again.
-
-    Returns:
-        The embedding folder.
+    What is there already is kept, unless ``overwrite``. ``progress`` is called with the number of
+    files done and of all files; ``resampling`` likewise, first with 0, where the audio is not at
+    the module's rate yet.
 
     Raises:
         TaskError: If the task folder is broken; names the file.

@@ -89,15 +89,8 @@ def prepare_run(task: EmbeddedTask, run: Run, device: torch.device, dtype: torch
         _inputs(standardizer, rows).to(device, dtype) for rows in (train, valid)
     )
     targets, valid_targets = (of_targets(rows.targets).to(device) for rows in (train, valid))
-    return RunData(
-        inputs,
-        targets,
-        valid_inputs,
-        valid_targets,
-        valid,
-        standardizer,
-        target_standardizer,
-    )
+    standardizers = standardizer, target_standardizer
+    return RunData(inputs, targets, valid_inputs, valid_targets, valid, *standardizers)
 
 
 def _inputs(standardizer: Standardizer, rows: SplitRows) -> Tensor:

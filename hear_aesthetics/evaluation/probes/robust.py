@@ -1,15 +1,9 @@
 """Robust protocol: the probes of heareval, trained and selected with better practice.
 
-Against :mod:`~hear_aesthetics.evaluation.probes.official`: training rows are shuffled every epoch;
-embeddings (and regression targets) are standardized on the training part; a validation without a
-defined score neither ends a fit nor counts towards patience; ties in the validation score go to the
-lower loss; the grid is searched in every fold; event post-processing honours the direction of the
-score; scores leave out labels for which they are undefined; every fit has a seed of its own,
-derived from repetition, fold and grid point, so that no fit depends on which others are run; and
-the whole is repeated with other seeds.
-
-Fits are trained together, as many as memory and cache allow: over grid points, repetitions and, if
-they fit, folds.
+What differs from :mod:`~hear_aesthetics.evaluation.probes.official` is listed as ``CHOICES`` in
+:mod:`~hear_aesthetics.evaluation.results.interval`; further, event post-processing honours the
+direction of the score, and the whole is repeated with other seeds. Fits are trained together, as
+many as memory and cache allow: over grid points, repetitions and, if they fit, folds.
 """
 
 from collections.abc import Iterator, Sequence

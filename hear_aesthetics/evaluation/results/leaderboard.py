@@ -7,11 +7,11 @@ rate).
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
-from typing import TypeVar
 
 from hear_aesthetics.errors import InputError, TaskError
 from hear_aesthetics.evaluation.results.files import DONE_FILE
@@ -21,8 +21,6 @@ from hear_aesthetics.evaluation.tasks.catalogue import CATALOGUE
 from hear_aesthetics.evaluation.tasks.task import find_tasks
 
 __all__ = ["Leaderboard", "collect_results", "make_leaderboard"]
-
-Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class Leaderboard:
 
     def normalized(self, task: str, score: float, *, higher_is_better: bool = True) -> float:
         """Return a score on the scale of all tasks; above 1 if it beats every submission."""
-        others = list(self._submitted(task).values())
+        others = list(self.submitted(task).values())
         if len(set(others)) > 1:
             return (score - min(others)) / (max(others) - min(others))
         own = score if higher_is_better else 1 - score
@@ -44,14 +42,14 @@ class Leaderboard:
 
     def rank(self, task: str, score: float) -> tuple[int, int] | None:
         """Return the place among the official submissions to a task, and their number with it."""
-        others = self._submitted(task)
+        others = self.submitted(task)
         if not others or math.isnan(score):
             return None
         return 1 + sum(other > score for other in others.values()), 1 + len(others)
 
     def best_official(self, task: str) -> tuple[str, float] | None:
         """Return the submission with the highest score."""
-        others = self._submitted(task)
+        others = self.submitted(task)
         return max(others.items(), key=lambda item: item[1]) if others else None
 
     def mean(self, model: str) -> tuple[float, int]:
@@ -61,14 +59,15 @@ class Leaderboard:
         """
         found = [r for (_, name), r in self.results.items() if name == model]
         if self.official:
-            found = [result for result in found if self._submitted(result.task)]
+            found = [result for result in found if self.submitted(result.task)]
         values = [
             self.normalized(r.task, r.score, higher_is_better=r.higher_is_better) for r in found
         ]
         defined = [value for value in values if not math.isnan(value)]
         return (fmean(defined) if defined else math.nan), len(defined)
 
-    def _submitted(self, task: str) -> Mapping[str, float]:
+    def submitted(self, task: str) -> Mapping[str, float]:
+        """Return the official scores on a task by model; empty without the official leaderboard."""
         return self.official.scores.get(task, {}) if self.official else {}
 
 
@@ -86,28 +85,27 @@ def collect_results(
         InputError: If two folders hold the same model's result on one task.
     """
 
-    def attempt(read: Callable[[Path], Found], folder: Path) -> Found | None:
+    @contextmanager
+    def reported() -> Iterator[None]:
         try:
-            return read(folder)
+            yield
         except TaskError as error:
             if failed is None:
                 raise
             failed(error)
-            return None
 
     found: dict[tuple[str, str, str], list[TaskResult]] = {}
     for folder in folders:
-        for path in attempt(_find_evaluated, folder) or ():
-            if result := attempt(read_result, path):
-                found.setdefault((result.model, result.protocol, result.task), []).append(result)
+        with reported():
+            paths = [path for path in find_tasks(folder) if (path / DONE_FILE).is_file()]
+            if not paths:
+                raise TaskError(f"{folder}: no finished evaluation at or below it; evaluate it")
+            for path in paths:
+                with reported():
+                    result = read_result(path)
+                    key = result.model, result.protocol, result.task
+                    found.setdefault(key, []).append(result)
     return [_joined(parts) for parts in found.values()]
-
-
-def _find_evaluated(folder: Path) -> list[Path]:
-    found = [path for path in find_tasks(folder) if (path / DONE_FILE).is_file()]
-    if not found:
-        raise TaskError(f"{folder}: no finished evaluation at or below it; evaluate it")
-    return found
 
 
 def _joined(parts: list[TaskResult]) -> TaskResult:

@@ -59,11 +59,9 @@ def _short(name: str) -> str:
 
 def _submissions(board: Leaderboard) -> list[str]:
     """Return the official models with a score on any of our tasks, the best first."""
-    if board.official is None:
-        return []
     found: dict[str, list[float]] = {}
     for task in board.tasks:
-        for model, score in board.official.scores.get(task, {}).items():
+        for model, score in board.submitted(task).items():
             found.setdefault(model, []).append(board.normalized(task, score))
     return sorted(found, key=lambda model: -fmean(found[model]))
 
@@ -79,7 +77,7 @@ def _cells(board: Leaderboard, others: list[str]) -> tuple[NDArray[np.float64], 
                     task, result.score, higher_is_better=result.higher_is_better
                 )
                 texts[row][column] = result.describe()
-        submitted = board.official.scores.get(task, {}) if board.official else {}
+        submitted = board.submitted(task)
         for column, model in enumerate(others, start=len(board.models)):
             if model in submitted:
                 values[row, column] = board.normalized(task, submitted[model])
