@@ -76,9 +76,7 @@ def collect_results(
 ) -> list[TaskResult]:
     """Return all results at or below the folders; the parts of one published task become one.
 
-    Args:
-        folders: Evaluated embedding folders, or folders of such folders.
-        failed: Called with the error of a folder, which is then left out.
+    ``failed`` is called with the error of a folder, which is then left out.
 
     Raises:
         TaskError: If a folder holds no result, or a broken one, and ``failed`` is None.

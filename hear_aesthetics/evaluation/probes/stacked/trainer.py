@@ -8,7 +8,6 @@ from itertools import groupby
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from hear_aesthetics.evaluation.probes.data import RunData
@@ -125,7 +124,10 @@ class _Shuffles:
         """Yield inputs ``(S, rows, features)`` and targets ``(S, rows, labels)`` of each step."""
         sources = list(dict.fromkeys((spec.run, spec.repetition) for spec in specs))
         source_of = torch.tensor([sources.index((spec.run, spec.repetition)) for spec in specs])
-        orders = [self._order(*source) for source in sources]
+        orders = []
+        for source in sources:
+            order = self._generators[source].permutation(len(self._data[source[0]].inputs))
+            orders.append(np.array_split(order[: self._rows], self._count))
         for step in range(self._count):
             rows = [torch.from_numpy(order[step]) for order in orders]
             runs = [self._data[run] for run, _ in sources]
@@ -133,11 +135,6 @@ class _Shuffles:
                 _gather([run.inputs for run in runs], rows, source_of),
                 _gather([run.targets for run in runs], rows, source_of),
             )
-
-    def _order(self, run: int, repetition: int) -> list[NDArray[np.int64]]:
-        generator = self._generators[run, repetition]
-        order = generator.permutation(len(self._data[run].inputs))
-        return np.array_split(order[: self._rows], self._count)
 
 
 def _gather(tensors: Sequence[Tensor], rows: Sequence[Tensor], source_of: Tensor) -> Tensor:
