@@ -66,7 +66,7 @@ def test_bad_metadata_is_one_line_with_file_and_key(make_task, changes, message)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "labelvocabulary.csv: cannot be read"),
+        (None, "labelvocabulary.csv: missing"),
         ("label,idx\n", "at least one row"),
         ("idx,name\n0,a\n", "expected the header idx,label"),
         ("idx,label\n0,a\n0,b\n", "must hold 0 to 1, each once"),
@@ -113,7 +113,7 @@ def test_missing_empty_and_broken_split_files_are_refused(make_task):
     task = load_task(make_task(split_labels={"train": {}}))
     with pytest.raises(TaskError, match=r"train.json: expected an object.*at least one"):
         task.split_labels("train")
-    with pytest.raises(TaskError, match=r"valid.json: cannot be read"):
+    with pytest.raises(TaskError, match=r"valid.json: missing"):
         task.split_labels("valid")
     (task.folder / "test.json").write_text("{")
     with pytest.raises(TaskError, match=r"test.json: is not JSON"):
