@@ -1,5 +1,6 @@
 """``hear-aesthetics compare``: two songs, or two folders of takes, against each other."""
 
+from itertools import zip_longest
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -7,15 +8,11 @@ import typer
 
 from hear_aesthetics.commands.console import ExitCode, Report, print_table, write_json
 from hear_aesthetics.commands.options import DeviceOption, JsonOption, ModelOption, PrecisionOption
-from songeval_task.commands.score import (
-    HeadOption,
-    LoudnessOption,
-    load_aesthetic_scorer,
-)
+from songeval_task.commands.score import HeadOption, LoudnessOption, load_aesthetic_scorer
 
 if TYPE_CHECKING:
     from hear_aesthetics.engine.inputs import Inputs
-    from songeval_task.scoring.comparison import Comparison, Difference
+    from songeval_task.scoring.comparison import Difference
     from songeval_task.scoring.scorer import AestheticScorer
 
 __all__ = ["compare"]
@@ -43,15 +40,26 @@ def compare(
     Exit codes: 0 all good, 1 nothing to compare, 2 wrong usage, 3 some inputs failed.
     """
     from hear_aesthetics.engine.inputs import collect_inputs
+    from songeval_task.scoring.comparison import compare_takes
 
     found = [collect_inputs([argument]) for argument in (a, b)]
     scorer = load_aesthetic_scorer(head, model, precision=precision, device=device)
     with Report(sum(map(len, found)), "scored") as report:
-        sides = [_score(scorer, side, loudness, report) for side in found]
+        left, right = (_score(scorer, side, loudness, report) for side in found)
     first, second = (set(_names(side)) for side in found)
-    result = _compare(scorer, sides, first == second and len(first) > 1, loudness)
-    if result is None:
+    if paired := first == second and len(first) > 1:
+        left = {name: row for name, row in left.items() if name in right}
+        right = {name: right[name] for name in left}
+    if not left or not right:
         raise typer.Exit(ExitCode.FAILED)
+    result = compare_takes(
+        [*left.values()],
+        [*right.values()],
+        [*scorer.columns, *scorer.scorer_set.means.values()],
+        paired=paired,
+        loudness_normalized_to=loudness,
+        demo=scorer.demo,
+    )
     if as_json:
         write_json({"a": a, "b": b, **result.as_json(), "provenance": scorer.provenance})
     else:
@@ -68,36 +76,15 @@ def _score(
     """Return the rows of the takes of one side that could be scored, by name of the take."""
     from songeval_task.scoring.run import ScoreOptions, score_inputs
 
-    names = _names(found)
     side: Side = {}
-    for index, row in enumerate(score_inputs(scorer, found, ScoreOptions(loudness=loudness))):
+    rows = score_inputs(scorer, found, ScoreOptions(loudness=loudness))
+    for name, row in zip_longest(_names(found), rows):  # those of bad inputs come last
         if row["error"] is None:
-            side[names[index]] = row
+            side[name] = row
             report.done()
         else:
             report.fail(row["error"])
     return side
-
-
-def _compare(
-    scorer: "AestheticScorer", sides: list[Side], paired: bool, loudness: float | None
-) -> "Comparison | None":
-    """Return the comparison; None if there is nothing left to compare."""
-    from songeval_task.scoring.comparison import compare_takes
-
-    if paired:
-        common = [name for name in sides[0] if name in sides[1]]
-        sides = [{name: side[name] for name in common} for side in sides]
-    if not all(sides):
-        return None
-    return compare_takes(
-        [*sides[0].values()],
-        [*sides[1].values()],
-        [*scorer.columns, *scorer.scorer_set.means.values()],
-        paired=paired,
-        loudness_normalized_to=loudness,
-        demo=scorer.demo,
-    )
 
 
 def _names(found: "Inputs") -> list[str]:

@@ -108,7 +108,9 @@ def score(
     Exit codes: 0 all good, 1 nothing worked, 2 wrong usage, 3 some inputs failed.
     """
     from hear_aesthetics.engine.inputs import collect_inputs
-    from songeval_task.scoring.run import ScoreOptions
+    from songeval_task.scoring.formats import write_rows
+    from songeval_task.scoring.rows import row_columns
+    from songeval_task.scoring.run import ScoreOptions, score_inputs
 
     found = collect_inputs(inputs, prompt=prompt)
     options = ScoreOptions(timeline=timeline, explain=explain, loudness=loudness)
@@ -118,24 +120,31 @@ def score(
             error_line(bad.message)
         raise typer.Exit(ExitCode.FAILED)
     scorer = load_aesthetic_scorer(head, model, precision=precision, device=device)
+    journal = _open_journal(scorer, found, options, out, overwrite) if out else None
+    columns = row_columns(scorer.scorer_set)
+    listing = Listing(columns, scorer.scorer_set.all_columns, as_json=as_json, top=top)
+    visible = out is None or as_json or top is not None
+    rows: list[dict[str, Any]] = []
     try:
-        rows, code = _score_all(
-            scorer,
-            found,
-            options,
-            out,
-            max_minutes=max_minutes,
-            overwrite=overwrite,
-            top=top,
-            as_json=as_json,
-        )
+        with journal or nullcontext(), Report(len(found), "scored") as report:
+            for row in score_inputs(scorer, found, options, journal, max_minutes):
+                rows.append(row)
+                report.done() if row["error"] is None else report.fail(row["error"])
+                if visible:
+                    listing.add(row)
+            if out and journal:
+                made = {**scorer.provenance, **vars(options), "fingerprint": journal.fingerprint}
+                write_rows(out, rows, columns, scorer.columns, made)
+                journal.finish()
     except KeyboardInterrupt:
         if out:
             typer.echo(f"stopped; the same command goes on with {out}", err=True)
         raise
+    if visible:
+        listing.finish(rows)
     if plot:
         _plot(plot, rows, scorer, top)
-    raise typer.Exit(code)
+    raise typer.Exit(report.exit_code)
 
 
 def load_aesthetic_scorer(
@@ -187,64 +196,33 @@ def _check_usage(
             formats.check_utterances(item.path for item in found.inputs)
 
 
-def _score_all(
-    scorer: "AestheticScorer",
-    found: "Inputs",
-    options: "ScoreOptions",
-    out: Path | None,
-    *,
-    max_minutes: float,
-    overwrite: bool,
-    top: int | None,
-    as_json: bool,
-) -> tuple[list[dict[str, Any]], ExitCode]:
-    """Score, show and write all inputs; return their rows and the exit code."""
-    from songeval_task.scoring import formats
-    from songeval_task.scoring.journal import Journal
-    from songeval_task.scoring.rows import row_columns
-    from songeval_task.scoring.run import score_inputs
+def _open_journal(
+    scorer: "AestheticScorer", found: "Inputs", options: "ScoreOptions", out: Path, overwrite: bool
+) -> "Journal":
+    """Open the journal of OUT; write which rows are kept, and which OUT will no longer hold.
 
-    fingerprint, columns = options.fingerprint(scorer), row_columns(scorer.scorer_set)
-    if out is not None and out.suffix.lower() == ".scp":
-        formats.check_scp_scores(scorer.columns)
-    journal = Journal(out, fingerprint, overwrite=overwrite) if out else None
-    if journal and out:
-        _tell_kept(journal, found, out)
-    listing = Listing(columns, scorer.scorer_set.all_columns, as_json=as_json, top=top)
-    visible = out is None or as_json or top is not None
-    rows: list[dict[str, Any]] = []
-    with journal or nullcontext(), Report(len(found), "scored") as report:
-        for row in score_inputs(scorer, found, options, journal, max_minutes):
-            rows.append(row)
-            report.done() if row["error"] is None else report.fail(row["error"])
-            if visible:
-                listing.add(row)
-        if out and journal:
-            meta = {**scorer.provenance, **vars(options), "fingerprint": fingerprint}
-            formats.write_rows(out, rows, columns, scorer.columns, meta)
-            journal.finish()
-    if visible:
-        listing.finish(rows)
-    return rows, report.exit_code
+    Raises:
+        InputError: If OUT does not take the scores, or holds scores that were made otherwise.
+    """
+    from songeval_task.scoring.formats import check_scp_scores
+    from songeval_task.scoring.journal import Journal, clip_key
 
-
-def _tell_kept(journal: "Journal", found: "Inputs", out: Path) -> None:
-    """Write which rows are kept, and which the new file will no longer hold."""
-    from songeval_task.scoring.journal import clip_key
-
-    kept = sum(clip_key(item) in journal.done for item in found.inputs)
-    if kept:
+    if out.suffix.lower() == ".scp":
+        check_scp_scores(scorer.columns)
+    journal = Journal(out, options.fingerprint(scorer), overwrite=overwrite)
+    keys = [clip_key(item) for item in found.inputs]
+    if kept := sum(key in journal.done for key in keys):
         typer.echo(f"{kept} of {len(found)} rows are there already", err=True)
-    others = {key[:3] for key in journal.done}
-    others -= {clip_key(item)[:3] for item in found.inputs}
-    if others:
+    if others := {key[:3] for key in journal.done} - {key[:3] for key in keys}:
         warning_line(f"{out}: without {len(others)} earlier rows, whose files were not given now")
+    return journal
 
 
 def _plot(
     path: Path, rows: list[dict[str, Any]], scorer: "AestheticScorer", top: int | None
 ) -> None:
-    from songeval_task.scoring.radar_plot import MAX_SONGS, draw_scores
+    from hear_aesthetics.plotting.style import save
+    from songeval_task.scoring.radar_plot import MAX_SONGS, score_figure
 
     good = ranked(rows)[:top] if top else [row for row in rows if row["error"] is None]
     if not good:
@@ -254,10 +232,6 @@ def _plot(
         warning_line(f"{path}: shows the {which} {MAX_SONGS} of {len(good)} songs")
     name, dimensions = next(iter(scorer.scorer_set.groups.items()))
     status = "demo: the scores say nothing" if scorer.demo else "after each name: the mean"
-    draw_scores(
-        path,
-        good,
-        dimensions,
-        title="Song scores" if len(good) > 1 else "Song score",
-        subtitle=f"model {scorer.model.name}, head {name}; {status}",
-    )
+    title = "Song scores" if len(good) > 1 else "Song score"
+    subtitle = f"model {scorer.model.name}, head {name}; {status}"
+    save(score_figure(good, dimensions, title=title, subtitle=subtitle), path)

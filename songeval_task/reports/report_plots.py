@@ -1,14 +1,15 @@
 """Plots of an evaluation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
+from hear_aesthetics.metrics.intervals import Array
 from hear_aesthetics.plotting.style import (
     ACCENT,
     BLUE,
@@ -20,6 +21,7 @@ from hear_aesthetics.plotting.style import (
     place,
     save,
 )
+from songeval_task.dimensions import Dimension
 from songeval_task.protocol import METRICS, SongPredictions
 
 __all__ = ["draw_bars", "draw_confusion", "draw_residuals", "draw_scatter"]
@@ -32,62 +34,51 @@ LIMITS = (0.85, 5.15)  # of axes: marks at the ends of the scale stay whole
 
 def draw_scatter(path: Path, found: SongPredictions, figures: Mapping[str, Any]) -> None:
     """Draw predicted against rated scores, a panel per dimension, with top-tier thresholds."""
-    figure, panels = _panels("Predicted against rated", _subject(found), len(found.track.names))
-    for index, (axes, dimension) in enumerate(zip(panels, found.track.dimensions, strict=True)):
-        axes.plot(SCORES, SCORES, color=QUIET, lw=0.8, ls=(0, (4, 3)))
-        axes.axvline(dimension.top_tier, color=ACCENT, lw=0.8, alpha=0.7)
-        axes.axhline(dimension.top_tier, color=ACCENT, lw=0.8, alpha=0.7)
-        points = found.target[:, index], found.preds[:, index]
-        axes.scatter(*points, s=13, color=BLUE, alpha=0.55, lw=0)
-        axes.set(xlim=LIMITS, ylim=LIMITS, xticks=range(1, 6), yticks=range(1, 6), aspect="equal")
-        lcc, srcc = (figures[dimension.name][name][0] for name in ("lcc", "srcc"))
-        _caption(axes, dimension.name, f"LCC {lcc:.2f}  SRCC {srcc:.2f}")
-        axes.set_xlabel("rated", size=9.5, color=INK)
-    panels[0].set_ylabel("predicted", size=9.5, color=INK)
-    save(figure, path)
+    with _panels(path, found, "Predicted against rated", y="predicted", x="rated") as panels:
+        for axes, dimension, predicted, rated in panels:
+            axes.plot(SCORES, SCORES, color=QUIET, lw=0.8, ls=(0, (4, 3)))
+            axes.axvline(dimension.top_tier, color=ACCENT, lw=0.8, alpha=0.7)
+            axes.axhline(dimension.top_tier, color=ACCENT, lw=0.8, alpha=0.7)
+            axes.scatter(rated, predicted, s=13, color=BLUE, alpha=0.55, lw=0)
+            ticks = range(1, 6)
+            axes.set(xlim=LIMITS, ylim=LIMITS, xticks=ticks, yticks=ticks, aspect="equal")
+            lcc, srcc = (figures[dimension.name][name][0] for name in ("lcc", "srcc"))
+            _caption(axes, dimension.name, f"LCC {lcc:.2f}  SRCC {srcc:.2f}")
 
 
 def draw_residuals(path: Path, found: SongPredictions) -> None:
     """Draw residuals over rated scores: a slope is shrinkage towards the mean."""
-    residuals = found.preds - found.target
-    reach = max(1.0, float(np.abs(residuals).max()) * 1.08)
-    title, note = "Residuals: predicted minus rated", "line: least squares; below 0: rated higher"
-    figure, panels = _panels(title, f"{_subject(found)}; {note}", len(found.track.names))
-    for index, (axes, name) in enumerate(zip(panels, found.track.names, strict=True)):
-        rated, residual = found.target[:, index], residuals[:, index]
-        axes.axhline(0, color=QUIET, lw=0.8, ls=(0, (4, 3)))
-        axes.scatter(rated, residual, s=13, color=BLUE, alpha=0.55, lw=0)
-        if np.ptp(rated) > 0:
-            ends = np.array([rated.min(), rated.max()])
-            axes.plot(ends, np.polyval(np.polyfit(rated, residual, 1), ends), color=ACCENT, lw=1.6)
-        axes.set(xlim=LIMITS, ylim=(-reach, reach), xticks=range(1, 6))
-        error = np.sqrt(np.mean(residual**2))
-        _caption(axes, name, f"mean {residual.mean():+.2f}  RMS {error:.2f}")
-        axes.set_xlabel("rated", size=9.5, color=INK)
-    panels[0].set_ylabel("predicted - rated", size=9.5, color=INK)
-    save(figure, path)
+    reach = max(1.0, float(np.abs(found.preds - found.target).max()) * 1.08)
+    title, note = "Residuals: predicted minus rated", "; line: least squares; below 0: rated higher"
+    with _panels(path, found, title, note, y="predicted - rated", x="rated") as panels:
+        for axes, dimension, predicted, rated in panels:
+            residual = predicted - rated
+            axes.axhline(0, color=QUIET, lw=0.8, ls=(0, (4, 3)))
+            axes.scatter(rated, residual, s=13, color=BLUE, alpha=0.55, lw=0)
+            if np.ptp(rated) > 0:
+                ends = np.array([rated.min(), rated.max()])
+                line = np.polyval(np.polyfit(rated, residual, 1), ends)
+                axes.plot(ends, line, color=ACCENT, lw=1.6)
+            axes.set(xlim=LIMITS, ylim=(-reach, reach), xticks=range(1, 6))
+            error = np.sqrt(np.mean(residual**2))
+            _caption(axes, dimension.name, f"mean {residual.mean():+.2f}  RMS {error:.2f}")
 
 
 def draw_confusion(path: Path, found: SongPredictions, figures: Mapping[str, Any]) -> None:
     """Draw counts of songs in and below the top tier, by rating and by prediction."""
-    title = "Top tier, rated and predicted"
-    figure, panels = _panels(title, _subject(found), len(found.track.names))
-    for index, (axes, dimension) in enumerate(zip(panels, found.track.dimensions, strict=True)):
-        rated = found.target[:, index] >= dimension.top_tier
-        predicted = found.preds[:, index] >= dimension.top_tier
-        counts = confusion_matrix(rated, predicted, labels=[True, False])
-        shares = counts / len(rated)
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1.1)
-        for (row, column), count in np.ndenumerate(counts):
-            colour = "white" if shares[row, column] > 0.55 else INK
-            axes.text(column, row, str(count), ha="center", va="center", size=13, color=colour)
-        axes.set_xticks([0, 1], ["top", "below"])
-        axes.set_yticks([0, 1], ["top", "below"], rotation=90, va="center")
-        axes.set_xlabel("predicted", size=9.5, color=INK)
-        tta = figures[dimension.name]["tta"][0]
-        _caption(axes, dimension.name, f"top from {dimension.top_tier:g}  F1 {tta:.2f}")
-    panels[0].set_ylabel("rated", size=9.5, color=INK)
-    save(figure, path)
+    with _panels(path, found, "Top tier, rated and predicted", y="rated", x="predicted") as panels:
+        for axes, dimension, predicted, rated in panels:
+            top = dimension.top_tier
+            counts = confusion_matrix(rated >= top, predicted >= top, labels=[True, False])
+            shares = counts / len(rated)
+            axes.imshow(shares, cmap="Blues", vmin=0, vmax=1.1)
+            for (row, column), count in np.ndenumerate(counts):
+                colour = "white" if shares[row, column] > 0.55 else INK
+                axes.text(column, row, str(count), ha="center", va="center", size=13, color=colour)
+            axes.set_xticks([0, 1], ["top", "below"])
+            axes.set_yticks([0, 1], ["top", "below"], rotation=90, va="center")
+            tta = figures[dimension.name]["tta"][0]
+            _caption(axes, dimension.name, f"top from {top:g}  F1 {tta:.2f}")
 
 
 def draw_bars(path: Path, figures: Mapping[str, Any]) -> None:
@@ -138,19 +129,27 @@ def _bars(axes: Axes, figures: Mapping[str, Any], names: Sequence[str]) -> None:
     axes.tick_params(axis="x", length=0)
 
 
-def _panels(title: str, subtitle: str, count: int) -> tuple[Figure, list[Axes]]:
-    """Return a figure and a row of square panels."""
-    side = CELL - 0.45
-    width = max(LEFT + count * CELL - 0.45 + RIGHT, 4.4)
+@contextmanager
+def _panels(
+    path: Path, found: SongPredictions, title: str, note: str = "", *, y: str, x: str
+) -> Iterator[list[tuple[Axes, Dimension, Array, Array]]]:
+    """Yield a row of square panels, each with its dimension, predictions and ratings.
+
+    The PNG is written when the panels are drawn; ``y`` labels the first alone.
+    """
+    side, dimensions = CELL - 0.45, found.track.dimensions
+    width = max(LEFT + len(dimensions) * CELL - 0.45 + RIGHT, 4.4)
+    subtitle = f"{len(found.songs)} songs, {found.track.name}{note}"
     figure = new_figure(width, HEADER + side + BOTTOM + 0.25, title, subtitle)
-    panels = [place(figure, LEFT + i * CELL, HEADER + 0.25, side, side) for i in range(count)]
-    return figure, panels
+    lefts = [LEFT + i * CELL for i in range(len(dimensions))]
+    panels = [place(figure, left, HEADER + 0.25, side, side) for left in lefts]
+    yield list(zip(panels, dimensions, found.preds.T, found.target.T, strict=True))
+    for axes in panels:
+        axes.set_xlabel(x, size=9.5, color=INK)
+    panels[0].set_ylabel(y, size=9.5, color=INK)
+    save(figure, path)
 
 
 def _caption(axes: Axes, name: str, figures: str) -> None:
     axes.text(0, 1.11, name, transform=axes.transAxes, size=11, weight="bold", color=INK)
     axes.text(0, 1.03, figures, transform=axes.transAxes, size=8.5, color=QUIET)
-
-
-def _subject(found: SongPredictions) -> str:
-    return f"{len(found.songs)} songs, {found.track.name}"

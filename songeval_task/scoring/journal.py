@@ -52,6 +52,7 @@ class Journal:
 
     Attributes:
         done: Key -> row of the clips that earlier runs scored, without those that failed.
+        fingerprint: What decides the scores.
 
     Raises:
         InputError: If what is there was made otherwise; names the differences and the ways on.
@@ -62,6 +63,7 @@ class Journal:
     ) -> None:
         self.path, self._finished = journal_path(out), journal_path(out, finished=True)
         self.done: dict[Key, ScoreRow] = {}
+        self.fingerprint = dict(fingerprint)
         self._synced = time.monotonic()
         there = self.path if self.path.exists() else self._finished
         lines = [] if overwrite else _read(there)
@@ -74,7 +76,7 @@ class Journal:
         fresh = 0 if lines else os.O_TRUNC
         self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | fresh, 0o666)
         if fresh:
-            self._append({"fingerprint": dict(fingerprint)})
+            self._append({"fingerprint": self.fingerprint})
 
     def __enter__(self) -> Self:
         return self

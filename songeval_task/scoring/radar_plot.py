@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from hear_aesthetics.plotting.style import COLOURS, FAINT, INK, QUIET, new_figure, place, save
+from hear_aesthetics.plotting.style import COLOURS, FAINT, INK, QUIET, new_figure, place
 from songeval_task.scoring.rows import ScoreRow
 
-__all__ = ["MAX_SONGS", "draw_scores", "score_figure", "short_names"]
+__all__ = ["MAX_SONGS", "score_figure", "short_names"]
 
 MAX_SONGS = 8
 NAME_LENGTH = 26  # characters that fit above a radar
@@ -31,29 +31,16 @@ CURVE_HEIGHT, CURVE_GAP = 1.35, 0.16
 SIDE, HEADER, FOOTER, GAP = 0.95, 0.95, 0.65, 0.8
 
 
-def draw_scores(
-    path: Path, rows: Sequence[ScoreRow], dimensions: Sequence[str], **texts: str
-) -> None:
-    """Write :func:`score_figure` as a PNG."""
-    save(score_figure(rows, dimensions, **texts), path)
-
-
 def score_figure(
-    rows: Sequence[ScoreRow],
-    dimensions: Sequence[str],
-    *,
-    title: str = "",
-    subtitle: str = "",
-    mean: str = "mean",
+    rows: Sequence[ScoreRow], dimensions: Sequence[str], *, title: str = "", subtitle: str = ""
 ) -> Figure:
     """Return a figure of the scores of at most eight songs.
 
     Args:
         rows: Rows of songs that were scored; where they have a ``timeline`` it is drawn too.
-        dimensions: Columns to draw, of one head.
+        dimensions: Columns to draw, of the first head, whose mean is written beside each name.
         title: Title of the figure.
         subtitle: Small text below the title.
-        mean: Column of their mean, written beside each name.
     """
     rows = rows[:MAX_SONGS]
     radar = len(dimensions) >= MIN_RADAR
@@ -65,7 +52,7 @@ def score_figure(
     size = (2 * SIDE + RADAR_WIDTH * max(columns, 2), HEADER + top + below)
     figure = new_figure(*size, title, subtitle, left=SIDE)
     names = short_names([str(row["path"]) for row in rows])
-    labels = [f"{name}  {row[mean]:.2f}" for name, row in zip(names, rows, strict=True)]
+    labels = [f"{name}  {row['mean']:.2f}" for name, row in zip(names, rows, strict=True)]
     if radar:
         _draw_radars(figure, rows, dimensions, labels, columns)
     else:

@@ -193,9 +193,7 @@ class ScorerSet:
             start: Beginning of the clip in its file, in seconds.
             duration: Duration of the clip, in seconds.
         """
-        begins = [i * HOP_SECONDS for i in range(self._windows(outputs, "timeline"))]
-        ends = [min(begin + WINDOW_SECONDS, duration) for begin in begins]
-        return self._detail(outputs, "timeline", begins, ends, start)
+        return self._detail(outputs, "timeline", HOP_SECONDS, WINDOW_SECONDS, start, duration)
 
     def explanation(self, outputs: Outputs, start: float, duration: float) -> Detail:
         """Return, per window of 10 s, how the scores change without it, and its attention.
@@ -203,31 +201,28 @@ class ScorerSet:
         Arguments as :meth:`timeline`. ``attention`` is the window's share in the vector that the
         head pools, the shares of a clip sum to 1; heads that do not pool by attention have none.
         """
-        begins = [i * EXPLAIN_SECONDS for i in range(self._windows(outputs, "explain"))]
-        records = self._detail(outputs, "explain", begins, [*begins[1:], duration], start)
+        seconds = EXPLAIN_SECONDS
+        records = self._detail(outputs, "explain", seconds, seconds, start, duration)
+        for record in records[-1:]:  # may be longer than the others
+            record["end"] = start + duration
         for name, mean in self.means.items():
             if (shares := outputs.get(f"attention {name}")) is not None:
                 for record, share in zip(records, shares.tolist(), strict=True):
                     record[mean.removesuffix("mean") + "attention"] = share
         return records
 
-    def _windows(self, outputs: Outputs, kind: str) -> int:
-        return max([len(outputs[f"{kind} {name}"]) for name in self.heads], default=0)
-
     def _detail(
-        self,
-        outputs: Outputs,
-        kind: str,
-        begins: Sequence[float],
-        ends: Sequence[float],
-        start: float,
+        self, outputs: Outputs, kind: str, hop: int, seconds: int, start: float, duration: float
     ) -> Detail:
+        """Return the windows of a kind of outputs, of so many seconds, one every ``hop``."""
+        tables = {name: outputs[f"{kind} {name}"].tolist() for name in self.heads}
+        begins = [i * hop for i in range(max(map(len, tables.values()), default=0))]
         records: Detail = [
-            {"start": start + begin, "end": start + end}
-            for begin, end in zip(begins, ends, strict=False)  # no windows: `ends` may have one
+            {"start": start + begin, "end": start + min(begin + seconds, duration)}
+            for begin in begins
         ]
-        for name in self.heads:
-            for record, scores in zip(records, outputs[f"{kind} {name}"].tolist(), strict=True):
+        for name, table in tables.items():
+            for record, scores in zip(records, table, strict=True):
                 for column, score in zip(self.groups[name], scores, strict=True):
                     record[column] = None if math.isnan(score) else score
         return records

@@ -1,6 +1,7 @@
 """Logs of a run: a table, TensorBoard events where it is installed, a progress line."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,12 @@ class Logs:
 
     def __init__(self, folder: Path, *, events: bool = True) -> None:
         self._table = folder / "log.csv"
-        self._writer = _tensorboard(folder / TENSORBOARD) if events else None
+        self._writer: Any = None
+        with suppress(ImportError):  # where TensorBoard is not installed there are no events
+            if events:
+                from torch.utils.tensorboard import SummaryWriter
+
+                self._writer = SummaryWriter(str(folder / TENSORBOARD))
 
     def record(self, history: Sequence[Mapping[str, Any]]) -> None:
         """Write the table, and the newest row as events."""
@@ -68,12 +74,3 @@ class ProgressLine(ProgressBar):
         self._metrics = (
             f"lcc {row['lcc']:.3f} srcc {row['srcc']:.3f} score {row['score']:.3f}{best_text}"
         )
-
-
-def _tensorboard(folder: Path) -> Any:
-    """Return a writer of events, or None where TensorBoard is not installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(folder))

@@ -7,7 +7,8 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from songeval_task.scoring.radar_plot import MAX_SONGS, draw_scores, score_figure, short_names
+from hear_aesthetics.plotting.style import save
+from songeval_task.scoring.radar_plot import MAX_SONGS, score_figure, short_names
 
 FIVE = ["Coherence", "Musicality", "Memorability", "Clarity", "Naturalness"]
 SEVEN = ["Melody", "Arrangement", "Musicality", "Vocal", "Instrumental", "Mixing", "Structure"]
@@ -112,7 +113,7 @@ def test_songs_without_timeline_are_drawn_beside_those_with_one() -> None:
 
 
 def test_the_picture_is_a_png_of_readable_size(tmp_path) -> None:
-    draw_scores(tmp_path / "p.png", rows(1, FIVE), FIVE, title="Song score")
+    save(score_figure(rows(1, FIVE), FIVE, title="Song score"), tmp_path / "p.png")
     data = (tmp_path / "p.png").read_bytes()
     assert data[1:4] == b"PNG"
     width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
