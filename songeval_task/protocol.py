@@ -11,8 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.files import write_text
 from hear_aesthetics.metrics.correlation import ktau, lcc, srcc, system_means, top_tier_f1
@@ -43,7 +41,7 @@ __all__ = [
 
 METRICS = ("lcc", "srcc", "ktau", "tta")  # in the order of the published table
 PUBLISHED_DECIMALS = 3  # to which the released code rounded before it chose
-PREDICTED, RATED = "predicted ", "rated "  # begin the columns of a predictions table
+PREDICTED, RATED = "predicted ", "rated "  # begin the score columns of a predictions table
 
 
 @dataclass(frozen=True)
@@ -84,35 +82,6 @@ class SongPredictions:
             columns[PREDICTED + name] = self.preds[:, index]
             columns[RATED + name] = self.target[:, index]
         return pd.DataFrame(columns)
-
-    @classmethod
-    def from_table(cls, table: "pd.DataFrame", track: Track, where: str) -> "SongPredictions":
-        """Return the contents of a table that :meth:`table` made, its lines numbered from 2.
-
-        Raises:
-            InputError: If a column is missing or a cell holds no finite number; names the line.
-        """
-        wanted = [PREDICTED + name for name in track.names], [RATED + name for name in track.names]
-        missing = [name for name in ["name", *wanted[0], *wanted[1]] if name not in table]
-        if missing:
-            raise InputError(f"{where}: has no column {missing[0]!r}; name a table of predictions")
-        import pandas as pd
-
-        numbers = table[wanted[0] + wanted[1]].apply(pd.to_numeric, errors="coerce")
-        for row, column in np.argwhere(~np.isfinite(numbers.to_numpy(dtype=np.float64))).tolist():
-            name, line = numbers.columns[column], int(table.index[row]) + 2
-            raise InputError(
-                f"{where}: line {line}, column {name!r} holds {table[name].iloc[row]!s}; write a "
-                "finite number there"
-            )
-        systems = table["system"].fillna("") if "system" in table else [""] * len(table)
-        return cls(
-            tuple(table["name"].astype(str)),
-            tuple(str(system) for system in systems),
-            numbers[wanted[0]].to_numpy(dtype=np.float64),
-            numbers[wanted[1]].to_numpy(dtype=np.float64),
-            track,
-        )
 
 
 def metrics_of(track: Track, thresholds: Sequence[float] = ()) -> dict[str, Metric]:

@@ -1,6 +1,6 @@
 """Predictions from a run's folder, a table of scores, or an answer file."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from songeval_task.data.preparation import read_systems
 from songeval_task.data.prepared import read_prepared
 from songeval_task.data.splits import current_split
 from songeval_task.dimensions import TRACKS, Track
-from songeval_task.protocol import SongPredictions
+from songeval_task.protocol import PREDICTED, RATED, SongPredictions
 from songeval_task.training.run import METRICS_FILE, PREDICTIONS_FILE
 
 __all__ = ["NamedPredictions", "read_predictions"]
@@ -61,20 +61,27 @@ def read_predictions(
 
 
 def _of_run(folder: Path, split: str) -> NamedPredictions:
-    import pandas as pd
-
+    path = folder / PREDICTIONS_FILE
     try:
         details = read_json(folder / METRICS_FILE)
         track = TRACKS[details["track"]]
-        table = pd.read_csv(
-            folder / PREDICTIONS_FILE, dtype={"name": str, "system": str}, skip_blank_lines=False
-        )
-    except (OSError, ValueError, KeyError) as error:
+        columns, table = read_table(path)
+    except (InputError, KeyError) as error:
         raise InputError(f"{folder}: not a finished run ({error}); train it to its end") from error
-    rows = table[table["split"].map(current_split) == split]
-    if rows.empty:
-        raise InputError(f"{folder / PREDICTIONS_FILE}: no songs of split {split!r}")
-    found = SongPredictions.from_table(rows, track, str(folder / PREDICTIONS_FILE))
+    predicted, rated = ([prefix + name for name in track.names] for prefix in (PREDICTED, RATED))
+    missing = [name for name in ("name", "split", *predicted, *rated) if name not in columns]
+    if missing:
+        raise InputError(f"{path}: has no column {missing[0]!r}; name a table of predictions")
+    rows = [(place, row) for place, row in table if current_split(row["split"]) == split]
+    if not rows:
+        raise InputError(f"{path}: no songs of split {split!r}")
+    found = SongPredictions(
+        tuple(row["name"] for _, row in rows),
+        tuple(row.get("system", "") for _, row in rows),
+        np.array([_numbers(row, predicted, place) for place, row in rows]),
+        np.array([_numbers(row, rated, place) for place, row in rows]),
+        track,
+    )
     return NamedPredictions(folder.name, split, found, details)
 
 
@@ -131,9 +138,12 @@ def _read_csv(path: Path) -> tuple[dict[str, list[float]], Track]:
     scores: dict[str, list[float]] = {}
     for place, row in rows:
         if any(row[name] for name in track.names):  # no score at all: a file that failed
-            values = [finite_number(row[n], f"{place}, column {n!r}") for n in track.names]
-            _add(scores, Path(row[key]).stem, values, place)
+            _add(scores, Path(row[key]).stem, _numbers(row, track.names, place), place)
     return scores, track
+
+
+def _numbers(row: Mapping[str, str], columns: Sequence[str], place: str) -> list[float]:
+    return [finite_number(row[name], f"{place}, column {name!r}") for name in columns]
 
 
 def _add(scores: dict[str, list[float]], stem: str, values: list[float], place: str) -> None:

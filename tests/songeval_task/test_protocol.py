@@ -146,12 +146,3 @@ def test_two_songs_of_one_utterance_id_are_refused(tmp_path):
             tmp_path / "a.scp",
             SongPredictions(names, found.systems, found.preds, found.target, found.track),
         )
-
-
-def test_a_table_of_predictions_comes_back_as_it_was():
-    found = make()
-    again = SongPredictions.from_table(found.table(), found.track, "here")
-    assert again.songs == found.songs
-    assert np.array_equal(again.preds, found.preds)
-    with pytest.raises(InputError, match="here: has no column 'rated Clarity'"):
-        SongPredictions.from_table(found.table().drop(columns="rated Clarity"), found.track, "here")

@@ -129,6 +129,20 @@ def test_a_cell_without_a_finite_number_is_named(prepared, scores, tmp_path, cel
         read_predictions(scores, prepared)
 
 
+def test_a_table_of_predictions_comes_back_as_it_was(tmp_path):
+    (tmp_path / "metrics.json").write_text('{"track": "track2"}')
+    found = predictions()
+    table = found.table().assign(split="test")
+    table.to_csv(tmp_path / "predictions.csv", index=False)
+    again = read_predictions(tmp_path, None).predictions
+    assert (again.songs, again.systems) == (found.songs, found.systems)
+    assert np.array_equal(again.preds, found.preds)
+    assert np.array_equal(again.target, found.target)
+    table.drop(columns="rated Clarity").to_csv(tmp_path / "predictions.csv", index=False)
+    with pytest.raises(InputError, match=r"predictions\.csv: has no column 'rated Clarity'"):
+        read_predictions(tmp_path, None)
+
+
 @pytest.mark.parametrize("cell", ["inf", "", "high"])
 def test_a_run_with_a_cell_that_is_no_number_is_refused_by_line(tmp_path, cell):
     table = predictions().table().assign(split="test").astype(str)
