@@ -5,7 +5,7 @@ paired one: a few thousandths on 200 songs are usually luck. Ends that cannot be
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,7 @@ __all__ = [
     "evaluate",
     "mean_over",
     "metrics_of",
+    "scp_text",
     "selection_score",
     "triple",
     "write_scp",
@@ -153,8 +154,18 @@ def compare(first: SongPredictions, second: SongPredictions) -> dict[str, dict[s
     return _by_dimension(first.track, interval)
 
 
+def scp_text(rows: Iterable[tuple[str, Iterable[float]]]) -> str:
+    """Return an answer file of the challenge: ``utt score`` or ``utt s1 ... s5`` per song.
+
+    Args:
+        rows: Path of each song, whose stem is its utterance id, and its scores.
+    """
+    lines = ([Path(path).stem, *(f"{value:.6f}" for value in scores)] for path, scores in rows)
+    return "".join(" ".join(line) + "\n" for line in lines)
+
+
 def write_scp(path: Path, predictions: SongPredictions) -> None:
-    """Write the challenge's answer file: ``utt score`` or ``utt s1 ... s5`` per song.
+    """Write the answer file of some predictions.
 
     Raises:
         InputError: If two songs have one utterance id (their file's stem).
@@ -163,9 +174,7 @@ def write_scp(path: Path, predictions: SongPredictions) -> None:
     twice = [stem for stem in stems if stems.count(stem) > 1]
     if twice:
         raise InputError(f"{path}: two songs have the utterance id {twice[0]!r}; rename one")
-    rows = zip(stems, predictions.preds, strict=True)
-    lines = [" ".join([stem, *(f"{value:.6f}" for value in scores)]) for stem, scores in rows]
-    write_text(path, "".join(f"{line}\n" for line in lines))
+    write_text(path, scp_text(zip(predictions.songs, predictions.preds, strict=True)))
 
 
 def _figures(part: SongPredictions) -> dict[str, Any]:

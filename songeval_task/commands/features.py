@@ -116,11 +116,7 @@ def warn_if_published(versions: str) -> None:
 def _load(
     model: str, states: str | None, precision: str, device: str | None
 ) -> tuple["HearModel", list["HiddenState"]]:
-    """Return the model and the hidden states to store.
-
-    Raises:
-        InputError: If the model does not have one of the states.
-    """
+    """Return the model and the hidden states to store."""
     from hear_aesthetics.features.fusion import HiddenState
     from hear_aesthetics.model import load_model
     from songeval_task.features.extraction import middle_state

@@ -114,7 +114,7 @@ def score(
 
     found = collect_inputs(inputs, prompt=prompt)
     options = ScoreOptions(timeline=timeline, explain=explain, loudness=loudness)
-    _check_usage(found, options, out, plot=plot, as_json=as_json)
+    _check_usage(found, options, out, plot, as_json)
     if not found.inputs:
         for bad in found.errors:
             error_line(bad.message)
@@ -169,27 +169,16 @@ def load_aesthetic_scorer(
 
 
 def _check_usage(
-    found: "Inputs",
-    options: "ScoreOptions",
-    out: Path | None,
-    *,
-    plot: Path | None,
-    as_json: bool,
+    found: "Inputs", options: "ScoreOptions", out: Path | None, plot: Path | None, as_json: bool
 ) -> None:
-    """Check the options before anything is loaded.
-
-    Raises:
-        InputError: If options do not fit together, or a path cannot be written.
-    """
+    """Check the options before anything is loaded."""
     from songeval_task.scoring import formats
 
     nests = out is not None or as_json
     if (options.timeline and not (nests or plot)) or (options.explain and not nests):
         raise InputError("--timeline and --explain need --out or --json, where windows have room")
     if plot is not None and (plot.suffix.lower() != ".png" or not plot.parent.is_dir()):
-        raise InputError(
-            f"{plot}: --plot needs a name that ends with .png, in a folder that exists"
-        )
+        raise InputError(f"{plot}: --plot needs a name ending with .png, in a folder that exists")
     if out is not None:
         formats.check_out(out)
         if out.suffix.lower() == ".scp":
@@ -199,17 +188,14 @@ def _check_usage(
 def _open_journal(
     scorer: "AestheticScorer", found: "Inputs", options: "ScoreOptions", out: Path, overwrite: bool
 ) -> "Journal":
-    """Open the journal of OUT; write which rows are kept, and which OUT will no longer hold.
-
-    Raises:
-        InputError: If OUT does not take the scores, or holds scores that were made otherwise.
-    """
+    """Open the journal of OUT; write which rows are kept, and which OUT will no longer hold."""
     from songeval_task.scoring.formats import check_scp_scores
     from songeval_task.scoring.journal import Journal, clip_key
 
     if out.suffix.lower() == ".scp":
         check_scp_scores(scorer.columns)
-    journal = Journal(out, options.fingerprint(scorer), overwrite=overwrite)
+    fingerprint = {**scorer.fingerprint(), **vars(options)}
+    journal = Journal(out, fingerprint, overwrite=overwrite)
     keys = [clip_key(item) for item in found.inputs]
     if kept := sum(key in journal.done for key in keys):
         typer.echo(f"{kept} of {len(found)} rows are there already", err=True)

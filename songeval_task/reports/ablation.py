@@ -16,12 +16,7 @@ import numpy as np
 
 from hear_aesthetics.files import csv_text, json_text, write_text
 from hear_aesthetics.markdown import markdown_table
-from hear_aesthetics.metrics.intervals import (
-    METHOD,
-    SCALES,
-    confidence_interval,
-    paired_interval,
-)
+from hear_aesthetics.metrics.intervals import METHOD, SCALES, confidence_interval, paired_interval
 from hear_aesthetics.scorers import FUSED
 from songeval_task.protocol import METRICS, SongPredictions, mean_over, metrics_of, triple
 from songeval_task.reports.ablation_plot import draw_ablation
@@ -205,17 +200,18 @@ def _page(base: SongEvalConfig, state: str, seeds: int, figures: Mapping[str, An
     header = ["row", *(m.upper() for m in METRICS)]
     for track, rows in figures.items():
         published = published_figures(track)
-        lines = [
-            [name, *(f"{interval_text(v)} ({published[name][m]:.3f})" for m, v in value.items())]
-            for name, value in ((name, found["value"]) for name, found in rows.items())
-        ]
-        differences = [
-            [name, *(interval_text(found["difference"][m], signed=True) for m in METRICS)]
-            for name, found in rows.items()
-            if name != ROWS[0].name
-        ]
+        lines, differences = [], []
+        for name, found in rows.items():
+            texts = {m: interval_text(found["value"][m]) for m in METRICS}
+            lines.append([name, *(f"{t} ({published[name][m]:.3f})" for m, t in texts.items())])
+            if name != ROWS[0].name:
+                changes = (interval_text(found["difference"][m], signed=True) for m in METRICS)
+                differences.append([name, *changes])
         parts += [f"## {track} (published)", markdown_table(header, lines, numbers=True)]
-        parts += ["Difference to the baseline:", markdown_table(header, differences, numbers=True)]
+        parts += [
+            "Difference to the baseline:",
+            markdown_table(header, differences, numbers=True),
+        ]
     parts.append("![Ablation](ablation.png)")
     options = markdown_table(["option", "value"], asdict(base).items(), numbers=True)
     parts += ["## Shared training options", options]

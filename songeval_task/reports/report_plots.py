@@ -100,12 +100,8 @@ def draw_bars(path: Path, figures: Mapping[str, Any]) -> None:
         label = f"{level} level, {figures[level]['count']} {noun}"
         axes.set_title(label, size=10.5, color=INK, loc="left", weight="bold")
         if row == 0:
-            corner: dict[str, Any] = {
-                "loc": "lower right",
-                "bbox_to_anchor": (1, 1),
-                "borderaxespad": 0.1,
-            }
-            axes.legend(ncols=4, fontsize=9, frameon=False, **corner)
+            corner: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1, 1)}
+            axes.legend(ncols=4, fontsize=9, frameon=False, borderaxespad=0.1, **corner)
     save(figure, path)
 
 

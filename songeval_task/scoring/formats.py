@@ -16,6 +16,7 @@ from typing import Any
 
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.files import atomic_file, csv_text, json_text
+from songeval_task.protocol import scp_text
 from songeval_task.scoring.rows import OK, ScoreRow
 
 __all__ = ["check_out", "check_scp_scores", "check_utterances", "rows_csv", "write_rows"]
@@ -36,18 +37,13 @@ def jsonl_text(rows: Iterable[ScoreRow]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
 
 
-def scp_text(rows: Iterable[ScoreRow], scores: Sequence[str]) -> str:
-    """Return the challenge's answer file, from the columns that hold scores."""
-    good = [row for row in rows if row["status"] == OK]
-    lines = [[Path(row["path"]).stem, *(f"{row[column]:.6f}" for column in scores)] for row in good]
-    return "".join(" ".join(line) + "\n" for line in lines)
-
-
 FORMATS: dict[str, Callable[[Sequence[ScoreRow], Sequence[str], Sequence[str]], str]] = {
     ".csv": lambda rows, columns, scores: rows_csv(rows, columns),
     ".jsonl": lambda rows, columns, scores: jsonl_text(rows),
     ".json": lambda rows, columns, scores: json_text(rows, ensure_ascii=False),
-    ".scp": lambda rows, columns, scores: scp_text(rows, scores),
+    ".scp": lambda rows, columns, scores: scp_text(
+        (row["path"], [row[name] for name in scores]) for row in rows if row["status"] == OK
+    ),
 }
 NESTING = {".json", ".jsonl"}
 

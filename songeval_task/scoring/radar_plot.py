@@ -44,7 +44,7 @@ def score_figure(
     """
     rows = rows[:MAX_SONGS]
     radar = len(dimensions) >= MIN_RADAR
-    columns = _grid_columns(len(rows))
+    columns = 3 if len(rows) in (5, 6) else min(len(rows), 4)
     lines = -(-len(rows) // columns)
     top = RADAR_HEIGHT * lines if radar else DOT_HEIGHT * len(rows) + GAP
     curves = any(_windows(row, dimensions) for row in rows)
@@ -77,10 +77,6 @@ def short_names(paths: Sequence[str]) -> list[str]:
         ]
     half = (NAME_LENGTH - 1) // 2
     return [n if len(n) <= NAME_LENGTH else f"{n[:half]}…{n[-half:]}" for n in names]
-
-
-def _grid_columns(songs: int) -> int:
-    return min(songs, 4) if songs != 5 and songs != 6 else 3
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:
@@ -151,12 +147,8 @@ def _draw_dots(
     for line, scores in enumerate(values):
         for score, marker in zip(scores, "oD", strict=False):
             axes.plot(score, line, marker, color=COLOURS[line], markersize=7)
-            beside: dict[str, Any] = {
-                "xytext": (8, 0),
-                "textcoords": "offset points",
-                "va": "center",
-            }
-            axes.annotate(f"{score:.2f}", (score, line), size=8.5, **beside)
+            beside: dict[str, Any] = {"textcoords": "offset points", "va": "center", "size": 8.5}
+            axes.annotate(f"{score:.2f}", (score, line), (8, 0), **beside)
     low, high = _limits(values)
     axes.set_xlim(low, high + 0.1 * (high - low))
     axes.set_ylim(len(rows) - 0.5, -0.5)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from hear_aesthetics.engine.inputs import Inputs
 from hear_aesthetics.spec import MAX_MINUTES
@@ -20,10 +19,6 @@ class ScoreOptions:
     timeline: bool = False
     explain: bool = False
     loudness: float | None = None
-
-    def fingerprint(self, scorer: AestheticScorer) -> dict[str, Any]:
-        """Return what decides the rows of a run, besides its inputs."""
-        return {**scorer.fingerprint(), **vars(self)}
 
 
 def score_inputs(
@@ -55,9 +50,8 @@ def score_inputs(
             if result.error is None:
                 row = score_row(result.output, columns)
             else:
-                row = error_row(
-                    item, result.error, columns, duration=result.seconds or None, **known
-                )
+                facts = {**known, "duration": result.seconds or None}
+                row = error_row(item, result.error, columns, **facts)
             if journal:
                 journal.add(key, row)
         yield row

@@ -5,6 +5,7 @@ feature, or a hidden state of MuQ. :mod:`songeval_task.scoring.scorer_set` names
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from os import PathLike, fspath
 from typing import Any
@@ -220,21 +221,19 @@ class AestheticScorer:
         )
 
 
+@dataclass
 class _MeasuredSpan:
     """A clip on its way through the engine; its loudness is measured as it is loaded."""
 
-    def __init__(
-        self, clip: AnySpan, target: float | None, min_samples: int, max_minutes: float
-    ) -> None:
-        self.clip, self.path = clip, clip.path
-        self.target = target
-        self.min_samples, self.max_minutes = min_samples, max_minutes
-        self.loudness_lufs: float | None = None
+    clip: AnySpan
+    target: float | None
+    min_samples: int
+    max_minutes: float
+    loudness_lufs: float | None = None
 
     def load(self) -> np.ndarray:
         """Return the waveform, at the target loudness if there is one."""
-        clip = self.clip
-        meter = LoudnessMeter()
+        clip, meter = self.clip, LoudnessMeter()
         waveform = load_audio(
             clip.path,
             start=clip.start,
@@ -248,11 +247,7 @@ class _MeasuredSpan:
 
 
 def _load_heads(sources: Iterable[str | PathLike[str]], model: str) -> dict[str, Scorer]:
-    """Return name -> scorer; of two heads with one name the second is called by its path.
-
-    Raises:
-        WeightsUnavailableError: Names the model too if it is not on this machine either.
-    """
+    """Return name -> scorer; of two heads with one name the second is called by its path."""
     heads: dict[str, Scorer] = {}
     for source in dict.fromkeys(fspath(source) for source in sources):
         try:

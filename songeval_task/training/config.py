@@ -13,25 +13,13 @@ from typing import Any, Literal
 
 import torch
 
-from heads import (
-    AestheticHead,
-    AestheticHeadConfig,
-    SongEvalBaselineConfig,
-    SongEvalBaselineHead,
-)
+from heads import AestheticHead, AestheticHeadConfig, SongEvalBaselineConfig, SongEvalBaselineHead
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.scorers import FUSED
 from hear_aesthetics.text_files import read_json
 from songeval_task.dimensions import TRACKS, Track
 
-__all__ = [
-    "SIZES",
-    "SongEvalConfig",
-    "TrainableHead",
-    "build_head",
-    "parse_sizes",
-    "read_config",
-]
+__all__ = ["SongEvalConfig", "TrainableHead", "build_head", "parse_sizes", "read_config"]
 
 TrainableHead = AestheticHead | SongEvalBaselineHead  # a pooled vector, and scores of it
 
