@@ -1,1 +1,1 @@
-"""Training of heads on stored features: configuration, batches, step, loop, state and logs."""
+"""Training of heads on stored features: config, batches, step, loop, checkpoints and logs."""
