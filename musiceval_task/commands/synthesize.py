@@ -13,7 +13,9 @@ __all__ = ["synthesize"]
 
 def synthesize(
     out: Annotated[Path, typer.Argument(help="Folder for wav/, sets/ and the prompts.")],
-    prompts: Annotated[int, typer.Option(help="Number of prompts, and clips per system.")] = 60,
+    prompts: Annotated[
+        int, typer.Option(min=5, help="Number of prompts, each answered by 16 systems.")
+    ] = 60,
     seconds: Annotated[float, typer.Option(help="Length of a clip in seconds.")] = 6.0,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of clips and scores.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes that render clips.")] = 2,

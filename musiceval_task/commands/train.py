@@ -28,8 +28,8 @@ def train(
     member: Annotated[
         list[str] | None,
         typer.Option(
-            help="Member to train: gaussian-1984, -1990, -1910, -1510, one-hot, coral, "
-            "decoupled-lstm or decoupled; repeatable.",
+            help="Member to train, repeatable: gaussian-1984, gaussian-1990, gaussian-1910, "
+            "gaussian-1510, one-hot, coral, decoupled-lstm or decoupled.",
             show_default="gaussian-1984",
         ),
     ] = None,

@@ -40,7 +40,8 @@ def prepare(
     test_songs: Annotated[
         int | None,
         typer.Option(
-            min=1, help="How many to draw without such a list; default 200, at most a quarter."
+            min=1,
+            help="Number of songs to draw without that list; 200 by default, at most a quarter.",
         ),
     ] = None,
     valid_fraction: Annotated[
@@ -59,7 +60,9 @@ def prepare(
     as_json: JsonOption = False,
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite/--resume", help="Replace other splits in OUT, or stop there."),
+        typer.Option(
+            "--overwrite/--resume", help="Replace splits made with other settings, or refuse."
+        ),
     ] = False,
 ) -> None:
     """Check the songs and their ratings, and split them: train, valid (selects), test (reported).

@@ -72,7 +72,8 @@ def score(
     explain: Annotated[
         bool,
         typer.Option(
-            "--explain", help="Also say how scores change without each 10 s, and its attention."
+            "--explain",
+            help="Add how scores change without each 10 s, and the attention of the head to it.",
         ),
     ] = False,
     loudness: LoudnessOption = None,
@@ -175,8 +176,10 @@ def _check_usage(
     from songeval_task.scoring import formats
 
     nests = out is not None or as_json
-    if (options.timeline and not (nests or plot)) or (options.explain and not nests):
-        raise InputError("--timeline and --explain need --out or --json, where windows have room")
+    if options.timeline and not (nests or plot):
+        raise InputError("--timeline needs --out, --json or --plot, where windows have room")
+    if options.explain and not nests:
+        raise InputError("--explain needs --out or --json, where windows have room")
     if plot is not None and (plot.suffix.lower() != ".png" or not plot.parent.is_dir()):
         raise InputError(f"{plot}: --plot needs a name ending with .png, in a folder that exists")
     if out is not None:

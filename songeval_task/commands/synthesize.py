@@ -18,7 +18,7 @@ def synthesize(
     out: Annotated[Path, typer.Argument(help="Folder for mp3/ and metadata.jsonl.")],
     songs: Annotated[int, typer.Option(help="Number of songs.")] = 400,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of every song and rating.")] = 0,
-    seconds: Annotated[str, typer.Option(help="Shortest and longest duration.")] = "60-180",
+    seconds: Annotated[str, typer.Option(help="Duration, or shortest-longest.")] = "60-180",
     systems: Annotated[int, typer.Option(help="Number of generators to compare.")] = 10,
     workers: Annotated[int, typer.Option(min=1, help="Number of processes that render.")] = 2,
     overwrite: OverwriteOption = False,

@@ -129,7 +129,10 @@ def load_data(prepared: Path, features: Path, config: SongEvalConfig) -> Trainin
         ]
     for split, rows in splits.items():
         if len({row.song for row in rows}) < 2:
-            raise InputError(f"{prepared}: {split!r} has fewer than 2 songs; prepare it again")
+            raise InputError(
+                f"{prepared}: {split!r} has fewer than 2 songs; prepare it again with --overwrite "
+                "and a larger --valid-fraction or --test-songs"
+            )
     (sample,) = store.load(splits["train"][0].song, splits["train"][0].version, (name,))
     used = {(row.song, row.version) for rows in splits.values() for row in rows}
     made_of = [entry for entry in entries if entry[:2] in used]

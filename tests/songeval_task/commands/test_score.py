@@ -247,8 +247,8 @@ def test_more_songs_than_a_picture_holds_are_said(command, tmp_path, write_clip)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--timeline"], "need --out or --json"),
-        (["--explain", "--plot", "p.png"], "need --out or --json"),
+        (["--timeline"], "--timeline needs --out, --json or --plot"),
+        (["--explain", "--plot", "p.png"], "--explain needs --out or --json"),
         (["--out", "o.xlsx"], "must end with"),
         (["--out", "absent/o.csv"], "there is no folder absent"),
         (["--head", "track9"], "'track9' is neither a head"),
