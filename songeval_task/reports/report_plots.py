@@ -117,7 +117,8 @@ def _bars(axes: Axes, figures: Mapping[str, Any], names: Sequence[str]) -> None:
         for at, value, top in zip(x, values, np.fmax(values, highs), strict=True):
             axes.text(at, top + 0.02, f"{value:.2f}", ha="center", size=7.5, color=INK)
     axes.set_xticks(range(len(names)), names, size=10)
-    axes.set(ylim=(lowest, 1.15), xlim=(-0.55, len(names) - 0.45), yticks=np.arange(0, 1.01, 0.25))
+    ticks = np.arange(np.ceil(4 * lowest) / 4, 1.01, 0.25)
+    axes.set(ylim=(lowest - 0.1, 1.15), xlim=(-0.55, len(names) - 0.45), yticks=ticks)
     axes.grid(axis="y", color=FAINT, lw=0.8)
     axes.axhline(0, color=QUIET, lw=0.8)
     axes.set_axisbelow(True)

@@ -52,7 +52,7 @@ def score_figure(
     size = (2 * SIDE + RADAR_WIDTH * max(columns, 2), HEADER + top + below)
     figure = new_figure(*size, title, subtitle, left=SIDE)
     names = short_names([str(row["path"]) for row in rows])
-    labels = [f"{name}  {row['mean']:.2f}" for name, row in zip(names, rows, strict=True)]
+    labels = [f"{name}: mean {row['mean']:.2f}" for name, row in zip(names, rows, strict=True)]
     if radar:
         _draw_radars(figure, rows, dimensions, labels, columns)
     else:
