@@ -66,12 +66,13 @@ def embed(
     from hear_aesthetics.engine.inputs import collect_inputs
     from hear_aesthetics.model import load_model
 
+    if scales is not None:
+        raise InputError(f"--scales is named --views now: write --views {scales}")
     found = collect_inputs(inputs)
     loaded = load_model(
         model,
         sources=sources.split(","),
         views=views.split(","),
-        scales=scales,
         layer=layer,
         pooling=pooling,
         precision=precision,

@@ -37,7 +37,7 @@ OverwriteOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
 MaxMinutesOption = Annotated[
-    float, typer.Option(min=0.0, help="Longest file or span to load, in minutes.")
+    float, typer.Option(min=0.001, help="Longest file or span to load, in minutes.")
 ]
 WorkersOption = Annotated[
     int | None,

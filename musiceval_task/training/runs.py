@@ -42,6 +42,7 @@ __all__ = ["Encoders", "check_encoders", "encode", "load_run", "train_run"]
 
 REPORTED = ("dev", "test")
 METRICS, RECORD = "metrics.json", "run.json"
+FORMER_KEYS = {"recipe": "protocol"}  # names in the record of a run, the same in all versions
 LICENCE = "other"
 CHECKED = {"weights_sha256": "--model", "reads": "--model", "text_sha256": "--text"}
 KNOWN = (*CHECKED, "model", "text_encoder")  # what provenance says of the encoders
@@ -122,7 +123,7 @@ def train_run(
         "clips": {"sha256": list_hash(clips), "audio_sha256": audio_hash(clips)},
         "encoders": encoders.fingerprint(),
         "member": asdict(member),
-        "training": asdict(config),
+        "training": {FORMER_KEYS.get(key, key): value for key, value in asdict(config).items()},
     }
     if overwrite:
         (out / METRICS).unlink(missing_ok=True)

@@ -64,6 +64,9 @@ def _holds(task: EmbeddedTask, settings: Mapping[str, Any], prefix: str = "") ->
     mark = read_mark(task.folder, prefix)
     same = mark.get("evaluated", now := _evaluated(task)) == now
     there = (task.folder / f"{prefix}{SCORES_FILE}").is_file()
+    robust = task.folder / f"{prefix}{ROBUST_FILE}"
+    if robust.is_file():  # earlier versions resampled, and named no method
+        there &= '"method"' in robust.read_text(encoding="utf-8", errors="replace")
     return there and same and mark.get("settings") == dict(settings)
 
 

@@ -99,7 +99,8 @@ def _score(
         if "robust" in scores:
             robust = scores["robust"]
             low, high = map(float, robust["interval"] or (math.nan, math.nan))
-            return float(robust["mean"]), None if math.isnan(low) else (low, high)
+            known = "method" in robust and not math.isnan(low)  # earlier versions resampled
+            return float(robust["mean"]), (low, high) if known else None
         if "aggregated_scores" in scores:
             return float(scores["aggregated_scores"]["test_score_mean"]), None
         return float(scores[task.runs[0].test]["test_score"]), None

@@ -13,6 +13,7 @@ from hear_aesthetics.evaluation.embeddings.rows import read_rows
 from hear_aesthetics.evaluation.probes.fold_result import FoldResult, Selection
 from hear_aesthetics.evaluation.probes.grid import GridPoint
 from hear_aesthetics.evaluation.results.files import finished, read_scores, write_results
+from hear_aesthetics.evaluation.results.task_result import read_result
 from hear_aesthetics.evaluation.tasks.task import load_task
 
 SETTINGS = {"protocol": "robust", "seeds": 2}
@@ -75,6 +76,13 @@ def test_predictions_are_the_tensors_of_heareval(task):
     assert (found["prediction_logit"] == 1).all()
 
 
+def test_intervals_of_an_earlier_method_are_not_taken_for_those_of_this_one(task):
+    old = {"mean": 0.5, "interval": [0.4, 0.6], "bootstrap": {"resamples": 1000}}
+    write_results(task, [outcome(task)], SETTINGS, 2.0, robust=old)
+    assert not finished(task, SETTINGS)
+    assert read_result(task.folder).interval is None
+
+
 def test_the_mark_says_what_was_run(task):
     assert not finished(task, SETTINGS)
     write_results(task, [outcome(task)], SETTINGS, 2.0)
@@ -85,7 +93,7 @@ def test_the_mark_says_what_was_run(task):
 
 
 def test_an_evaluation_that_fails_half_way_leaves_no_mark(task, monkeypatch):
-    write_results(task, [outcome(task)], SETTINGS, 2.0, robust={"mean": 1})
+    write_results(task, [outcome(task)], SETTINGS, 2.0, robust={"mean": 1, "method": "m"})
     failing = outcome(task, 1)
     monkeypatch.setattr(pickle, "dump", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     other = SETTINGS | {"seeds": 3}
@@ -95,7 +103,7 @@ def test_an_evaluation_that_fails_half_way_leaves_no_mark(task, monkeypatch):
     assert not (task.folder / "test.robust-scores.json").exists(), "of other predictions"
     assert not finished(task, other)
     assert finished(task, SETTINGS), "what was finished before is still there"
-    assert read_scores(task)["robust"] == {"mean": 1}
+    assert read_scores(task)["robust"] == {"mean": 1, "method": "m"}
 
 
 def test_results_of_the_official_kit_get_another_name(task):
@@ -112,12 +120,12 @@ def test_results_of_the_official_kit_get_another_name(task):
 
 def test_results_of_other_settings_lie_side_by_side_and_come_back(task):
     official = {"protocol": "official"}
-    write_results(task, [outcome(task, 0, 0.4)], SETTINGS, 2.0, robust={"mean": 0.4})
+    write_results(task, [outcome(task, 0, 0.4)], SETTINGS, 2.0, robust={"mean": 0.4, "method": "m"})
     write_results(task, [outcome(task, 1, 0.8)], official, 2.0)
     assert read_scores(task)["test.seed1"]["test_score"] == 0.8
     assert "robust" not in read_scores(task)
     assert finished(task, SETTINGS)
-    assert read_scores(task)["robust"] == {"mean": 0.4}
+    assert read_scores(task)["robust"] == {"mean": 0.4, "method": "m"}
     assert not list(task.folder.glob("test.seed1.predictions.pkl"))
     assert finished(task, official)
     assert read_scores(task)["test.seed1"]["test_score"] == 0.8

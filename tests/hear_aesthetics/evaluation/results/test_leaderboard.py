@@ -62,7 +62,7 @@ def test_a_result_of_the_official_kit_is_read(scored):
 
 
 def test_a_robust_result_is_read_with_its_interval(scored):
-    robust = {"mean": 0.4, "interval": [0.3, 0.5]}
+    robust = {"mean": 0.4, "interval": [0.3, 0.5], "method": "m"}
     found = read_result(scored(robust=robust, settings={"protocol": "robust", "seeds": 3}))
     assert (found.task, found.score, found.interval) == ("tones-1.0.0-small", 0.4, (0.3, 0.5))
     assert found.describe() == "0.400 [0.300, 0.500]"
