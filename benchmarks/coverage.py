@@ -54,7 +54,7 @@ class Case:
     columns: int = 1
 
     def value(self, preds: Any, target: Any, *, weights: Array | None = None) -> Array:
-        """The score ``(1,)``, or ``(replicates, 1)``."""
+        """Return the score ``(1,)``, or ``(replicates, 1)``."""
         names = [str(index) for index in range(self.columns)]
         thresholds = [TOP_TIER] * self.columns
         (score,) = make_scores([self.score], names, thresholds, skip_undefined=True)
@@ -73,7 +73,7 @@ class Difference(Case):
     """The LCC of one model less that of another, which ``preds`` hold side by side."""
 
     def value(self, preds: Any, target: Any, *, weights: Array | None = None) -> Array:
-        """The difference ``(1,)``, or ``(replicates, 1)``."""
+        """Return the difference ``(1,)``, or ``(replicates, 1)``."""
         return np.subtract(*(lcc(p, target, weights=weights) for p in np.split(preds, 2, axis=1)))
 
     def interval(self, preds: Any, target: Any) -> Interval:
@@ -91,7 +91,7 @@ def classes(rng: np.random.Generator, songs: int, right: float) -> tuple[Array, 
 def labels(
     rng: np.random.Generator, songs: int, rates: Sequence[float], apart: float
 ) -> tuple[Array, Array]:
-    """Normal scores, higher by ``apart`` where a label of its rate is true."""
+    """Draw normal scores, higher by ``apart`` where a label of its rate is true."""
     target = (rng.random((songs, len(rates))) < rates).astype(np.float64)
     return rng.normal(size=target.shape) + apart * target, target
 

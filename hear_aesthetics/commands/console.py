@@ -168,7 +168,7 @@ def print_table(
 
 
 def _fit(names: Sequence[str], widths: Sequence[int], room: int) -> list[str]:
-    """The headings, all cut to one length if the columns do not fit side by side."""
+    """Return the headings, all cut to one length if the columns do not fit side by side."""
     for length in range(max(map(len, names)), 2, -1):
         cut = [n if len(n) <= length else f"{n[: length - 1]}…" for n in names]
         if sum(max(len(n), w) + GAP for n, w in zip(cut, widths, strict=True)) <= room:
@@ -262,6 +262,6 @@ def _write_line(label: str, style: str, message: object, console: "Console | Non
 
 
 def _visible(character: str) -> str:
-    """The character, escaped if it could steer the terminal or turn the text (bidi marks)."""
+    """Return a character, escaped if it could steer the terminal or turn the text (bidi marks)."""
     is_odd = unicodedata.category(character) in ("Cc", "Cf")
     return character.encode("unicode_escape").decode() if is_odd else character

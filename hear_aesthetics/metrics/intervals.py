@@ -112,7 +112,7 @@ def by_resampling(score: Callable[[Any, Any], Any]) -> Metric:
 def confidence_interval(
     metric: Metric, preds: Any, target: Any, *, scale: Scale = "plain", confidence: float = 0.95
 ) -> Interval:
-    """Interval of a metric over songs.
+    """Return the interval of a metric over songs.
 
     Args:
         metric: One of :mod:`hear_aesthetics.metrics` (``partial(top_tier_f1, thresholds=...)``),
@@ -132,7 +132,7 @@ def confidence_interval(
 def paired_interval(
     metric: Metric, preds: Any, baseline: Any, target: Any, *, confidence: float = 0.95
 ) -> Interval:
-    """Interval of ``metric(preds) - metric(baseline)``, both without the same songs each time.
+    """Return the interval of ``metric(preds) - metric(baseline)``, paired by song.
 
     Pairing removes the luck of the songs, which is common to both and much larger than the
     difference of two good models. Arguments and errors as :func:`confidence_interval`.
@@ -151,7 +151,7 @@ def jackknife(
     scale: Scale = "plain",
     most: int = GROUPS,
 ) -> tuple[Array, Array]:
-    """Scores without each of at most ``most`` groups, and on how many cases the score rests.
+    """Compute scores without each of at most ``most`` groups, and count the cases of the score.
 
     Shape:
         - output: ``(groups, dimensions)``; ``(dimensions,)`` or ``()``, NaN if there are too few
@@ -179,7 +179,7 @@ def interval_of(
     scale: Scale = "plain",
     confidence: float = 0.95,
 ) -> Interval:
-    """The interval that the outputs of :func:`jackknife` tell.
+    """Return the interval that the outputs of :func:`jackknife` give.
 
     Raises:
         ValueError: If ``confidence`` is not between 0 and 1.
@@ -214,7 +214,7 @@ def interval_of(
 
 
 def _wilson(share: Array, centre: Array, error: Array, cases: Array, t: float) -> Array:
-    """Wilson's interval around ``centre``, of as many cases as give the error, or of ``cases``."""
+    """Return Wilson's interval around ``centre``, of the cases that give the error, or ``cases``."""
     count = np.where(error == 0, cases, share * (1 - share) / error**2)
     middle = (centre + t**2 / (2 * count)) / (1 + t**2 / count)
     half = np.sqrt(centre * (1 - centre) / count + (t / (2 * count)) ** 2) * t / (1 + t**2 / count)

@@ -1,4 +1,4 @@
-"""What the robust protocol states beside its scores: choices, repetitions, and an interval."""
+"""Statement of the robust protocol beside its scores: choices, repetitions, an interval."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ __all__ = ["robust_statement", "score_interval"]
 CONFIDENCE = 0.95
 CHOICES = (
     "training rows shuffled every epoch",
-    "embeddings (and regression targets) standardised on the training part",
+    "embeddings (and regression targets) standardized on the training part",
     "an undefined validation score neither ends a fit nor counts towards patience",
     "equal validation scores decided by the lower loss",
     "grid searched within every fold",
@@ -31,7 +31,7 @@ CHOICES = (
 
 
 def score_interval(task: Task, outcomes: Sequence[FoldResult]) -> Interval:
-    """Interval of the mean first score over runs and repetitions.
+    """Return the interval of the mean first score over runs and repetitions.
 
     What is left out are clips of every test split at once (files, for event tasks), the same ones
     for all repetitions of a split.
@@ -68,7 +68,7 @@ def score_interval(task: Task, outcomes: Sequence[FoldResult]) -> Interval:
 def robust_statement(
     task: Task, outcomes: Sequence[FoldResult], settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The content of ``test.robust-scores.json``."""
+    """Return the content of ``test.robust-scores.json``."""
     interval = score_interval(task, outcomes)
     ends = [float(interval.low[0]), float(interval.high[0])]
     return {
