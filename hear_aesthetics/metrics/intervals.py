@@ -214,7 +214,7 @@ def interval_of(
 
 
 def _wilson(share: Array, centre: Array, error: Array, cases: Array, t: float) -> Array:
-    """Return Wilson's interval around ``centre``, of the cases that give the error, or ``cases``."""
+    """Return Wilson's interval around ``centre``, of the cases the error gives, or ``cases``."""
     count = np.where(error == 0, cases, share * (1 - share) / error**2)
     middle = (centre + t**2 / (2 * count)) / (1 + t**2 / count)
     half = np.sqrt(centre * (1 - centre) / count + (t / (2 * count)) ** 2) * t / (1 + t**2 / count)
