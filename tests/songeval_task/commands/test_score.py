@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 
@@ -328,7 +329,11 @@ def test_only_new_changed_and_failed_files_are_scored_again(
     assert any("2 of 5 rows are there already" in note for note in outcome.notes)
     fresh = tmp_path / f"fresh_{name}"
     assert command("score", songs, *MINI, "--out", fresh).code == 0
-    assert out.read_text() == fresh.read_text()
+    # What was left shared other batches, whose matrix products may round otherwise.
+    found, expected = (re.split(r"(-?\d+\.\d+)", path.read_text()) for path in (out, fresh))
+    assert found[::2] == expected[::2]
+    scores = [np.array(parts[1::2], dtype=float) for parts in (found, expected)]
+    np.testing.assert_allclose(*scores, rtol=0, atol=1e-5)
     assert not list(tmp_path.glob("*.partial.jsonl"))
 
 
