@@ -119,8 +119,11 @@ def test_each_kit_scores_the_folders_of_the_other_alike(
 def test_the_robust_protocol_takes_what_heareval_wrote(heard, tmp_path: Path, kind: str) -> None:
     folder = copied(heard[kind], tmp_path)
     found = evaluate_embeddings(folder, seeds=2, precision="float32", device="cpu", **GRID).scores
-    low, high = found["robust"]["interval"]
-    assert low <= found["robust"]["mean"] <= high
+    interval = found["robust"]["interval"]
+    if kind == "scene":
+        assert interval[0] <= found["robust"]["mean"] <= interval[1]
+    else:
+        assert interval is None, "a few files with events do not tell one"
     assert found["robust"]["mean"] > 0.5
 
 
