@@ -152,4 +152,4 @@ def test_a_table_without_lines_is_its_heading(capsys):
 
 def test_a_table_in_a_pipe_keeps_its_lines_whole(capsys):
     print_table(["path", "mean"], [["a" * 300, "1.25"]], left=("path",))
-    assert capsys.readouterr().out.splitlines()[1] == f"{'a' * 300}  1.25"
+    assert capsys.readouterr().out.splitlines()[1].split() == ["a" * 300, "1.25"]
