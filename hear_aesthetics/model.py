@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from hear_aesthetics.audio.decimate import Decimate2
 from hear_aesthetics.backbones import Backbone, MuQ, MusicFM
 from hear_aesthetics.checkpoints import ModelFiles, locate_model
-from hear_aesthetics.compute.precision import auto_precision, exactly, usable_device
+from hear_aesthetics.compute.precision import PRECISIONS, auto_precision, exactly, usable_device
 from hear_aesthetics.errors import CheckpointError, InputError
 from hear_aesthetics.features.fusion import (
     SOURCES,
@@ -47,7 +47,6 @@ from hear_aesthetics.version import __version__
 __all__ = ["HearModel", "get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
 
 DEFAULT_LAYER = 10  # hidden state the published aesthetic heads were trained on
-PRECISIONS = {"auto": None, "float32": torch.float32, "bfloat16": torch.bfloat16}
 ENCODERS: dict[str, type[MuQ] | type[MusicFM]] = {"musicfm": MusicFM, "muq": MuQ}
 MAX_DELAY_MS = 1000
 SECONDS_PER_PASS = 240  # of audio in one batch: bounds memory, whatever the caller's batch

@@ -10,7 +10,9 @@ import torch
 from hear_aesthetics.compute.cpu import cpu_has_bfloat16
 from hear_aesthetics.errors import InputError
 
-__all__ = ["auto_precision", "exactly", "usable_device"]
+__all__ = ["PRECISIONS", "auto_precision", "exactly", "usable_device"]
+
+PRECISIONS = {"auto": None, "float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def auto_precision(device: torch.device | str = "cpu") -> torch.dtype:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from hear_aesthetics.compute.precision import auto_precision, usable_device
+from hear_aesthetics.compute.precision import PRECISIONS, auto_precision, usable_device
 from hear_aesthetics.engine.progress import ProgressCallback, no_progress
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.evaluation.embeddings.rows import embedding_size
@@ -19,10 +19,9 @@ from hear_aesthetics.evaluation.results.task_result import TaskResult, read_resu
 from hear_aesthetics.evaluation.tasks.task import EmbeddedTask, load_task
 from hear_aesthetics.files import remove_leftovers
 
-__all__ = ["PRECISIONS", "PROTOCOLS", "evaluate_embeddings"]
+__all__ = ["PROTOCOLS", "evaluate_embeddings"]
 
 PROTOCOLS = ("robust", "official")
-PRECISIONS = {"auto": None, "float32": torch.float32, "bfloat16": torch.bfloat16}
 # glibc keeps freed blocks smaller than the largest one it has ever unmapped, up to 32 MiB
 _LARGE_BLOCK = 2**25 - 2**16
 

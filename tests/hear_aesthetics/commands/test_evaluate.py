@@ -22,7 +22,8 @@ import hear_aesthetics
 from hear_aesthetics.cli import main
 from hear_aesthetics.commands.evaluate_embeddings import GridOption, ProtocolOption
 from hear_aesthetics.commands.options import PrecisionOption
-from hear_aesthetics.evaluation.pipeline import PRECISIONS, PROTOCOLS
+from hear_aesthetics.compute.precision import PRECISIONS
+from hear_aesthetics.evaluation.pipeline import PROTOCOLS
 from hear_aesthetics.evaluation.probes.grid import GRIDS
 
 QUICK = ["--grid", "faster", "--grid-points", "2", "--seeds", "2", "--precision", "float32"]
