@@ -20,8 +20,8 @@ CORE = [
     "safetensors>=0.4.3",
     "huggingface_hub>=0.34",
     "matplotlib>=3.8",
-    "typer>=0.20",
-    "rich>=13.7",
+    "typer>=0.29",
+    "rich>=13.8",
 ]
 EXTRAS = {
     "train": [
