@@ -1,8 +1,8 @@
 """One training run in one folder, from configuration to figures.
 
 The folder holds the head (``model.safetensors``, ``config.json``, the model card ``README.md``),
-its ``predictions.csv`` for the valid and the test songs, ``metrics.json``, ``log.csv``, TensorBoard
-events and ``state/``. The test songs are scored once, by the head that the selection chose.
+its ``predictions.csv`` for the valid and the test songs (float32), ``metrics.json``, ``log.csv``,
+TensorBoard events and ``state/``. The test songs are scored once, by the head that was selected.
 ``metrics.json`` is written last: where it is, the run is complete.
 """
 
@@ -83,7 +83,8 @@ def train_run(
     progress = Trainer(config, seen, head, state, logs, accelerator).fit(line)
     if seen.standardizer:
         fold(head, seen.standardizer)
-    found = {split: predict(head, data, split, accelerator) for split in ("valid", "test")}
+    reported = [split for split in ("valid", "test") if data.splits[split]]
+    found = {split: predict(head, data, split) for split in reported}
     figures = {
         "track": config.track,
         "seed": config.seed,
@@ -111,6 +112,7 @@ def _provenance(
     return {
         "status": "trained",
         "reads": config.features,
+        "features stored as": data.store.fingerprint().get("dtype", "not known"),
         "seed": config.seed,
         "selected on": f"{config.select_on} songs, epoch {figures['best_epoch']}",
         "test songs": figures["test"]["utterance"]["count"],
