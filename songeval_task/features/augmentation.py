@@ -9,7 +9,7 @@ they work, so many versions are best made in several processes.
 
 A low-pass whose cut-off lies at or above half the sample rate, which at 24 kHz is every one of
 the paper's 15-18 kHz, does nothing. It is recorded as drawn, with ``"no_op": true``. As released it
-is moved just below half the rate, where it changes the signal by -78 dB.
+is moved just below half the rate, where it changes music by about -75 dB.
 """
 
 import hashlib
