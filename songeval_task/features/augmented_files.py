@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from hear_aesthetics.audio.loading import LENGTH_RULE
 from hear_aesthetics.audio.saving import write_audio
 from hear_aesthetics.engine.workers import in_processes
 from hear_aesthetics.errors import AudioError, InputError
@@ -67,6 +68,7 @@ class AugmentedFile:
         seed: Of the augmentation.
         augmentation: What was done, in order.
         clipped: Samples beyond [-1, 1], which the file cannot hold.
+        length_rule: Of the song as it was loaded; rows of earlier versions do not record theirs.
     """
 
     file: str
@@ -76,6 +78,7 @@ class AugmentedFile:
     seed: int
     augmentation: list[dict[str, Any]]
     clipped: int = 0
+    length_rule: str = "exact"
 
 
 def plan_versions(
@@ -109,7 +112,8 @@ def plan_versions(
                 planned.append(SongVersion(song, name, path, seed, made=False))
                 continue
             row = written.get((song.name, name))
-            if row is None or row.sha256 != song.sha256:
+            loaded = song.sha256, LENGTH_RULE["length_rule"]
+            if row is None or (row.sha256, row.length_rule) != loaded:
                 raise InputError(
                     f"{augmented}: no {name} of {song.name}; run `songeval augment` again"
                 )
@@ -134,7 +138,7 @@ def make_augmented(
         its song.
 
     Raises:
-        InputError: If the folder holds versions of another seed.
+        InputError: If the folder holds versions of another seed or length rule.
         OSError: If a file cannot be written.
     """
     if overwrite:
@@ -147,7 +151,8 @@ def make_augmented(
     for key, version in wanted.items():
         row = found.get(key)
         if row is not None:
-            check(out, {"seed": row.seed}, {"seed": version.seed})
+            known = {"seed": row.seed, "length_rule": row.length_rule}
+            check(out, known, {"seed": version.seed, **LENGTH_RULE})
             if row.sha256 == version.song.sha256 and (out / row.file).is_file():
                 rows[key] = row
     write_text(out / TABLE, "".join(map(_line, rows.values())))
@@ -184,7 +189,8 @@ def _make(out: Path, version: SongVersion) -> AugmentedFile | str:
     file = f"{song.name}/{name}.flac"
     write_audio(out / file, waveform, SAMPLE_RATE, subtype="PCM_24")
     clipped = int((np.abs(waveform) > 1).sum())
-    return AugmentedFile(file, song.name, name, song.sha256, seed, records, clipped)
+    facts = song.name, name, song.sha256, seed, records, clipped
+    return AugmentedFile(file, *facts, LENGTH_RULE["length_rule"])
 
 
 def _whole_rows(path: Path) -> dict[tuple[str, str], AugmentedFile]:

@@ -103,6 +103,18 @@ def test_versions_of_another_seed_are_not_replaced_in_silence(jobs, prepared, tm
         plan_versions(read_prepared(prepared), 2, "all", 0, augmented=tmp_path)
 
 
+def test_versions_of_songs_of_other_lengths_are_not_mixed_in(jobs, prepared, tmp_path):
+    """Earlier versions took the exact ceiling, and recorded no rule."""
+    list(make_augmented(jobs, tmp_path, workers=1))
+    table = tmp_path / "augmentations.jsonl"
+    plan_versions(read_prepared(prepared), 2, "all", 1, augmented=tmp_path)
+    table.write_text(table.read_text().replace(', "length_rule": "librosa"', ""))
+    with pytest.raises(InputError, match=r"length_rule was exact, now librosa.*--overwrite"):
+        list(make_augmented(jobs, tmp_path, workers=1))
+    with pytest.raises(InputError, match=r"no aug1 of mp3/\d+\.mp3; run `songeval augment`"):
+        plan_versions(read_prepared(prepared), 2, "all", 1, augmented=tmp_path)
+
+
 def test_a_damaged_row_is_made_again(jobs, tmp_path):
     list(make_augmented(jobs[:1], tmp_path, workers=1))
     table = tmp_path / "augmentations.jsonl"
