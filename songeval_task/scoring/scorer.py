@@ -16,7 +16,7 @@ from torch import Tensor
 
 from hear_aesthetics import load_model
 from hear_aesthetics.audio.decoding import RATES
-from hear_aesthetics.audio.loading import load_audio, resample
+from hear_aesthetics.audio.loading import LENGTH_RULE, load_audio, resample
 from hear_aesthetics.audio.loudness import LoudnessMeter, gain_to
 from hear_aesthetics.checkpoints import CHECKPOINTS, locate_model, whereabouts
 from hear_aesthetics.engine.inference import Result, run
@@ -98,7 +98,7 @@ class AestheticScorer:
         """Return what decides the scores, wherever the weights came from, as JSON values."""
         kind = "features" if FUSED in self.scorer_set.reads else "states"
         scorers = {"head": self.scorer_set.name, "heads": self.scorer_set.fingerprint()}
-        return {**scorers, "model": self.model.fingerprint(kind)}
+        return {**scorers, **LENGTH_RULE, "model": self.model.fingerprint(kind)}
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -102,6 +102,18 @@ def test_versions_of_another_seed_are_not_replaced_in_silence(jobs, prepared, tm
         plan_versions(read_prepared(prepared), 2, "all", 0, augmented=tmp_path)
 
 
+def test_versions_of_earlier_releases_are_made_again(jobs, prepared, tmp_path):
+    """They were neither of librosa's length nor what their file holds; their rows say `clipped`."""
+    list(make_augmented(jobs[:2], tmp_path, workers=1))
+    table, expected = tmp_path / "augmentations.jsonl", contents(tmp_path)
+    table.write_text(table.read_text().replace("}\n", ', "clipped": 0}\n'))
+    with pytest.raises(InputError, match=r"no aug1 of mp3/\d+\.mp3; run `songeval augment`"):
+        plan_versions(read_prepared(prepared), 2, "all", 1, augmented=tmp_path)
+    (tmp_path / file(jobs[0])).write_bytes(b"of another length")
+    list(make_augmented(jobs[:2], tmp_path, workers=1))
+    assert contents(tmp_path) == expected
+
+
 def test_a_damaged_row_is_made_again(jobs, tmp_path):
     list(make_augmented(jobs[:1], tmp_path, workers=1))
     table = tmp_path / "augmentations.jsonl"
