@@ -34,7 +34,7 @@ LAYERS: dict[str, tuple[set[str], ...]] = {
     ),
     "songeval_task": (
         {"dimensions"},
-        {"data", "protocol"},
+        {"data", "protocol", "uncertainty"},
         {"features"},
         {"training"},
         {"scoring", "reports"},

@@ -1,0 +1,1 @@
+"""Uncertainty of scores: conformal intervals, novelty, probabilities, and chosen takes."""
