@@ -107,6 +107,22 @@ class ClipPredictions:
         taken = self._take([rows[clip.name] for clip in clips])
         return ClipPredictions.of(clips, taken.scores, taken.distributions)
 
+    def joined(self, other: "ClipPredictions") -> "ClipPredictions":
+        """Return these predictions, then those for other clips."""
+        pairs = ((self.clips, other.clips), (self.systems, other.systems))
+        clips, systems = (first + second for first, second in pairs)
+        distributions = None
+        if self.distributions is not None and other.distributions is not None:
+            distributions = np.concatenate([self.distributions, other.distributions])
+        return ClipPredictions(
+            clips,
+            systems,
+            self.splits + other.splits,
+            np.concatenate([self.scores, other.scores]),
+            np.concatenate([self.truth, other.truth]),
+            distributions,
+        )
+
     def aligned_with(self, clips: Sequence[str], source: str = "predictions") -> "ClipPredictions":
         """Return the predictions in the order of ``clips``.
 

@@ -145,6 +145,32 @@ def test_the_published_recipe_predicts_and_evaluates_each_checkpoint(
     assert "gaussian-1984-loss: overall LCC" in capsys.readouterr().out
 
 
+def test_released_stacking_takes_released_files_of_both_lists(
+    published: Path, set_with_dev: Path, tmp_path: Path, capsys
+) -> None:
+    """A `.pt` per list and run, as the released code writes them, give what run folders give."""
+    from musiceval_task.predictions import write_predictions
+
+    runs = (published, published / "loss")
+    words = ("--method", "released", "--out")
+    assert musiceval("ensemble", *runs, *words, tmp_path / "a") == 0
+    assert "ridge fitted on the dev list, as released: its dev" in capsys.readouterr().out
+    files = {}
+    for split in ("dev", "test"):
+        files[split] = [tmp_path / f"{split}_{number}.pt" for number in (0, 1)]
+        for run, file in zip(runs, files[split], strict=True):
+            write_predictions(file, read_predictions(run).of_split(split))
+    dev = [word for file in files["dev"] for word in ("--dev", file)]
+    given = (*files["test"], *dev, "--truth", set_with_dev)
+    assert musiceval("ensemble", *given, *words, tmp_path / "b") == 0
+    first, second = (read_predictions(tmp_path / name).of_split("test") for name in "ab")
+    assert second.scores == pytest.approx(first.aligned_with(second.clips).scores, abs=1e-5)
+    assert musiceval("ensemble", *files["test"], *dev[:2], *words, tmp_path / "c") == 2
+    assert "1 files for 2 runs; give one for each, and --truth" in capsys.readouterr().err
+    assert musiceval("ensemble", *runs, *dev, "--truth", set_with_dev, *words, tmp_path / "c") == 2
+    assert "predict clips of the dev list themselves" in capsys.readouterr().err
+
+
 def test_train_says_that_dev_selected_as_published(
     set_with_dev: Path, small_set: Path, roberta: Path, tmp_path: Path, capsys
 ) -> None:
