@@ -71,6 +71,7 @@ def train(
     from musiceval_task.data.dataset import read_clips
     from musiceval_task.training.loop import TrainingConfig
     from musiceval_task.training.members import MEMBERS
+    from musiceval_task.training.recipes import divide
     from musiceval_task.training.runs import Encoders, train_run
 
     if every and member:
@@ -86,6 +87,7 @@ def train(
         recipe=recipe,  # type: ignore[arg-type]
     )
     clips = read_clips(data)
+    divide(clips, config)  # says what is wrong before hours of encoding
     encoders = Encoders.load(
         model,
         text,

@@ -70,6 +70,13 @@ class MusicEvalClip:
     overall: float | None = None
     textual: float | None = None
 
+    @property
+    def scores(self) -> tuple[float, float] | None:
+        """Both scores; None if one is unknown."""
+        if self.overall is None or self.textual is None:
+            return None
+        return self.overall, self.textual
+
 
 def read_clips(source: str | Path, splits: Collection[str] | None = None) -> list[MusicEvalClip]:
     """Read the clips of a MusicEval folder or of a CSV, in the order of the lists.

@@ -39,9 +39,10 @@ from musiceval_task.predictions import (
 )
 from musiceval_task.protocol import as_table, compute_metrics
 from musiceval_task.training.inference import Example, is_released, predict_clips
-from musiceval_task.training.loop import INNER, Epoch, Fit, TrainingConfig, fit, inner_split
+from musiceval_task.training.loop import Epoch, TrainingConfig
 from musiceval_task.training.members import EnsembleMember
-from musiceval_task.training.released import REPORTED, ReleasedEpoch, fit_released
+from musiceval_task.training.recipes import divide, fit_by_recipe
+from musiceval_task.training.released import REPORTED, ReleasedEpoch
 
 __all__ = ["Encoders", "check_encoders", "encode", "load_run", "train_run"]
 
@@ -118,7 +119,7 @@ def encode(
         words, padding = text[clip.prompt], None
         if encoders.released:
             words, padding = words[:-1], words[-1]
-        examples.append(Example(states, words, _scores(clip), padding))
+        examples.append(Example(states, words, clip.scores, padding))
     return examples
 
 
@@ -140,16 +141,13 @@ def train_run(
     run that the folder holds, this one or another.
 
     Raises:
-        InputError: If clips to train on have no scores, or are too few, the encoders prepare their
-            input for another recipe, or the folder holds another run.
+        InputError: As :func:`musiceval_task.training.recipes.divide`, or if the encoders prepare
+            their input for another recipe, or the folder holds another run.
     """
     released = config.recipe == "published"
     if encoders.released != released:
         raise InputError(f"recipe {config.recipe}: load the encoders with released={released}")
-    unscored = [clip.name for clip in clips if clip.split == "train" and _scores(clip) is None]
-    if unscored:
-        raise InputError(f"{unscored[0]}: no scores, and it is in the train list; add them")
-    divided = list(clips) if released else inner_split(clips, config.inner_share)
+    divided = divide(clips, config)
     made = {
         "clips": {"sha256": list_hash(clips), "audio_sha256": audio_hash(clips)},
         "encoders": encoders.fingerprint(),
@@ -162,7 +160,7 @@ def train_run(
     remove_leftovers(out)
     if is_finished(out / METRICS, out / RECORD, made, encoders.provenance()):
         return read_predictions(out)
-    fits = _fits(member, config, divided, examples, device=device, on_epoch=on_epoch)
+    fits = fit_by_recipe(member, config, divided, examples, device=device, on_epoch=on_epoch)
     log = pd.DataFrame(map(asdict, next(iter(fits.values())).log))
     write_text(out / "log.csv", log.to_csv(index=False, float_format="%.6g"))
     known = {"data_sha256": list_hash(clips), "license": LICENCE, **encoders.provenance()}
@@ -177,33 +175,6 @@ def train_run(
         write_predictions(folder / FILE_NAME, predictions)
         write_metrics(folder, predictions)
     return predictions
-
-
-def _fits(
-    member: EnsembleMember,
-    config: TrainingConfig,
-    clips: Sequence[MusicEvalClip],
-    examples: Sequence[Example],
-    **options: Any,
-) -> dict[str, Fit]:
-    """Train a member by its recipe; return its fits by their folder in that of the run."""
-    released = config.recipe == "published"
-    selecting = "dev" if released else INNER
-    train, chosen = (
-        [row for row, clip in enumerate(clips) if clip.split == split]
-        for split in ("train", selecting)
-    )
-    if released:
-        train.sort(key=lambda row: clips[row].name)
-        chosen = [row for row in chosen if examples[row].scores is not None]
-        chosen.sort(key=lambda row: clips[row].name)
-    trained, judges = ([examples[row] for row in rows] for rows in (train, chosen))
-    systems = [clips[row].system for row in chosen]
-    if not released:
-        return {"": fit(member, config, trained, judges, systems, **options)}
-    fits = fit_released(member, config, trained, judges, systems, **options)
-    reported = fits.pop(REPORTED)
-    return {**fits, "": reported}
 
 
 def write_metrics(out: Path, predictions: ClipPredictions) -> None:
@@ -251,9 +222,3 @@ def check_encoders(head: DualBranchHead, encoders: Encoders) -> None:
                 f"{option}: not the encoder that the run was trained with ({key} differs); it was "
                 f"{head.provenance['model']} with {head.provenance['text_encoder']}"
             )
-
-
-def _scores(clip: MusicEvalClip) -> tuple[float, float] | None:
-    if clip.overall is None or clip.textual is None:
-        return None
-    return clip.overall, clip.textual

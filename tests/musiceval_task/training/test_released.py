@@ -8,7 +8,6 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from hear_aesthetics.errors import InputError
 from musiceval_task.training.inference import Example, apply_head, run_head
 from musiceval_task.training.loop import TrainingConfig
 from musiceval_task.training.members import MEMBERS
@@ -81,8 +80,3 @@ def test_an_undefined_combined_score_is_never_the_best() -> None:
         == -math.inf
         < CHECKPOINTS["combined"](dataclasses.replace(odd, dev_combined=-1.0))
     )
-
-
-def test_one_system_cannot_select() -> None:
-    with pytest.raises(InputError, match=r"needs two or more; add a dev list"):
-        fit_released(MEMBERS["coral"], CONFIG, toy(8, 0), toy(4, 1), ["A"] * 4, device="cpu")

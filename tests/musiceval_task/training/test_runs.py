@@ -302,7 +302,7 @@ def test_all_of_the_train_list_trains_by_the_published_recipe(
         seen.update(train=len(train), dev=len(dev))
         return fit_released(member, config, train, dev, systems, **options)
 
-    monkeypatch.setattr("musiceval_task.training.runs.fit_released", fake)
+    monkeypatch.setattr("musiceval_task.training.recipes.fit_released", fake)
     clips = read_clips(set_with_dev)
     clips[0] = replace(clips[0], split="dev", overall=None, textual=None)
     examples = encode(clips, released_encoders)
