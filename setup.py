@@ -32,6 +32,7 @@ EXTRAS = {
     ],
     "text": ["transformers>=4.46.1"],
     "av": ["av>=13"],
+    "boost": ["lightgbm>=4.3"],
     "muq": ["muq>=0.1.0"],
 }
 EXTRAS["dev"] = [

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from heads.checkpoint import PretrainedHead
 from heads.layers.attention import MultiHeadAttention, SinusoidalPositions, TransformerLayer
 from heads.layers.masks import active_padding, check_sequence, zero_padding
-from heads.layers.pooling import AttentivePooling
+from heads.layers.pooling import AttentivePooling, InvertedAttentivePooling
 from heads.objectives.distribution import bin_centers, expected_score
 from heads.objectives.ordinal import MonotonicOrdinalHead, expected_rank
 from heads.scale import ScoreScale, bounded_score
@@ -24,6 +24,7 @@ __all__ = ["DualBranchConfig", "DualBranchHead"]
 
 Branch = Literal["mlp", "lstm"]
 Output = Literal["scalar", "distribution", "ordinal"]
+TextPooling = Literal["attentive", "released"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +37,16 @@ class DualBranchConfig(ScoreScale):
         text_dim: Width of the text states.
         common_dim: Width in which text attends to audio.
         attention_heads: Heads of the transformer layer and of the cross-attention.
-        positions: Add sinusoidal positions to the audio; the published training never did, because
-            it added them to batches of one only.
+        positions: Add sinusoidal positions to the audio.
+        positions_alone: Add them to batches of one only, as the released code does.
         coupled: Text attends to the audio states after the transformer layer; otherwise
             ("decoupled") to the raw ones.
         text_residual: Add the text to what it attends to, as transformers do. The published head
             does not: its branch sees the chosen frames, not the text.
+        text_pooling: "attentive" pools the tokens of a prompt. "released" has the mask of the
+            released code the wrong way round: a prompt that is padded in its batch is the mean of
+            its padding, another the plain mean of its tokens. What a clip gets then depends on its
+            batch, and ``text`` has to hold the text encoder's states at padding tokens.
         branch: Multi-layer perceptron, or one LSTM step and a linear layer.
         output: Form of the prediction of a branch.
         bins: Bins of a distribution over [low, high].
@@ -59,8 +64,10 @@ class DualBranchConfig(ScoreScale):
     common_dim: int = 768
     attention_heads: int = 4
     positions: bool = True
+    positions_alone: bool = False
     coupled: bool = True
     text_residual: bool = False
+    text_pooling: TextPooling = "attentive"
     branch: Branch = "mlp"
     output: Output = "distribution"
     bins: int = 20
@@ -73,9 +80,14 @@ class DualBranchConfig(ScoreScale):
         object.__setattr__(self, "ordinal_hidden", tuple(self.ordinal_hidden))
         if len(self.dimensions) != 2:
             raise ValueError(f"a dual-branch head has two dimensions, got {self.dimensions}")
-        for name, known in (("branch", get_args(Branch)), ("output", get_args(Output))):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} must be one of {known}, got {getattr(self, name)!r}")
+        choices = {"branch": Branch, "output": Output, "text_pooling": TextPooling}
+        for name, known in choices.items():
+            if getattr(self, name) not in get_args(known):
+                raise ValueError(
+                    f"{name} must be one of {get_args(known)}, got {getattr(self, name)!r}"
+                )
+        if self.positions_alone and not self.positions:
+            raise ValueError("positions_alone says when to add positions: leave positions at True")
         if self.output == "ordinal" and self.branch == "lstm":
             raise ValueError("an ordinal output has its own branch: leave branch at 'mlp'")
         if self.output == "ordinal" and (self.low, self.high) != (1, self.ranks):
@@ -135,7 +147,10 @@ class DualBranchHead(PretrainedHead):
         self.text_projection = nn.Linear(c.text_dim, c.common_dim)
         self.cross_attention = MultiHeadAttention(c.common_dim, c.attention_heads, c.dropout)
         self.cross_norm = nn.LayerNorm(c.common_dim)
-        self.fused_pooling = AttentivePooling(c.common_dim)
+        released = c.text_pooling == "released"
+        self.fused_pooling = (InvertedAttentivePooling if released else AttentivePooling)(
+            c.common_dim
+        )
         self.music_impression = _branch(c.audio_dim, c)
         self.text_alignment = _branch(c.common_dim, c)
 
@@ -164,10 +179,10 @@ class DualBranchHead(PretrainedHead):
         audio_padding_mask = active_padding(audio_padding_mask, need="at least one frame of audio")
         text_padding_mask = active_padding(text_padding_mask, need="at least one token of text")
         audio = zero_padding(audio, audio_padding_mask)
-        text = zero_padding(text, text_padding_mask)
+        if self.config.text_pooling == "attentive":
+            text = zero_padding(text, text_padding_mask)
 
-        states = self.positions(audio) if self.config.positions else audio
-        states = self.temporal(states, audio_padding_mask)
+        states = self.temporal(self._positioned(audio), audio_padding_mask)
         memory = self.audio_projection(states if self.config.coupled else audio)
         queries = self.text_projection(text)
         attended = self.cross_attention(queries, memory, audio_padding_mask)
@@ -176,6 +191,13 @@ class DualBranchHead(PretrainedHead):
             self.audio_pooling(states, audio_padding_mask),
             self.fused_pooling(fused, text_padding_mask),
         )
+
+    def _positioned(self, audio: Tensor) -> Tensor:
+        if not self.config.positions:
+            return audio
+        if self.config.positions_alone and len(audio) > 1:
+            return self.positions.dropout(audio)  # dropout stays where positions are left out
+        return self.positions(audio)
 
     def outputs(self, audio_pooled: Tensor, fused_pooled: Tensor) -> tuple[Tensor, Tensor]:
         """Return the predictions of the branches in the form of ``config.output``."""

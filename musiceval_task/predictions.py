@@ -4,9 +4,10 @@ Columns in Parquet: ``clip, system, split``, and for each of ``overall`` and ``t
 score (null where it is secret), ``<target>_score`` and ``<target>_dist``, 20 probabilities on
 ``linspace(1, 5)`` (null for a model that predicts no distribution).
 
-The exchange format is a ``.pt`` with a list of dicts, ``wavname_with_ext, overall_score,
-textual_score, overall_dist, textual_dist``. It is a pickle, read by a loader that builds nothing
-but numbers, strings, lists and arrays.
+The exchange format is a ``.pt`` with a dict, id of a clip -> dict of ``wavname_with_ext,
+overall_score, textual_score, overall_dist, textual_dist`` (the last two None for a model that
+predicts no distribution). A list of such dicts, which earlier versions wrote, is read too. It is a
+pickle, read by a loader that builds nothing but numbers, strings, lists, dicts and arrays.
 """
 
 import pickle
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.files import atomic_file
-from musiceval_task.data.dataset import MusicEvalClip, system_of
+from musiceval_task.data.dataset import MusicEvalClip, clip_id, system_of
 from musiceval_task.scale import BINS, TARGETS
 
 __all__ = ["FILE_NAME", "ClipPredictions", "read_predictions", "write_predictions"]
@@ -105,6 +106,22 @@ class ClipPredictions:
             )
         taken = self._take([rows[clip.name] for clip in clips])
         return ClipPredictions.of(clips, taken.scores, taken.distributions)
+
+    def joined(self, other: "ClipPredictions") -> "ClipPredictions":
+        """Return these predictions, then those for other clips."""
+        pairs = ((self.clips, other.clips), (self.systems, other.systems))
+        clips, systems = (first + second for first, second in pairs)
+        distributions = None
+        if self.distributions is not None and other.distributions is not None:
+            distributions = np.concatenate([self.distributions, other.distributions])
+        return ClipPredictions(
+            clips,
+            systems,
+            self.splits + other.splits,
+            np.concatenate([self.scores, other.scores]),
+            np.concatenate([self.truth, other.truth]),
+            distributions,
+        )
 
     def aligned_with(self, clips: Sequence[str], source: str = "predictions") -> "ClipPredictions":
         """Return the predictions in the order of ``clips``.
@@ -192,14 +209,17 @@ def _read_parquet(path: Path) -> ClipPredictions:
 
 
 def _write_released(path: Path, predictions: ClipPredictions) -> None:
-    rows: list[dict[str, Any]] = []
+    rows: dict[str, dict[str, Any]] = {}
     for index, name in enumerate(predictions.clips):
-        rows.append({NAME: name})
+        row = rows[clip_id(name)] = {NAME: name}
         for column, target in enumerate(TARGETS):
-            rows[-1][f"{target}_score"] = float(predictions.scores[index, column])
+            row[f"{target}_score"] = float(predictions.scores[index, column])
+            row[f"{target}_dist"] = None
             if predictions.distributions is not None:
                 dist = torch.from_numpy(predictions.distributions[index, column]).float()
-                rows[-1][f"{target}_dist"] = dist
+                row[f"{target}_dist"] = dist
+    if len(rows) < len(predictions):
+        raise InputError(f"{path}: two clips differ by .wav alone; write a .parquet file")
     with atomic_file(path) as file:
         torch.save(rows, file)
 
@@ -207,16 +227,15 @@ def _write_released(path: Path, predictions: ClipPredictions) -> None:
 def _read_released(path: Path) -> ClipPredictions:
     try:
         with torch.serialization.safe_globals(NUMPY):
-            rows = torch.load(path, map_location="cpu", weights_only=True)
+            found = torch.load(path, map_location="cpu", weights_only=True)
+        rows = list(found.values()) if isinstance(found, dict) else found
         columns: dict[str, list[Any]] = {"clip": [str(row[NAME]) for row in rows]}
         for target in TARGETS:
             columns[f"{target}_score"] = [float(row[f"{target}_score"]) for row in rows]
             columns[f"{target}_dist"] = [row.get(f"{target}_dist") for row in rows]
         return _from_columns(columns)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        raise InputError(
-            f"{path}: not a list of predictions in plain numbers; get the file again"
-        ) from error
+        raise InputError(f"{path}: not predictions in plain numbers; get the file again") from error
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise InputError(
             f"{path}: not released predictions ({error!r}); convert the file"

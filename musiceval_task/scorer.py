@@ -18,7 +18,7 @@ from hear_aesthetics.spec import FRAME_RATE
 from musiceval_task.data.dataset import CLIP_SECONDS
 from musiceval_task.features.text import TextEncoder
 from musiceval_task.scale import COLUMNS
-from musiceval_task.training.inference import Example, apply_head
+from musiceval_task.training.inference import Example, apply_head, is_released
 from musiceval_task.training.runs import load_run
 
 __all__ = ["VARIABLE", "MusicEvalScorer", "load_default", "load_scorer"]
@@ -36,12 +36,17 @@ class MusicEvalScorer:
         demo: True if the head was trained on states of an untrained encoder.
 
     Raises:
-        CheckpointError: If the text encoder is another one.
+        CheckpointError: If the text encoder is another one, or the head is of the published recipe.
     """
 
     columns = tuple(COLUMNS.values())
 
     def __init__(self, head: DualBranchHead, text: TextEncoder) -> None:
+        if is_released(head):
+            raise CheckpointError(
+                "a head of the published recipe scores whole lists, padded to 30 s and in batches "
+                "as released: take `musiceval predict` for it"
+            )
         known = head.provenance
         if text.sha256 != known["text_sha256"]:
             raise CheckpointError(

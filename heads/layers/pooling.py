@@ -15,8 +15,9 @@ from heads.keys import Slot
 from heads.layers.masks import zero_padding
 from heads.scale import at_least_float32
 
-__all__ = ["MQMHASTP", "AttentivePooling"]
+__all__ = ["MQMHASTP", "AttentivePooling", "InvertedAttentivePooling"]
 
+MASKED_SCORE = -1e9  # finite: an item whose frames are all masked gets their plain mean
 VARIANCE_FLOOR = 1e-7  # keeps the gradient of the standard deviation finite on constant input
 
 
@@ -163,3 +164,23 @@ class AttentivePooling(nn.Module):
     def weights(self, x: Tensor, padding_mask: Tensor | None = None) -> Tensor:
         """Return the weight of each frame, ``(batch, frames)``, float32."""
         return softmax_over_frames(self.scorer(x).squeeze(-1), padding_mask, frame_axis=-1)
+
+
+class InvertedAttentivePooling(AttentivePooling):
+    """Attentive pooling with its mask the wrong way round, as ASTAR-NTU released it.
+
+    An item with padding gets the weighted mean of its *padded* frames, an item without any the
+    plain mean of all. The padding therefore has to hold what the released encoder put there, and
+    the scorer learns at most from padded frames that differ. Arguments and shapes are those of
+    :class:`AttentivePooling`.
+    """
+
+    def forward(self, x: Tensor, padding_mask: Tensor | None = None) -> Tensor:
+        """Pool the padded frames of each item, or all where none is padded."""
+        return (self.weights(x, padding_mask).to(x.dtype)[:, None] @ x).squeeze(1)
+
+    def weights(self, x: Tensor, padding_mask: Tensor | None = None) -> Tensor:
+        """Return the weight of each frame, ``(batch, frames)``, float32."""
+        scores = at_least_float32(self.scorer(x).squeeze(-1))
+        valid = torch.ones_like(scores).bool() if padding_mask is None else ~padding_mask
+        return scores.masked_fill(valid, MASKED_SCORE).softmax(dim=-1)

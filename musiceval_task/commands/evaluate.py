@@ -34,9 +34,7 @@ def evaluate(
     from musiceval_task.protocol import as_table
     from musiceval_task.reports.report import write_report
 
-    found = {
-        run.resolve().name if run.is_dir() else run.stem: _read(run, split, truth) for run in runs
-    }
+    found = {_name(run): _read(run, split, truth) for run in runs}
     if len(found) < len(runs):
         raise InputError("two runs have the same name; rename one of them")
     first = next(iter(found.values()))
@@ -61,6 +59,15 @@ def _read(run: Path, split: str, truth: Path | None) -> "ClipPredictions":
     if not len(found):
         raise InputError(f"{run}: no predictions of {split!r} in it; choose another --split")
     return found
+
+
+def _name(run: Path) -> str:
+    """Return the name of a run, of a checkpoint in it (RUN-CHECKPOINT), or of a file."""
+    if not run.is_dir():
+        return run.stem
+    whole = run.resolve()
+    part = (whole.parent / "run.json").is_file()
+    return f"{whole.parent.name}-{whole.name}" if part else whole.name
 
 
 def _line(name: str, measures: "Measures") -> str:

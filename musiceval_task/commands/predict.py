@@ -39,9 +39,9 @@ def predict(
 ) -> None:
     """Predict scores and distributions of clips with prompts."""
     from musiceval_task.data.dataset import read_clips
-    from musiceval_task.predictions import ClipPredictions, write_predictions
+    from musiceval_task.predictions import write_predictions
     from musiceval_task.reports.answer import write_answer
-    from musiceval_task.training.inference import apply_head
+    from musiceval_task.training.inference import is_released, predict_clips
     from musiceval_task.training.runs import Encoders, check_encoders, load_run
 
     if out.suffix not in (".parquet", ".pt"):
@@ -52,14 +52,22 @@ def predict(
     encoders = Encoders.load(
         model or known["model"],
         text or known["text_encoder"],
-        states or run.resolve().parent / "states",
+        states or _states_of(run),
         precision=precision,
         device=device,
+        released=is_released(head),
     )
     check_encoders(head, encoders)
-    predictions = ClipPredictions.of(clips, *apply_head(head, encode_all(clips, encoders)))
+    predictions = predict_clips(head, clips, encode_all(clips, encoders))
     write_predictions(out, predictions)
     typer.echo(f"{out}: {len(predictions)} clips")
     if answer:
         write_answer(answer, predictions)
         typer.echo(f"{answer}: the answer file")
+
+
+def _states_of(run: Path) -> Path:
+    """Return the folder of states beside a run, or beside the run that a checkpoint is part of."""
+    run = run.resolve()
+    whole = run.parent if (run.parent / "run.json").is_file() else run
+    return whole.parent / "states"

@@ -51,8 +51,8 @@ def train(
     recipe: Annotated[
         str,
         typer.Option(
-            help="Training recipe: corrected, or published (no positions, no text residual, "
-            "one-hot targets rounded down)."
+            help="Training recipe: corrected, or published: the released code to the letter "
+            "(docs/recipes.md), which selects on dev."
         ),
     ] = "corrected",
     precision: PrecisionOption = "auto",
@@ -63,12 +63,15 @@ def train(
 
     OUT/MEMBER gets weights, model card, configuration, log, metrics, and predictions for all lists.
     The best epoch is selected on the inner split, a share of the train list that is held back from
-    training; dev and test are only reported. A finished member is kept.
+    training; dev and test are only reported. A finished member is kept. `--recipe published` trains
+    on all of the train list and keeps three checkpoints, selected on dev: OUT/MEMBER, and loss and
+    system-srcc in it.
     """
     from hear_aesthetics.files import one_line_when_full
     from musiceval_task.data.dataset import read_clips
     from musiceval_task.training.loop import TrainingConfig
     from musiceval_task.training.members import MEMBERS
+    from musiceval_task.training.recipes import divide
     from musiceval_task.training.runs import Encoders, train_run
 
     if every and member:
@@ -84,8 +87,14 @@ def train(
         recipe=recipe,  # type: ignore[arg-type]
     )
     clips = read_clips(data)
+    divide(clips, config)  # says what is wrong before hours of encoding
     encoders = Encoders.load(
-        model, text, states or out / "states", precision=precision, device=device
+        model,
+        text,
+        states or out / "states",
+        precision=precision,
+        device=device,
+        released=recipe == "published",
     )
     with one_line_when_full(out):
         examples = encode_all(clips, encoders)
@@ -116,5 +125,4 @@ def _best(seen: "list[Epoch]") -> str:
     """Return the epoch whose weights are kept, in words."""
     if not seen:
         return "finished before"
-    best = max(seen, key=lambda epoch: epoch.rank)
-    return f"best epoch {best.epoch}, inner system SRCC {best.inner_system_srcc:.3f}"
+    return f"best {max(seen, key=lambda epoch: epoch.rank)}"

@@ -2,7 +2,7 @@
 
 Files are ``audio/<encoder>/<sha256 of the clip's file>`` and ``text/<encoder>/<sha256 of the
 prompt>``; ``<encoder>`` is a digest of its fingerprint. A clip that changes is encoded again, a
-clip that several sets share once, and states of two encoders never mix.
+clip that several sets share once, and states of two encoders or of two preparations never mix.
 """
 
 import hashlib
@@ -25,6 +25,7 @@ from hear_aesthetics.files import atomic_file
 from hear_aesthetics.fingerprint import digest, file_stamp
 from hear_aesthetics.model import HearModel
 from musiceval_task.data.dataset import MusicEvalClip
+from musiceval_task.features.released_audio import PREPARATION, load_released
 from musiceval_task.features.text import TextEncoder
 
 __all__ = ["AudioEncoder", "StateStore", "audio_hash", "clip_states", "prompt_states"]
@@ -40,14 +41,28 @@ Progress = Callable[[], None]
 class AudioEncoder:
     """Frozen MuQ that returns its last hidden state; see :func:`hear_aesthetics.load_model`.
 
+    ``released`` prepares clips as the released code does
+    (:mod:`musiceval_task.features.released_audio`), computes in float32 unless ``precision`` says
+    otherwise, and keeps float32.
+
     Attributes:
         reads: Name of the hidden state, such as ``"muq_12"``.
         encoded: Number of clips encoded so far.
     """
 
     def __init__(
-        self, model: str = "large", *, precision: str = "auto", device: str | None = None
+        self,
+        model: str = "large",
+        *,
+        precision: str = "auto",
+        device: str | None = None,
+        released: bool = False,
     ) -> None:
+        self.released = released
+        self.load = load_released if released else None  # None: the engine's own
+        self.dtype = torch.float32 if released else AUDIO_DTYPE
+        if released and precision == "auto":
+            precision = "float32"
         self.model: HearModel = load_model(
             model,
             sources=("muq",),
@@ -67,8 +82,9 @@ class AudioEncoder:
         return {**kept, "model_status": made["status"], "reads": self.reads}
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what decides the states: weights, layer, precision, length of the audio."""
-        return {**LENGTH_RULE, **self.model.fingerprint("states"), "reads": self.reads}
+        """Return what decides the states: weights, layer, precision, preparation of the audio."""
+        made = {**LENGTH_RULE, **self.model.fingerprint("states"), "reads": self.reads}
+        return {**made, "released_audio": PREPARATION} if self.released else made
 
     def states(self, waveform: Tensor) -> Tensor:
         """Return the states of waveforms, ``(B, samples)`` at 24 kHz -> ``(B, frames, dim)``."""
@@ -108,7 +124,8 @@ def clip_states(
 ) -> list[Tensor]:
     """Return the states of clips, ``(frames, dim)`` each; encode those that the store lacks.
 
-    The first 30 s of each clip are encoded; ``advance`` is called for each that was.
+    The first 30 s of each clip are encoded; ``advance`` is called for each that was. States are
+    kept in float16, in float32 by an encoder that prepares clips as released.
 
     Raises:
         AudioError: If a clip cannot be read, or its states are not finite.
@@ -118,11 +135,16 @@ def clip_states(
     todo = {
         hashes[clip.path]: clip for clip in clips if store.read(*folder, hashes[clip.path]) is None
     }
-    results = run(todo.values(), encoder.model, lambda _, waveform: encoder.states(waveform))
+    results = run(
+        todo.values(),
+        encoder.model,
+        lambda _, waveform: encoder.states(waveform),
+        load=encoder.load,
+    )
     for result in results:
         if result.error is not None:
             raise result.error
-        states = result.output.to(AUDIO_DTYPE)
+        states = result.output.to(encoder.dtype)
         if not torch.isfinite(states).all():
             raise AudioError(
                 f"{result.item.path}: its hidden states are not finite; check the audio's level"
@@ -137,7 +159,7 @@ def clip_states(
 def prompt_states(
     prompts: Iterable[str], encoder: TextEncoder, store: StateStore
 ) -> dict[str, Tensor]:
-    """Return the states of prompts, ``(tokens, dim)`` each; encode those that the store lacks."""
+    """Return the states of prompts, as of the encoder; encode those that the store lacks."""
     folder = ("text", digest(encoder.fingerprint())[:DIGITS])
     keys = {prompt: hashlib.sha256(prompt.encode()).hexdigest() for prompt in prompts}
     todo = [prompt for prompt, key in keys.items() if store.read(*folder, key) is None]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from hear_aesthetics.checkpoints import locate_checkpoint, weight_hash
@@ -27,6 +28,9 @@ class TextEncoder:
     Args:
         source: "roberta-base", or a folder in the layout of ``transformers``.
         device: Device to run on.
+        padding: Append the state at a padding token to those of each prompt. The released text
+            pooling reads it; it is the same at every padding token, however many there are, because
+            RoBERTa gives them all one position and attends to none.
 
     Attributes:
         sha256: SHA-256 of the weights.
@@ -39,8 +43,13 @@ class TextEncoder:
     """
 
     def __init__(
-        self, source: str | Path = "roberta-base", device: torch.device | str = "cpu"
+        self,
+        source: str | Path = "roberta-base",
+        device: torch.device | str = "cpu",
+        *,
+        padding: bool = False,
     ) -> None:
+        self.padding = padding
         try:
             folder = locate_checkpoint(source).folder
         except ValueError as error:
@@ -64,23 +73,33 @@ class TextEncoder:
         return {"text_encoder": self.source, "text_sha256": self.sha256}
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what decides the states: weights, tokenizer and configuration."""
+        """Return what decides the states: weights, tokenizer, configuration and padding."""
         config = {name: getattr(self.model.config, name) for name in CONFIG_KEYS}
-        return {"weights": self.sha256, "tokens": self.tokens_sha256, **config}
+        made = {"weights": self.sha256, "tokens": self.tokens_sha256, **config}
+        return {**made, "padding": True} if self.padding else made
 
     @torch.no_grad()
     def encode(self, prompts: Iterable[str]) -> list[Tensor]:
-        """Return the states of prompts, each ``(tokens, dim)`` float32, without padding."""
+        """Return the states of prompts, each ``(tokens, dim)`` float32, without padding.
+
+        With ``padding`` each is ``(tokens + 1, dim)``, its last row the state at padding tokens.
+        """
         prompts = list(prompts)
         states: list[Tensor] = []
         options = {"padding": True, "truncation": True, "max_length": MAX_TOKENS}
         for first in range(0, len(prompts), BATCH):
             batch = prompts[first : first + BATCH]
             tokens = self.tokenizer(batch, return_tensors="pt", **options).to(self.device)
-            mask = tokens["attention_mask"]
-            output = self.model(input_ids=tokens["input_ids"], attention_mask=mask)
+            ids, mask = tokens["input_ids"], tokens["attention_mask"]
+            if self.padding:
+                ids = F.pad(ids, (0, 1), value=self.tokenizer.pad_token_id)
+                mask = F.pad(mask, (0, 1), value=0)
+            output = self.model(input_ids=ids, attention_mask=mask)
             hidden = output.last_hidden_state.float()
-            states += [row[real].cpu() for row, real in zip(hidden, mask.bool(), strict=True)]
+            kept = mask.bool()
+            if self.padding:
+                kept[:, -1] = True
+            states += [row[real].cpu() for row, real in zip(hidden, kept, strict=True)]
         self.encoded += len(prompts)
         return states
 

@@ -1,16 +1,18 @@
-"""Training of one member on frozen states.
+"""Training of one member on frozen states, by the corrected recipe.
 
 The published recipe: AdamW at 5e-5, batches of 32, at most 100 epochs, patience 15. Narrower states
 than the published ones take a higher learning rate.
 
 The inner split, a share of every system's clips of the train list, is held back from training. It
 selects the best epoch, by the mean of the two system-level SRCCs, and an ensemble may be fitted on
-it. The dev and test lists are only reported.
+it. The dev and test lists are only reported. The recipe of the released code is in
+:mod:`musiceval_task.training.released`.
 """
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, get_args
 
 import numpy as np
@@ -29,9 +31,18 @@ from musiceval_task.training.members import (
     TrainingRecipe,
     head_config,
 )
-from musiceval_task.training.objective import loss
+from musiceval_task.training.objective import losses
 
-__all__ = ["INNER", "Epoch", "Fit", "TrainingConfig", "fit", "inner_split", "selection_score"]
+__all__ = [
+    "INNER",
+    "Epoch",
+    "Fit",
+    "TrainingConfig",
+    "begin",
+    "fit",
+    "inner_split",
+    "selection_score",
+]
 
 PUBLISHED_RATE = 5e-5
 NARROWER = 1.5  # power by which the rate grows as states get narrower, found on `mini`
@@ -49,7 +60,8 @@ class TrainingConfig:
             training ends. (Heads learn to compare text and audio late, when the SRCC has settled.)
         batch_size: Clips per batch.
         learning_rate: Learning rate of AdamW; None is 5e-5 at the published width, more below it.
-        inner_share: Share of each system's clips held back from training.
+        inner_share: Share of each system's clips held back from training; none by the published
+            recipe.
         recipe: "corrected" or "published": :func:`musiceval_task.training.members.head_config`.
 
     Raises:
@@ -92,14 +104,17 @@ class Epoch:
         """Key of the best epoch: the highest SRCC of systems, among equals the lowest MSE."""
         return self.inner_system_srcc, -self.inner_mse
 
+    def __str__(self) -> str:
+        return f"epoch {self.epoch}, inner system SRCC {self.inner_system_srcc:.3f}"
+
 
 @dataclass(frozen=True)
 class Fit:
     """Head with the weights of its best epoch, and the log of all epochs."""
 
     head: DualBranchHead
-    best: Epoch
-    log: tuple[Epoch, ...]
+    best: Any
+    log: tuple[Any, ...]
 
 
 def inner_split(clips: Sequence[MusicEvalClip], share: float) -> list[MusicEvalClip]:
@@ -147,22 +162,11 @@ def fit(
         InputError: If a loss is not finite, or there is no such device.
     """
     truth = np.array([example.scores for example in inner])
-    audio_dim, text_dim = train[0].audio.shape[1], train[0].text.shape[1]
     log: list[Epoch] = []
     with torch.random.fork_rng():
-        torch.manual_seed(member.seed)
-        head = DualBranchHead(head_config(member, audio_dim, text_dim, config.recipe))
-        head.to(usable_device(device))
-        optimizer = torch.optim.AdamW(head.parameters(), lr=config.rate(audio_dim))
-        loader: DataLoader[list[Example]] = DataLoader(
-            train,  # type: ignore[arg-type]
-            batch_size=config.batch_size,
-            shuffle=True,
-            collate_fn=list,
-            generator=torch.Generator().manual_seed(member.seed),
-        )
+        head, train_epoch = begin(member, config, train, device)
         for number in range(1, config.epochs + 1):
-            mean = _run_epoch(head, optimizer, loader, member, config)
+            mean = train_epoch()
             scores, _ = apply_head(head, inner)
             order = selection_score(scores, truth, inner_systems)
             epoch = Epoch(number, mean, order, float(mse(scores, truth).mean()))
@@ -182,6 +186,28 @@ def fit(
     return Fit(head.cpu().eval(), best, tuple(log))
 
 
+def begin(
+    member: EnsembleMember,
+    config: TrainingConfig,
+    train: Sequence[Example],
+    device: str | None,
+) -> tuple[DualBranchHead, Callable[[], float]]:
+    """Seed PyTorch, and return a new head and the training of one epoch, which returns its loss."""
+    torch.manual_seed(member.seed)
+    audio_dim, text_dim = train[0].audio.shape[1], train[0].text.shape[1]
+    head = DualBranchHead(head_config(member, audio_dim, text_dim, config.recipe))
+    head.to(usable_device(device))
+    optimizer = torch.optim.AdamW(head.parameters(), lr=config.rate(audio_dim))
+    loader: DataLoader[list[Example]] = DataLoader(
+        train,  # type: ignore[arg-type]
+        batch_size=config.batch_size,
+        shuffle=True,
+        collate_fn=list,
+        generator=torch.Generator().manual_seed(member.seed),
+    )
+    return head, partial(_run_epoch, head, optimizer, loader, member, config)
+
+
 def _run_epoch(
     head: DualBranchHead,
     optimizer: torch.optim.Optimizer,
@@ -195,11 +221,7 @@ def _run_epoch(
     for examples in loader:
         outputs = run_head(head, examples)
         truth = torch.tensor([example.scores for example in examples], device=outputs[0].device)
-        losses = [
-            loss(output, column, member.target, config.recipe)
-            for output, column in zip(outputs, truth.T, strict=True)
-        ]
-        objective = torch.stack(losses).sum()
+        objective = losses(outputs, truth, member.target, config.recipe).sum()
         if not torch.isfinite(objective):
             raise InputError(
                 f"training {member.name}: the loss is not finite; check the scores, or take a "

@@ -47,16 +47,18 @@ def head_config(
 
     The common width keeps its published proportion to that of the audio states, 768 to 1024.
 
-    The recipe "corrected" adds positions to every batch, and the text to what it attends to.
-    "published" does neither, as in the released training: the head can choose frames by the text,
-    but hardly compare the two.
+    The recipe "corrected" adds positions to every batch, pools the tokens of a prompt, and adds the
+    text to what it attends to. "published" is the released code: positions in batches of one only,
+    padding pooled in place of tokens, and no text beside what it attends to, so that the head can
+    choose frames by the text, but hardly compare the two.
     """
     corrected = recipe == "corrected"
     return DualBranchConfig(
         audio_dim=audio_dim,
         text_dim=text_dim,
         common_dim=audio_dim * PUBLISHED_COMMON_DIM // PUBLISHED_AUDIO_DIM,
-        positions=corrected,
+        positions_alone=not corrected,
         text_residual=corrected,
+        text_pooling="attentive" if corrected else "released",
         **member.variant,
     )

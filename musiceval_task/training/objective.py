@@ -7,7 +7,7 @@ from heads import bin_centers, coral_loss, gaussian_target, kl_loss, one_hot_tar
 from musiceval_task.scale import BINS, HIGH, LOW
 from musiceval_task.training.members import Target, TrainingRecipe
 
-__all__ = ["SCALAR_SIGMA", "as_distribution", "centers", "loss"]
+__all__ = ["SCALAR_SIGMA", "as_distribution", "centers", "loss", "losses"]
 
 SIGMA = 0.25  # of Gaussian targets, in points
 SCALAR_SIGMA = 0.35  # of the Gaussian that stands for a score without a distribution, as released
@@ -37,6 +37,14 @@ def loss(
         hot = one_hot_target(scores, bins, "floor" if recipe == "published" else "nearest")
         return kl_loss(output, hot)
     return kl_loss(output, gaussian_target(scores, bins, SIGMA))
+
+
+def losses(
+    outputs: tuple[Tensor, Tensor], scores: Tensor, target: Target, recipe: TrainingRecipe
+) -> Tensor:
+    """Return the losses of both branches, ``(2,)``, for scores ``(batch, 2)``."""
+    pairs = zip(outputs, scores.T, strict=True)
+    return torch.stack([loss(output, column, target, recipe) for output, column in pairs])
 
 
 def as_distribution(scores: Tensor) -> Tensor:

@@ -4,6 +4,10 @@
 both encoders), ``predictions.parquet`` its predictions for every split, ``log.csv`` its epochs and
 ``metrics.json`` its metrics on the dev and test lists, written last: a run that has it is complete.
 ``run.json`` is the fingerprint of the run.
+
+The recipe "published" keeps three checkpoints. The folder itself is that of the best combined
+score; ``loss/`` and ``system-srcc/`` in it are folders of the same kind for the two others, but for
+``log.csv`` and ``run.json``.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,13 +38,15 @@ from musiceval_task.predictions import (
     write_predictions,
 )
 from musiceval_task.protocol import as_table, compute_metrics
-from musiceval_task.training.inference import Example, apply_head
-from musiceval_task.training.loop import INNER, Epoch, TrainingConfig, fit, inner_split
+from musiceval_task.training.inference import Example, is_released, predict_clips
+from musiceval_task.training.loop import Epoch, TrainingConfig
 from musiceval_task.training.members import EnsembleMember
+from musiceval_task.training.recipes import divide, fit_by_recipe
+from musiceval_task.training.released import REPORTED, ReleasedEpoch
 
 __all__ = ["Encoders", "check_encoders", "encode", "load_run", "train_run"]
 
-REPORTED = ("dev", "test")
+LISTS = ("dev", "test")  # whose metrics are reported
 METRICS, RECORD = "metrics.json", "run.json"
 FORMER_KEYS = {"recipe": "protocol"}  # names in the record of a run, the same in all versions
 LICENCE = "other"
@@ -50,20 +56,44 @@ KNOWN = (*CHECKED, "model", "text_encoder")  # what provenance says of the encod
 
 @dataclass(frozen=True)
 class Encoders:
-    """Both frozen encoders, and the store of their states."""
+    """Both frozen encoders, and the store of their states.
+
+    Raises:
+        InputError: If one of them prepares its input as released, and the other does not.
+    """
 
     audio: AudioEncoder
     text: TextEncoder
     store: StateStore
 
+    def __post_init__(self) -> None:
+        if self.audio.released != self.text.padding:
+            raise InputError("one encoder prepares its input as released: take released=True twice")
+
     @classmethod
     def load(
-        cls, model: str, text: str, states: Path, *, precision: str, device: str | None
+        cls,
+        model: str,
+        text: str,
+        states: Path,
+        *,
+        precision: str,
+        device: str | None,
+        released: bool = False,
     ) -> "Encoders":
-        """Load the encoders, and open the store in the folder of the states."""
-        audio = AudioEncoder(model, precision=precision, device=device)
+        """Load the encoders, and open the store in the folder of the states.
+
+        ``released`` prepares clips and prompts as the recipe "published" does.
+        """
+        audio = AudioEncoder(model, precision=precision, device=device, released=released)
         remove_leftovers(states)
-        return cls(audio, TextEncoder(text, audio.model.device), StateStore(states))
+        text_encoder = TextEncoder(text, audio.model.device, padding=released)
+        return cls(audio, text_encoder, StateStore(states))
+
+    @property
+    def released(self) -> bool:
+        """True if clips and prompts are prepared as the recipe "published" does."""
+        return self.audio.released
 
     def provenance(self) -> dict[str, Any]:
         """Return where the states come from."""
@@ -84,10 +114,13 @@ def encode(
     """
     audio = clip_states(clips, encoders.audio, encoders.store, advance)
     text = prompt_states([clip.prompt for clip in clips], encoders.text, encoders.store)
-    return [
-        Example(states, text[clip.prompt], _scores(clip))
-        for clip, states in zip(clips, audio, strict=True)
-    ]
+    examples = []
+    for clip, states in zip(clips, audio, strict=True):
+        words, padding = text[clip.prompt], None
+        if encoders.released:
+            words, padding = words[:-1], words[-1]
+        examples.append(Example(states, words, clip.scores, padding))
+    return examples
 
 
 def train_run(
@@ -100,7 +133,7 @@ def train_run(
     *,
     overwrite: bool = False,
     device: str | None = None,
-    on_epoch: Callable[[Epoch], None] | None = None,
+    on_epoch: Callable[[Epoch | ReleasedEpoch], None] | None = None,
 ) -> ClipPredictions:
     """Train a member and write its run folder, or return what a finished one predicts.
 
@@ -108,17 +141,13 @@ def train_run(
     run that the folder holds, this one or another.
 
     Raises:
-        InputError: If clips to train on have no scores, or are too few, or the folder holds
-            another run.
+        InputError: As :func:`musiceval_task.training.recipes.divide`, or if the encoders prepare
+            their input for another recipe, or the folder holds another run.
     """
-    unscored = [clip.name for clip in clips if clip.split == "train" and _scores(clip) is None]
-    if unscored:
-        raise InputError(f"{unscored[0]}: no scores, and it is in the train list; add them")
-    divided = inner_split(clips, config.inner_share)
-    train, inner = (
-        [row for row, clip in enumerate(divided) if clip.split == split]
-        for split in ("train", INNER)
-    )
+    released = config.recipe == "published"
+    if encoders.released != released:
+        raise InputError(f"recipe {config.recipe}: load the encoders with released={released}")
+    divided = divide(clips, config)
     made = {
         "clips": {"sha256": list_hash(clips), "audio_sha256": audio_hash(clips)},
         "encoders": encoders.fingerprint(),
@@ -131,29 +160,26 @@ def train_run(
     remove_leftovers(out)
     if is_finished(out / METRICS, out / RECORD, made, encoders.provenance()):
         return read_predictions(out)
-    result = fit(
-        member,
-        config,
-        [examples[row] for row in train],
-        [examples[row] for row in inner],
-        [divided[row].system for row in inner],
-        device=device,
-        on_epoch=on_epoch,
-    )
-    predictions = ClipPredictions.of(divided, *apply_head(result.head, examples))
-    record = {"data_sha256": list_hash(clips), "license": LICENCE, **encoders.provenance()}
-    record |= {"member": asdict(member), "training": asdict(config), "best": asdict(result.best)}
-    result.head.save_pretrained(out, record)
-    write_predictions(out / FILE_NAME, predictions)
-    log = pd.DataFrame(map(asdict, result.log))
+    fits = fit_by_recipe(member, config, divided, examples, device=device, on_epoch=on_epoch)
+    log = pd.DataFrame(map(asdict, next(iter(fits.values())).log))
     write_text(out / "log.csv", log.to_csv(index=False, float_format="%.6g"))
-    write_metrics(out, predictions)
+    known = {"data_sha256": list_hash(clips), "license": LICENCE, **encoders.provenance()}
+    known |= {"member": asdict(member), "training": asdict(config)}
+    for name, result in fits.items():  # the folder itself last: its metrics say that it is finished
+        folder = out / name
+        predictions = predict_clips(result.head, divided, examples)
+        record = {**known, "best": asdict(result.best)}
+        if released:
+            record |= {"selected_by": name or REPORTED, "selected_on": "dev"}
+        result.head.save_pretrained(folder, record)
+        write_predictions(folder / FILE_NAME, predictions)
+        write_metrics(folder, predictions)
     return predictions
 
 
 def write_metrics(out: Path, predictions: ClipPredictions) -> None:
     """Write ``metrics.json``: the metrics on the dev and test lists, where scores are known."""
-    parts = {split: predictions.of_split(split).scored() for split in REPORTED}
+    parts = {split: predictions.of_split(split).scored() for split in LISTS}
     figures = {
         name: as_table(compute_metrics(part)) for name, part in parts.items() if len(part) > 1
     }
@@ -184,6 +210,11 @@ def check_encoders(head: DualBranchHead, encoders: Encoders) -> None:
     Raises:
         InputError: If they do not; says which differs.
     """
+    if encoders.released != is_released(head):
+        raise InputError(
+            f"the run was trained by another recipe; load the encoders with "
+            f"released={is_released(head)}"
+        )
     made = encoders.provenance()
     for key, option in CHECKED.items():
         if head.provenance[key] != made[key]:
@@ -191,9 +222,3 @@ def check_encoders(head: DualBranchHead, encoders: Encoders) -> None:
                 f"{option}: not the encoder that the run was trained with ({key} differs); it was "
                 f"{head.provenance['model']} with {head.provenance['text_encoder']}"
             )
-
-
-def _scores(clip: MusicEvalClip) -> tuple[float, float] | None:
-    if clip.overall is None or clip.textual is None:
-        return None
-    return clip.overall, clip.textual

@@ -1,10 +1,13 @@
 """The dual-branch head: its layers against PyTorch's, masks, variants, and saving."""
 
 import dataclasses
+import json
 
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from heads import DualBranchConfig, DualBranchHead, coral_loss, gaussian_target, kl_loss
@@ -147,7 +150,60 @@ def test_branches_narrow_by_halves_as_published():
     assert lstm.text_alignment.lstm.hidden_size == 384
 
 
-@pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS.keys())
+RELEASED = {"positions_alone": True, "text_pooling": "released"}
+
+
+@torch.no_grad()
+def test_positions_as_released_are_added_to_batches_of_one_only():
+    options = {"text_pooling": "attentive"}
+    alone, always, never = (
+        tiny(**choice, **options)
+        for choice in ({"positions_alone": True}, {}, {"positions": False})
+    )
+    for head in (alone, always):
+        head.load_state_dict(never.state_dict())
+    audio, text = torch.randn(2, 6, 16), torch.randn(2, 4, 12)
+    assert torch.equal(alone(audio, text)[0], never(audio, text)[0])
+    assert torch.equal(alone(audio[:1], text[:1])[0], always(audio[:1], text[:1])[0])
+    assert not torch.allclose(alone(audio[:1], text[:1])[0], never(audio[:1], text[:1])[0])
+
+
+def test_without_positions_the_released_dropout_of_the_audio_stays():
+    """The released positions drop out what they were not added to."""
+    head = tiny(**RELEASED, dropout=0.5)
+    head.positions.train()
+    audio = torch.ones(2, 50, 16)
+    assert set(head._positioned(audio).flatten().tolist()) == {0.0, 2.0}
+    assert torch.equal(tiny(positions=False).train()._positioned(audio), audio)
+
+
+@torch.no_grad()
+def test_released_text_pooling_reads_what_stands_in_the_padding():
+    audio, text = torch.randn(3, 6, 16), torch.randn(3, 9, 12)
+    mask = mask_of(TEXT_LENGTHS)
+    for pooling, reads in (("released", True), ("attentive", False)):
+        head = tiny(text_pooling=pooling, positions=False)
+        before = head(audio, text, None, mask)[1]
+        after = head(audio, text.masked_fill(mask[..., None], 7.0), None, mask)[1]
+        assert torch.allclose(before[1], after[1], atol=1e-6), "the longest has no padding"
+        assert torch.allclose(before, after, atol=1e-6) != reads
+
+
+def test_a_head_saved_before_the_released_variants_loads_as_it_was(tmp_path):
+    head = tiny()
+    head.save_pretrained(tmp_path)
+    path = tmp_path / "model.safetensors"
+    with safe_open(path, "pt") as file:
+        saved = json.loads(file.metadata()["head"])
+    for name in RELEASED:
+        del saved["config"][name]
+    save_file(load_file(path), path, {"head": json.dumps(saved)})
+    assert DualBranchHead.from_pretrained(tmp_path).config == head.config
+
+
+@pytest.mark.parametrize(
+    "options", [*VARIANTS.values(), RELEASED], ids=[*VARIANTS.keys(), "released"]
+)
 def test_a_saved_head_comes_back_the_same(tmp_path, options):
     head = tiny(**options)
     head.save_pretrained(tmp_path, provenance={"seed": 1984})
@@ -169,6 +225,8 @@ def test_a_saved_head_comes_back_the_same(tmp_path, options):
         ({"output": "ordinal", "branch": "lstm"}, "has its own branch"),
         ({"output": "ordinal", "high": 10.0}, r"5 ranks span \[1, 5\]"),
         ({"dimensions": ("One",)}, "two dimensions"),
+        ({"text_pooling": "mean"}, "text_pooling must be one of"),
+        ({"positions": False, "positions_alone": True}, "leave positions at True"),
     ],
 )
 def test_variants_that_do_not_go_together_are_refused(options, message):

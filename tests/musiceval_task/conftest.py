@@ -62,3 +62,19 @@ def roberta(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A RoBERTa with random weights that knows the words of the prompts."""
     folder = tmp_path_factory.mktemp("roberta") / "tiny"
     return write_tiny_roberta(folder, ["demo of", *PROMPTS.values()], dim=16, layers=1)
+
+
+def with_dev(root: Path) -> Path:
+    """Move the clips of one training prompt to a dev list."""
+    train = root / "sets" / "train_mos_list.txt"
+    lines = train.read_text().splitlines(keepends=True)
+    dev = [line for line in lines if "P002" in line]
+    train.write_text("".join(line for line in lines if line not in dev))
+    (root / "sets" / "dev_mos_list.txt").write_text("".join(dev))
+    return root
+
+
+@pytest.fixture(scope="session")
+def set_with_dev(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A set with a dev list of three clips, shared by tests that only read it."""
+    return with_dev(write_set(tmp_path_factory.mktemp("musiceval") / "set"))

@@ -1,6 +1,7 @@
 """Predictions survive their files; a file that is something else is one message."""
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,11 @@ import torch
 from hear_aesthetics.errors import InputError
 from musiceval_task.data.dataset import PREFIX, MusicEvalClip
 from musiceval_task.predictions import ClipPredictions, read_predictions, write_predictions
+from musiceval_task.scale import TARGETS
 
 NAN = float("nan")
+RELEASED_FIELDS = ["wavname_with_ext"]
+RELEASED_FIELDS += [f"{target}_{kind}" for target in TARGETS for kind in ("score", "dist")]
 NAMES = tuple(f"{PREFIX}S00{system}_P001.wav" for system in (1, 2, 3))
 
 
@@ -46,14 +50,19 @@ def test_the_released_format_goes_both_ways(tmp_path: Path, distributions: bool)
     expected = predictions(distributions)
     write_predictions(tmp_path / "run.pt", expected)
     rows = torch.load(tmp_path / "run.pt", weights_only=True)
-    assert rows[0]["wavname_with_ext"] == NAMES[0]
-    assert set(rows[0]) >= {"wavname_with_ext", "overall_score", "textual_score"}
+    assert list(rows) == [name.removesuffix(".wav") for name in NAMES]
+    for name, row in zip(NAMES, rows.values(), strict=True):
+        assert list(row) == RELEASED_FIELDS
+        assert row["wavname_with_ext"] == name
+        assert (row["overall_dist"] is not None) == distributions
     assert_equal(read_predictions(tmp_path / "run.pt"), expected, tolerance=1e-7)
 
 
-def test_released_files_may_hold_arrays(tmp_path: Path) -> None:
+@pytest.mark.parametrize("former", [False, True])
+def test_released_files_may_hold_arrays(tmp_path: Path, former: bool) -> None:
+    """A dict by id is what the released code writes, a list what earlier versions wrote."""
     dist = np.full(20, 0.05, np.float32)
-    rows = [
+    rows: list | dict = [
         {
             "wavname_with_ext": NAMES[0],
             "overall_score": np.float32(3.5),
@@ -62,7 +71,7 @@ def test_released_files_may_hold_arrays(tmp_path: Path) -> None:
             "textual_dist": dist.tolist(),
         }
     ]
-    torch.save(rows, tmp_path / "released.pt")
+    torch.save(rows if former else {"a clip": rows[0]}, tmp_path / "released.pt")
     found = read_predictions(tmp_path / "released.pt")
     assert found.scores.tolist() == [[3.5, 2.5]]
     np.testing.assert_allclose(found.distributions, 0.05, atol=1e-7)
@@ -85,7 +94,7 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path: Path, plain: bool) -> None
         (tmp_path / "bad.pt").write_bytes(pickle.dumps([Bomb(hit)], protocol=2))
     else:
         torch.save([Bomb(hit)], tmp_path / "bad.pt")
-    with pytest.raises(InputError, match="not a list of predictions in plain numbers"):
+    with pytest.raises(InputError, match="not predictions in plain numbers"):
         read_predictions(tmp_path / "bad.pt")
     assert not hit.exists()
 
@@ -94,6 +103,8 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path: Path, plain: bool) -> None
     ("rows", "message"),
     [
         ({"a": 1}, "not released predictions"),
+        (7, "not released predictions"),
+        ({"a": {"wavname_with_ext": "a", "overall_score": None, "textual_score": 1.0}}, "released"),
         ([{"overall_score": 1.0, "textual_score": 1.0}], "wavname_with_ext"),
         ([{"wavname_with_ext": "a", "overall_score": 1.0}], "textual_score"),
         (
@@ -155,3 +166,11 @@ def test_truth_can_come_from_the_data_set() -> None:
     np.testing.assert_array_equal(found.scores, run.scores[1:2])
     with pytest.raises(InputError, match="1 clips were not predicted, such as other"):
         run.with_truth([MusicEvalClip("other", Path("x"), "p")])
+
+
+def test_clips_of_one_id_are_not_lost_in_the_released_format(tmp_path: Path) -> None:
+    found = predictions()
+    twins = replace(found, clips=("a.wav", "a", "b.wav"))
+    with pytest.raises(InputError, match=r"two clips differ by \.wav alone"):
+        write_predictions(tmp_path / "run.pt", twins)
+    assert not (tmp_path / "run.pt").exists()

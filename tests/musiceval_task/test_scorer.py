@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from heads import DualBranchHead
 from hear_aesthetics.cli import main
 from hear_aesthetics.errors import CheckpointError, InputError
 from hear_aesthetics.features.fusion import Features, HiddenState
@@ -17,7 +18,7 @@ from musiceval_task.predictions import read_predictions
 from musiceval_task.scorer import VARIABLE, MusicEvalScorer, load_default
 from musiceval_task.scorer import load_scorer as load_run_scorer
 from musiceval_task.training.loop import TrainingConfig
-from musiceval_task.training.members import MEMBERS
+from musiceval_task.training.members import MEMBERS, head_config
 from musiceval_task.training.runs import Encoders, encode, train_run
 
 COLUMNS = ["MusicImpression", "TextAlignment"]
@@ -133,3 +134,10 @@ def test_its_fingerprint_is_of_its_weights_and_its_text_encoder(run: Path) -> No
     with torch.no_grad():
         next(scorer.head.parameters()).add_(1)
     assert again.fingerprint() != scorer.fingerprint()
+
+
+def test_a_head_of_the_published_recipe_is_referred_to_predict(roberta: Path) -> None:
+    """It reads clips of 30 s and goes by batches, which `score` does not."""
+    head = DualBranchHead(head_config(MEMBERS["coral"], 128, 16, "published"))
+    with pytest.raises(CheckpointError, match="take `musiceval predict` for it"):
+        MusicEvalScorer(head, TextEncoder(roberta))

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from heads.keys import from_published, to_published
-from heads.layers.pooling import MQMHASTP, AttentivePooling
+from heads.layers.pooling import MQMHASTP, AttentivePooling, InvertedAttentivePooling
 
 
 def published_pooling(folder, case):
@@ -112,6 +112,27 @@ def test_attentive_pooling_attends_to_valid_frames(golden):
     torch.testing.assert_close(pooling(io["x"]), io["pooled"], **tolerance)
     masked = pooling(io["x"], ~io["valid_mask"].bool())
     torch.testing.assert_close(masked, io["pooled_masked_correct"], **tolerance)
+
+
+@pytest.mark.parity
+def test_inverted_pooling_attends_to_padding_as_released(golden):
+    """Rows with padding get its weighted mean; rows without, and batches without, the plain one."""
+    folder = golden / "astar"
+    io = load_file(folder / "attentive_pooling.io.safetensors")
+    published = load_file(folder / "attentive_pooling.model.safetensors")
+    pooling = InvertedAttentivePooling(io["x"].shape[-1])
+    pooling.load_state_dict(
+        {f"scorer.{kind}": published[f"attention_weights.{kind}"] for kind in ("weight", "bias")}
+    )
+    padding = ~io["valid_mask"].bool()
+    assert padding.any(dim=1).any()
+    tolerance = {"rtol": 1e-4, "atol": 1e-5}
+    pooled = pooling(io["x"], padding)
+    torch.testing.assert_close(pooled, io["pooled_reference_defect"], **tolerance)
+    torch.testing.assert_close(pooling(io["x"]), io["x"].mean(dim=1), **tolerance)
+    full = ~padding.any(dim=1)
+    assert full.any()
+    torch.testing.assert_close(pooled[full], io["x"][full].mean(dim=1), **tolerance)
 
 
 def test_heads_must_divide_the_width():

@@ -121,6 +121,66 @@ def test_ensemble_writes_predictions_metrics_and_answer(
     assert len((tmp_path / "e" / "answer.txt").read_text().splitlines()) == 3
 
 
+@pytest.fixture(scope="module")
+def published(set_with_dev: Path, roberta: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A member trained by the published recipe for one epoch."""
+    out = tmp_path_factory.mktemp("published")
+    words = ("--text", roberta, "--out", out, "--recipe", "published", *QUICK)
+    assert musiceval("train", set_with_dev, *words) == 0
+    return out / "gaussian-1984"
+
+
+def test_the_published_recipe_predicts_and_evaluates_each_checkpoint(
+    published: Path, set_with_dev: Path, tmp_path: Path, capsys
+) -> None:
+    for run in (published, published / "loss"):
+        out = tmp_path / "p.parquet"
+        assert musiceval("predict", run, set_with_dev, "--split", "test", "--out", out) == 0
+        assert "0 clips encoded" in capsys.readouterr().err, "the states beside the run are found"
+        found = read_predictions(out)
+        before = read_predictions(run).of_split("test").aligned_with(found.clips)
+        assert found.scores == pytest.approx(before.scores, abs=1e-6)
+    checkpoints = (published, published / "loss", published / "system-srcc")
+    assert musiceval("evaluate", *checkpoints, "--split", "dev", "--out", tmp_path / "r") == 0
+    assert "gaussian-1984-loss: overall LCC" in capsys.readouterr().out
+
+
+def test_released_stacking_takes_released_files_of_both_lists(
+    published: Path, set_with_dev: Path, tmp_path: Path, capsys
+) -> None:
+    """A `.pt` per list and run, as the released code writes them, give what run folders give."""
+    from musiceval_task.predictions import write_predictions
+
+    runs = (published, published / "loss")
+    words = ("--method", "released", "--out")
+    assert musiceval("ensemble", *runs, *words, tmp_path / "a") == 0
+    assert "ridge fitted on the dev list, as released: its dev" in capsys.readouterr().out
+    files = {}
+    for split in ("dev", "test"):
+        files[split] = [tmp_path / f"{split}_{number}.pt" for number in (0, 1)]
+        for run, file in zip(runs, files[split], strict=True):
+            write_predictions(file, read_predictions(run).of_split(split))
+    dev = [word for file in files["dev"] for word in ("--dev", file)]
+    given = (*files["test"], *dev, "--truth", set_with_dev)
+    assert musiceval("ensemble", *given, *words, tmp_path / "b") == 0
+    first, second = (read_predictions(tmp_path / name).of_split("test") for name in "ab")
+    assert second.scores == pytest.approx(first.aligned_with(second.clips).scores, abs=1e-5)
+    assert musiceval("ensemble", *files["test"], *dev[:2], *words, tmp_path / "c") == 2
+    assert "1 files for 2 runs; give one for each, and --truth" in capsys.readouterr().err
+    assert musiceval("ensemble", *runs, *dev, "--truth", set_with_dev, *words, tmp_path / "c") == 2
+    assert "predict clips of the dev list themselves" in capsys.readouterr().err
+
+
+def test_train_says_that_dev_selected_as_published(
+    set_with_dev: Path, small_set: Path, roberta: Path, tmp_path: Path, capsys
+) -> None:
+    words = ("--text", roberta, "--out", tmp_path, "--recipe", "published", *QUICK)
+    assert musiceval("train", set_with_dev, *words) == 0
+    assert "on dev, which selected it, as released: its dev figures" in capsys.readouterr().out
+    assert musiceval("train", small_set, *words, "--member", "coral") == 2
+    assert "needs two or more; add a dev list" in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_evaluate_reports_runs_side_by_side(runs: Path, tmp_path: Path, capsys) -> None:
     members = (runs / "gaussian-1984", runs / "coral")
     assert musiceval("evaluate", *members, "--out", tmp_path / "r") == 0

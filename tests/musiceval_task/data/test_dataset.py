@@ -42,6 +42,32 @@ def test_secret_scores_are_unknown(musiceval: Path) -> None:
     assert (clip.overall, clip.textual) == (None, None)
 
 
+def test_further_columns_of_a_list_are_not_read(musiceval: Path) -> None:
+    (musiceval / "sets" / "test_mos_list.txt").write_text(f"{PREFIX}S002_P003.wav,3,3.5,7,x\n")
+    (clip,) = read_clips(musiceval, ["test"])
+    assert (clip.overall, clip.textual) == (3.0, 3.5)
+
+
+@pytest.mark.parametrize("folder", [".", "audiomos2025-track1-eval-phase/DATA"])
+def test_the_eval_list_of_the_challenge_is_the_test_list_without_extensions(
+    musiceval: Path, folder: str
+) -> None:
+    """As published: the ids of clips, which lie beside the list; the prompts are the set's."""
+    name = f"{PREFIX}S002_P003"
+    (musiceval / "sets" / "test_mos_list.txt").unlink()
+    for part in ("sets", "wav"):
+        (musiceval / folder / part).mkdir(parents=True, exist_ok=True)
+    (musiceval / folder / "sets" / "eval_list.txt").write_text(f"{name}\n")
+    audio = musiceval / folder / "wav" / f"{name}.wav"
+    if not audio.is_file():
+        (musiceval / "wav" / audio.name).rename(audio)
+    (clip,) = read_clips(musiceval, ["test"])
+    assert (clip.name, clip.split, clip.overall) == (f"{name}.wav", "test", None)
+    assert clip.prompt == "solo flute"
+    assert clip.path.samefile(audio)
+    assert {clip.split for clip in read_clips(musiceval)} == {"train", "test"}
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

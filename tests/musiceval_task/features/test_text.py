@@ -71,3 +71,26 @@ def test_missing_weights_are_listed(roberta: Path, tmp_path: Path) -> None:
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(CheckpointError, match=r"lack embeddings\.word_embeddings\.weight"):
         TextEncoder(folder)
+
+
+def test_the_state_at_padding_is_the_same_however_much_there_is(
+    encoder: TextEncoder, roberta: Path
+) -> None:
+    """As in a batch that is padded to its longest prompt, which the released text pooling reads."""
+    padded = TextEncoder(roberta, padding=True)
+    options = {"padding": True, "truncation": True, "max_length": MAX_TOKENS}
+    tokens = padded.tokenizer([*PROMPTS, "slow " * 40], return_tensors="pt", **options)
+    with torch.no_grad():
+        together = padded.model(**tokens).last_hidden_state
+    plain = encoder.encode(PROMPTS)
+    for row, (states, expected) in enumerate(zip(padded.encode(PROMPTS), plain, strict=True)):
+        torch.testing.assert_close(states[:-1], expected, rtol=0, atol=1e-5)
+        padding = together[row, len(expected) :]
+        torch.testing.assert_close(states[-1].expand_as(padding), padding, rtol=0, atol=1e-5)
+    assert padded.fingerprint() != encoder.fingerprint()
+
+
+def test_a_prompt_of_full_length_has_a_state_at_padding_too(roberta: Path) -> None:
+    (states,) = TextEncoder(roberta, padding=True).encode(["slow " * 500])
+    assert len(states) == MAX_TOKENS + 1
+    assert torch.isfinite(states).all()

@@ -18,10 +18,12 @@ def test_the_recipe_is_the_published_ensemble() -> None:
 def test_at_published_widths_the_head_has_the_published_sizes() -> None:
     config = head_config(MEMBERS["gaussian-1984"], 1024, 768, "published")
     assert (config.common_dim, config.attention_heads, config.bins) == (768, 4, 20)
-    assert (config.positions, config.text_residual) == (False, False)
+    assert (config.positions_alone, config.text_residual) == (True, False)
+    assert config.text_pooling == "released"
 
 
 def test_narrow_states_keep_the_proportion() -> None:
     config = head_config(MEMBERS["decoupled"], 128, 64)
     assert (config.audio_dim, config.text_dim, config.common_dim) == (128, 64, 96)
     assert (config.positions, config.text_residual, config.coupled) == (True, True, False)
+    assert (config.positions_alone, config.text_pooling) == (False, "attentive")

@@ -19,9 +19,10 @@ from musiceval_task.features.states import AudioEncoder, StateStore
 from musiceval_task.features.text import TextEncoder
 from musiceval_task.features.tiny_text import write_tiny_roberta
 from musiceval_task.predictions import ClipPredictions, read_predictions
-from musiceval_task.training.inference import apply_head
+from musiceval_task.training.inference import apply_head, predict_clips
 from musiceval_task.training.loop import INNER, TrainingConfig
 from musiceval_task.training.members import MEMBERS
+from musiceval_task.training.released import fit_released
 from musiceval_task.training.runs import (
     Encoders,
     check_encoders,
@@ -225,3 +226,93 @@ def test_a_folder_that_is_no_run_is_one_message(tmp_path: Path) -> None:
     )
     with pytest.raises(CheckpointError, match="its provenance lacks weights_sha256"):
         load_run(tmp_path)
+
+
+PUBLISHED = TrainingConfig(epochs=2, batch_size=4, recipe="published")
+
+
+@pytest.fixture(scope="module")
+def released_encoders(roberta: Path, tmp_path_factory: pytest.TempPathFactory) -> Encoders:
+    states = tmp_path_factory.mktemp("released") / "states"
+    return Encoders.load(
+        "mini", str(roberta), states, precision="auto", device="cpu", released=True
+    )
+
+
+@pytest.fixture(scope="module")
+def published_run(
+    set_with_dev: Path, released_encoders: Encoders, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    folder, clips = tmp_path_factory.mktemp("published") / "decoupled", read_clips(set_with_dev)
+    train_run(
+        folder,
+        MEMBERS["decoupled"],
+        PUBLISHED,
+        clips,
+        encode(clips, released_encoders),
+        released_encoders,
+        device="cpu",
+    )
+    return folder
+
+
+def test_a_published_run_keeps_three_heads_and_says_that_dev_selected(published_run: Path) -> None:
+    for part, name in (("", "combined"), ("loss", "loss"), ("system-srcc", "system-srcc")):
+        folder = published_run / part
+        known = load_run(folder).provenance
+        assert (known["selected_by"], known["selected_on"]) == (name, "dev")
+        found = read_predictions(folder)
+        assert [found.splits.count(split) for split in ("train", "dev", "test")] == [3, 3, 3]
+        assert set(json.loads((folder / "metrics.json").read_text())) == {"dev", "test"}
+        assert "selected_on | dev" in (folder / "README.md").read_text()
+    assert len((published_run / "log.csv").read_text().splitlines()) == 3
+
+
+def test_a_published_run_predicts_again_what_it_predicted(
+    published_run: Path, set_with_dev: Path, released_encoders: Encoders
+) -> None:
+    clips = read_clips(set_with_dev, ["test"])
+    head = load_run(published_run / "loss")
+    check_encoders(head, released_encoders)
+    again = predict_clips(head, clips, encode(clips, released_encoders))
+    before = read_predictions(published_run / "loss").of_split("test").aligned_with(again.clips)
+    np.testing.assert_allclose(again.scores, before.scores, atol=1e-6)
+
+
+def test_encoders_of_the_other_recipe_are_refused(
+    published_run: Path, set_with_dev: Path, encoders: Encoders, released_encoders: Encoders
+) -> None:
+    with pytest.raises(InputError, match="load the encoders with released=True"):
+        check_encoders(load_run(published_run), encoders)
+    with pytest.raises(InputError, match="recipe published: load the encoders with released=True"):
+        train_run(published_run, MEMBERS["coral"], PUBLISHED, [], [], encoders)
+    with pytest.raises(InputError, match="take released=True twice"):
+        Encoders(released_encoders.audio, encoders.text, encoders.store)
+
+
+def test_all_of_the_train_list_trains_by_the_published_recipe(
+    set_with_dev: Path,
+    released_encoders: Encoders,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: dict[str, int] = {}
+
+    def fake(member, config, train, dev, systems, **options):
+        seen.update(train=len(train), dev=len(dev))
+        return fit_released(member, config, train, dev, systems, **options)
+
+    monkeypatch.setattr("musiceval_task.training.recipes.fit_released", fake)
+    clips = read_clips(set_with_dev)
+    clips[0] = replace(clips[0], split="dev", overall=None, textual=None)
+    examples = encode(clips, released_encoders)
+    train_run(
+        tmp_path,
+        MEMBERS["coral"],
+        PUBLISHED,
+        clips,
+        examples,
+        released_encoders,
+        device="cpu",
+    )
+    assert seen == {"train": 2, "dev": 3}, "a dev clip without scores selects nothing"
