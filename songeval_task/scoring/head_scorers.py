@@ -18,8 +18,12 @@ from hear_aesthetics.checkpoints import by_name, locate_checkpoint, weight_hash
 from hear_aesthetics.errors import CheckpointError, InputError
 from hear_aesthetics.features.fusion import Features
 from hear_aesthetics.scorers import Scorer, load_saved, load_scorer, scorer_names
+from songeval_task.training.initial import InitialHead
 
-__all__ = ["NAMED_HEADS", "HeadScorer", "load_demo", "load_head_scorer"]
+__all__ = [
+    *("NAMED_HEADS", "HeadScorer", "load_demo", "load_head", "load_head_scorer"),
+    "load_initial_head",
+]
 
 BUNDLED = Path(__file__).parents[1] / "weights"
 UNFIT = frozenset({"demo", "untrained"})  # statuses whose scores say nothing about music
@@ -105,6 +109,25 @@ def load_head_scorer(source: str | Path) -> tuple[str, Scorer]:
         raise CheckpointError(f"{path}: no {WEIGHTS_FILE} in this folder; name the file itself")
     name = file.resolve().parent.name if file.name == WEIGHTS_FILE else file.stem
     return name, _load(name, file)
+
+
+def load_head(source: str | Path) -> HeadScorer:
+    """Return a head by name or path, as :func:`load_head_scorer`.
+
+    Raises:
+        InputError: Also if it is a scorer of another package, which is no head of features alone.
+    """
+    name, scorer = load_head_scorer(source)
+    if not isinstance(scorer, HeadScorer):
+        raise InputError(f"{source}: {name} does not score features alone; name a SongEval head")
+    return scorer
+
+
+def load_initial_head(source: str | Path) -> InitialHead:
+    """Return a head by name or path to train further; errors as :func:`load_head`."""
+    scorer = load_head(source)
+    made = scorer.provenance()
+    return InitialHead(scorer.head, scorer.reads[0], made["file"], made["sha256"])
 
 
 def load_demo() -> Scorer:
