@@ -87,11 +87,11 @@ def train(
     """
     from hear_aesthetics.commands.console import print_table
     from hear_aesthetics.files import one_line_when_full
-    from songeval_task.scoring.head_scorers import load_initial_head
+    from songeval_task.scoring.head_scorers import load_saved_head
     from songeval_task.training.config import read_config
     from songeval_task.training.run import train_run
 
-    initial = load_initial_head(init) if init else None
+    initial = load_saved_head(init) if init else None
     follows = initial.options() if initial else None
     options = {
         "track": None if track is None else f"track{track}",

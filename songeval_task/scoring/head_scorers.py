@@ -18,11 +18,11 @@ from hear_aesthetics.checkpoints import by_name, locate_checkpoint, weight_hash
 from hear_aesthetics.errors import CheckpointError, InputError
 from hear_aesthetics.features.fusion import Features
 from hear_aesthetics.scorers import Scorer, load_saved, load_scorer, scorer_names
-from songeval_task.training.initial import InitialHead
+from songeval_task.training.config import TrainableHead
+from songeval_task.training.saved_head import SavedHead
 
 __all__ = [
-    *("NAMED_HEADS", "HeadScorer", "load_demo", "load_head", "load_head_scorer"),
-    "load_initial_head",
+    *("NAMED_HEADS", "HeadScorer", "load_demo", "load_head_scorer", "load_saved_head"),
 ]
 
 BUNDLED = Path(__file__).parents[1] / "weights"
@@ -111,23 +111,17 @@ def load_head_scorer(source: str | Path) -> tuple[str, Scorer]:
     return name, _load(name, file)
 
 
-def load_head(source: str | Path) -> HeadScorer:
-    """Return a head by name or path, as :func:`load_head_scorer`.
+def load_saved_head(source: str | Path) -> SavedHead:
+    """Return a head of features, by name or path as :func:`load_head_scorer` takes it.
 
     Raises:
-        InputError: Also if it is a scorer of another package, which is no head of features alone.
+        InputError: Also if it is a scorer of another package, which reads more than features.
     """
-    name, scorer = load_head_scorer(source)
-    if not isinstance(scorer, HeadScorer):
-        raise InputError(f"{source}: {name} does not score features alone; name a SongEval head")
-    return scorer
-
-
-def load_initial_head(source: str | Path) -> InitialHead:
-    """Return a head by name or path to train further; errors as :func:`load_head`."""
-    scorer = load_head(source)
+    _, scorer = load_head_scorer(source)
+    if not (isinstance(scorer, HeadScorer) and isinstance(scorer.head, TrainableHead)):
+        raise InputError(f"{source}: scores more than features alone; name a SongEval head")
     made = scorer.provenance()
-    return InitialHead(scorer.head, scorer.reads[0], made["file"], made["sha256"])
+    return SavedHead(scorer.head, scorer.reads[0], made["file"], made["sha256"])
 
 
 def load_demo() -> Scorer:

@@ -21,11 +21,11 @@ from hear_aesthetics.version import __version__
 from songeval_task.protocol import evaluate
 from songeval_task.training.config import SongEvalConfig, build_head
 from songeval_task.training.data import TrainingData, load_data
-from songeval_task.training.initial import InitialHead
 from songeval_task.training.logs import Logs, ProgressLine
 from songeval_task.training.loop import Trainer, make_accelerator
 from songeval_task.training.predict import predict
 from songeval_task.training.resume import RunState
+from songeval_task.training.saved_head import SavedHead
 from songeval_task.training.standardize import fold, unfold
 
 __all__ = ["METRICS_FILE", "PREDICTIONS_FILE", "train_run"]
@@ -42,7 +42,7 @@ def train_run(
     features: Path,
     out: Path,
     *,
-    init: InitialHead | None = None,
+    init: SavedHead | None = None,
     resume: bool = True,
     shown: bool | None = None,
 ) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def _provenance(
     config: SongEvalConfig,
     data: TrainingData,
     figures: dict[str, Any],
-    init: InitialHead | None,
+    init: SavedHead | None,
 ) -> dict[str, Any]:
     """Return what the model card and the weights say of their origin."""
     mean = figures["test"]["utterance"]["mean"]

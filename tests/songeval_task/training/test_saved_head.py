@@ -7,13 +7,13 @@ import torch
 
 from heads import AestheticHead, SongEvalBaselineHead
 from hear_aesthetics.errors import InputError
-from songeval_task.scoring.head_scorers import load_initial_head
+from songeval_task.scoring.head_scorers import load_saved_head
 from songeval_task.training.config import SongEvalConfig, build_head, read_config
 from songeval_task.training.data import load_data
-from songeval_task.training.initial import InitialHead
 from songeval_task.training.loop import Trainer
 from songeval_task.training.predict import predict
 from songeval_task.training.run import train_run
+from songeval_task.training.saved_head import SavedHead
 
 STILL = {"epochs": 1, "learning_rate": 1e-12, "min_learning_rate": 0.0}
 
@@ -27,7 +27,7 @@ def write_head(folder, config, seed=7, width=16):
 @pytest.fixture
 def start(config, tmp_path):
     """A saved head of the configuration's sizes, of another seed."""
-    return load_initial_head(write_head(tmp_path / "start", config))
+    return load_saved_head(write_head(tmp_path / "start", config))
 
 
 def weights(folder):
@@ -66,7 +66,7 @@ def test_the_card_names_the_head_and_its_hash(start, folders, config, tmp_path):
 def test_another_head_or_none_is_refused_and_the_same_goes_on(start, folders, config, tmp_path):
     out, still = tmp_path / "run", replace(config, **STILL)
     train_run(still, *folders, out, init=start)
-    other = load_initial_head(write_head(tmp_path / "other", config, seed=8))
+    other = load_saved_head(write_head(tmp_path / "other", config, seed=8))
     with pytest.raises(InputError, match=r"made with other settings.*init\.sha256 was .*now"):
         train_run(still, *folders, out, init=other)
     with pytest.raises(InputError, match=r"init\.sha256 was .*now not recorded"):
@@ -113,7 +113,7 @@ def test_track_features_and_sizes_follow_from_the_head(asked, tmp_path):
     small = head.__new__(head)
     torch.nn.Module.__init__(small)
     small.config, small.provenance = meant, {}
-    follows = InitialHead(small, config.features, "x.pth", "").options()
+    follows = SavedHead(small, config.features, "x.pth", "").options()
     read = read_config(None, (), {}, follows)
     assert (read.track, read.features) == (config.track, config.features)
     with torch.device("meta"):
@@ -145,7 +145,7 @@ def test_a_head_that_does_not_fit_is_one_line(start, folders, config, tmp_path, 
 
 
 def test_features_of_another_width_are_one_line(folders, config, tmp_path):
-    wide = load_initial_head(write_head(tmp_path / "wide", config, width=24))
+    wide = load_saved_head(write_head(tmp_path / "wide", config, width=24))
     with pytest.raises(InputError, match="feature_dim of the head is 24, of the run 16"):
         train_run(config, *folders, tmp_path / "run", init=wide)
 
@@ -155,14 +155,14 @@ def test_a_head_of_other_dimensions_is_refused(config, tmp_path):
     scored = AestheticHead(replace(head.config, dimensions=("Loudness", "Rhythm")))
     scored.save_pretrained(tmp_path / "other")
     with pytest.raises(InputError, match="scores Loudness, Rhythm; take a head of track1 or"):
-        load_initial_head(tmp_path / "other").options()
+        load_saved_head(tmp_path / "other").options()
 
 
 @pytest.mark.parametrize("name", ["hear_head/track1", "hear_head/track2"])
 def test_a_released_file_is_a_start(golden, tmp_path, name):
     tensors = AestheticHead.from_pretrained(golden / f"{name}.model.safetensors")
     torch.save(tensors.published_state_dict(), tmp_path / "model.pth")
-    start = load_initial_head(tmp_path / "model.pth")
+    start = load_saved_head(tmp_path / "model.pth")
     config = read_config(None, (), {}, start.options())
     assert config.track == name.rpartition("/")[2]
     head = start.start(config, tensors.feature_dim)
@@ -171,7 +171,7 @@ def test_a_released_file_is_a_start(golden, tmp_path, name):
 
 
 def test_a_released_baseline_is_a_start(golden):
-    start = load_initial_head(golden / "songeval_baseline" / "chain.model.safetensors")
+    start = load_saved_head(golden / "songeval_baseline" / "chain.model.safetensors")
     config = read_config(None, (), {}, start.options())
     assert config.features == "muq_06"
     assert isinstance(start.start(config, start.head.feature_dim), SongEvalBaselineHead)

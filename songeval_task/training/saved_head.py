@@ -1,4 +1,4 @@
-"""Initial head of a fine-tuning run: a saved or published head, to be trained further."""
+"""Head of a file, as training starts from it and evaluation scores stored features with it."""
 
 import json
 from copy import deepcopy
@@ -7,20 +7,20 @@ from typing import Any
 
 import torch
 
-from heads import AestheticHead, SequenceHead
+from heads import AestheticHead
 from hear_aesthetics.errors import InputError
 from songeval_task.dimensions import TRACKS
 from songeval_task.training.config import SIZES, SongEvalConfig, TrainableHead, build_head
 
-__all__ = ["InitialHead"]
+__all__ = ["SavedHead"]
 
 SCALE = {"dimensions", "low", "high"}  # of the track
 WIDTH = {"aesthetic": "feature_dim", "baseline": "dim"}  # of the features
 
 
 @dataclass(frozen=True)
-class InitialHead:
-    """A head whose weights are where training starts.
+class SavedHead:
+    """A saved or published head.
 
     Attributes:
         head: Takes features as they are stored.
@@ -29,7 +29,7 @@ class InitialHead:
         sha256: Hash of its file.
     """
 
-    head: SequenceHead
+    head: TrainableHead
     reads: str
     file: str
     sha256: str
