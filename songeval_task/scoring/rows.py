@@ -52,8 +52,8 @@ class Scores:
         end: End of the span in seconds; None: of the file.
         duration: Seconds of audio that were scored.
         loudness_lufs: Integrated loudness of the clip as it is in the file; None for silence and
-            for less than 400 ms.
-        model: Name of the model.
+            for less than 400 ms, and for features.
+        model: Name of the model; None: the features came from a file.
         head: Name of the head, or several joined by ``+``.
         demo: Whether model or head is untrained or a demonstration: such scores say nothing about
             the music.
@@ -69,7 +69,7 @@ class Scores:
     end: float | None
     duration: float
     loudness_lufs: float | None
-    model: str
+    model: str | None
     head: str
     demo: bool
     timeline: Detail | None = None
