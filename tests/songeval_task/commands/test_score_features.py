@@ -89,3 +89,18 @@ def test_scores_of_features_can_be_drawn(command, arrays, head, tmp_path) -> Non
     outcome = command("score", arrays, *head, "--plot", tmp_path / "r.png", "--top", 2)
     assert outcome.code == 0
     assert (tmp_path / "r.png").stat().st_size > 0
+
+
+def test_written_features_score_as_their_audio(command, write_clip, tmp_path) -> None:
+    for seed in range(2):
+        write_clip(tmp_path / "songs" / f"{seed}.wav", seconds=1.0, seed=seed)
+    words = ("--kind", "features", "--format", "npy", "--out", tmp_path / "npy", "--model", "mini")
+    assert command("embed", tmp_path / "songs", *words).code == 0
+    tables = [
+        list(csv.DictReader(io.StringIO(command("score", source, "--model", "mini").out)))
+        for source in (tmp_path / "songs", tmp_path / "npy", tmp_path / "npy.txt")
+    ]
+    for table in tables[1:]:
+        for audio, features in zip(tables[0], table, strict=True):
+            assert float(features["Clarity"]) == pytest.approx(float(audio["Clarity"]), abs=1e-4)
+            assert features["head"] == audio["head"] == "demo"
