@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -70,6 +70,15 @@ def score(
         Path | None,
         typer.Option(help="FILE.csv, .jsonl, .json or .scp; default: stdout."),
     ] = None,
+    released: Annotated[
+        Literal["ear-hear", "songeval"] | None,
+        typer.Option(
+            "--format",
+            help="JSON of a released program: ear-hear, the object of EAR_HEAR's inference.py, of "
+            "several songs a list of them; songeval, SongEval's result.json. One head alone.",
+            show_default="by the suffix of OUT",
+        ),
+    ] = None,
     model: ModelOption = "large",
     head: HeadOption = None,
     timeline: Annotated[
@@ -119,33 +128,43 @@ def score(
     """
     from hear_aesthetics.engine.inputs import collect_inputs
     from songeval_task.scoring.formats import write_rows
+    from songeval_task.scoring.released_formats import released_document
     from songeval_task.scoring.rows import row_columns
     from songeval_task.scoring.run import ScoreOptions, check_features, score_inputs
 
     found = collect_inputs(inputs, prompt=prompt, features=True)
     options = ScoreOptions(timeline=timeline, explain=explain, loudness=loudness)
-    _check_usage(found, options, out, plot, as_json)
+    _check_usage(found, options, out, plot, as_json, released)
     if not found.inputs:
         for bad in found.errors:
             error_line(bad.message)
         raise typer.Exit(ExitCode.FAILED)
     scorer = _load_scorer(found, head, model, precision=precision, device=device)
     check_features(scorer, found, options)
-    journal = _open_journal(scorer, found, options, out, overwrite) if out else None
+    document = released_document(released, scorer.columns) if released else None
+    journal = _open_journal(scorer, found, options, out, overwrite, released) if out else None
     columns = row_columns(scorer.scorer_set)
-    listing = Listing(columns, scorer.scorer_set.all_columns, as_json=as_json, top=top)
+    listing = Listing(
+        *(columns, scorer.scorer_set.all_columns),
+        as_json=as_json,
+        top=top,
+        document=None if out else document,
+    )
     visible = out is None or as_json or top is not None
     rows: list[dict[str, Any]] = []
     try:
         with journal or nullcontext(), Report(len(found), "scored") as report:
-            for row in score_inputs(scorer, found, options, journal, max_minutes):
+            made = score_inputs(
+                scorer, found, options, journal, max_minutes, rounded=released is None
+            )
+            for row in made:
                 rows.append(row)
                 report.done() if row["error"] is None else report.fail(row["error"])
                 if visible:
                     listing.add(row)
             if out and journal:
-                made = {**scorer.provenance, **vars(options), "fingerprint": journal.fingerprint}
-                write_rows(out, rows, columns, scorer.columns, made)
+                meta = {**scorer.provenance, **vars(options), "fingerprint": journal.fingerprint}
+                write_rows(out, rows, columns, scorer.columns, meta, document)
                 journal.finish()
     except KeyboardInterrupt:
         if out:
@@ -196,10 +215,16 @@ def _warn_if_demo(scorer: "FeatureScorer", what: str) -> None:
 
 
 def _check_usage(
-    found: "Inputs", options: "ScoreOptions", out: Path | None, plot: Path | None, as_json: bool
+    found: "Inputs",
+    options: "ScoreOptions",
+    out: Path | None,
+    plot: Path | None,
+    as_json: bool,
+    released: str | None,
 ) -> None:
     """Check the options before anything is loaded."""
     from songeval_task.scoring import formats
+    from songeval_task.scoring.released_formats import check_released
 
     nests = out is not None or as_json
     if options.timeline and not (nests or plot):
@@ -208,6 +233,8 @@ def _check_usage(
         raise InputError("--explain needs --out or --json, where windows have room")
     if plot is not None and (plot.suffix.lower() != ".png" or not plot.parent.is_dir()):
         raise InputError(f"{plot}: --plot needs a name ending with .png, in a folder that exists")
+    if released:
+        check_released(released, found, out, as_json=as_json)
     if out is not None:
         formats.check_out(out)
         if out.suffix.lower() == ".scp":
@@ -215,7 +242,12 @@ def _check_usage(
 
 
 def _open_journal(
-    scorer: "FeatureScorer", found: "Inputs", options: "ScoreOptions", out: Path, overwrite: bool
+    scorer: "FeatureScorer",
+    found: "Inputs",
+    options: "ScoreOptions",
+    out: Path,
+    overwrite: bool,
+    released: str | None,
 ) -> "Journal":
     """Open the journal of OUT; write which rows are kept, and which OUT will no longer hold."""
     from songeval_task.scoring.formats import check_scp_scores
@@ -224,6 +256,8 @@ def _open_journal(
     if out.suffix.lower() == ".scp":
         check_scp_scores(scorer.columns)
     fingerprint = {**scorer.fingerprint(), **vars(options)}
+    if released:  # rows of others are rounded
+        fingerprint["format"] = released
     journal = Journal(out, fingerprint, overwrite=overwrite)
     keys = [clip_key(item) for item in found.inputs]
     if kept := sum(key in journal.done for key in keys):

@@ -86,10 +86,17 @@ def row_columns(scorer_set: ScorerSet) -> list[str]:
     ]
 
 
-def score_row(scores: Scores, columns: Sequence[str]) -> ScoreRow:
-    """Return the row of a clip that was scored, in the order of ``columns``, rounded."""
+def score_row(scores: Scores, columns: Sequence[str], *, rounded: bool = True) -> ScoreRow:
+    """Return the row of a clip that was scored, in the order of ``columns``.
+
+    Args:
+        scores: Scores of the clip.
+        columns: Columns of the row.
+        rounded: Whether scores lose what float32 does not hold; times always do.
+    """
     known = {**vars(scores), **scores.values, **scores.means, "status": OK, "error": None}
-    row = _rounded({column: known[column] for column in columns})
+    values = {column: known[column] for column in columns}
+    row = _rounded(values) | ({} if rounded else {**scores.values, **scores.means})
     for name, detail in (("timeline", scores.timeline), ("explain", scores.explain)):
         if detail is not None:
             row[name] = list(map(_rounded, detail))

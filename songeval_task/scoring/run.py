@@ -52,6 +52,8 @@ def score_inputs(
     options: ScoreOptions,
     journal: Journal | None = None,
     max_minutes: float = MAX_MINUTES,
+    *,
+    rounded: bool = True,
 ) -> Iterator[ScoreRow]:
     """Yield the rows of all inputs in order, each as soon as it is known; then those of bad ones.
 
@@ -61,6 +63,7 @@ def score_inputs(
         options: Outputs besides the scores.
         journal: Takes each new row before it is yielded; its rows are not computed again.
         max_minutes: Longest clip; a longer one is an error.
+        rounded: Whether scores are rounded.
 
     Raises:
         InputError: See :func:`check_features`.
@@ -84,7 +87,7 @@ def score_inputs(
             is_array = holds_features(item.path)
             result = next(results[is_array])
             if result.error is None:
-                row = score_row(result.output, columns)
+                row = score_row(result.output, columns, rounded=rounded)
             else:
                 facts = {**(of_features if is_array else known), "duration": result.seconds or None}
                 row = error_row(item, result.error, columns, **facts)
