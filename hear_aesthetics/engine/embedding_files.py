@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hear_aesthetics.audio.loading import LENGTH_RULE
 from hear_aesthetics.engine.inference import Result, run
 from hear_aesthetics.engine.inputs import holds_features
 from hear_aesthetics.engine.npy_files import read_record, write_features
@@ -117,10 +118,12 @@ def sample_rate_of(kind: str) -> int:
 
 def origin(model: HearModel, kind: str) -> dict[str, Any]:
     """Return the part of ``meta`` that all files of a run share: what made the numbers."""
+    rate = sample_rate_of(kind)
+    rule = LENGTH_RULE if rate == SAMPLE_RATE else {}
     return {
         "kind": kind,
-        "sample_rate": sample_rate_of(kind),
-        FINGERPRINT: {"kind": kind, **model.fingerprint(kind)},
+        "sample_rate": rate,
+        FINGERPRINT: {"kind": kind, **rule, **model.fingerprint(kind)},
         "model": model.provenance(),
     }
 

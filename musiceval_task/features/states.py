@@ -17,6 +17,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from hear_aesthetics import load_model
+from hear_aesthetics.audio.loading import LENGTH_RULE
 from hear_aesthetics.engine.inference import run
 from hear_aesthetics.errors import AudioError
 from hear_aesthetics.features.fusion import HiddenState
@@ -66,8 +67,8 @@ class AudioEncoder:
         return {**kept, "model_status": made["status"], "reads": self.reads}
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what decides the states: weights, layer and precision."""
-        return {**self.model.fingerprint("states"), "reads": self.reads}
+        """Return what decides the states: weights, layer, precision, length of the audio."""
+        return {**LENGTH_RULE, **self.model.fingerprint("states"), "reads": self.reads}
 
     def states(self, waveform: Tensor) -> Tensor:
         """Return the states of waveforms, ``(B, samples)`` at 24 kHz -> ``(B, frames, dim)``."""

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hear_aesthetics.commands.options import OverwriteOption
-from songeval_task.commands.train import DataOption, FeaturesOption, SetOption
+from songeval_task.commands.train import DataOption, FeaturesOption, RecipeOption, SetOption
 
 __all__ = ["ablation"]
 
@@ -22,6 +22,7 @@ def ablation(
     baseline_features: Annotated[
         str, typer.Option(help="Hidden state that the rows without MMR read.")
     ] = "muq_06",
+    recipe: RecipeOption = "default",
     config: Annotated[Path | None, typer.Option(help="JSON of training options.")] = None,
     settings: SetOption = None,
     overwrite: OverwriteOption = False,
@@ -34,7 +35,7 @@ def ablation(
     from songeval_task.training.config import read_config
 
     run_ablation(
-        read_config(config, settings or (), {}),
+        read_config(config, settings or (), {}, recipe),
         data,
         features,
         out,

@@ -45,7 +45,12 @@ def prepare(
         ),
     ] = None,
     valid_fraction: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of the other songs to select a model on.")
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Share of the other songs that selects a head; 0: they all train, as released.",
+        ),
     ] = 0.1,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the splits.")] = 0,
     systems: Annotated[

@@ -72,7 +72,7 @@ def stratified_sample(songs: Sequence[Song], wanted: int, seed: int) -> set[str]
 def split_songs(
     songs: Sequence[Song], test_names: Iterable[str], *, fraction: float = 0.1, seed: int = 0
 ) -> dict[str, str]:
-    """Return the split of each song, by name.
+    """Return the split of each song, by name; of a ``fraction`` of 0, none is ``valid``.
 
     Raises:
         InputError: If a test song is not in the data set, or a part would be empty.
@@ -85,7 +85,7 @@ def split_songs(
             "complete the data set or the list"
         )
     rest = [song for song in songs if song.name not in test]
-    valid = stratified_sample(rest, round(len(rest) * fraction), seed)
+    valid = stratified_sample(rest, round(len(rest) * fraction), seed) if fraction else set()
     return {
         song.name: "test" if song.name in test else "valid" if song.name in valid else "train"
         for song in songs

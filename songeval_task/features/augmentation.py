@@ -1,13 +1,15 @@
 """The eight audio augmentations of the paper (HEAR, Table 1), seeded per song and version.
 
-They act on the 24 kHz waveform in the released order. The transforms are audiomentations'; it draws
-from Python's and numpy's global generators, so both are seeded for the moment of a draw and put
-back as they were: a version depends on its seed alone, and nobody else's draws depend on it. What
-takes time, applying the values drawn, needs no generator. Pitch and stretch hold the interpreter
-while they work, so many versions are best made in several processes.
+They act on the 24 kHz waveform in the released order, and the result is what the released 24-bit
+WAV file of it holds: clipped, in steps of 2^-23. The transforms are audiomentations'; it draws from
+Python's and numpy's global generators, so both are seeded for the moment of a draw and put back as
+they were: a version depends on its seed alone, and nobody else's draws depend on it. What takes
+time, applying the values drawn, needs no generator. Pitch and stretch hold the interpreter while
+they work, so many versions are best made in several processes.
 
 A low-pass whose cut-off lies at or above half the sample rate, which at 24 kHz is every one of
-the paper's 15-18 kHz, does nothing. It is recorded as drawn, with ``"no_op": true``.
+the paper's 15-18 kHz, does nothing. It is recorded as drawn, with ``"no_op": true``. As released it
+is moved just below half the rate, where it changes music by about -75 dB.
 """
 
 import hashlib
@@ -15,10 +17,12 @@ import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import soundfile
 
 from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.errors import InputError
@@ -36,8 +40,8 @@ ORIGINAL = "original"
 AUGMENTATIONS = 3  # per song, as released
 # "all": the original and every augmented version. "published": what training on the released lists
 # saw, which is the last version of each song alone (its script reported only that one), never the
-# original; its stretched versions are cut or padded to the song's length, and its shifted ones wrap
-# around.
+# original; its stretched versions are cut or padded to the song's length, its shifted ones wrap
+# around, and its low-pass acts.
 VERSIONS = ("all", "published")
 AUGMENTED, RELEASED = "aug", "published"  # begin the names of augmented versions
 EARLIER = "copy"  # what "aug" was before, on disk and in the seeds of all draws
@@ -99,7 +103,8 @@ def augment(
 
     Returns:
         The version, ``(samples,)`` float32, whose length differs where time was stretched, and one
-        record per applied transform, in order: its name and the values drawn.
+        record per applied transform, in order: its name and the values drawn. A last record
+        ``clip`` counts the samples that the file could not hold, if there are any.
     """
     if version == ORIGINAL:
         return waveform, []
@@ -118,13 +123,15 @@ def augment(
         if not transform.parameters["should_apply"]:
             continue
         record = {"transform": label, **_values(transform)}
-        if record.get("cutoff_freq", 0) >= SAMPLE_RATE / 2:
+        if record.get("cutoff_freq", 0) >= SAMPLE_RATE / 2 and not version.startswith(RELEASED):
             record["no_op"] = True
         else:
             with _seeded(key) if label in DRAWN_WHEN_APPLIED else nullcontext():
                 waveform = transform.apply(waveform, SAMPLE_RATE)
         records.append(record)
-    return np.ascontiguousarray(waveform, dtype=np.float32), records
+    if clipped := int((np.abs(waveform) > 1).sum()):
+        records.append({"transform": "clip", "samples": clipped})
+    return _as_file(waveform), records
 
 
 def load_version(
@@ -136,6 +143,15 @@ def load_version(
         AudioError: If the file cannot be read.
     """
     return augment(load_audio(path), name=name, version=version, seed=seed)
+
+
+def _as_file(waveform: np.ndarray) -> np.ndarray:
+    """Return what a 24-bit WAV file of a waveform holds, float32."""
+    file = BytesIO()
+    soundfile.write(file, waveform, SAMPLE_RATE, subtype="PCM_24", format="WAV")
+    file.seek(0)
+    samples: np.ndarray = soundfile.read(file, dtype="float32")[0]
+    return samples
 
 
 def _values(transform: "BaseTransform") -> dict[str, Any]:

@@ -13,8 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from hear_aesthetics.audio.saving import write_audio
 from hear_aesthetics.engine.workers import in_processes
 from hear_aesthetics.errors import AudioError, InputError
@@ -66,7 +64,6 @@ class AugmentedFile:
         sha256: Of the song's audio.
         seed: Of the augmentation.
         augmentation: What was done, in order.
-        clipped: Samples beyond [-1, 1], which the file cannot hold.
     """
 
     file: str
@@ -75,7 +72,6 @@ class AugmentedFile:
     sha256: str
     seed: int
     augmentation: list[dict[str, Any]]
-    clipped: int = 0
 
 
 def plan_versions(
@@ -183,8 +179,7 @@ def _make(out: Path, version: SongVersion) -> AugmentedFile | str:
         return str(error)
     file = f"{song.name}/{name}.flac"
     write_audio(out / file, waveform, SAMPLE_RATE, subtype="PCM_24")
-    clipped = int((np.abs(waveform) > 1).sum())
-    return AugmentedFile(file, song.name, name, song.sha256, seed, records, clipped)
+    return AugmentedFile(file, song.name, name, song.sha256, seed, records)
 
 
 def _whole_rows(path: Path) -> dict[tuple[str, str], AugmentedFile]:

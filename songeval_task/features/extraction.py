@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hear_aesthetics.audio.loading import load_audio
+from hear_aesthetics.audio.loading import LENGTH_RULE, load_audio
 from hear_aesthetics.engine.inference import Result, run
 from hear_aesthetics.engine.workers import worker_pool
 from hear_aesthetics.errors import HearAestheticsError, InputError
@@ -61,7 +61,8 @@ def middle_state(model: HearModel) -> HiddenState:
 
 def fingerprint(model: HearModel, states: Sequence[HiddenState], dtype: str) -> dict[str, Any]:
     """Return what decides the numbers in a store."""
-    return {**model.fingerprint("features"), "dtype": dtype, "states": list(map(str, states))}
+    stored = {"dtype": dtype, "states": list(map(str, states))}
+    return {**LENGTH_RULE, **model.fingerprint("features"), **stored}
 
 
 def bytes_needed(

@@ -123,14 +123,20 @@ def run_ablation(
     return figures
 
 
-def summarize(found: Mapping[str, Sequence[SongPredictions]]) -> dict[str, dict[str, Any]]:
+def summarize(
+    found: Mapping[str, Sequence[SongPredictions]], baseline_name: str = ROWS[0].name
+) -> dict[str, dict[str, Any]]:
     """Return the metrics of each row: the mean over its seeds, with intervals over the songs.
+
+    Args:
+        found: Predictions of each seed by row, all for the same songs.
+        baseline_name: Row that the others are compared with.
 
     Returns:
         row -> ``"value"`` and ``"difference"`` (to the baseline) -> metric -> value, low, high; and
         ``"seeds"`` -> metric -> one value per seed.
     """
-    baseline = found[ROWS[0].name]
+    baseline = found[baseline_name]
     return {
         name: {
             "value": _over_songs(runs),

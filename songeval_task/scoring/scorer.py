@@ -16,7 +16,7 @@ from torch import Tensor
 
 from hear_aesthetics import load_model
 from hear_aesthetics.audio.decoding import RATES
-from hear_aesthetics.audio.loading import load_audio, resample
+from hear_aesthetics.audio.loading import LENGTH_RULE, load_audio, resample
 from hear_aesthetics.audio.loudness import LoudnessMeter, gain_to
 from hear_aesthetics.checkpoints import CHECKPOINTS, locate_model
 from hear_aesthetics.engine.inference import Result, run
@@ -94,7 +94,7 @@ class AestheticScorer(FeatureScorer):
     def fingerprint(self) -> dict[str, Any]:
         """Return what decides the scores, wherever the weights came from, as JSON values."""
         kind = "features" if FUSED in self.scorer_set.reads else "states"
-        return {**super().fingerprint(), "model": self.model.fingerprint(kind)}
+        return {**super().fingerprint(), **LENGTH_RULE, "model": self.model.fingerprint(kind)}
 
     def score(
         self,

@@ -1,7 +1,8 @@
 """Training configuration, merged from defaults, a JSON file and the command line.
 
-The defaults are the published training (HEAR, Sec. 3). A track is data, not a script: it sets the
-dimensions and the weight of the ranking loss.
+The defaults are the published training (HEAR, Sec. 3) with its faults mended; ``RECIPES`` has the
+released training to the letter. A track is data, not a script: it sets the dimensions and the
+weight of the ranking loss.
 """
 
 import json
@@ -20,7 +21,10 @@ from hear_aesthetics.scorers import FUSED
 from hear_aesthetics.text_files import read_json
 from songeval_task.dimensions import TRACKS, Track
 
-__all__ = ["SongEvalConfig", "TrainableHead", "build_head", "parse_sizes", "read_config"]
+__all__ = [
+    *("RECIPES", "SongEvalConfig", "TrainableHead"),
+    *("build_head", "parse_sizes", "read_config"),
+]
 
 LOGGER = logging.getLogger(__name__)
 
@@ -41,6 +45,18 @@ SIZES: dict[str, dict[str, dict[str, Any]]] = {
         },
         # attention with dropout, over frames that are not downsampled, would be most of the time
         "baseline": {"ffn_dim": 256, "layers": 1, "attention_heads": 1, "dropout": 0.0},
+    },
+}
+
+# What differs from the defaults, by name; docs/recipes.md says why the defaults differ.
+RECIPES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "published": {
+        "hold_out_valid": False,
+        "select_on": "test",
+        "patience": 0,
+        "last_version_only": True,
+        "updates": "released",
     },
 }
 
@@ -72,7 +88,13 @@ class SongEvalConfig:
         plateau_patience: Updates without a better smoothed loss before the rate halves.
         min_learning_rate: The rate goes no lower.
         patience: Evaluations without a better score before training stops; 0: never.
-        precision: ``"float32"``, ``"bfloat16"`` (autocast), or ``"auto"``.
+        updates: ``"mean"``, or ``"released"``: as in the released loop, a short last update of an
+            epoch is still divided by ``accumulation``, a last row alone trains too, the rate
+            follows the loss of each update's last micro-batch alone, a song that a micro-batch
+            draws twice has two dropout masks, and its scores are rounded to bfloat16 by autocast.
+        precision: Of training: ``"float32"``, ``"bfloat16"`` (autocast), or ``"auto"``. Scores that
+            select or are reported are float32.
+        hold_out_valid: Keep the valid songs out of training; False: they train too.
         select_on: Split that selects the head: ``"valid"``, once an epoch; or ``"test"``, after
             every update on the songs that are reported, by rounded metrics, as the released code
             did, so that the figures are optimistic.
@@ -101,7 +123,9 @@ class SongEvalConfig:
     plateau_patience: int = 400
     min_learning_rate: float = 1e-8
     patience: int = 10
+    updates: Literal["mean", "released"] = "mean"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    hold_out_valid: bool = True
     select_on: Literal["valid", "test"] = "valid"
     standardize: bool = False
     shuffle_labels: bool = False
@@ -120,6 +144,8 @@ class SongEvalConfig:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be above 0")
         if self.batch_size < 2:
             raise InputError(f"batch_size is {self.batch_size}; a list to rank needs 2 or more")
+        if self.select_on == "valid" and not self.hold_out_valid:
+            raise InputError("select_on is valid, whose songs train; hold them out, or take test")
         parse_sizes(self.head_size, self.head_kind)
 
     @property
@@ -145,12 +171,14 @@ def read_config(
     file: Path | None,
     settings: Sequence[str],
     options: Mapping[str, Any],
+    recipe: str = "default",
     initial: Mapping[str, Any] | None = None,
 ) -> SongEvalConfig:
     """Return the configuration of a command line.
 
     Args:
-        file: JSON object of fields, over the defaults; also the ``config.json`` of a run.
+        recipe: Name in ``RECIPES``, over the defaults.
+        file: JSON object of fields, over the recipe; also the ``config.json`` of a run.
         settings: ``"key=value"`` each, over the file.
         options: Named options, over both; those that are None were not given.
         initial: Fields that follow from the head that training starts from, below all others.
@@ -158,7 +186,10 @@ def read_config(
     Raises:
         InputError: If a file cannot be read, or a key or value is wrong.
     """
-    values = {**(initial or {}), **(_read_file(file, starts=initial is not None) if file else {})}
+    if recipe not in RECIPES:
+        raise InputError(f"recipe {recipe!r} is unknown; choose {' or '.join(RECIPES)}")
+    values = {**(initial or {}), **RECIPES[recipe]}
+    values |= _read_file(file, starts=initial is not None) if file else {}
     for setting in settings:
         key, given, text = setting.partition("=")
         if not given:

@@ -121,22 +121,30 @@ def load_data(
     for key, version, count, *_ in entries:
         frames.setdefault(key, {})[version] = int(count)
     splits: dict[str, list[FeatureRow]] = {split: [] for split in wanted}
-    for song in (song for song in data.songs if song.split in splits):
+    for song in data.songs:
+        split = song.split
+        if split == "valid" and not config.hold_out_valid:
+            split = "train"
+        if split not in splits:
+            continue
         found = frames.get(song.name, {})
         if ORIGINAL not in found:
             raise InputError(f"{features}: no features of {song.name}; run `songeval features`")
         labels = song.labels_of(track)
-        splits[song.split] += [
+        splits[split] += [
             FeatureRow(song.name, version, found[version], labels, song.system)
-            for version in _chosen(found, song.split, config)
+            for version in _chosen(found, split, config)
         ]
-    for split, rows in splits.items():
-        if len({row.song for row in rows}) < 2:
+    needed = [split for split in wanted if split != "valid" or config.hold_out_valid]
+    for split in needed:
+        if len({row.song for row in splits[split]}) < 2:
             raise InputError(
                 f"{prepared}: {split!r} has fewer than 2 songs; prepare it again with --overwrite "
                 "and a larger --valid-fraction or --test-songs"
             )
-    first = splits[wanted[0]][0]
+    if config.augmented and config.last_version_only:
+        _check_augmented(features, splits["train"])
+    first = splits[needed[0]][0]
     (sample,) = store.load(first.song, first.version, (name,))
     used = {(row.song, row.version) for rows in splits.values() for row in rows}
     made_of = [entry for entry in entries if entry[:2] in used]
@@ -147,6 +155,17 @@ def load_data(
     }
     by_split = {split: tuple(rows) for split, rows in splits.items()}
     return TrainingData(by_split, store, name, sample.shape[1], track, provenance)
+
+
+def _check_augmented(features: Path, rows: Iterable[FeatureRow]) -> None:
+    """Check that the last version of every song is an augmented one, or of none."""
+    versions = {row.song: row.version for row in rows}
+    lacking = [song for song, version in versions.items() if version == ORIGINAL]
+    if lacking and len(lacking) < len(versions):
+        raise InputError(
+            f"{features}: {len(lacking)} songs that train have no augmented version, such as "
+            f"{lacking[0]}; prepare with --valid-fraction 0, then run `songeval features` again"
+        )
 
 
 def _chosen(found: Iterable[str], split: str, config: SongEvalConfig) -> list[str]:

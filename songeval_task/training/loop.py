@@ -25,7 +25,7 @@ from songeval_task.training.batches import PaddedBatch, epoch_batches, read_ahea
 from songeval_task.training.config import SongEvalConfig, TrainableHead
 from songeval_task.training.data import TrainingData
 from songeval_task.training.logs import Logs, ProgressLine
-from songeval_task.training.predict import feature_dtype, predict
+from songeval_task.training.predict import predict
 from songeval_task.training.resume import Progress, RunState
 from songeval_task.training.step import Draw, MixingStep, draw_pairs
 
@@ -68,6 +68,7 @@ class Trainer:
     ) -> None:
         self.config, self.data, self.head = config, data, head
         self.state, self.logs, self.accelerator = state, logs, accelerator
+        self.released = config.updates == "released"
         self.rows = data.splits["train"]
         self.labels = data.labels("train").to(accelerator.device)
         self.sampler = None
@@ -110,7 +111,9 @@ class Trainer:
         remaining = plan[progress.update :]
         own = [draw.rows for draws in remaining for draw in self._own(draws)]
         wanted = [[self.rows[i] for i in rows] for rows in own]
-        with read_ahead(self.data, wanted, feature_dtype(self.accelerator)) as batches:
+        half = self.accelerator.mixed_precision == "bf16"
+        dtype = torch.bfloat16 if half else torch.float32  # of the head's first product
+        with read_ahead(self.data, wanted, dtype) as batches:
             for draws in remaining:
                 self._update(draws, batches)
                 line.step(progress.epoch, progress.update, len(plan), progress.smoothed_loss)
@@ -138,8 +141,10 @@ class Trainer:
             sampler=self.sampler,
             generator=generator,
             per_sample=config.mixup_per_sample,
+            apart=self.released,
         )
-        return [list(map(draw, batches)) for batches in epoch_batches(*sizes, generator, processes)]
+        updates = epoch_batches(*sizes, generator, processes, keep_single=self.released)
+        return [list(map(draw, batches)) for batches in updates]
 
     def _own(self, draws: list[Draw]) -> list[Draw]:
         """Return the micro-batches of an update that this process computes."""
@@ -148,16 +153,20 @@ class Trainer:
     def _update(self, draws: list[Draw], batches: Iterator[list[PaddedBatch]]) -> None:
         """Update the head by the mean gradient of its micro-batches, clipped."""
         accelerator, progress, own = self.accelerator, self.progress, self._own(draws)
-        total = torch.zeros((), device=accelerator.device)
+        count = len(own)
+        if self.released:  # also of a short last update
+            count = self.config.accumulation // accelerator.num_processes
+        total = last_loss = torch.zeros((), device=accelerator.device)
         for place, draw in enumerate(own):
             parts = [batch.to(accelerator.device) for batch in next(batches)]
             torch.manual_seed(draw.seed)  # of dropout
             last = place == len(own) - 1
             with nullcontext() if last else accelerator.no_sync(self.step):
-                loss = self.step(parts, self.labels[draw.rows], draw) / len(own)
-                accelerator.backward(loss)
-            total += loss.detach()
-        mean = float(accelerator.reduce(total, "mean"))
+                loss = self.step(parts, self.labels[draw.rows], draw)
+                accelerator.backward(loss / count)
+            last_loss = loss.detach()
+            total = total + last_loss / len(own)
+        mean, newest = accelerator.reduce(torch.stack((total, last_loss)), "mean").tolist()
         if not math.isfinite(mean):
             raise InputError(
                 f"{self.state.folder.parent}: the loss of update {progress.updates + 1} is "
@@ -171,12 +180,12 @@ class Trainer:
         progress.losses.append(mean)
         progress.update += 1
         progress.updates += 1
-        self.schedule.step(progress.smoothed_loss)
+        self.schedule.step(newest if self.released else progress.smoothed_loss)
 
     def _evaluate(self, line: ProgressLine) -> None:
         """Score the selection songs; keep the head if it is the best so far."""
         config, progress = self.config, self.progress
-        found = predict(self.head, self.data, config.select_on, self.accelerator)
+        found = predict(self.head, self.data, config.select_on)
         rounded = config.select_on == "test"
         score = selection_score(found.preds, found.target, found.track, rounded=rounded)
         score = float(

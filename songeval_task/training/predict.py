@@ -1,9 +1,10 @@
-"""Prediction of the songs of a split from stored features."""
+"""Prediction of the songs of a split from stored features, in float32.
 
-from contextlib import nullcontext
+What selects a head and what is reported of it is what ``score`` computes of the same features: in
+bfloat16 scores move by up to 0.02, and the top-tier accuracy of 200 songs by up to 0.009.
+"""
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
 from songeval_task.protocol import SongPredictions
@@ -12,28 +13,19 @@ from songeval_task.training.config import TrainableHead
 from songeval_task.training.data import TrainingData
 from songeval_task.training.step import pool_batches
 
-__all__ = ["feature_dtype", "predict"]
+__all__ = ["predict"]
 
 SONGS_AT_ONCE = 8
 
 
-def feature_dtype(accelerator: Accelerator | None) -> torch.dtype:
-    """Return the type of the head's first product, to which features are converted."""
-    half = accelerator is not None and accelerator.mixed_precision == "bf16"
-    return torch.bfloat16 if half else torch.float32
-
-
 @torch.no_grad()
-def predict(
-    head: TrainableHead, data: TrainingData, split: str, accelerator: Accelerator | None = None
-) -> SongPredictions:
+def predict(head: TrainableHead, data: TrainingData, split: str) -> SongPredictions:
     """Predict the songs of a split, in evaluation mode.
 
     Args:
         head: On its device; left in the mode it was in.
         data: Songs with their features.
         split: Name of the split.
-        accelerator: Provides autocast; None: float32.
     """
     training = head.training
     head.eval()
@@ -43,10 +35,9 @@ def predict(
     batches = [order[i : i + SONGS_AT_ONCE] for i in range(0, len(order), SONGS_AT_ONCE)]
     scores: dict[int, Tensor] = {}
     wanted = [[rows[place] for place in batch] for batch in batches]
-    with read_ahead(data, wanted, feature_dtype(accelerator)) as padded:
+    with read_ahead(data, wanted, torch.float32) as padded:
         for batch, parts in zip(batches, padded, strict=True):
-            with accelerator.autocast() if accelerator else nullcontext():
-                found = head.score(pool_batches(head, [part.to(device) for part in parts]))
+            found = head.score(pool_batches(head, [part.to(device) for part in parts]))
             scores |= dict(zip(batch, found.double().cpu(), strict=True))
     head.train(training)
     return SongPredictions(

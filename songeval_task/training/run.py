@@ -1,8 +1,8 @@
 """One training run in one folder, from configuration to figures.
 
 The folder holds the head (``model.safetensors``, ``config.json``, the model card ``README.md``),
-its ``predictions.csv`` for the valid and the test songs, ``metrics.json``, ``log.csv``, TensorBoard
-events and ``state/``. The test songs are scored once, by the head that the selection chose.
+its ``predictions.csv`` for the valid and the test songs (float32), ``metrics.json``, ``log.csv``,
+TensorBoard events and ``state/``. The test songs are scored once, by the head that was selected.
 ``metrics.json`` is written last: where it is, the run is complete.
 """
 
@@ -69,7 +69,7 @@ def train_run(
         data = data.with_shuffled_labels(config.seed)
     accelerator = make_accelerator(config)
     record, result = out / STATE_FOLDER / RECORD_FILE, out / METRICS_FILE
-    head = init.start(config, data.width) if init else build_head(config, data.width)
+    start = init.start(config, data.width) if init else None
     made = {"training": asdict(config), "data": data.fingerprint()}
     if init:
         made["init"] = init.head.fingerprint()
@@ -83,6 +83,7 @@ def train_run(
         metrics: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
         return metrics
     state = RunState(out / STATE_FOLDER)
+    head = start or build_head(config, data.width)
     logs = Logs(out, events=accelerator.is_main_process)
     line = ProgressLine(config.epochs, shown if accelerator.is_main_process else False)
     seen = data.standardized() if config.standardize else data
@@ -91,7 +92,8 @@ def train_run(
     progress = Trainer(config, seen, head, state, logs, accelerator).fit(line)
     if seen.standardizer:
         fold(head, seen.standardizer)
-    found = {split: predict(head, data, split, accelerator) for split in ("valid", "test")}
+    reported = [split for split in ("valid", "test") if data.splits[split]]
+    found = {split: predict(head, data, split) for split in reported}
     figures = {
         "track": config.track,
         "seed": config.seed,
@@ -123,6 +125,7 @@ def _provenance(
         "status": "trained",
         "reads": config.features,
         **({"init": init.file, "init sha256": init.sha256} if init else {}),
+        "features stored as": data.store.fingerprint().get("dtype", "not known"),
         "seed": config.seed,
         "selected on": f"{config.select_on} songs, epoch {figures['best_epoch']}",
         "test songs": figures["test"]["utterance"]["count"],

@@ -1,7 +1,7 @@
 """One micro-batch of training: pool, mix, score, and the loss.
 
-Both members of every pair go through the head in one pass over the songs, each once even if it is
-drawn twice; then pooled vectors and labels are mixed with one factor (HEAR, Sec. 2.3 and 2.4).
+Both members of every pair go through the head in one pass over the songs; then pooled vectors and
+labels are mixed with one factor (HEAR, Sec. 2.3 and 2.4).
 """
 
 from collections.abc import Sequence
@@ -22,14 +22,14 @@ class Draw:
     """Contents of a micro-batch, and all of its randomness.
 
     Attributes:
-        rows: Numbers of its rows, each once.
+        rows: Numbers of its rows.
         first: Places in ``rows`` of the songs.
         second: Places of their partners; without mix-up, the same.
         factor: Share of the first in each mixture.
         seed: Random seed of dropout and of the order of equal labels.
 
     Shape:
-        - rows: ``(unique,)``
+        - rows: ``(rows,)``
         - first, second, factor: ``(pairs,)``
     """
 
@@ -46,6 +46,7 @@ def draw_pairs(
     generator: torch.Generator,
     *,
     per_sample: bool = False,
+    apart: bool = False,
 ) -> Draw:
     """Draw partners and factors of a micro-batch.
 
@@ -54,6 +55,7 @@ def draw_pairs(
         sampler: Draws the partners; None: nothing is mixed.
         generator: Source of randomness (CPU).
         per_sample: One factor per pair instead of one for all.
+        apart: Pool a row that is drawn twice twice, with a dropout mask each, instead of once.
 
     Shape:
         - batch: ``(pairs,)``
@@ -64,7 +66,10 @@ def draw_pairs(
         return Draw(batch, places, places, torch.ones(len(batch)), seed)
     partners = sampler.draw(batch, generator)
     factor = mix_factor(len(batch), generator, per_sample=per_sample)
-    rows, places = torch.cat((batch, partners)).unique(return_inverse=True)
+    rows = torch.cat((batch, partners))
+    places = torch.arange(len(rows))
+    if not apart:
+        rows, places = rows.unique(return_inverse=True)
     return Draw(rows, places[: len(batch)], places[len(batch) :], factor, seed)
 
 
@@ -87,6 +92,7 @@ class MixingStep(nn.Module):
         super().__init__()
         self.head = head
         self.regression, self.rank_weight = config.regression, config.ranking
+        self.round_scores = config.updates == "released"
 
     def forward(self, batches: Sequence[PaddedBatch], labels: Tensor, draw: Draw) -> Tensor:
         """Return the loss of a micro-batch.
@@ -97,11 +103,13 @@ class MixingStep(nn.Module):
             draw: The pairs.
 
         Shape:
-            - labels: ``(unique, dimensions)``; output: scalar
+            - labels: ``(rows, dimensions)``; output: scalar
         """
         pooled = pool_batches(self.head, batches)
         pooled = mix(pooled[draw.first], pooled[draw.second], draw.factor)
         labels = mix(labels[draw.first], labels[draw.second], draw.factor)
         preds = self.head.score(pooled)
+        if self.round_scores and torch.is_autocast_enabled(preds.device.type):
+            preds = preds.to(torch.get_autocast_dtype(preds.device.type))
         ties = torch.Generator().manual_seed(draw.seed)
         return hybrid_loss(preds, labels, self.rank_weight, ties, self.regression)

@@ -142,6 +142,8 @@ def test_all_of_it_is_read_without_a_word(name, content, seconds, load, tmp_path
 @pytest.mark.parametrize("second", [XING, CHANGED], ids=["same rate", "another rate"])
 def test_joined_mp3s_are_what_the_parts_are_alone(second, load):
     parts = [load(XING, "1.mp3"), load(second, "2.mp3")]
+    assert parts[0][-1] == 0
+    parts[0] = parts[0][:-1]  # what rounding its length up added
     waveform, expected = load(XING + second), np.concatenate(parts)
     assert len(waveform) == len(expected)
     apart = np.flatnonzero(np.abs(waveform - expected) > 1e-6)
@@ -152,7 +154,7 @@ def test_a_span_of_joined_files_is_that_part_of_the_whole(load):
     content = XING + CHANGED + XING
     whole = load(content)
     span = load(content, start=2.5, end=4.5)
-    inside = slice(1_000, -1_000)  # the filter sees other samples at the borders
+    inside = slice(1_000, 47_000)  # the filter sees other samples at the borders
     np.testing.assert_allclose(span[inside], whole[60_000:108_000][inside], atol=1e-3)
 
 
@@ -204,9 +206,10 @@ def test_a_cut_of_uncompressed_audio_is_warned_of(kind, subtype, load, caplog):
 
 @pytest.mark.parametrize(("riff", "data"), [(0xFFFFFFFF, 0xFFFFFFFF), (0x7FFFFFFF, 0x7FFFFFDB)])
 def test_sizes_that_a_program_could_not_know_promise_nothing(riff, data, load, caplog):
-    content = bytearray(encoded(song(1.0), format="WAV", subtype="PCM_16"))
+    whole = encoded(song(1.0), format="WAV", subtype="PCM_16")
+    content = bytearray(whole)
     content[4:8], content[40:44] = struct.pack("<I", riff), struct.pack("<I", data)
-    assert len(load(bytes(content), "a.wav")) == RATE
+    assert len(load(bytes(content), "a.wav")) == len(load(whole, "b.wav"))
     assert not caplog.records
 
 

@@ -14,6 +14,8 @@ from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.engine.embedding_files import (
     KINDS,
     embed,
+    is_done,
+    origin,
     read_embedding,
     read_meta,
     sample_rate_of,
@@ -77,6 +79,23 @@ def test_each_kind_has_its_rate() -> None:
         "timestamps": 48_000,
         "features": 24_000,
     }
+
+
+def test_features_of_an_earlier_length_rule_are_refused(
+    model: HearModel, clip: Path, tmp_path: Path
+) -> None:
+    """Other lengths of the audio at 24 kHz would be mixed in silence."""
+    made = {kind: origin(model, kind) for kind in KINDS}
+    del made["features"]["fingerprint"]["length_rule"]
+    path = tmp_path / "clip.npz"
+    for kind, earlier in made.items():
+        (result,) = embed([File(clip)], model, kind)
+        save(path, result, earlier)
+        if kind == "features":
+            with pytest.raises(InputError, match="length_rule was not recorded, now librosa"):
+                is_done(path, origin(model, kind), File(clip))
+        else:
+            assert is_done(path, origin(model, kind), File(clip))
 
 
 def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:

@@ -81,6 +81,10 @@ def test_a_broken_file_of_the_store_is_made_again(
     assert encoder.encoded == before + 1
 
 
+def test_states_of_audio_of_an_earlier_length_rule_are_not_taken(encoder: AudioEncoder) -> None:
+    assert encoder.fingerprint()["length_rule"] == "librosa"
+
+
 def test_a_clip_that_cannot_be_read_is_an_error_that_names_it(
     encoder: AudioEncoder, musiceval: Path
 ) -> None:

@@ -66,3 +66,9 @@ def test_lists_are_read_from_a_url(tmp_path):
     path.write_text("mp3/1.mp3\n")
     with pytest.raises(InputError, match="cannot be read"):
         read_ids("http://127.0.0.1:9/ids.txt")
+
+
+def test_a_fraction_of_nothing_lets_all_songs_train():
+    songs = [Song(f"mp3/{n}.mp3", (1 + n / 10,) * 5, 4) for n in range(10)]
+    splits = split_songs(songs, ["mp3/3.mp3"], fraction=0)
+    assert sorted(splits.values()) == ["test", *["train"] * 9]

@@ -115,6 +115,33 @@ def test_a_low_pass_above_nyquist_is_recorded_and_does_nothing(waveform):
         assert record["no_op"] is True
 
 
+def test_a_released_low_pass_acts_below_half_the_rate():
+    """As released, the cut-off is moved to 0.9999 of half the rate: little of music is there."""
+    seconds = np.arange(RATE) / RATE
+    tones = sum(0.1 * np.sin(2 * np.pi * hertz * seconds) for hertz in (220, 1760, 5000))
+    tones = tones.astype(np.float32)
+    for number in range(200):
+        version, records = augment(tones, name=str(number), version="published3", seed=0)
+        if [record["transform"] for record in records] == ["gain", "low_pass"]:
+            break
+    gain, low_pass = records
+    assert "no_op" not in low_pass
+    expected = tones * gain["amplitude_ratio"]
+    change = np.square(version - expected).mean() / np.square(expected).mean()
+    assert 1e-12 < change < 1e-6
+
+
+@pytest.mark.parametrize("version", ["aug1", "published3"])
+def test_a_version_is_what_its_24_bit_file_holds(waveform, version):
+    loud = 10 * waveform[:RATE]
+    found, records = augment(loud, name="mp3/1.mp3", version=version, seed=0)
+    steps = found.astype(np.float64) * 2**23
+    assert np.array_equal(steps, np.round(steps))
+    assert records[-1]["transform"] == "clip"
+    assert records[-1]["samples"] == pytest.approx((np.abs(found) > 1 - 2**-22).sum(), abs=2)
+    assert found.max() < 1 <= -found.min()
+
+
 def test_records_are_json_with_every_band(waveform):
     records = [record for _, found in augmented(waveform[:RATE], 20) for record in found]
     equaliser = next(record for record in records if record["transform"] == "seven_band_eq")

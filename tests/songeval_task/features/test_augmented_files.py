@@ -64,10 +64,9 @@ def test_each_file_is_the_version_and_its_row_says_how(jobs, made):
         )
         samples, rate = soundfile.read(made / file(job))
         assert rate == 24_000
-        assert np.abs(samples - expected).max() < 2e-7
+        assert np.array_equal(samples, expected)
         row = rows[job.song.name, job.version]
         assert (row.augmentation, row.seed, row.sha256) == (records, 1, job.song.sha256)
-        assert row.clipped == 0
 
 
 def test_a_killed_run_goes_on_to_the_same_folder(jobs, made, tmp_path):
@@ -101,6 +100,18 @@ def test_versions_of_another_seed_are_not_replaced_in_silence(jobs, prepared, tm
     assert (tmp_path / file(job)).read_bytes() != first
     with pytest.raises(InputError, match=r"no aug2 of mp3/\d+\.mp3; run `songeval augment`"):
         plan_versions(read_prepared(prepared), 2, "all", 0, augmented=tmp_path)
+
+
+def test_versions_of_earlier_releases_are_made_again(jobs, prepared, tmp_path):
+    """They were neither of librosa's length nor what their file holds; their rows say `clipped`."""
+    list(make_augmented(jobs[:2], tmp_path, workers=1))
+    table, expected = tmp_path / "augmentations.jsonl", contents(tmp_path)
+    table.write_text(table.read_text().replace("}\n", ', "clipped": 0}\n'))
+    with pytest.raises(InputError, match=r"no aug1 of mp3/\d+\.mp3; run `songeval augment`"):
+        plan_versions(read_prepared(prepared), 2, "all", 1, augmented=tmp_path)
+    (tmp_path / file(jobs[0])).write_bytes(b"of another length")
+    list(make_augmented(jobs[:2], tmp_path, workers=1))
+    assert contents(tmp_path) == expected
 
 
 def test_a_damaged_row_is_made_again(jobs, tmp_path):

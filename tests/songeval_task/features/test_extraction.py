@@ -177,6 +177,7 @@ def test_the_identity_is_what_decides_the_numbers(model):
     made = fingerprint(model, STATES, "float16")
     assert made["states"] == ["muq_02"]
     assert made["precision"] == "float32"
+    assert made["length_rule"] == "librosa"
     assert set(made["encoders"]) == {"musicfm", "muq"}
     assert "model" not in made
     assert "pooling" not in made

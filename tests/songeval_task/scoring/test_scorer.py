@@ -131,6 +131,10 @@ def test_waveforms_score_like_the_file_that_holds_them(demo_scorer, tmp_path, sh
     np.testing.assert_allclose(scores[0].numpy(), expected, atol=1e-6)
 
 
+def test_scores_of_an_earlier_length_rule_are_told_apart(demo_scorer) -> None:
+    assert demo_scorer.fingerprint()["length_rule"] == "librosa"
+
+
 def test_a_batch_of_waveforms_scores_each_as_alone(demo_scorer, monkeypatch) -> None:
     monkeypatch.setattr("songeval_task.scoring.scorer.SECONDS_PER_PASS", 2)  # more than one pass
     batch = 0.1 * torch.randn(5, 24_000, generator=torch.Generator().manual_seed(0))

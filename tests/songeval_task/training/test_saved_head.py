@@ -114,7 +114,7 @@ def test_track_features_and_sizes_follow_from_the_head(asked, tmp_path):
     torch.nn.Module.__init__(small)
     small.config, small.provenance = meant, {}
     follows = SavedHead(small, config.features, "x.pth", "").options()
-    read = read_config(None, (), {}, follows)
+    read = read_config(None, (), {}, initial=follows)
     assert (read.track, read.features) == (config.track, config.features)
     with torch.device("meta"):
         assert build_head(read, 16).config == meant
@@ -123,7 +123,7 @@ def test_track_features_and_sizes_follow_from_the_head(asked, tmp_path):
 
 
 def test_what_is_given_wins_over_what_follows(start):
-    read = read_config(None, ["track=track1"], {"head_size": "small"}, start.options())
+    read = read_config(None, ["track=track1"], {"head_size": "small"}, initial=start.options())
     assert (read.track, read.head_size) == ("track1", "small")
 
 
@@ -163,7 +163,7 @@ def test_a_released_file_is_a_start(golden, tmp_path, name):
     tensors = AestheticHead.from_pretrained(golden / f"{name}.model.safetensors")
     torch.save(tensors.published_state_dict(), tmp_path / "model.pth")
     start = load_saved_head(tmp_path / "model.pth")
-    config = read_config(None, (), {}, start.options())
+    config = read_config(None, (), {}, initial=start.options())
     assert config.track == name.rpartition("/")[2]
     head = start.start(config, tensors.feature_dim)
     assert all(parameter.requires_grad for parameter in head.parameters())
@@ -172,7 +172,7 @@ def test_a_released_file_is_a_start(golden, tmp_path, name):
 
 def test_a_released_baseline_is_a_start(golden):
     start = load_saved_head(golden / "songeval_baseline" / "chain.model.safetensors")
-    config = read_config(None, (), {}, start.options())
+    config = read_config(None, (), {}, initial=start.options())
     assert config.features == "muq_06"
     assert isinstance(start.start(config, start.head.feature_dim), SongEvalBaselineHead)
 
