@@ -1,4 +1,4 @@
-"""``hear-aesthetics embed``: embeddings of files, each in its own ``.npz``."""
+"""``hear-aesthetics embed``: embeddings of files, each in a file of its own."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 __all__ = ["embed"]
 
 Kind = Literal["scene", "timestamps", "features"]
+Format = Literal["npz", "npy"]
 
 
 def embed(
     inputs: InputsArgument,
-    out: Annotated[Path, typer.Option(help="Folder for the .npz files.")],
+    out: Annotated[Path, typer.Option(help="Folder for the files.")],
     model: ModelOption = "mini",
     kind: Annotated[
         Kind,
@@ -40,6 +41,14 @@ def embed(
             "encoder features, one per 40 ms."
         ),
     ] = "scene",
+    out_format: Annotated[
+        Format,
+        typer.Option(
+            "--format",
+            help="npz: with times and what made it; npy: features as EAR_HEAR extracts them, and "
+            "their list OUT.txt.",
+        ),
+    ] = "npz",
     layer: Annotated[
         int | None, typer.Option(help="Layer of the hidden states.", show_default="the model's own")
     ] = None,
@@ -56,18 +65,24 @@ def embed(
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the embeddings of audio files, each to OUT under its own path, as .npz.
+    """Write the embeddings of audio files, each to OUT under its own path.
 
     The same command goes on after an interruption. Exit codes: 0 all good, 1 nothing worked,
     2 wrong usage, 3 some files failed.
     """
     from hear_aesthetics.engine.embedding_files import embed as embed_files
-    from hear_aesthetics.engine.embedding_files import is_done, origin
+    from hear_aesthetics.engine.embedding_files import origin
     from hear_aesthetics.engine.inputs import collect_inputs
+    from hear_aesthetics.engine.npy_files import check_list, list_path, write_list
     from hear_aesthetics.model import load_model
 
     if scales is not None:
         raise InputError(f"--scales is named --views now: write --views {scales}")
+    listing = list_path(out) if out_format == "npy" else None
+    if listing:
+        if kind != "features":
+            raise InputError("--format npy holds features; add --kind features")
+        check_list(listing)
     found = collect_inputs(inputs)
     loaded = load_model(
         model,
@@ -81,43 +96,64 @@ def embed(
     made = origin(loaded, kind)
     warn_if_untrained(loaded.provenance())
     _make_writable(out)
-    todo, refused = [], []
-    for item in found.inputs:
-        try:
-            if overwrite or not is_done(_place(out, item), made, item):
-                todo.append(item)
-        except InputError as error:
-            refused.append(error)
+    places = {item: _place(out, item, out_format) for item in found.inputs}
+    done, refused = _look(places, made, overwrite=overwrite)
     if len(refused) == len(found.inputs) > 0:
-        raise refused[0]
-    kept = len(found.inputs) - len(todo) - len(refused)
+        raise next(iter(refused.values()))
+    todo = [item for item in places if item not in done and item not in refused]
+    kept = len(done)
     with Report(len(found), "embedded") as report:
-        for bad in [*(bad.message for bad in found.errors), *refused]:
+        for bad in [*(bad.message for bad in found.errors), *refused.values()]:
             report.fail(bad)
         report.done(kept)
         results = embed_files(todo, loaded, kind, max_minutes=max_minutes)
-        seconds = _write(results, out, made, report)
+        written = _write(results, places, made, report)
+        if listing:
+            done |= written.keys()
+            write_list(listing, [(i.path, path) for i, path in places.items() if i in done])
     if kept:
         typer.echo(f"{kept} of them were there already; --overwrite makes them again", err=True)
     if as_json:
         summary = {"made": report.worked - kept, "kept": kept, "failed": report.failed}
-        audio = {"out": str(out), "audio_seconds": seconds, "errors": report.errors}
+        audio = {"out": str(out), "audio_seconds": sum(written.values()), "errors": report.errors}
         write_json(summary | audio | made)
     raise typer.Exit(report.exit_code)
 
 
+def _look(
+    places: dict["Input", Path], made: dict[str, Any], *, overwrite: bool
+) -> tuple[set["Input"], dict["Input", InputError]]:
+    """Return the inputs whose files are there already, and those whose files cannot be made."""
+    from hear_aesthetics.engine.embedding_files import is_done
+
+    done, refused = set(), {}
+    owners: dict[Path, Input] = {}
+    for item, path in places.items():
+        try:
+            if (owner := owners.setdefault(path, item)) is not item:
+                raise InputError(f"{item.path}: would share {path} with {owner.path}; rename one")
+            if not overwrite and is_done(path, made, item):
+                done.add(item)
+        except InputError as error:
+            refused[item] = error
+    return done, refused
+
+
 def _write(
-    results: Iterable["Result[Input]"], out: Path, made: dict[str, Any], report: Report
-) -> float:
-    """Write the embeddings that were made; return the seconds of audio in them."""
+    results: Iterable["Result[Input]"],
+    places: dict["Input", Path],
+    made: dict[str, Any],
+    report: Report,
+) -> dict["Input", float]:
+    """Write the embeddings that were made; return the seconds of audio in each."""
     from hear_aesthetics.engine.embedding_files import save
 
-    seconds = 0.0
+    written = {}
     for result in results:
         if result.error:
             report.fail(result.error)
             continue
-        path = _place(out, result.item)
+        path = places[result.item]
         try:
             save(path, result, made)
         except AudioError as error:
@@ -127,8 +163,8 @@ def _write(
             report.fail(f"{result.item.path}: {reason}")
         else:
             report.done()
-            seconds += result.seconds
-    return seconds
+            written[result.item] = result.seconds
+    return written
 
 
 def _make_writable(out: Path) -> None:
@@ -141,5 +177,9 @@ def _make_writable(out: Path) -> None:
         raise InputError(f"{out}: takes no files ({error.strerror}); take another --out") from error
 
 
-def _place(out: Path, item: "Input") -> Path:
-    return out / f"{item.key}.npz"
+def _place(out: Path, item: "Input", out_format: Format) -> Path:
+    """Return the file of an input; ``.npy`` stands in place of the extension, as released."""
+    is_whole = item.start is None and item.end is None
+    if out_format == "npy" and is_whole:
+        return (out / item.key).with_suffix(".npy")
+    return out / f"{item.key}.{out_format}"

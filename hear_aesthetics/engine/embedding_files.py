@@ -6,6 +6,8 @@ with the audio file, the span and what decided the numbers. It needs no pickle t
 
     with np.load("song.mp3.npz") as file:
         file["embedding"], json.loads(str(file["meta"]))
+
+Features may be written as ``.npy`` instead: :mod:`hear_aesthetics.engine.npy_files`.
 """
 
 import json
@@ -21,6 +23,8 @@ from torch import Tensor
 
 from hear_aesthetics.audio.loading import LENGTH_RULE
 from hear_aesthetics.engine.inference import Result, run
+from hear_aesthetics.engine.inputs import holds_features
+from hear_aesthetics.engine.npy_files import read_record, write_features
 from hear_aesthetics.errors import AudioError, InputError
 from hear_aesthetics.files import atomic_file, one_line_when_full
 from hear_aesthetics.fingerprint import FINGERPRINT, check, file_stamp
@@ -68,7 +72,8 @@ def _timestamps(model: HearModel, audio: Tensor) -> dict[str, Tensor]:
 
 
 def _features(model: HearModel, waveform: Tensor) -> dict[str, Tensor]:
-    embedding = model.features(waveform)
+    # One file at a time: which of them share a batch would decide the last bits.
+    embedding = torch.cat([model.features(row) for row in waveform.split(1)])
     rows, frames, _ = embedding.shape
     timestamps = torch.arange(frames, device=embedding.device) * FRAME_MS
     return {"embedding": embedding, "timestamps_ms": timestamps.float().repeat(rows, 1)}
@@ -126,17 +131,20 @@ def origin(model: HearModel, kind: str) -> dict[str, Any]:
 def is_done(path: Path, made: Mapping[str, Any], item: Any) -> bool:
     """Return True if ``path`` holds this item's embedding, made the same way: see :func:`origin`.
 
-    An unreadable file counts as missing. One of the same audio file that has changed since counts
-    as missing too, with a line in the log.
+    An unreadable ``.npz`` file counts as missing. One of the same audio file that has changed since
+    counts as missing too, with a line in the log.
 
     Raises:
-        InputError: If it holds an embedding made otherwise, or of another audio file.
+        InputError: If it holds an embedding made otherwise, or of another audio file, or if no
+            record says what a ``.npy`` file holds.
     """
     if not path.is_file():
         return False
     try:
-        meta = read_meta(path)
+        meta = read_record(path) if holds_features(path) else read_meta(path)
     except InputError:
+        if holds_features(path):
+            raise
         return False
     known = meta.get(FINGERPRINT)
     check(path, known if isinstance(known, dict) else {}, made[FINGERPRINT])
@@ -176,7 +184,10 @@ def save(path: Path, result: Result[Any], made: Mapping[str, Any]) -> None:
         raise AudioError(f"{item.path}: its embedding holds what is not a number; not written")
     span = {"start": item.start, "end": item.end, "duration": result.seconds}
     meta = {**_input_of(item), **span, **made}
-    write_embedding(path, embedding, output["timestamps_ms"].numpy(), meta)
+    if holds_features(path):
+        write_features(path, embedding, meta)
+    else:
+        write_embedding(path, embedding, output["timestamps_ms"].numpy(), meta)
 
 
 def read_embedding(path: Path) -> Embedding:

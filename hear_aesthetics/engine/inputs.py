@@ -12,6 +12,9 @@ glob           the audio files it matches, and those in folders it matches; ``**
 ``-``          standard input: lines as in a list, and rows where a line begins with ``{``
 ============== ==================================================================================
 
+For commands that take features, a folder or glob without audio files gives its ``.npy`` files, and
+``audio<TAB>features.npy``, a line of the released extraction, names the features.
+
 Paths in a list are relative to the list's folder, or else to the working directory. An unusable
 row becomes a ``BadInput``, and the others go on. The same span of the same file counts once.
 
@@ -37,14 +40,15 @@ from hear_aesthetics.audio.decoding import AUDIO_EXTENSIONS
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.text_files import read_text
 
-__all__ = ["BadInput", "Input", "Inputs", "collect_inputs"]
+__all__ = ["BadInput", "Input", "Inputs", "collect_inputs", "holds_features"]
 
+FEATURES_EXTENSION = ".npy"
 MAX_SECONDS = 1e9  # a time beyond it, or NaN, is a mistake
 
 
 @dataclass(frozen=True)
 class Input:
-    """Audio file, or a span of it in seconds.
+    """Audio file, or a span of it in seconds; or a file of features.
 
     ``key`` is the unique relative POSIX path of its output; ``source`` the argument that named it,
     or list and line (``songs.jsonl:3``). A ``start`` or ``end`` of None is that of the file.
@@ -78,11 +82,20 @@ class Inputs:
         return len(self.inputs) + len(self.errors)
 
 
+def holds_features(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file is one of features, by its extension."""
+    return Path(path).suffix.lower() == FEATURES_EXTENSION
+
+
 _Found = tuple[Input, Path]  # an input without its key, which depends on the others; its root
 
 
 def collect_inputs(
-    arguments: Sequence[str], *, prompt: str | None = None, stdin: Iterable[str] | None = None
+    arguments: Sequence[str],
+    *,
+    prompt: str | None = None,
+    stdin: Iterable[str] | None = None,
+    features: bool = False,
 ) -> Inputs:
     """Return the inputs that the arguments of a command name.
 
@@ -90,10 +103,11 @@ def collect_inputs(
         arguments: Files, folders, globs, ``.txt`` and ``.jsonl`` lists, ``-``.
         prompt: Prompt of inputs that come without one.
         stdin: Lines that ``-`` reads; by default those of standard input.
+        features: Whether the command takes files of features too.
     """
     found: dict[tuple[str, float | None, float | None], _Found] = {}
     errors: list[BadInput] = []
-    for item in _expand_all(arguments, stdin):
+    for item in _expand_all(arguments, stdin, features):
         if isinstance(item, BadInput):
             errors.append(item)
             continue
@@ -110,36 +124,41 @@ def collect_inputs(
 
 
 def _expand_all(
-    arguments: Sequence[str], stdin: Iterable[str] | None
+    arguments: Sequence[str], stdin: Iterable[str] | None, features: bool
 ) -> Iterator[_Found | BadInput]:
     for argument in arguments:
         item = None
-        for item in _expand(argument, stdin):
+        for item in _expand(argument, stdin, features):
             yield item
         if item is None:
             yield BadInput(argument, argument, f"{argument}: names no audio file; check it")
 
 
-def _expand(argument: str, stdin: Iterable[str] | None) -> Iterator[_Found | BadInput]:
+def _expand(
+    argument: str, stdin: Iterable[str] | None, features: bool
+) -> Iterator[_Found | BadInput]:
     path = Path(argument)
     if argument == "-":
-        yield from _from_lines(_standard_input() if stdin is None else stdin, "stdin", Path())
+        lines = _standard_input() if stdin is None else stdin
+        yield from _from_lines(lines, "stdin", Path(), features=features)
     elif not argument:  # a shell variable that is not set, not the working directory
         yield BadInput(argument, argument, "'': names no file or folder; check the variable")
     elif _is(Path.is_dir, path):
-        yield from _from_folder(path, path, argument)
+        yield from _from_folder(path, path, argument, features)
     elif _is(Path.is_file, path) and path.suffix.lower() in (".txt", ".jsonl"):
-        yield from _from_list(path)
+        yield from _from_list(path, features)
     elif _is(Path.exists, path):
         yield Input(path, "", source=argument), path.parent
     elif glob.has_magic(argument):
-        yield from _from_glob(argument)
+        yield from _from_glob(argument, features)
     else:
         yield BadInput(argument, argument, f"{argument}: no such file or folder; check the name")
 
 
-def _from_folder(folder: Path, root: Path, source: str) -> Iterator[_Found | BadInput]:
-    """Yield the audio files below a folder, links followed, each folder entered once."""
+def _from_folder(
+    folder: Path, root: Path, source: str, features: bool
+) -> Iterator[_Found | BadInput]:
+    """Yield the usable files below a folder, links followed, each folder entered once."""
     unreadable: list[OSError] = []
     entered: set[str] = set()
     files: list[Path] = []
@@ -147,36 +166,46 @@ def _from_folder(folder: Path, root: Path, source: str) -> Iterator[_Found | Bad
         real = os.path.realpath(place)
         folders[:] = [] if real in entered else sorted(n for n in folders if n[0] != ".")
         if real not in entered:
-            files += [Path(place, name) for name in names if _is_audio_name(name)]
+            files += [Path(place, name) for name in names]
         entered.add(real)
     for error in unreadable:
         message = f"{error.filename}: cannot be listed ({error.strerror}); check its permissions"
         yield BadInput(str(error.filename), source, message)
-    for path in sorted(files):
+    for path in sorted(_usable(files, features)):
         yield Input(path, "", source=source), root
 
 
-def _from_glob(pattern: str) -> Iterator[_Found | BadInput]:
+def _from_glob(pattern: str, features: bool) -> Iterator[_Found | BadInput]:
     parts = Path(pattern).parts
     fixed = next(i for i, part in enumerate(parts) if glob.has_magic(part))
     root = Path(*parts[:fixed])
-    for match in sorted(map(Path, glob.glob(pattern, recursive=True))):  # noqa: PTH207 - "**/"
+    matches = sorted(map(Path, glob.glob(pattern, recursive=True)))  # noqa: PTH207 - "**/"
+    files = set(_usable([match for match in matches if not match.is_dir()], features))
+    for match in matches:
         if match.is_dir():
-            yield from _from_folder(match, root, pattern)
-        elif _is_audio_name(match.name):
+            yield from _from_folder(match, root, pattern, features)
+        elif match in files:
             yield Input(match, "", source=pattern), root
+
+
+def _usable(files: list[Path], features: bool) -> list[Path]:
+    """Return the audio files; where there are none, those of features, if they are taken."""
+    shown = [path for path in files if not path.name.startswith(".")]
+    audio = [path for path in shown if path.suffix.lower() in AUDIO_EXTENSIONS]
+    return audio if audio or not features else [path for path in shown if holds_features(path)]
 
 
 # Lists
 
 
-def _from_list(path: Path) -> Iterator[_Found | BadInput]:
+def _from_list(path: Path, features: bool) -> Iterator[_Found | BadInput]:
     try:
         lines = read_text(path).split("\n")  # not splitlines: a name may hold odd separators
     except InputError as error:
         yield BadInput(str(path), str(path), str(error))
     else:
-        yield from _from_lines(lines, str(path), path.parent, path.suffix.lower())
+        kind = path.suffix.lower()
+        yield from _from_lines(lines, str(path), path.parent, kind, features=features)
 
 
 def _standard_input() -> Iterable[str]:
@@ -186,7 +215,7 @@ def _standard_input() -> Iterable[str]:
 
 
 def _from_lines(
-    lines: Iterable[str], name: str, folder: Path, kind: str = ""
+    lines: Iterable[str], name: str, folder: Path, kind: str = "", *, features: bool
 ) -> Iterator[_Found | BadInput]:
     """Yield what the lines of a list name; without a ``kind``, a line may be path or row."""
     for number, line in enumerate(lines, start=1):
@@ -199,6 +228,8 @@ def _from_lines(
                 message = f"{source}: {text!r} is a file, but # begins a comment; write './{text}'"
                 yield BadInput(text, source, message)
             continue
+        if features and holds_features(text):
+            text = text.rpartition("\t")[2]  # after the audio file that they are of
         fields = {} if is_row else {"path": text}
         try:
             fields = fields or _parse_object(text)
@@ -261,10 +292,6 @@ def _is(test: Any, path: Path) -> bool:
         return bool(test(path))
     except (OSError, ValueError):  # too long, no permission; a null byte
         return False
-
-
-def _is_audio_name(name: str) -> bool:
-    return Path(name).suffix.lower() in AUDIO_EXTENSIONS and not name.startswith(".")
 
 
 def _absolute(path: Path) -> str:

@@ -1,26 +1,39 @@
 """``songeval evaluate``: figures with intervals, answer files and a report of predictions."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hear_aesthetics.commands.options import JsonOption
 from hear_aesthetics.errors import InputError
 
+if TYPE_CHECKING:
+    from songeval_task.reports.read_predictions import NamedPredictions
+
 __all__ = ["evaluate"]
 
 
 def evaluate(
     predictions: Annotated[
-        Path, typer.Argument(help="A run of `songeval train`, or scores: .csv or .scp.")
-    ],
+        Path | None, typer.Argument(help="A run of `songeval train`, or scores: .csv or .scp.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the report. Default: RUN/evaluation.")
     ] = None,
     data: Annotated[
         Path | None,
         typer.Option(help="Folder of `songeval prepare`, with the ratings that scores need."),
+    ] = None,
+    head: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|PATH",
+            help="Head to score the songs with, from --features, instead of PREDICTIONS.",
+        ),
+    ] = None,
+    features: Annotated[
+        Path | None, typer.Option(help="Folder of `songeval features`, for --head.")
     ] = None,
     against: Annotated[
         Path | None, typer.Option(help="Another run or scores file, for the paired difference.")
@@ -40,13 +53,29 @@ def evaluate(
     from songeval_task.reports.read_predictions import read_predictions
     from songeval_task.reports.report import write_report
 
-    if out is None and not predictions.is_dir():
-        raise InputError(f"{predictions}: name a folder for the report with --out")
-    folder = out or predictions / "evaluation"
-    found = read_predictions(predictions, data, split=split, systems=systems)
+    if (predictions is None) == (head is None) or (features and not head):
+        raise InputError("name either PREDICTIONS, or a head with --head, --features and --data")
+    if out is None and not (predictions and predictions.is_dir()):
+        raise InputError(f"{predictions or head}: name a folder for the report with --out")
+    folder = out or (predictions or Path()) / "evaluation"
+    if predictions:
+        found = read_predictions(predictions, data, split=split, systems=systems)
+    else:
+        found = _of_head(str(head), data, features, split, systems)
     other = read_predictions(against, data, split=split, systems=systems) if against else None
     figures = write_report(folder, found, other)
     if as_json:
         write_json(figures)
     else:
         typer.echo(f"{folder / 'report.md'}: {len(found.predictions.songs)} songs", err=True)
+
+
+def _of_head(
+    head: str, data: Path | None, features: Path | None, split: str, systems: Path | None
+) -> "NamedPredictions":
+    from songeval_task.reports.head_predictions import predict_split
+    from songeval_task.reports.read_predictions import with_systems
+
+    if data is None or features is None:
+        raise InputError(f"{head}: a head needs features and ratings; name --features and --data")
+    return with_systems(predict_split(head, data, features, split=split), systems)

@@ -1,7 +1,7 @@
 """Listing of rows on stdout: a table on a terminal, CSV in a pipe as rows come, or JSON."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from hear_aesthetics.commands.console import print_table, write_json
@@ -21,6 +21,7 @@ class Listing:
         scores: Columns that hold scores and means.
         as_json: Show a JSON list at the end.
         top: Number of rows to show at the end, best mean first; None: all.
+        document: Rows -> text of a format to show instead.
     """
 
     def __init__(
@@ -30,10 +31,11 @@ class Listing:
         *,
         as_json: bool = False,
         top: int | None = None,
+        document: Callable[[Sequence[dict[str, Any]]], str] | None = None,
     ) -> None:
         self._columns, self._scores = columns, scores
-        self._as_json, self._top = as_json, top
-        self._streams = not (as_json or top or sys.stdout.isatty())
+        self._as_json, self._top, self._document = as_json, top, document
+        self._streams = not (as_json or top or document or sys.stdout.isatty())
         self._header = True
 
     def add(self, row: dict[str, Any]) -> None:
@@ -48,7 +50,9 @@ class Listing:
     def finish(self, rows: Sequence[dict[str, Any]]) -> None:
         """Show all ``rows``, unless they were written as they came."""
         chosen = ranked(rows)[: self._top] if self._top else rows
-        if self._as_json:
+        if self._document:
+            sys.stdout.write(self._document(chosen))
+        elif self._as_json:
             write_json(chosen)
         elif not self._streams:
             self._show(chosen)

@@ -2,14 +2,13 @@
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from hear_aesthetics.commands.console import ExitCode, Report, error_line, warning_line
 from hear_aesthetics.commands.options import (
     DeviceOption,
-    InputsArgument,
     JsonOption,
     MaxMinutesOption,
     ModelOption,
@@ -22,6 +21,7 @@ from songeval_task.commands.listing import Listing, ranked
 
 if TYPE_CHECKING:
     from hear_aesthetics.engine.inputs import Inputs
+    from songeval_task.scoring.feature_scorer import FeatureScorer
     from songeval_task.scoring.journal import Journal
     from songeval_task.scoring.run import ScoreOptions
     from songeval_task.scoring.scorer import AestheticScorer
@@ -47,6 +47,12 @@ HeadOption = Annotated[
         "mini: demo (which never learned from ratings).",
     ),
 ]
+SongsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        help="Audio or .npy files, folders, globs, .txt or .jsonl lists, or - for standard input."
+    ),
+]
 LoudnessOption = Annotated[
     float | None,
     typer.Option(
@@ -59,10 +65,19 @@ LoudnessOption = Annotated[
 
 
 def score(
-    inputs: InputsArgument,
+    inputs: SongsArgument,
     out: Annotated[
         Path | None,
         typer.Option(help="FILE.csv, .jsonl, .json or .scp; default: stdout."),
+    ] = None,
+    released: Annotated[
+        Literal["ear-hear", "songeval"] | None,
+        typer.Option(
+            "--format",
+            help="JSON of a released program: ear-hear, the object of EAR_HEAR's inference.py, of "
+            "several songs a list of them; songeval, SongEval's result.json. One head alone.",
+            show_default="by the suffix of OUT",
+        ),
     ] = None,
     model: ModelOption = "large",
     head: HeadOption = None,
@@ -99,6 +114,9 @@ def score(
 ) -> None:
     """Score songs: a row each, which says what is wrong where there is no score.
 
+    An input may also be features of a song, a .npy file of `embed --kind features --format npy` or
+    of the released extraction: heads score it without a model.
+
     OUT is written whole, at the end; until then rows are kept in OUT.partial.jsonl, afterwards in
     OUT.rows.jsonl. The same command goes on after an interruption, and later scores only files that
     are new, have changed, or failed. Scores of other heads, models or options are never mixed in.
@@ -110,32 +128,43 @@ def score(
     """
     from hear_aesthetics.engine.inputs import collect_inputs
     from songeval_task.scoring.formats import write_rows
+    from songeval_task.scoring.released_formats import released_document
     from songeval_task.scoring.rows import row_columns
-    from songeval_task.scoring.run import ScoreOptions, score_inputs
+    from songeval_task.scoring.run import ScoreOptions, check_features, score_inputs
 
-    found = collect_inputs(inputs, prompt=prompt)
+    found = collect_inputs(inputs, prompt=prompt, features=True)
     options = ScoreOptions(timeline=timeline, explain=explain, loudness=loudness)
-    _check_usage(found, options, out, plot, as_json)
+    _check_usage(found, options, out, plot, as_json, released)
     if not found.inputs:
         for bad in found.errors:
             error_line(bad.message)
         raise typer.Exit(ExitCode.FAILED)
-    scorer = load_aesthetic_scorer(head, model, precision=precision, device=device)
-    journal = _open_journal(scorer, found, options, out, overwrite) if out else None
+    scorer = _load_scorer(found, head, model, precision=precision, device=device)
+    check_features(scorer, found, options)
+    document = released_document(released, scorer.columns) if released else None
+    journal = _open_journal(scorer, found, options, out, overwrite, released) if out else None
     columns = row_columns(scorer.scorer_set)
-    listing = Listing(columns, scorer.scorer_set.all_columns, as_json=as_json, top=top)
+    listing = Listing(
+        *(columns, scorer.scorer_set.all_columns),
+        as_json=as_json,
+        top=top,
+        document=None if out else document,
+    )
     visible = out is None or as_json or top is not None
     rows: list[dict[str, Any]] = []
     try:
         with journal or nullcontext(), Report(len(found), "scored") as report:
-            for row in score_inputs(scorer, found, options, journal, max_minutes):
+            made = score_inputs(
+                scorer, found, options, journal, max_minutes, rounded=released is None
+            )
+            for row in made:
                 rows.append(row)
                 report.done() if row["error"] is None else report.fail(row["error"])
                 if visible:
                     listing.add(row)
             if out and journal:
-                made = {**scorer.provenance, **vars(options), "fingerprint": journal.fingerprint}
-                write_rows(out, rows, columns, scorer.columns, made)
+                meta = {**scorer.provenance, **vars(options), "fingerprint": journal.fingerprint}
+                write_rows(out, rows, columns, scorer.columns, meta, document)
                 journal.finish()
     except KeyboardInterrupt:
         if out:
@@ -161,19 +190,41 @@ def load_aesthetic_scorer(
     scorer = AestheticScorer.from_pretrained(
         *(head or ()), model=model, precision=precision, device=device
     )
-    if scorer.demo:
-        warning_line(
-            f"demo scores: model {scorer.model.name} with head {scorer.scorer_set.name} never "
-            "learned from people's ratings and says nothing about the music"
-        )
+    _warn_if_demo(scorer, f"model {scorer.model_name} with head {scorer.scorer_set.name}")
     return scorer
 
 
+def _load_scorer(
+    found: "Inputs", head: list[str] | None, model: str, *, precision: str, device: str | None
+) -> "FeatureScorer":
+    """Return the scorer of these inputs: heads alone where all of them are features."""
+    from hear_aesthetics.engine.inputs import holds_features
+    from songeval_task.scoring.feature_scorer import FeatureScorer
+
+    if not all(holds_features(item.path) for item in found.inputs):
+        return load_aesthetic_scorer(head, model, precision=precision, device=device)
+    scorer = FeatureScorer.from_pretrained(*(head or ()), model=model, device=device)
+    _warn_if_demo(scorer, f"head {scorer.scorer_set.name}")
+    return scorer
+
+
+def _warn_if_demo(scorer: "FeatureScorer", what: str) -> None:
+    if scorer.demo:
+        learned = "never learned from people's ratings and says nothing about the music"
+        warning_line(f"demo scores: {what} {learned}")
+
+
 def _check_usage(
-    found: "Inputs", options: "ScoreOptions", out: Path | None, plot: Path | None, as_json: bool
+    found: "Inputs",
+    options: "ScoreOptions",
+    out: Path | None,
+    plot: Path | None,
+    as_json: bool,
+    released: str | None,
 ) -> None:
     """Check the options before anything is loaded."""
     from songeval_task.scoring import formats
+    from songeval_task.scoring.released_formats import check_released
 
     nests = out is not None or as_json
     if options.timeline and not (nests or plot):
@@ -182,6 +233,8 @@ def _check_usage(
         raise InputError("--explain needs --out or --json, where windows have room")
     if plot is not None and (plot.suffix.lower() != ".png" or not plot.parent.is_dir()):
         raise InputError(f"{plot}: --plot needs a name ending with .png, in a folder that exists")
+    if released:
+        check_released(released, found, out, as_json=as_json)
     if out is not None:
         formats.check_out(out)
         if out.suffix.lower() == ".scp":
@@ -189,7 +242,12 @@ def _check_usage(
 
 
 def _open_journal(
-    scorer: "AestheticScorer", found: "Inputs", options: "ScoreOptions", out: Path, overwrite: bool
+    scorer: "FeatureScorer",
+    found: "Inputs",
+    options: "ScoreOptions",
+    out: Path,
+    overwrite: bool,
+    released: str | None,
 ) -> "Journal":
     """Open the journal of OUT; write which rows are kept, and which OUT will no longer hold."""
     from songeval_task.scoring.formats import check_scp_scores
@@ -198,6 +256,8 @@ def _open_journal(
     if out.suffix.lower() == ".scp":
         check_scp_scores(scorer.columns)
     fingerprint = {**scorer.fingerprint(), **vars(options)}
+    if released:  # rows of others are rounded
+        fingerprint["format"] = released
     journal = Journal(out, fingerprint, overwrite=overwrite)
     keys = [clip_key(item) for item in found.inputs]
     if kept := sum(key in journal.done for key in keys):
@@ -207,9 +267,7 @@ def _open_journal(
     return journal
 
 
-def _plot(
-    path: Path, rows: list[dict[str, Any]], scorer: "AestheticScorer", top: int | None
-) -> None:
+def _plot(path: Path, rows: list[dict[str, Any]], scorer: "FeatureScorer", top: int | None) -> None:
     from hear_aesthetics.plotting.style import save
     from songeval_task.scoring.radar_plot import MAX_SONGS, score_figure
 
@@ -222,5 +280,5 @@ def _plot(
     name, dimensions = next(iter(scorer.scorer_set.groups.items()))
     status = "demo: the scores say nothing" if scorer.demo else "after each name: the mean"
     title = "Song scores" if len(good) > 1 else "Song score"
-    subtitle = f"model {scorer.model.name}, head {name}; {status}"
+    subtitle = f"model {scorer.model_name or 'of the features'}, head {name}; {status}"
     save(score_figure(good, dimensions, title=title, subtitle=subtitle), path)

@@ -39,6 +39,14 @@ def train(
         typer.Option(help="JSON of training options, or the config.json of a finished run."),
     ] = None,
     settings: SetOption = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|PATH",
+            help="Head whose weights are where training starts: track1, track2, songeval, a file "
+            "or a run. Track, features and sizes follow from it.",
+        ),
+    ] = None,
     model_features: Annotated[
         str | None,
         typer.Option(
@@ -85,9 +93,12 @@ def train(
     """
     from hear_aesthetics.commands.console import print_table
     from hear_aesthetics.files import one_line_when_full
+    from songeval_task.scoring.head_scorers import load_saved_head
     from songeval_task.training.config import read_config
     from songeval_task.training.run import train_run
 
+    initial = load_saved_head(init) if init else None
+    follows = initial.options() if initial else None
     options = {
         "track": None if track is None else f"track{track}",
         "features": model_features,
@@ -100,11 +111,11 @@ def train(
         "learning_rate": lr,
         "seed": seed,
     }
-    chosen = read_config(config, settings or (), options, recipe)
+    chosen = read_config(config, settings or (), options, recipe, follows)
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; name a folder")
     with one_line_when_full(out):
-        metrics = train_run(chosen, data, features, out, resume=not overwrite)
+        metrics = train_run(chosen, data, features, out, init=initial, resume=not overwrite)
     if os.environ.get("RANK", "0") == "0":  # of several processes, one speaks
         figures = metrics["test"]["utterance"]
         heading = f"{figures.pop('count')} test songs"

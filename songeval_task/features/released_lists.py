@@ -71,13 +71,15 @@ def read_array(path: Path) -> tuple[torch.Tensor, str]:
     """Return features ``(frames, dim)`` of an ``.npy`` file, and its sha256.
 
     Raises:
-        InputError: If it holds no float32 array ``(1, frames, dim)``.
+        InputError: If it holds no float32 array ``(1, frames, dim)`` or ``(frames, dim)``.
     """
     try:
         data = path.read_bytes()
         array = np.load(io.BytesIO(data), allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path}: no array can be read ({error}); export it again") from error
+    if array.ndim == 2:  # as SongEval's lists may have them
+        array = array[None]
     if array.dtype != np.float32 or array.ndim != 3 or array.shape[0] != 1 or not array.size:
         raise InputError(f"{path}: {array.dtype} {array.shape}; expected float32 (1, frames, dim)")
     return torch.from_numpy(array[0]), hashlib.sha256(data).hexdigest()

@@ -16,7 +16,7 @@ from songeval_task.dimensions import TRACKS, Track
 from songeval_task.protocol import PREDICTED, RATED, SongPredictions
 from songeval_task.training.run import METRICS_FILE, PREDICTIONS_FILE
 
-__all__ = ["NamedPredictions", "read_predictions"]
+__all__ = ["NamedPredictions", "read_predictions", "with_systems"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,11 @@ def read_predictions(
             finite number; names the line.
     """
     source = _of_run(path, split) if path.is_dir() else _of_scores(path, prepared, split)
+    return with_systems(source, systems)
+
+
+def with_systems(source: NamedPredictions, systems: Path | None) -> NamedPredictions:
+    """Return predictions with the systems of a CSV ``name,system``; None: with their own."""
     if systems is None:
         return source
     known = read_systems(systems)

@@ -17,6 +17,7 @@ from typing import Any
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.files import atomic_file, csv_text, json_text
 from songeval_task.protocol import scp_text
+from songeval_task.scoring.released_formats import Document
 from songeval_task.scoring.rows import OK, ScoreRow
 
 __all__ = ["check_out", "check_scp_scores", "check_utterances", "rows_csv", "write_rows"]
@@ -102,6 +103,7 @@ def write_rows(
     columns: Sequence[str],
     scores: Sequence[str],
     meta: dict[str, Any],
+    document: Document | None = None,
 ) -> list[Path]:
     """Write rows, and what goes beside them, in the format of ``out``'s suffix.
 
@@ -111,15 +113,17 @@ def write_rows(
         columns: Columns of the table.
         scores: Columns that hold scores, for ``.scp``.
         meta: Provenance of the rows.
+        document: Rows -> text of another format, which ``out`` holds instead.
 
     Returns:
         The files, ``out`` first.
     """
     suffix = out.suffix.lower()
-    texts = {out: FORMATS[suffix](rows, columns, scores)}
+    text = document(rows) if document else FORMATS[suffix](rows, columns, scores)
+    texts = {out: text}
     for name in DETAILS:
         windows = [{"path": row["path"], **window} for row in rows for window in row.get(name, ())]
-        if suffix not in NESTING and any(name in row for row in rows):
+        if (document or suffix not in NESTING) and any(name in row for row in rows):
             header = list(dict.fromkeys(key for window in windows for key in window))
             texts[out.with_name(f"{out.name}.{name}.csv")] = rows_csv(windows, header)
     texts[out.with_name(f"{out.name}.meta.json")] = json_text(meta, ensure_ascii=False, default=str)

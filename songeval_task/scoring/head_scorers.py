@@ -18,8 +18,12 @@ from hear_aesthetics.checkpoints import by_name, locate_checkpoint, weight_hash
 from hear_aesthetics.errors import CheckpointError, InputError
 from hear_aesthetics.features.fusion import Features
 from hear_aesthetics.scorers import Scorer, load_saved, load_scorer, scorer_names
+from songeval_task.training.config import TrainableHead
+from songeval_task.training.saved_head import SavedHead
 
-__all__ = ["NAMED_HEADS", "HeadScorer", "load_demo", "load_head_scorer"]
+__all__ = [
+    *("NAMED_HEADS", "HeadScorer", "load_demo", "load_head_scorer", "load_saved_head"),
+]
 
 BUNDLED = Path(__file__).parents[1] / "weights"
 UNFIT = frozenset({"demo", "untrained"})  # statuses whose scores say nothing about music
@@ -105,6 +109,19 @@ def load_head_scorer(source: str | Path) -> tuple[str, Scorer]:
         raise CheckpointError(f"{path}: no {WEIGHTS_FILE} in this folder; name the file itself")
     name = file.resolve().parent.name if file.name == WEIGHTS_FILE else file.stem
     return name, _load(name, file)
+
+
+def load_saved_head(source: str | Path) -> SavedHead:
+    """Return a head of features, by name or path as :func:`load_head_scorer` takes it.
+
+    Raises:
+        InputError: Also if it is a scorer of another package, which reads more than features.
+    """
+    _, scorer = load_head_scorer(source)
+    if not (isinstance(scorer, HeadScorer) and isinstance(scorer.head, TrainableHead)):
+        raise InputError(f"{source}: scores more than features alone; name a SongEval head")
+    made = scorer.provenance()
+    return SavedHead(scorer.head, scorer.reads[0], made["file"], made["sha256"])
 
 
 def load_demo() -> Scorer:

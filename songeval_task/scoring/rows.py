@@ -52,8 +52,8 @@ class Scores:
         end: End of the span in seconds; None: of the file.
         duration: Seconds of audio that were scored.
         loudness_lufs: Integrated loudness of the clip as it is in the file; None for silence and
-            for less than 400 ms.
-        model: Name of the model.
+            for less than 400 ms, and for features.
+        model: Name of the model; None: the features came from a file.
         head: Name of the head, or several joined by ``+``.
         demo: Whether model or head is untrained or a demonstration: such scores say nothing about
             the music.
@@ -69,7 +69,7 @@ class Scores:
     end: float | None
     duration: float
     loudness_lufs: float | None
-    model: str
+    model: str | None
     head: str
     demo: bool
     timeline: Detail | None = None
@@ -86,10 +86,17 @@ def row_columns(scorer_set: ScorerSet) -> list[str]:
     ]
 
 
-def score_row(scores: Scores, columns: Sequence[str]) -> ScoreRow:
-    """Return the row of a clip that was scored, in the order of ``columns``, rounded."""
+def score_row(scores: Scores, columns: Sequence[str], *, rounded: bool = True) -> ScoreRow:
+    """Return the row of a clip that was scored, in the order of ``columns``.
+
+    Args:
+        scores: Scores of the clip.
+        columns: Columns of the row.
+        rounded: Whether scores lose what float32 does not hold; times always do.
+    """
     known = {**vars(scores), **scores.values, **scores.means, "status": OK, "error": None}
-    row = _rounded({column: known[column] for column in columns})
+    values = {column: known[column] for column in columns}
+    row = _rounded(values) | ({} if rounded else {**scores.values, **scores.means})
     for name, detail in (("timeline", scores.timeline), ("explain", scores.explain)):
         if detail is not None:
             row[name] = list(map(_rounded, detail))

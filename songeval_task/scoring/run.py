@@ -2,14 +2,23 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from hear_aesthetics.engine.inputs import Inputs
+from hear_aesthetics.engine.inputs import Inputs, holds_features
+from hear_aesthetics.errors import InputError
 from hear_aesthetics.spec import MAX_MINUTES
+from songeval_task.scoring.feature_scorer import FeatureScorer
 from songeval_task.scoring.journal import Journal, clip_key
-from songeval_task.scoring.rows import AudioSpan, ScoreRow, error_row, row_columns, score_row
+from songeval_task.scoring.rows import (
+    AudioSpan,
+    ScoreRow,
+    error_row,
+    row_columns,
+    score_row,
+)
 from songeval_task.scoring.scorer import AestheticScorer
 
-__all__ = ["ScoreOptions", "score_inputs"]
+__all__ = ["ScoreOptions", "check_features", "score_inputs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,36 +30,66 @@ class ScoreOptions:
     loudness: float | None = None
 
 
+def check_features(scorer: FeatureScorer, inputs: Inputs, options: ScoreOptions) -> None:
+    """Check that the scorer can take the audio and the features among the inputs.
+
+    Raises:
+        InputError: If audio meets heads alone, or features a loudness or heads that do not all
+            read the same.
+    """
+    kinds = {holds_features(item.path) for item in inputs.inputs}
+    if False in kinds and not isinstance(scorer, AestheticScorer):
+        raise InputError("heads alone score features; audio needs an AestheticScorer")
+    if True in kinds and options.loudness is not None:
+        raise InputError("--loudness needs audio, but some inputs are features (.npy)")
+    if True in kinds:
+        scorer.check_reads()
+
+
 def score_inputs(
-    scorer: AestheticScorer,
+    scorer: FeatureScorer,
     inputs: Inputs,
     options: ScoreOptions,
     journal: Journal | None = None,
     max_minutes: float = MAX_MINUTES,
+    *,
+    rounded: bool = True,
 ) -> Iterator[ScoreRow]:
     """Yield the rows of all inputs in order, each as soon as it is known; then those of bad ones.
 
     Args:
-        scorer: Model and heads.
+        scorer: Model and heads; heads alone where all inputs are features.
         inputs: Inputs to score, and the errors of the others.
         options: Outputs besides the scores.
         journal: Takes each new row before it is yielded; its rows are not computed again.
         max_minutes: Longest clip; a longer one is an error.
+        rounded: Whether scores are rounded.
+
+    Raises:
+        InputError: See :func:`check_features`.
     """
-    columns = row_columns(scorer.scorer_set)
-    known = {"model": scorer.model.name, "head": scorer.scorer_set.name, "demo": scorer.demo}
+    check_features(scorer, inputs, options)
+    columns, head = row_columns(scorer.scorer_set), scorer.scorer_set.name
+    known: dict[str, Any] = {"model": scorer.model_name, "head": head, "demo": scorer.demo}
+    of_features = {**known, "model": None, "demo": scorer.scorer_set.demo}
     done = journal.done if journal else {}
     keyed = [(clip_key(item), item) for item in inputs.inputs]  # as the files are before the run
-    todo = (item for key, item in keyed if key not in done)
-    results = scorer.score_files(todo, max_minutes=max_minutes, **vars(options))
+    todo = [item for key, item in keyed if key not in done]
+    arrays = (item for item in todo if holds_features(item.path))
+    audio = (item for item in todo if not holds_features(item.path))
+    windows = {"timeline": options.timeline, "explain": options.explain}
+    results = {True: scorer.score_features(arrays, **windows)}
+    if isinstance(scorer, AestheticScorer):
+        results[False] = scorer.score_files(audio, max_minutes=max_minutes, **vars(options))
     for key, item in keyed:
         row = done.get(key)
         if row is None:
-            result = next(results)
+            is_array = holds_features(item.path)
+            result = next(results[is_array])
             if result.error is None:
-                row = score_row(result.output, columns)
+                row = score_row(result.output, columns, rounded=rounded)
             else:
-                facts = {**known, "duration": result.seconds or None}
+                facts = {**(of_features if is_array else known), "duration": result.seconds or None}
                 row = error_row(item, result.error, columns, **facts)
             if journal:
                 journal.add(key, row)

@@ -18,24 +18,22 @@ from hear_aesthetics import load_model
 from hear_aesthetics.audio.decoding import RATES
 from hear_aesthetics.audio.loading import LENGTH_RULE, load_audio, resample
 from hear_aesthetics.audio.loudness import LoudnessMeter, gain_to
-from hear_aesthetics.checkpoints import CHECKPOINTS, locate_model, whereabouts
+from hear_aesthetics.checkpoints import CHECKPOINTS, locate_model
 from hear_aesthetics.engine.inference import Result, run
-from hear_aesthetics.errors import HearAestheticsError, WeightsUnavailableError
 from hear_aesthetics.model import HearModel
-from hear_aesthetics.scorers import FUSED, Scorer
+from hear_aesthetics.scorers import FUSED
 from hear_aesthetics.spec import MAX_MINUTES, SAMPLE_RATE
-from songeval_task.scoring.head_scorers import UNFIT, load_head_scorer
+from songeval_task.scoring.feature_scorer import FeatureScorer, load_heads
+from songeval_task.scoring.head_scorers import UNFIT
 from songeval_task.scoring.rows import AnySpan, AudioSpan, Scores
 from songeval_task.scoring.scorer_set import ScorerSet
 
 __all__ = ["AestheticScorer", "AudioSpan", "Scores"]
 
-DEFAULT_HEAD = "track2"
-DEMO_MODEL, DEMO_HEAD = "mini", "demo"  # the head that the bundled model has when none is named
 SECONDS_PER_PASS = 240  # of audio whose features are held at once in `score_waveforms`
 
 
-class AestheticScorer:
+class AestheticScorer(FeatureScorer):
     """An encoder pair and the scorers that read its one pass.
 
     Args:
@@ -48,8 +46,8 @@ class AestheticScorer:
 
     def __init__(self, model: HearModel, scorer_set: ScorerSet) -> None:
         scorer_set.attach(model)
-        self.model = model
-        self.scorer_set = scorer_set
+        super().__init__(scorer_set, model.device)
+        self.model, self.model_name = model, model.name
         self.provenance = {**model.provenance(), "heads": scorer_set.provenance()}
         self.demo = scorer_set.demo or self.provenance["status"] in UNFIT
 
@@ -77,8 +75,7 @@ class AestheticScorer:
         """
         if fspath(model) not in CHECKPOINTS:  # say so before heads are fetched
             locate_model(fspath(model), sources=())
-        chosen = heads or (DEMO_HEAD if str(model) == DEMO_MODEL else DEFAULT_HEAD,)
-        scorer_set = ScorerSet(_load_heads(chosen, fspath(model)))
+        scorer_set = ScorerSet(load_heads(heads, fspath(model)))
         states = scorer_set.states
         options: dict[str, Any] = {"states": states}
         if FUSED not in scorer_set.reads:  # what nobody reads is neither loaded nor computed
@@ -97,13 +94,7 @@ class AestheticScorer:
     def fingerprint(self) -> dict[str, Any]:
         """Return what decides the scores, wherever the weights came from, as JSON values."""
         kind = "features" if FUSED in self.scorer_set.reads else "states"
-        scorers = {"head": self.scorer_set.name, "heads": self.scorer_set.fingerprint()}
-        return {**scorers, **LENGTH_RULE, "model": self.model.fingerprint(kind)}
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the scores, in order."""
-        return self.scorer_set.columns
+        return {**super().fingerprint(), **LENGTH_RULE, "model": self.model.fingerprint(kind)}
 
     def score(
         self,
@@ -147,13 +138,11 @@ class AestheticScorer:
         limits = loudness, self.scorer_set.min_samples, max_minutes
         measured = (_MeasuredSpan(clip, *limits) for clip in clips)
         for result in run(measured, self.model, compute, load=_MeasuredSpan.load):
-            clip, output, error = result.item.clip, None, result.error
-            if error is None:
-                try:
-                    output = self._scores(result, timeline, explain)
-                except HearAestheticsError as failure:
-                    error = failure
-            yield Result(clip, result.seconds, output, error)
+            made = {"model": self.model_name, "demo": self.demo, "provenance": self.provenance}
+            loudness_lufs = result.item.loudness_lufs
+            yield self._scored(
+                result.item.clip, result, timeline, explain, **made, loudness_lufs=loudness_lufs
+            )
 
     @torch.no_grad()
     def score_waveforms(
@@ -201,25 +190,6 @@ class AestheticScorer:
         features = model.extract(waveform, self.scorer_set.states)
         return self.scorer_set.compute(features, timeline=timeline, explain=explain)
 
-    def _scores(self, result: Result["_MeasuredSpan"], timeline: bool, explain: bool) -> Scores:
-        clip, outputs, seconds = result.item.clip, result.output, result.seconds
-        row: dict[str, Any] = {"path": fspath(clip.path), "start": clip.start, "end": clip.end}
-        values = self.scorer_set.values(outputs, {**row, "prompt": clip.prompt})
-        part = (outputs, clip.start or 0.0, seconds)
-        return Scores(
-            **row,
-            values=values,
-            means=self.scorer_set.mean_values(values),
-            duration=seconds,
-            loudness_lufs=result.item.loudness_lufs,
-            model=self.model.name,
-            head=self.scorer_set.name,
-            demo=self.demo,
-            timeline=self.scorer_set.timeline(*part) if timeline else None,
-            explain=self.scorer_set.explanation(*part) if explain else None,
-            provenance=self.provenance,
-        )
-
 
 @dataclass
 class _MeasuredSpan:
@@ -244,22 +214,6 @@ class _MeasuredSpan:
         )
         self.loudness_lufs = loudness = meter.loudness()
         return waveform if self.target is None else waveform * gain_to(self.target, loudness)
-
-
-def _load_heads(sources: Iterable[str | PathLike[str]], model: str) -> dict[str, Scorer]:
-    """Return name -> scorer; of two heads with one name the second is called by its path."""
-    heads: dict[str, Scorer] = {}
-    for source in dict.fromkeys(fspath(source) for source in sources):
-        try:
-            name, scorer = load_head_scorer(source)
-        except WeightsUnavailableError as error:
-            if model in CHECKPOINTS and whereabouts(CHECKPOINTS[model]).origin is None:
-                raise WeightsUnavailableError(
-                    f"{error}; {model} is missing too: `hear-aesthetics models info {model}`"
-                ) from error
-            raise
-        heads[source if name in heads else name] = scorer
-    return heads
 
 
 def _mono(waveforms: Any, sample_rate: int) -> Tensor:

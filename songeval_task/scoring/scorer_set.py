@@ -50,7 +50,8 @@ class ScorerSet:
         columns: All score columns, without means.
         reads: Names of the features that they read.
         states: The hidden states among these, as ``load_model`` and ``extract`` take them.
-        min_samples: Fewest samples at 24 kHz that all of them can score.
+        min_frames: Fewest frames that all of them can score.
+        min_samples: Fewest samples at 24 kHz that have so many frames.
     """
 
     def __init__(self, scorers: Mapping[str, Scorer]) -> None:
@@ -66,8 +67,9 @@ class ScorerSet:
         self.columns = tuple(column for group in self.groups.values() for column in group)
         self.reads = tuple(dict.fromkeys(r for s in self.scorers.values() for r in reads_of(s)))
         self.states = hidden_states(self.reads)
-        frames = max([head.head.min_frames for head in self.heads.values()], default=1)
-        self.min_samples = max(MIN_SAMPLES, ((frames - 1) * MEL_PER_FRAME + 1) * HOP_LENGTH)
+        self.min_frames = max([head.head.min_frames for head in self.heads.values()], default=1)
+        mel_frames = (self.min_frames - 1) * MEL_PER_FRAME + 1
+        self.min_samples = max(MIN_SAMPLES, mel_frames * HOP_LENGTH)
 
     @property
     def all_columns(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ weight of the ranking loss.
 """
 
 import json
+import logging
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -24,6 +25,8 @@ __all__ = [
     *("RECIPES", "SongEvalConfig", "TrainableHead"),
     *("build_head", "parse_sizes", "read_config"),
 ]
+
+LOGGER = logging.getLogger(__name__)
 
 TrainableHead = AestheticHead | SongEvalBaselineHead  # a pooled vector, and scores of it
 
@@ -169,6 +172,7 @@ def read_config(
     settings: Sequence[str],
     options: Mapping[str, Any],
     recipe: str = "default",
+    initial: Mapping[str, Any] | None = None,
 ) -> SongEvalConfig:
     """Return the configuration of a command line.
 
@@ -177,13 +181,15 @@ def read_config(
         file: JSON object of fields, over the recipe; also the ``config.json`` of a run.
         settings: ``"key=value"`` each, over the file.
         options: Named options, over both; those that are None were not given.
+        initial: Fields that follow from the head that training starts from, below all others.
 
     Raises:
         InputError: If a file cannot be read, or a key or value is wrong.
     """
     if recipe not in RECIPES:
         raise InputError(f"recipe {recipe!r} is unknown; choose {' or '.join(RECIPES)}")
-    values = RECIPES[recipe] | (_read_file(file) if file else {})
+    values = {**(initial or {}), **RECIPES[recipe]}
+    values |= _read_file(file, starts=initial is not None) if file else {}
     for setting in settings:
         key, given, text = setting.partition("=")
         if not given:
@@ -235,9 +241,11 @@ def parse_sizes(text: str, kind: str) -> dict[str, Any]:
     return sizes
 
 
-def _read_file(file: Path) -> dict[str, Any]:
+def _read_file(file: Path, *, starts: bool) -> dict[str, Any]:
     values = read_json(file, object, remedy="write a JSON object of training options")
     if isinstance(values, dict) and "provenance" in values:  # of a finished run
+        if (init := values["provenance"].get("init")) and not starts:
+            LOGGER.warning("%s: began with %s, this run with random weights (--init)", file, init)
         values = values["provenance"].get("training")
     if not isinstance(values, dict):
         raise InputError(f"{file}: holds no training options; write a JSON object of them")

@@ -1,7 +1,7 @@
 """Training data: rated songs, their splits, and their stored features."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -100,13 +100,16 @@ class TrainingData:
         return replace(self, splits=splits)
 
 
-def load_data(prepared: Path, features: Path, config: SongEvalConfig) -> TrainingData:
+def load_data(
+    prepared: Path, features: Path, config: SongEvalConfig, wanted: Sequence[str] = SPLITS
+) -> TrainingData:
     """Return the rows of a prepared data set whose features are in a store.
 
     Args:
         prepared: Folder of ``songeval prepare``.
         features: Folder of ``songeval features``.
         config: Its track, its features, and which versions train.
+        wanted: Splits to load; the songs of others need no features.
 
     Raises:
         InputError: If something is missing; says what, and which command makes it.
@@ -117,11 +120,13 @@ def load_data(prepared: Path, features: Path, config: SongEvalConfig) -> Trainin
     frames: dict[str, dict[str, int]] = {}
     for key, version, count, *_ in entries:
         frames.setdefault(key, {})[version] = int(count)
-    splits: dict[str, list[FeatureRow]] = {split: [] for split in SPLITS}
+    splits: dict[str, list[FeatureRow]] = {split: [] for split in wanted}
     for song in data.songs:
         split = song.split
         if split == "valid" and not config.hold_out_valid:
             split = "train"
+        if split not in splits:
+            continue
         found = frames.get(song.name, {})
         if ORIGINAL not in found:
             raise InputError(f"{features}: no features of {song.name}; run `songeval features`")
@@ -130,7 +135,7 @@ def load_data(prepared: Path, features: Path, config: SongEvalConfig) -> Trainin
             FeatureRow(song.name, version, found[version], labels, song.system)
             for version in _chosen(found, split, config)
         ]
-    needed = [split for split in SPLITS if split != "valid" or config.hold_out_valid]
+    needed = [split for split in wanted if split != "valid" or config.hold_out_valid]
     for split in needed:
         if len({row.song for row in splits[split]}) < 2:
             raise InputError(
@@ -139,7 +144,8 @@ def load_data(prepared: Path, features: Path, config: SongEvalConfig) -> Trainin
             )
     if config.augmented and config.last_version_only:
         _check_augmented(features, splits["train"])
-    (sample,) = store.load(splits["train"][0].song, splits["train"][0].version, (name,))
+    first = splits[needed[0]][0]
+    (sample,) = store.load(first.song, first.version, (name,))
     used = {(row.song, row.version) for rows in splits.values() for row in rows}
     made_of = [entry for entry in entries if entry[:2] in used]
     provenance = {

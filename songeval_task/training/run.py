@@ -25,7 +25,8 @@ from songeval_task.training.logs import Logs, ProgressLine
 from songeval_task.training.loop import Trainer, make_accelerator
 from songeval_task.training.predict import predict
 from songeval_task.training.resume import RunState
-from songeval_task.training.standardize import fold
+from songeval_task.training.saved_head import SavedHead
+from songeval_task.training.standardize import fold, unfold
 
 __all__ = ["METRICS_FILE", "PREDICTIONS_FILE", "train_run"]
 
@@ -41,6 +42,7 @@ def train_run(
     features: Path,
     out: Path,
     *,
+    init: SavedHead | None = None,
     resume: bool = True,
     shown: bool | None = None,
 ) -> dict[str, Any]:
@@ -51,6 +53,7 @@ def train_run(
         prepared: Folder of ``songeval prepare``.
         features: Folder of ``songeval features``.
         out: The run's folder; a complete run of the same configuration is returned as it is.
+        init: Head whose weights are where training starts; None: random ones.
         resume: Go on with what is there; False: start over.
         shown: Whether to draw progress; None: on a terminal.
 
@@ -58,14 +61,18 @@ def train_run(
         The contents of ``metrics.json``.
 
     Raises:
-        InputError: If data or features are missing, or the folder holds another run.
+        InputError: If data or features are missing, the initial head does not fit the
+            configuration, or the folder holds another run.
     """
     data = load_data(prepared, features, config)
     if config.shuffle_labels:
         data = data.with_shuffled_labels(config.seed)
     accelerator = make_accelerator(config)
     record, result = out / STATE_FOLDER / RECORD_FILE, out / METRICS_FILE
+    start = init.start(config, data.width) if init else None
     made = {"training": asdict(config), "data": data.fingerprint()}
+    if init:
+        made["init"] = init.head.fingerprint()
     if accelerator.is_main_process:
         if not resume and (record.is_file() or result.is_file()):
             shutil.rmtree(out)
@@ -76,10 +83,12 @@ def train_run(
         metrics: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
         return metrics
     state = RunState(out / STATE_FOLDER)
-    head = build_head(config, data.width)
+    head = start or build_head(config, data.width)
     logs = Logs(out, events=accelerator.is_main_process)
     line = ProgressLine(config.epochs, shown if accelerator.is_main_process else False)
     seen = data.standardized() if config.standardize else data
+    if init and seen.standardizer:
+        unfold(head, seen.standardizer)
     progress = Trainer(config, seen, head, state, logs, accelerator).fit(line)
     if seen.standardizer:
         fold(head, seen.standardizer)
@@ -96,7 +105,7 @@ def train_run(
         **{split: evaluate(predictions) for split, predictions in found.items()},
     }
     if accelerator.is_main_process:
-        head.save_pretrained(out, _provenance(config, data, figures))
+        head.save_pretrained(out, _provenance(config, data, figures, init))
         tables = [part.table().assign(split=split) for split, part in found.items()]
         write_text(out / PREDICTIONS_FILE, pd.concat(tables).to_csv(index=False))
         write_text(result, json_text(figures))
@@ -105,13 +114,17 @@ def train_run(
 
 
 def _provenance(
-    config: SongEvalConfig, data: TrainingData, figures: dict[str, Any]
+    config: SongEvalConfig,
+    data: TrainingData,
+    figures: dict[str, Any],
+    init: SavedHead | None,
 ) -> dict[str, Any]:
     """Return what the model card and the weights say of their origin."""
     mean = figures["test"]["utterance"]["mean"]
     return {
         "status": "trained",
         "reads": config.features,
+        **({"init": init.file, "init sha256": init.sha256} if init else {}),
         "features stored as": data.store.fingerprint().get("dtype", "not known"),
         "seed": config.seed,
         "selected on": f"{config.select_on} songs, epoch {figures['best_epoch']}",

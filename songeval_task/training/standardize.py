@@ -14,7 +14,7 @@ from torch import Tensor
 
 from songeval_task.training.config import TrainableHead
 
-__all__ = ["Standardizer", "fold"]
+__all__ = ["Standardizer", "fold", "unfold"]
 
 MIN_STD = 1e-4  # of a channel that hardly varies, relative to the mean over channels
 
@@ -51,3 +51,12 @@ def fold(head: TrainableHead, standardizer: Standardizer) -> None:
     weight = first.weight.double() / standardizer.std.to(first.weight.device)
     first.bias.sub_((weight @ standardizer.mean.to(weight)).to(first.bias))
     first.weight.copy_(weight)
+
+
+@torch.no_grad()
+def unfold(head: TrainableHead, standardizer: Standardizer) -> None:
+    """Make a head of raw features take standardized ones, with equal scores: :func:`fold` back."""
+    first = head.input_layer
+    weight = first.weight.double()
+    first.bias.add_((weight @ standardizer.mean.to(weight)).to(first.bias))
+    first.weight.copy_(weight * standardizer.std.to(first.weight.device))

@@ -404,3 +404,79 @@ def test_the_real_song(embed, shared, tmp_path) -> None:
     assert len(embedding) == len(timestamps)
     assert meta["duration"] * 1000 - timestamps[-1] <= 40
     assert np.isfinite(embedding).all()
+
+
+NPY = ("--kind", "features", "--format", "npy")
+
+
+def test_npy_files_hold_the_fused_feature_bit_for_bit(embed, songs, tmp_path, write_tone) -> None:
+    for number in range(3):  # of one length, so that a batch could hold them
+        write_tone(songs / f"take{number}.wav", seconds=0.5)
+    out = tmp_path / "test_embedding"
+    assert embed(songs, "--out", out, *NPY).code == 0
+    model = hear_aesthetics.load_model("mini")
+    for song in sorted(songs.rglob("*.*")):
+        waveform = torch.from_numpy(load_audio(song))[None]
+        array = np.load((out / song.relative_to(songs)).with_suffix(".npy"))
+        assert array.dtype == np.float32
+        assert np.array_equal(array, model.extract(waveform).fused.numpy())
+
+
+def test_the_released_list_names_audio_and_array(embed, songs, tmp_path) -> None:
+    out = tmp_path / "test_embedding"
+    embed(songs, tmp_path / "absent.wav", "--out", out, *NPY)
+    lines = (tmp_path / "test_embedding.txt").read_text().splitlines()
+    assert lines == [
+        f"{songs / 'live' / 'song.flac'}\t{out / 'live' / 'song.npy'}",
+        f"{songs / 'song.wav'}\t{out / 'song.npy'}",
+    ]
+
+
+def test_npy_files_are_kept_unless_the_audio_or_the_settings_changed(
+    embed, songs, tmp_path, write_tone
+) -> None:
+    out = tmp_path / "out"
+    assert embed(songs, "--out", out, *NPY).code == 0
+    before = made(out)
+    assert set(before) == {
+        *("live/song.npy", "live/song.npy.json", "song.npy", "song.npy.json"),
+    }
+    (out / "song.npy").unlink()
+    assert embed(songs, "--out", out, *NPY).code == 0
+    assert made(out)["live/song.npy"] == before["live/song.npy"]
+    assert made(out)["song.npy"] != before["song.npy"]
+    assert len((tmp_path / "out.txt").read_text().splitlines()) == 2
+    outcome = embed(songs, "--out", out, *NPY, "--layer", 1)
+    assert re.search(r"npy: made with .*layer", outcome.errors[0])
+    write_tone(songs / "song.wav", seconds=0.9)
+    assert embed(songs, "--out", out, *NPY).code == 0
+    assert np.load(out / "song.npy").shape[1] > np.load(out / "live" / "song.npy").shape[1]
+
+
+def test_an_array_of_someone_else_is_never_replaced_unasked(embed, songs, tmp_path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    np.save(out / "song.npy", np.ones(3))
+    outcome = embed(songs, "--out", out, *NPY)
+    assert outcome.code == 3
+    assert "song.npy: is there, without a record of what made it" in outcome.errors[0]
+    assert np.array_equal(np.load(out / "song.npy"), np.ones(3))
+    assert embed(songs, "--out", out, *NPY, "--overwrite").code == 0
+    assert np.load(out / "song.npy").ndim == 3
+
+
+def test_two_files_of_one_array_and_a_list_that_is_none_are_one_line(
+    embed, songs, tmp_path
+) -> None:
+    shutil.copy(songs / "song.wav", songs / "song.wave")
+    outcome = embed(songs / "song.wav", songs / "song.wave", "--out", tmp_path / "out", *NPY)
+    assert outcome.code == 3
+    assert "song.wave: would share" in outcome.errors[0]
+    assert len((tmp_path / "out.txt").read_text().splitlines()) == 1
+    (tmp_path / "songs.txt").write_text("songs/song.wav\n")
+    outcome = embed(tmp_path / "songs.txt", "--out", tmp_path / "songs", *NPY)
+    assert outcome.code == 2
+    assert "songs.txt: is there, and lists no features" in outcome.errors[0]
+    outcome = embed(songs, "--out", tmp_path / "scene", "--format", "npy")
+    assert outcome.code == 2
+    assert "add --kind features" in outcome.errors[0]

@@ -253,3 +253,34 @@ def test_no_key_leads_out_of_the_output_folder(music, monkeypatch):
 def test_spans_a_millisecond_apart_get_their_own_keys(music):
     rows = [json.dumps({"path": "a.wav", "start_time": 12345.678 + i * 1e-3}) for i in range(1000)]
     assert len(set(keys(collect_inputs(["-"], stdin=rows)))) == 1000
+
+
+@pytest.fixture
+def arrays(music):
+    """Files of features: two in a folder of their own, one among audio files."""
+    for name in ("npy/a.npy", "npy/deep/b.NPY", "npy/.c.npy", "npy/notes.txt", "disc/1.npy"):
+        path = music / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return music
+
+
+@pytest.mark.parametrize("argument", ["npy", "npy/**"])
+def test_a_folder_without_audio_gives_its_features_to_a_command_that_takes_them(arrays, argument):
+    assert keys(collect_inputs([argument], features=True)) == ["a.npy", "deep/b.NPY"]
+    assert messages(collect_inputs([argument])) == [f"{argument}: names no audio file; check it"]
+
+
+def test_among_audio_files_features_are_not_taken(arrays):
+    assert keys(collect_inputs(["disc"], features=True)) == ["1.flac", "2.m4a", "deep/a.wav"]
+    assert keys(collect_inputs(["disc/1.*"], features=True)) == ["1.flac"]
+    assert keys(collect_inputs(["disc/1.npy"], features=True)) == ["1.npy"]
+
+
+def test_a_released_list_names_the_features(arrays):
+    lines = "songs/a b.mp3\tnpy/a.npy\nnpy/deep/b.NPY\na.wav\nsongs/x.mp3\tnpy/absent.npy\n"
+    (arrays / "list.txt").write_text(lines)
+    found = collect_inputs(["list.txt"], features=True)
+    assert keys(found) == ["npy/a.npy", "npy/deep/b.NPY", "a.wav"]
+    assert "list.txt:4: no file 'npy/absent.npy'" in messages(found)[0]
+    assert keys(collect_inputs(["-"], stdin=["x.mp3\tnpy/a.npy\n"], features=True)) == ["npy/a.npy"]

@@ -102,7 +102,7 @@ def test_many_faults_of_a_kind_are_shown_in_part(command, folder, tmp_path):
         (["nowhere"], "metadata.jsonl: not there"),
         (["songeval", "--validation-ids", "nowhere.txt"], "cannot be read"),
         (["songeval", "--test-songs", "12"], "12 of 12 songs cannot be held out"),
-        (["songeval", "--valid-fraction", "0"], "0 of 9 songs cannot be held out"),
+        (["songeval", "--valid-fraction", "0.01"], "0 of 9 songs cannot be held out"),
         (["songeval", "--systems", "nowhere.csv"], "nowhere.csv: cannot be read"),
     ],
 )

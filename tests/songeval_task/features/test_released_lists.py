@@ -128,7 +128,7 @@ def test_a_list_that_cannot_be_used_says_why_in_one_line(tmp_path, content, mess
     [
         np.ones((1, 3, 4)),
         np.ones((2, 3, 4), np.float32),
-        np.ones((3, 4), np.float32),
+        np.ones((3,), np.float32),
         np.ones((1, 0, 4), np.float32),
         np.array([{}]),
     ],
@@ -137,6 +137,12 @@ def test_an_array_of_another_kind_is_refused(tmp_path, array):
     np.save(tmp_path / "1.npy", array)
     with pytest.raises(InputError, match=r"1\.npy: "):
         read_array(tmp_path / "1.npy")
+
+
+def test_an_array_without_its_first_axis_is_the_same_features(tmp_path):
+    array = write_array(tmp_path / "1.npy")
+    np.save(tmp_path / "2.npy", array[0])
+    assert torch.equal(read_array(tmp_path / "2.npy")[0], read_array(tmp_path / "1.npy")[0])
 
 
 def imported(released, out):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from songeval_task.training.config import SongEvalConfig, build_head
-from songeval_task.training.standardize import Standardizer, fold
+from songeval_task.training.standardize import Standardizer, fold, unfold
 
 
 def songs():
@@ -36,3 +36,14 @@ def test_a_folded_head_scores_raw_features_as_it_scored_standardized_ones(featur
     fold(head, scale)
     for song, scores in zip(songs(), expected, strict=True):
         torch.testing.assert_close(head(song[None]), scores, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("features", ["fused", "muq_06"])
+def test_an_unfolded_head_scores_standardized_features_as_it_scored_raw_ones(features):
+    head = build_head(SongEvalConfig(features=features, head_size="small"), 16).eval()
+    scale = Standardizer.fit(songs())
+    expected = [head(song[None]) for song in songs()]
+    unfold(head, scale)
+    for song, scores in zip(songs(), expected, strict=True):
+        torch.testing.assert_close(head(scale(song)[None]), scores, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,185 @@
+"""Feature scorer: features in files to scores, by heads alone, without the encoders they are of.
+
+A file holds float32 features ``(1, frames, dim)``, as the released extraction and
+``embed --kind features --format npy`` write them. They are taken for what the heads read: the fused
+feature, or a hidden state; a file does not say which it holds, so that only the width is checked.
+"""
+
+from collections.abc import Iterable, Iterator
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hear_aesthetics.checkpoints import CHECKPOINTS, whereabouts
+from hear_aesthetics.compute.precision import usable_device
+from hear_aesthetics.engine.inference import Result, run
+from hear_aesthetics.errors import HearAestheticsError, InputError, WeightsUnavailableError
+from hear_aesthetics.features.fusion import Features, HiddenState
+from hear_aesthetics.scorers import FUSED, Scorer
+from hear_aesthetics.spec import FRAME_RATE
+from songeval_task.features.released_lists import read_array
+from songeval_task.scoring.head_scorers import load_head_scorer
+from songeval_task.scoring.rows import AnySpan, Scores
+from songeval_task.scoring.scorer_set import ScorerSet
+
+__all__ = ["FeatureScorer", "load_heads"]
+
+DEFAULT_HEAD = "track2"
+DEMO_MODEL, DEMO_HEAD = "mini", "demo"  # the head that the bundled model has when none is named
+
+
+class FeatureScorer:
+    """Scorers that read features from files; :class:`AestheticScorer` adds the encoders.
+
+    Args:
+        scorer_set: The scorers.
+        device: Device of the heads; None: a GPU if there is one.
+
+    Attributes:
+        model_name: Name of the model; None: there is none.
+        provenance: Origin of the heads.
+        demo: Whether a head is untrained or a demonstration, whose scores say nothing.
+    """
+
+    model_name: str | None = None
+
+    def __init__(self, scorer_set: ScorerSet, device: str | torch.device | None = None) -> None:
+        self.scorer_set = scorer_set
+        self.provenance: dict[str, Any] = {"heads": scorer_set.provenance()}
+        self.demo = scorer_set.demo
+        for head in scorer_set.heads.values():
+            head.head.to(usable_device(device))
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        *heads: str | PathLike[str],
+        model: str | PathLike[str] = "large",
+        device: str | torch.device | None = None,
+    ) -> "FeatureScorer":
+        """Load heads.
+
+        Args:
+            *heads: As :meth:`AestheticScorer.from_pretrained`.
+            model: Model of the features; it decides which head is the default, and is not loaded.
+            device: Device to compute on; None: a GPU if there is one.
+        """
+        return cls(ScorerSet(load_heads(heads, fspath(model))), device)
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the heads."""
+        heads = self.scorer_set.heads.values()
+        return next((p.device for h in heads for p in h.head.parameters()), torch.device("cpu"))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the scores, in order."""
+        return self.scorer_set.columns
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what decides the scores besides the files, as JSON values."""
+        return {"head": self.scorer_set.name, "heads": self.scorer_set.fingerprint()}
+
+    def check_reads(self) -> None:
+        """Raise ``InputError`` unless all heads read the same: a file holds one thing."""
+        reads = self.scorer_set.reads
+        if len(reads) > 1:
+            raise InputError(
+                f"the heads read {', '.join(reads)}, a .npy file holds one of them; "
+                "choose heads that read the same"
+            )
+
+    def score_features(
+        self, clips: Iterable[AnySpan], *, timeline: bool = False, explain: bool = False
+    ) -> Iterator[Result[AnySpan]]:
+        """Yield results of files of features in order, as :meth:`AestheticScorer.score_files`."""
+
+        def work(_: Any, sequence: Tensor) -> dict[str, Tensor]:
+            features = self._features(sequence)
+            return self.scorer_set.compute(features, timeline=timeline, explain=explain)
+
+        for result in run(clips, self, work, sample_rate=FRAME_RATE, load=self._load):
+            made = {"model": None, "demo": self.scorer_set.demo, "loudness_lufs": None}
+            heads = {"heads": self.scorer_set.provenance()}
+            yield self._scored(result.item, result, timeline, explain, **made, provenance=heads)
+
+    def _load(self, clip: AnySpan) -> np.ndarray:
+        """Return features ``(frames, dim)`` that all heads can read."""
+        path = fspath(clip.path)
+        if clip.start is not None or clip.end is not None:
+            raise InputError(f"{path}: features are scored whole; leave out start and end")
+        features = read_array(Path(path))[0]
+        frames, width = features.shape
+        for name, head in self.scorer_set.heads.items():
+            if width != head.head.feature_dim:
+                raise InputError(
+                    f"{path}: features {width} wide, head {name} takes {head.reads[0]} "
+                    f"{head.head.feature_dim} wide; choose the head of these features"
+                )
+        if frames < self.scorer_set.min_frames:
+            needed = self.scorer_set.min_frames
+            raise InputError(f"{path}: {frames} frames, a score needs {needed}; take longer audio")
+        if not features.isfinite().all():
+            raise InputError(f"{path}: holds what is not a number; make the features again")
+        return features.numpy()
+
+    def _features(self, sequence: Tensor) -> Features:
+        """Return a batch ``(B, frames, dim)`` as what the heads read."""
+        (read,) = self.scorer_set.reads
+        if read == FUSED:
+            return Features(sequence)
+        return Features(
+            sequence.new_empty(len(sequence), 0, 0), {HiddenState.parse(read): sequence}
+        )
+
+    def _scored(
+        self, clip: AnySpan, result: Result[Any], timeline: bool, explain: bool, **known: Any
+    ) -> Result[AnySpan]:
+        """Return the result of a clip from that of the engine."""
+        scores, error = None, result.error
+        if error is None:
+            outputs, seconds = result.output, result.seconds
+            row: dict[str, Any] = {"path": fspath(clip.path), "start": clip.start, "end": clip.end}
+            part = (outputs, clip.start or 0.0, seconds)
+            try:
+                values = self.scorer_set.values(outputs, {**row, "prompt": clip.prompt})
+                scores = Scores(
+                    **row,
+                    values=values,
+                    means=self.scorer_set.mean_values(values),
+                    duration=seconds,
+                    head=self.scorer_set.name,
+                    timeline=self.scorer_set.timeline(*part) if timeline else None,
+                    explain=self.scorer_set.explanation(*part) if explain else None,
+                    **known,
+                )
+            except HearAestheticsError as failure:
+                error = failure
+        return Result(clip, result.seconds, scores, error)
+
+
+def load_heads(sources: Iterable[str | PathLike[str]], model: str) -> dict[str, Scorer]:
+    """Return name -> scorer; of two heads with one name the second is called by its path.
+
+    Args:
+        sources: Names or paths; none: the default head of the model.
+        model: Name or directory of the model.
+    """
+    chosen = tuple(sources) or (DEMO_HEAD if model == DEMO_MODEL else DEFAULT_HEAD,)
+    heads: dict[str, Scorer] = {}
+    for source in dict.fromkeys(fspath(source) for source in chosen):
+        try:
+            name, scorer = load_head_scorer(source)
+        except WeightsUnavailableError as error:
+            if model in CHECKPOINTS and whereabouts(CHECKPOINTS[model]).origin is None:
+                raise WeightsUnavailableError(
+                    f"{error}; {model} is missing too: `hear-aesthetics models info {model}`"
+                ) from error
+            raise
+        heads[source if name in heads else name] = scorer
+    return heads
