@@ -2,8 +2,9 @@
 
 The folder holds the head (``model.safetensors``, ``config.json``, the model card ``README.md``),
 its ``predictions.csv`` for the valid and the test songs (float32), ``metrics.json``, ``log.csv``,
-TensorBoard events and ``state/``. The test songs are scored once, by the head that was selected.
-``metrics.json`` is written last: where it is, the run is complete.
+TensorBoard events and ``state/``; where 50 or more songs select, ``calibration.json`` too. The test
+songs are scored once, by the head that was selected. ``metrics.json`` is written last: where it is,
+the run is complete.
 """
 
 import json
@@ -19,6 +20,7 @@ from hear_aesthetics.files import json_text, remove_leftovers, write_text
 from hear_aesthetics.fingerprint import is_finished
 from hear_aesthetics.version import __version__
 from songeval_task.protocol import evaluate
+from songeval_task.training.calibrate import calibrate_run
 from songeval_task.training.config import SongEvalConfig, build_head
 from songeval_task.training.data import TrainingData, load_data
 from songeval_task.training.logs import Logs, ProgressLine
@@ -27,6 +29,7 @@ from songeval_task.training.predict import predict
 from songeval_task.training.resume import RunState
 from songeval_task.training.saved_head import SavedHead
 from songeval_task.training.standardize import fold, unfold
+from songeval_task.uncertainty.calibration import FILE_NAME, LEAST_SONGS
 
 __all__ = ["METRICS_FILE", "PREDICTIONS_FILE", "train_run"]
 
@@ -106,6 +109,8 @@ def train_run(
     }
     if accelerator.is_main_process:
         head.save_pretrained(out, _provenance(config, data, figures, init))
+        if len(data.splits["valid"]) >= LEAST_SONGS:
+            calibrate_run(head, data, config, found["valid"]).write(out / FILE_NAME)
         tables = [part.table().assign(split=split) for split, part in found.items()]
         write_text(out / PREDICTIONS_FILE, pd.concat(tables).to_csv(index=False))
         write_text(result, json_text(figures))

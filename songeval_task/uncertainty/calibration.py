@@ -16,21 +16,53 @@ from typing import Any
 import numpy as np
 
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.features.fusion import HiddenState
 from hear_aesthetics.files import write_text
 from hear_aesthetics.fingerprint import differences
 from hear_aesthetics.metrics.intervals import Array
+from hear_aesthetics.scorers import FUSED
 from hear_aesthetics.text_files import read_json
 from songeval_task.uncertainty.conformal import fit_scale, quantile, scale_of
 from songeval_task.uncertainty.reference import ReferenceSongs
 
-__all__ = ["COVERAGE", "LEAST_SONGS", "MEAN", "NOVEL", "Calibration", "read_calibration"]
+__all__ = [
+    *("COVERAGE", "FILE_NAME", "LEAST_SONGS", "MEAN", "NOVEL"),
+    *("Calibration", "fingerprint_of", "read_calibration"),
+]
 
 COVERAGE = 0.9
 LEAST_SONGS = 50
 MEAN = "mean"
+FILE_NAME = "calibration.json"  # in the folder of a run
 NOVEL = 99.0  # percentile of the distance above which a song is unlike the calibration songs
 KIND = "hear-aesthetics calibration 1"
 DIGITS = 6
+# Of a model's fingerprint, what decides a hidden state and what decides the fused feature.
+STATE_KEY = "track_limit_seconds"
+FEATURE_KEYS = (STATE_KEY, "sources", "views", "layer", "segment_seconds")
+
+
+def fingerprint_of(
+    head: Mapping[str, Any], reads: str, model: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return what a calibration is of: a head, and what its features are made by.
+
+    The number format of the encoders is left out: it moves scores by a hundredth at most, far less
+    than any interval.
+
+    Args:
+        head: Fingerprint of the head.
+        reads: Features that it reads: ``"fused"`` or a hidden state.
+        model: Fingerprint of a model or of stored features; None or without encoders: not known.
+    """
+    made: dict[str, Any] = {"head": dict(head), "reads": reads}
+    encoders = (model or {}).get("encoders")
+    if model is None or encoders is None:
+        return made
+    if reads == FUSED:
+        return {**made, "model": {key: model[key] for key in (*FEATURE_KEYS, "encoders")}}
+    source = HiddenState.parse(reads).source
+    return {**made, "model": {STATE_KEY: model[STATE_KEY], source: encoders.get(source)}}
 
 
 @dataclass(frozen=True)
@@ -193,12 +225,18 @@ class Calibration:
         return np.array(found)
 
     def check(self, place: str | Path, fingerprint: Mapping[str, Any]) -> None:
-        """Raise an error unless the calibration is of the same model and head.
+        """Raise an error unless the calibration is of the same head, and model where both know it.
+
+        Args:
+            place: Its file.
+            fingerprint: From :func:`fingerprint_of`.
 
         Raises:
             InputError: Says what differs.
         """
-        changed = differences(self.fingerprint, fingerprint)
+        shared = self.fingerprint.keys() & fingerprint.keys()
+        known, wanted = ({k: m[k] for k in shared} for m in (self.fingerprint, fingerprint))
+        changed = differences(known, wanted)
         if changed:
             raise InputError(
                 f"{place}: of another model or head ({changed[0]}); make it again with "

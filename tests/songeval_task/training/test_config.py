@@ -93,3 +93,8 @@ def test_the_seed_decides_the_first_weights():
     )
     assert first.output.weight.equal(again.output.weight)
     assert not first.output.weight.equal(other.output.weight)
+
+
+def test_the_width_of_the_features_is_no_size_of_a_head():
+    with pytest.raises(InputError, match="'dim' is no size of the baseline head"):
+        SongEvalConfig(features="muq_02", head_size="dim=64")
