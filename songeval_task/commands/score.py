@@ -323,6 +323,8 @@ def _plot(path: Path, rows: list[dict[str, Any]], scorer: "FeatureScorer", top: 
         warning_line(f"{path}: shows the {which} {MAX_SONGS} of {len(good)} songs")
     name, dimensions = next(iter(scorer.scorer_set.groups.items()))
     status = "demo: the scores say nothing" if scorer.demo else "after each name: the mean"
+    if name in scorer.scorer_set.calibrated:
+        status += f"; bands: {scorer.scorer_set.coverage:.0%} intervals"
     title = "Song scores" if len(good) > 1 else "Song score"
     subtitle = f"model {scorer.model_name or 'of the features'}, head {name}; {status}"
     save(score_figure(good, dimensions, title=title, subtitle=subtitle), path)
