@@ -252,10 +252,12 @@ def _open_journal(
     """Open the journal of OUT; write which rows are kept, and which OUT will no longer hold."""
     from songeval_task.scoring.formats import check_scp_scores
     from songeval_task.scoring.journal import Journal, clip_key
+    from songeval_task.scoring.rows import row_columns
 
     if out.suffix.lower() == ".scp":
         check_scp_scores(scorer.columns)
-    fingerprint = {**scorer.fingerprint(), **vars(options)}
+    columns = row_columns(scorer.scorer_set)  # rows of a version with others would have gaps
+    fingerprint = {**scorer.fingerprint(), **vars(options), "columns": columns}
     if released:  # rows of others are rounded
         fingerprint["format"] = released
     journal = Journal(out, fingerprint, overwrite=overwrite)

@@ -1,8 +1,9 @@
 """Score rows: the scores of clips as flat records, the same in every format.
 
 ``path, start, end, duration``, the columns of the scores and their means, ``loudness_lufs, model,
-head, demo, status, error``; a value that does not exist is None. ``status`` is ``ok`` or ``error``.
-In formats that nest, ``timeline`` and ``explain`` follow where they were asked for.
+head, demo, status, error, warnings``; a value that does not exist is None. ``status`` is ``ok`` or
+``error``; ``warnings`` are one text in every format. In formats that nest, ``timeline`` and
+``explain`` follow where they were asked for.
 """
 
 import math
@@ -22,6 +23,7 @@ __all__ = [
 ScoreRow = dict[str, Any]
 
 OK, ERROR = "ok", "error"
+WARNINGS_JOIN = "; "
 SCORE_DECIMALS = 6  # float32 has no more
 DECIMALS = {"start": 3, "end": 3, "duration": 3, "loudness_lufs": 2}
 
@@ -60,6 +62,7 @@ class Scores:
         timeline: If asked for: :meth:`ScorerSet.timeline`.
         explain: If asked for: :meth:`ScorerSet.explanation`.
         provenance: Provenance of the model and, under ``heads``, of the heads.
+        warnings: What is doubtful about the scores, such as faults of the audio; often nothing.
     """
 
     values: dict[str, float]
@@ -75,6 +78,7 @@ class Scores:
     timeline: Detail | None = None
     explain: Detail | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    warnings: tuple[str, ...] = ()
 
 
 def row_columns(scorer_set: ScorerSet) -> list[str]:
@@ -82,7 +86,7 @@ def row_columns(scorer_set: ScorerSet) -> list[str]:
     return [
         *("path", "start", "end", "duration"),
         *scorer_set.all_columns,
-        *("loudness_lufs", "model", "head", "demo", "status", "error"),
+        *("loudness_lufs", "model", "head", "demo", "status", "error", "warnings"),
     ]
 
 
@@ -94,7 +98,8 @@ def score_row(scores: Scores, columns: Sequence[str], *, rounded: bool = True) -
         columns: Columns of the row.
         rounded: Whether scores lose what float32 does not hold; times always do.
     """
-    known = {**vars(scores), **scores.values, **scores.means, "status": OK, "error": None}
+    said = {"status": OK, "error": None, "warnings": WARNINGS_JOIN.join(scores.warnings) or None}
+    known = {**vars(scores), **scores.values, **scores.means, **said}
     values = {column: known[column] for column in columns}
     row = _rounded(values) | ({} if rounded else {**scores.values, **scores.means})
     for name, detail in (("timeline", scores.timeline), ("explain", scores.explain)):

@@ -17,7 +17,7 @@ from songeval_task.scoring.scorer import AestheticScorer
 DIMENSIONS = ["Coherence", "Musicality", "Memorability", "Clarity", "Naturalness"]
 COLUMNS = [
     *("path", "start", "end", "duration", *DIMENSIONS, "mean"),
-    *("loudness_lufs", "model", "head", "demo", "status", "error"),
+    *("loudness_lufs", "model", "head", "demo", "status", "error", "warnings"),
 ]
 MINI = ("--model", "mini")
 
@@ -287,6 +287,19 @@ def test_twenty_songs_load_the_model_once(command, tmp_path, write_clip, monkeyp
     assert outcome.code == 0
     assert len(read_csv((tmp_path / "o.csv").read_text())) == 20
     assert len(loads) == 1
+
+
+def test_rows_of_a_version_with_other_columns_are_refused(command, songs, tmp_path) -> None:
+    words = ("score", songs / "take.wav", *MINI, "--out", tmp_path / "o.csv")
+    assert command(*words).code == 0
+    journal = tmp_path / "o.csv.rows.jsonl"
+    header, *lines = journal.read_text().splitlines()
+    fingerprint = json.loads(header)["fingerprint"]
+    fingerprint["columns"].remove("warnings")
+    journal.write_text("\n".join([json.dumps({"fingerprint": fingerprint}), *lines]) + "\n")
+    outcome = command(*words)
+    assert outcome.code == 2
+    assert "columns was" in outcome.errors[0]
 
 
 @pytest.fixture
