@@ -67,6 +67,17 @@ def test_rows_hold_what_the_scorer_says(command, songs, demo_scorer) -> None:
     assert float(row["duration"]) == 0.5
 
 
+def test_faults_of_the_audio_are_in_the_last_column(command, songs, tmp_path) -> None:
+    soundfile.write(tmp_path / "silent.wav", np.zeros(24_000), 24_000)
+    words = ("score", tmp_path / "silent.wav", songs / "take.wav", *MINI)
+    silent, short = json.loads(command(*words, "--json").out)
+    assert silent["warnings"] == ("silence (peak -inf, RMS -inf dBFS); shorter than 10 s (1.0 s)")
+    assert short["warnings"] == "shorter than 10 s (0.5 s)"
+    assert (silent["status"], silent["error"]) == ("ok", None)
+    rows = read_csv(command(*words).out)
+    assert [row["warnings"] for row in rows] == [silent["warnings"], short["warnings"]]
+
+
 @pytest.mark.parametrize("name", ["o.csv", "o.json", "o.jsonl", "o.scp"])
 def test_every_format_is_complete_and_leaves_no_partial_file(
     command, songs, tmp_path, name
