@@ -143,7 +143,7 @@ class FaultMeter:
                 if weight and _dbfs(channel.peak) < DEAD_PEAK
             ]
             if dead:
-                found.append(f"channel {' and '.join(dead)} of {len(channels)} is silent")
+                found.append(f"no sound in channel {', '.join(dead)} of {len(channels)}")
             bandwidth = self._bandwidth.bandwidth()
             if bandwidth is not None and bandwidth <= NARROW:
                 found.append(f"nothing above {bandwidth / 1000:.1f} kHz")

@@ -117,6 +117,8 @@ def score(
     An input may also be features of a song, a .npy file of `embed --kind features --format npy` or
     of the released extraction: heads score it without a model.
 
+    The column warnings names faults of the audio that make its scores doubtful, such as silence.
+
     OUT is written whole, at the end; until then rows are kept in OUT.partial.jsonl, afterwards in
     OUT.rows.jsonl. The same command goes on after an interruption, and later scores only files that
     are new, have changed, or failed. Scores of other heads, models or options are never mixed in.

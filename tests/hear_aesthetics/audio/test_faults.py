@@ -112,7 +112,7 @@ def test_beside_loud_music_an_offset_must_stand_out() -> None:
 def test_a_dead_channel_is_named_and_a_soft_or_equal_one_is_not() -> None:
     samples = noise(12, 2)
     samples[:, 1] = noise(12)[:, 0] * 1e-4
-    assert find_faults(samples, RATE) == ("channel 2 of 2 is silent",)
+    assert find_faults(samples, RATE) == ("no sound in channel 2 of 2",)
     samples[:, 1] *= 10
     assert find_faults(samples, RATE) == ()
     assert find_faults(np.repeat(noise(12), 2, axis=1), RATE) == ()
@@ -124,7 +124,7 @@ def test_the_low_frequency_channel_may_be_silent() -> None:
     samples[:, 3] = 0
     assert find_faults(samples, RATE) == ()
     samples[:, 4:] = 0
-    assert find_faults(samples, RATE) == ("channel 5 and 6 of 6 is silent",)
+    assert find_faults(samples, RATE) == ("no sound in channel 5, 6 of 6",)
 
 
 # --- clipping ---

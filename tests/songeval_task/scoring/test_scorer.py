@@ -242,7 +242,7 @@ def test_faults_of_the_file_are_warnings_of_its_scores(demo_scorer, write_clip, 
     samples = 0.1 * np.random.default_rng(0).standard_normal((44_100 * 11, 2))
     samples[:, 1] = 0
     soundfile.write(tmp_path / "a.wav", samples + np.array([0.05, 0]), 44_100)
-    expected = ("DC offset (+0.050 of full scale)", "channel 2 of 2 is silent")
+    expected = ("DC offset (+0.050 of full scale)", "no sound in channel 2 of 2")
     for loudness in (None, -40.0):
         assert demo_scorer.score(tmp_path / "a.wav", loudness=loudness).warnings == expected
     span = demo_scorer.score(tmp_path / "a.wav", start=2.0, end=5.0)
