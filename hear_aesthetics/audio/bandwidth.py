@@ -11,6 +11,7 @@ __all__ = ["FLOOR", "BandwidthMeter"]
 BAND = 100.0  # Hz
 FLOOR = 1e-6  # 60 dB under the mean of the spectrum
 WIDE, WIDE_CHUNKS = 1e-4, 5  # seconds of 40 dB under it that settle that audio is wide
+QUIET = 1e-5  # mean square of a second that settles nothing: what is wide may be its noise
 WINDOW_SECONDS = 0.05  # at most
 
 
@@ -42,7 +43,8 @@ class BandwidthMeter:
         bins /= size * sample_rate  # seconds times mean square, at any rate
         band_of = np.arange(size // 2) * sample_rate / size // BAND
         powers = np.bincount(band_of.astype(int), bins)
-        self._wide_chunks += bool((powers[self._first :] > WIDE * powers.mean()).any())
+        is_wide = bool((powers[self._first :] > WIDE * powers.mean()).any())
+        self._wide_chunks += is_wide and float(chunk @ chunk) > QUIET * len(chunk)
         wider = max(len(powers), len(self._powers))
         self._powers = _padded(self._powers, wider) + _padded(powers, wider)
 

@@ -151,7 +151,7 @@ class FaultMeter:
             if period is not None:
                 found.append(f"a loop of {period:.2f} s")
         if round(self._seconds, 3) < SHORT:
-            found.append(f"shorter than {SHORT:g} s ({self._seconds:.1f} s)")
+            found.append(f"shorter than {SHORT:g} s ({min(self._seconds, SHORT - 0.1):.1f} s)")
         return found
 
     def _clipped_share(self) -> float:

@@ -190,6 +190,11 @@ def test_bandwidth_is_said_as_it_was_measured() -> None:
     assert find_faults(noise(12, rate=11_025), 11_025) == ()
 
 
+def test_noise_before_the_music_does_not_hide_that_it_is_narrow() -> None:
+    samples = np.concatenate([noise(8, level=1e-4), tones(20, 220.3, 331.7)])
+    assert find_faults(samples, RATE) == ("nothing above 0.5 kHz",)
+
+
 def test_a_solo_bass_with_overtones_is_wide() -> None:
     assert find_faults(bass_note(12, decay=0.2), RATE) == ()
 
@@ -203,6 +208,7 @@ def test_a_bright_part_of_dull_music_is_heard() -> None:
 def test_ten_seconds_are_not_short() -> None:
     assert find_faults(noise(10), RATE) == ()
     assert find_faults(noise(9.9), RATE) == ("shorter than 10 s (9.9 s)",)
+    assert find_faults(noise(9.97), RATE) == ("shorter than 10 s (9.9 s)",)
     assert find_faults(noise(0.004), RATE)[-1] == "shorter than 10 s (0.0 s)"
 
 
