@@ -20,11 +20,9 @@ from songeval_task.training.config import RECIPES
 __all__ = ["measure"]
 
 DEFAULT, PUBLISHED = "default", "published"
-ALL_TRAIN = {"hold_out_valid": False, "select_on": "test"}
 PARTS: Mapping[str, Mapping[str, object]] = {
     DEFAULT: {},
     "selected on the test songs": {"select_on": "test"},
-    "all songs train, selected on the test songs": ALL_TRAIN,
     "released updates": {"updates": "released"},
     "last version only": {"last_version_only": True},
     PUBLISHED: RECIPES[PUBLISHED],
