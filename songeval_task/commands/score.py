@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from songeval_task.scoring.run import ScoreOptions
     from songeval_task.scoring.scorer import AestheticScorer
 
-__all__ = ["HeadOption", "LoudnessOption", "load_aesthetic_scorer", "score"]
+__all__ = [
+    *("CalibrationOption", "CoverageOption", "HeadOption", "LoudnessOption"),
+    *("load_aesthetic_scorer", "score"),
+]
 
 QUIETEST, LOUDEST = -70.0, 0.0  # LUFS: the gate of the measure, and full scale
 
@@ -45,6 +48,21 @@ HeadOption = Annotated[
         help="track1, track2, songeval, songbench, demo, an installed scorer, or a file; may be "
         "given again: the columns of further heads begin with their name. Default: track2, with "
         "mini: demo (which never learned from ratings).",
+    ),
+]
+CalibrationOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE",
+        help="What `hear-aesthetics calibrate` learned of a head's errors; may be given again for "
+        "further heads.",
+        show_default="that of the run that a head is of",
+    ),
+]
+CoverageOption = Annotated[
+    float,
+    typer.Option(
+        min=0.01, max=0.999, help="Share of ratings that the intervals of calibrated heads hold."
     ),
 ]
 SongsArgument = Annotated[
@@ -92,6 +110,8 @@ def score(
         ),
     ] = False,
     loudness: LoudnessOption = None,
+    calibration: CalibrationOption = None,
+    coverage: CoverageOption = 0.9,
     top: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Print the N best, by their mean.")
     ] = None,
@@ -121,6 +141,10 @@ def score(
     OUT.rows.jsonl. The same command goes on after an interruption, and later scores only files that
     are new, have changed, or failed. Scores of other heads, models or options are never mixed in.
 
+    Heads that are calibrated also give <column>_low and <column>_high, the interval that holds the
+    mean rating of listeners as often as --coverage says, and novelty: the percentile of the song's
+    distance from the songs that the head knows.
+
     With --timeline and --explain, rows in .json and .jsonl hold the windows; beside .csv and .scp
     they are OUT.timeline.csv and OUT.explain.csv. OUT.meta.json says what made the numbers.
 
@@ -140,6 +164,8 @@ def score(
             error_line(bad.message)
         raise typer.Exit(ExitCode.FAILED)
     scorer = _load_scorer(found, head, model, precision=precision, device=device)
+    scorer.calibrate(calibration or (), coverage)
+    _say_what_intervals_need(scorer, coverage)
     check_features(scorer, found, options)
     document = released_document(released, scorer.columns) if released else None
     journal = _open_journal(scorer, found, options, out, overwrite, released) if out else None
@@ -214,6 +240,24 @@ def _warn_if_demo(scorer: "FeatureScorer", what: str) -> None:
         warning_line(f"demo scores: {what} {learned}")
 
 
+def _say_what_intervals_need(scorer: "FeatureScorer", coverage: float) -> None:
+    """Say in one line why scores have no intervals, if they have none."""
+    from songeval_task.uncertainty.calibration import songs_for
+
+    if not scorer.scorer_set.calibrated:
+        typer.echo(
+            "no intervals: nothing is known of the head's errors; `hear-aesthetics calibrate` "
+            "learns them from rated songs",
+            err=True,
+        )
+    for name, calibration in scorer.scorer_set.calibrated.items():
+        if len(calibration.preds) < (needed := songs_for(coverage)):
+            warning_line(
+                f"{name}: {len(calibration.preds)} calibration songs promise no coverage of "
+                f"{coverage:g}, which takes {needed}; intervals are empty"
+            )
+
+
 def _check_usage(
     found: "Inputs",
     options: "ScoreOptions",
@@ -279,6 +323,8 @@ def _plot(path: Path, rows: list[dict[str, Any]], scorer: "FeatureScorer", top: 
         warning_line(f"{path}: shows the {which} {MAX_SONGS} of {len(good)} songs")
     name, dimensions = next(iter(scorer.scorer_set.groups.items()))
     status = "demo: the scores say nothing" if scorer.demo else "after each name: the mean"
+    if name in scorer.scorer_set.calibrated:
+        status += f"; bands: {scorer.scorer_set.coverage:.0%} intervals"
     title = "Song scores" if len(good) > 1 else "Song score"
     subtitle = f"model {scorer.model_name or 'of the features'}, head {name}; {status}"
     save(score_figure(good, dimensions, title=title, subtitle=subtitle), path)

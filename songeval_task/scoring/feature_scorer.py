@@ -25,6 +25,7 @@ from songeval_task.features.released_lists import read_array
 from songeval_task.scoring.head_scorers import load_head_scorer
 from songeval_task.scoring.rows import AnySpan, Scores
 from songeval_task.scoring.scorer_set import ScorerSet
+from songeval_task.uncertainty.calibration import COVERAGE
 
 __all__ = ["FeatureScorer", "load_heads"]
 
@@ -84,6 +85,18 @@ class FeatureScorer:
     def fingerprint(self) -> dict[str, Any]:
         """Return what decides the scores besides the files, as JSON values."""
         return {"head": self.scorer_set.name, "heads": self.scorer_set.fingerprint()}
+
+    def calibrate(self, files: Iterable[Path], coverage: float = COVERAGE) -> None:
+        """Give heads their calibrations, so that scores come with intervals.
+
+        Args:
+            files: From ``hear-aesthetics calibrate``; heads of runs have their own.
+            coverage: Share of ratings that intervals are to hold.
+
+        Raises:
+            InputError: If a file is no calibration, or of another head or model.
+        """
+        self.scorer_set.calibrate(files, coverage)
 
     def check_reads(self) -> None:
         """Raise ``InputError`` unless all heads read the same: a file holds one thing."""
@@ -148,10 +161,13 @@ class FeatureScorer:
             part = (outputs, clip.start or 0.0, seconds)
             try:
                 values = self.scorer_set.values(outputs, {**row, "prompt": clip.prompt})
+                means = self.scorer_set.mean_values(values)
                 scores = Scores(
                     **row,
                     values=values,
-                    means=self.scorer_set.mean_values(values),
+                    means=means,
+                    intervals=self.scorer_set.intervals(outputs, {**values, **means}),
+                    novelty=self.scorer_set.novelty(outputs),
                     duration=seconds,
                     head=self.scorer_set.name,
                     timeline=self.scorer_set.timeline(*part) if timeline else None,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from songeval_task.scoring.feature_scorer import FeatureScorer, load_heads
 from songeval_task.scoring.head_scorers import UNFIT
 from songeval_task.scoring.rows import AnySpan, AudioSpan, Scores
 from songeval_task.scoring.scorer_set import ScorerSet
+from songeval_task.uncertainty.calibration import COVERAGE
 
 __all__ = ["AestheticScorer", "AudioSpan", "Scores"]
 
@@ -90,6 +92,11 @@ class AestheticScorer(FeatureScorer):
         self.model.to(device)
         self.scorer_set.attach(self.model)
         return self
+
+    def calibrate(self, files: Iterable[Path], coverage: float = COVERAGE) -> None:
+        """Give heads their calibrations; see :meth:`FeatureScorer.calibrate`."""
+        super().calibrate(files, coverage)
+        self.scorer_set.attach(self.model)  # checks that they are of this model
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what decides the scores, wherever the weights came from, as JSON values."""
