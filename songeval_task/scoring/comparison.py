@@ -128,6 +128,7 @@ class Comparison:
         told = [d for d in self.differences if d.sure or self._unsure]
         rest = [d for d in self.differences if d not in told]
         unvaried = [d for d in rest if d.probability is None and abs(d.difference) > SAME]
+        unvaried = unvaried if self._fewest > 1 else []
         return (
             [d.name for d in told if d.difference > 0],
             [d.name for d in told if d.difference < 0],
@@ -203,7 +204,8 @@ def compare_takes(
         raise ValueError(f"{len(a)} takes of A and {len(b)} of B; give at least one each")
     left, right = _table(a, columns), _table(b, columns)
     change = right.mean(axis=0) - left.mean(axis=0)
-    known = [name for name in CLUSTERINGS if all(row.get(name) for row in (*a, *b))]
+    both = (*a, *b)
+    known = [n for n in CLUSTERINGS if all(row.get(n) not in (None, "") for row in both)]
     labels = [[tuple(str(row[name]) for name in known) for row in side] for side in (a, b)]
     if paired:
         joined = [tuple(map(" / ".join, zip(*p, strict=True))) for p in zip(*labels, strict=True)]

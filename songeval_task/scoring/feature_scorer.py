@@ -168,6 +168,7 @@ class FeatureScorer:
                     means=means,
                     intervals=self.scorer_set.intervals(outputs, {**values, **means}),
                     novelty=self.scorer_set.novelty(outputs),
+                    distance=self.scorer_set.distances(outputs),
                     duration=seconds,
                     head=self.scorer_set.name,
                     timeline=self.scorer_set.timeline(*part) if timeline else None,
