@@ -1,0 +1,1 @@
+"""Benchmarks of what is said about the uncertainty of scores."""
