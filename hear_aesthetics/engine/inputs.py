@@ -41,7 +41,7 @@ from hear_aesthetics.audio.decoding import AUDIO_EXTENSIONS
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.text_files import read_text
 
-__all__ = ["BadInput", "Input", "Inputs", "collect_inputs", "holds_features"]
+__all__ = ["BadInput", "Input", "Inputs", "collect_inputs", "holds_features", "labels_of"]
 
 FEATURES_EXTENSION = ".npy"
 MAX_SECONDS = 1e9  # a time beyond it, or NaN, is a mistake
@@ -88,6 +88,23 @@ class Inputs:
 def holds_features(path: str | os.PathLike[str]) -> bool:
     """Return whether a file is one of features, by its extension."""
     return Path(path).suffix.lower() == FEATURES_EXTENSION
+
+
+def labels_of(inputs: Iterable[Input], column: str) -> list[str | None]:
+    """Return the group of each input: its ``folder``, its ``prompt``, or what its row has there.
+
+    Raises:
+        InputError: If a row has something else there than text or a number; names it.
+    """
+    labels: list[str | None] = []
+    for item in inputs:
+        value: Any = item.prompt if column == "prompt" else item.fields.get(column)
+        if column == "folder":
+            value = str(item.path.parent)
+        if value is not None and not isinstance(value, str | int | float):
+            raise InputError(f"{item.source}: {column} is {value!r}; write text or a number")
+        labels.append(None if value in (None, "") else str(value))
+    return labels
 
 
 _Found = tuple[Input, Path]  # an input without its key, which depends on the others; its root

@@ -7,10 +7,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from songeval_task.scoring.calibrate import fingerprint
-from songeval_task.uncertainty.calibration import Calibration
-from songeval_task.uncertainty.reference import ReferenceSongs
-
 MINI = ("--model", "mini")
 
 
@@ -98,18 +94,9 @@ def test_a_side_without_takes_is_a_failure(command, takes, tmp_path) -> None:
 
 
 @pytest.fixture
-def calibration(tmp_path, demo_scorer) -> Path:
+def calibration(tmp_path, calibrate_demo) -> Path:
     """Of the demo head: its scores miss ratings by a twentieth of a point."""
-    (head,) = demo_scorer.scorer_set.heads.values()
-    rng = np.random.default_rng(0)
-    preds = rng.uniform(1, 5, (60, len(head.columns)))
-    reference = ReferenceSongs.of(rng.normal(size=(60, head.head.output.in_features)))
-    found = Calibration.of(
-        *(head.columns, preds, preds + rng.normal(0, 0.05, preds.shape), rng.uniform(1, 2, 60)),
-        *([""] * 60, reference, fingerprint(demo_scorer, head)),
-    )
-    found.write(tmp_path / "calibration.json")
-    return tmp_path / "calibration.json"
+    return calibrate_demo(tmp_path / "calibration.json", 0.05)
 
 
 def test_a_calibration_says_how_sure_the_ratings_of_two_songs_are(
