@@ -1,1 +1,1 @@
-"""Benchmarks of what is said about the uncertainty of scores."""
+"""Benchmarks of uncertainty: intervals, probabilities, chosen takes."""

@@ -145,6 +145,8 @@ def score(
     An input may also be features of a song, a .npy file of `embed --kind features --format npy` or
     of the released extraction: heads score it without a model.
 
+    The column warnings names faults of the audio that make its scores doubtful, such as silence.
+
     OUT is written whole, at the end; until then rows are kept in OUT.partial.jsonl, afterwards in
     OUT.rows.jsonl. The same command goes on after an interruption, and later scores only files that
     are new, have changed, or failed. Scores of other heads, models or options are never mixed in.
@@ -313,10 +315,12 @@ def _open_journal(
     """Open the journal of OUT; write which rows are kept, and which OUT will no longer hold."""
     from songeval_task.scoring.formats import check_scp_scores
     from songeval_task.scoring.journal import Journal, clip_key
+    from songeval_task.scoring.rows import row_columns
 
     if out.suffix.lower() == ".scp":
         check_scp_scores(scorer.columns)
-    fingerprint = {**scorer.fingerprint(), **vars(options)}
+    columns = row_columns(scorer.scorer_set)  # rows of a version with others would have gaps
+    fingerprint = {**scorer.fingerprint(), **vars(options), "columns": columns}
     if released:  # rows of others are rounded
         fingerprint["format"] = released
     journal = Journal(out, fingerprint, overwrite=overwrite)

@@ -5,7 +5,7 @@ A file holds float32 features ``(1, frames, dim)``, as the released extraction a
 feature, or a hidden state; a file does not say which it holds, so that only the width is checked.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from songeval_task.features.released_lists import read_array
 from songeval_task.scoring.head_scorers import load_head_scorer
 from songeval_task.scoring.rows import AnySpan, Scores
 from songeval_task.scoring.scorer_set import ScorerSet
-from songeval_task.uncertainty.calibration import COVERAGE
+from songeval_task.uncertainty.calibration import COVERAGE, NOVEL
 
 __all__ = ["FeatureScorer", "load_heads"]
 
@@ -117,9 +117,13 @@ class FeatureScorer:
             return self.scorer_set.compute(features, timeline=timeline, explain=explain)
 
         for result in run(clips, self, work, sample_rate=FRAME_RATE, load=self._load):
-            made = {"model": None, "demo": self.scorer_set.demo, "loudness_lufs": None}
-            heads = {"heads": self.scorer_set.provenance()}
-            yield self._scored(result.item, result, timeline, explain, **made, provenance=heads)
+            yield self._scored(
+                *(result.item, result, timeline, explain),
+                model=None,
+                demo=self.scorer_set.demo,
+                provenance={"heads": self.scorer_set.provenance()},
+                loudness_lufs=None,
+            )
 
     def _load(self, clip: AnySpan) -> np.ndarray:
         """Return features ``(frames, dim)`` that all heads can read."""
@@ -151,7 +155,13 @@ class FeatureScorer:
         )
 
     def _scored(
-        self, clip: AnySpan, result: Result[Any], timeline: bool, explain: bool, **known: Any
+        self,
+        clip: AnySpan,
+        result: Result[Any],
+        timeline: bool,
+        explain: bool,
+        warnings: Sequence[str] = (),
+        **known: Any,
     ) -> Result[AnySpan]:
         """Return the result of a clip from that of the engine."""
         scores, error = None, result.error
@@ -162,13 +172,15 @@ class FeatureScorer:
             try:
                 values = self.scorer_set.values(outputs, {**row, "prompt": clip.prompt})
                 means = self.scorer_set.mean_values(values)
+                novelty = self.scorer_set.novelty(outputs)
                 scores = Scores(
                     **row,
                     values=values,
                     means=means,
                     intervals=self.scorer_set.intervals(outputs, {**values, **means}),
-                    novelty=self.scorer_set.novelty(outputs),
+                    novelty=novelty,
                     distance=self.scorer_set.distances(outputs),
+                    warnings=(*warnings, *_unlike(novelty)),
                     duration=seconds,
                     head=self.scorer_set.name,
                     timeline=self.scorer_set.timeline(*part) if timeline else None,
@@ -178,6 +190,15 @@ class FeatureScorer:
             except HearAestheticsError as failure:
                 error = failure
         return Result(clip, result.seconds, scores, error)
+
+
+def _unlike(novelty: Mapping[str, float]) -> list[str]:
+    """Return a warning for each head that knows no song like this one."""
+    return [
+        f"unlike the calibration songs ({column} {value:.1f})"
+        for column, value in novelty.items()
+        if value > NOVEL
+    ]
 
 
 def load_heads(sources: Iterable[str | PathLike[str]], model: str) -> dict[str, Scorer]:

@@ -2,8 +2,9 @@
 
 ``path, start, end, duration``, the columns of the scores and their means, of calibrated heads their
 ``<column>_low, <column>_high`` and ``novelty``, then ``loudness_lufs, model, head, demo, status,
-error``; a value that does not exist is None. ``status`` is ``ok`` or ``error``. In formats that
-nest, ``timeline`` and ``explain`` follow where they were asked for.
+error, warnings``; a value that does not exist is None. ``status`` is ``ok`` or ``error``;
+``warnings`` are one text in every format. In formats that nest, ``timeline`` and ``explain`` follow
+where they were asked for.
 """
 
 import math
@@ -23,6 +24,7 @@ __all__ = [
 ScoreRow = dict[str, Any]
 
 OK, ERROR = "ok", "error"
+WARNINGS_JOIN = "; "
 SCORE_DECIMALS = 6  # float32 has no more
 DECIMALS = {"start": 3, "end": 3, "duration": 3, "loudness_lufs": 2, "novelty": 1}
 
@@ -66,6 +68,7 @@ class Scores:
         timeline: If asked for: :meth:`ScorerSet.timeline`.
         explain: If asked for: :meth:`ScorerSet.explanation`.
         provenance: Provenance of the model and, under ``heads``, of the heads.
+        warnings: What is doubtful about the scores, such as faults of the audio; often nothing.
     """
 
     values: dict[str, float]
@@ -84,6 +87,7 @@ class Scores:
     novelty: Mapping[str, float] = field(default_factory=dict)
     distance: Mapping[str, float] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    warnings: tuple[str, ...] = ()
 
 
 def row_columns(scorer_set: ScorerSet) -> list[str]:
@@ -92,7 +96,7 @@ def row_columns(scorer_set: ScorerSet) -> list[str]:
         *("path", "start", "end", "duration"),
         *scorer_set.all_columns,
         *scorer_set.interval_columns,
-        *("loudness_lufs", "model", "head", "demo", "status", "error"),
+        *("loudness_lufs", "model", "head", "demo", "status", "error", "warnings"),
     ]
 
 
@@ -104,7 +108,8 @@ def score_row(scores: Scores, columns: Sequence[str], *, rounded: bool = True) -
         columns: Columns of the row.
         rounded: Whether scores lose what float32 does not hold; times always do.
     """
-    known = {**vars(scores), **scores.values, **scores.means, "status": OK, "error": None}
+    said = {"status": OK, "error": None, "warnings": WARNINGS_JOIN.join(scores.warnings) or None}
+    known = {**vars(scores), **scores.values, **scores.means, **said}
     known |= {**_ends(scores.intervals), **scores.novelty}
     values = {column: known[column] for column in columns}
     row = _rounded(values) | ({} if rounded else {**scores.values, **scores.means})

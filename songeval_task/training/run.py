@@ -15,23 +15,24 @@ from typing import Any
 
 import pandas as pd
 import torch
+from accelerate import Accelerator
 
 from hear_aesthetics.files import json_text, remove_leftovers, write_text
 from hear_aesthetics.fingerprint import is_finished
 from hear_aesthetics.version import __version__
 from songeval_task.protocol import evaluate
 from songeval_task.training.calibrate import calibrate_run
-from songeval_task.training.config import SongEvalConfig, build_head
+from songeval_task.training.config import SongEvalConfig, TrainableHead, build_head
 from songeval_task.training.data import TrainingData, load_data
 from songeval_task.training.logs import Logs, ProgressLine
 from songeval_task.training.loop import Trainer, make_accelerator
 from songeval_task.training.predict import predict
-from songeval_task.training.resume import RunState
+from songeval_task.training.resume import Progress, RunState
 from songeval_task.training.saved_head import SavedHead
 from songeval_task.training.standardize import fold, unfold
 from songeval_task.uncertainty.calibration import FILE_NAME, LEAST_SONGS
 
-__all__ = ["METRICS_FILE", "PREDICTIONS_FILE", "train_run"]
+__all__ = ["METRICS_FILE", "PREDICTIONS_FILE", "fit_head", "train_run"]
 
 METRICS_FILE = "metrics.json"
 PREDICTIONS_FILE = "predictions.csv"
@@ -85,16 +86,8 @@ def train_run(
     if result.is_file():
         metrics: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
         return metrics
-    state = RunState(out / STATE_FOLDER)
-    head = start or build_head(config, data.width)
-    logs = Logs(out, events=accelerator.is_main_process)
     line = ProgressLine(config.epochs, shown if accelerator.is_main_process else False)
-    seen = data.standardized() if config.standardize else data
-    if init and seen.standardizer:
-        unfold(head, seen.standardizer)
-    progress = Trainer(config, seen, head, state, logs, accelerator).fit(line)
-    if seen.standardizer:
-        fold(head, seen.standardizer)
+    head, progress = fit_head(config, data, out, accelerator, start=start, line=line)
     reported = [split for split in ("valid", "test") if data.splits[split]]
     found = {split: predict(head, data, split) for split in reported}
     figures = {
@@ -116,6 +109,38 @@ def train_run(
         write_text(result, json_text(figures))
     written: dict[str, Any] = json.loads(json_text(figures))  # as the next call reads it
     return written
+
+
+def fit_head(
+    config: SongEvalConfig,
+    data: TrainingData,
+    out: Path,
+    accelerator: Accelerator,
+    *,
+    start: TrainableHead | None = None,
+    line: ProgressLine | None = None,
+) -> tuple[TrainableHead, Progress]:
+    """Train a head; return it with the weights that were selected, for features as stored.
+
+    Args:
+        config: The configuration.
+        data: Songs with their features, by split.
+        out: Folder of checkpoints and logs; what is there is resumed.
+        accelerator: Device, autocast and processes.
+        start: Head to start from, trained in place; None: random weights.
+        line: Shows the progress.
+    """
+    head = start or build_head(config, data.width)
+    seen = data.standardized() if config.standardize else data
+    if start and seen.standardizer:
+        unfold(head, seen.standardizer)
+    logs = Logs(out, events=accelerator.is_main_process)
+    progress = Trainer(config, seen, head, RunState(out / STATE_FOLDER), logs, accelerator).fit(
+        line or ProgressLine(config.epochs, shown=False)
+    )
+    if seen.standardizer:
+        fold(head, seen.standardizer)
+    return head, progress
 
 
 def _provenance(
