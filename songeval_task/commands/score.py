@@ -17,7 +17,7 @@ from hear_aesthetics.commands.options import (
 )
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.spec import MAX_MINUTES
-from songeval_task.commands.listing import Listing, ranked
+from songeval_task.commands.listing import BestOf, Listing, ranked, take_groups
 
 if TYPE_CHECKING:
     from hear_aesthetics.engine.inputs import Inputs
@@ -115,6 +115,14 @@ def score(
     top: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Print the N best, by their mean.")
     ] = None,
+    best_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Name the best take of each group: takes whose .jsonl rows have one value of this "
+            "key, such as prompt; or folder. Beside OUT: OUT.best.csv.",
+        ),
+    ] = None,
     plot: Annotated[
         Path | None,
         typer.Option(
@@ -147,6 +155,10 @@ def score(
     mean rating of listeners as often as --coverage says, and novelty: the percentile of the song's
     distance from the songs that the head knows.
 
+    With --best-of, each group's best take by its mean, the rating to expect of it now that it was
+    chosen among so many (of calibrated heads), and the probability that it is better than the
+    second. With --json the output is an object: rows, best_of.
+
     With --timeline and --explain, rows in .json and .jsonl hold the windows; beside .csv and .scp
     they are OUT.timeline.csv and OUT.explain.csv. OUT.meta.json says what made the numbers.
 
@@ -161,6 +173,7 @@ def score(
     found = collect_inputs(inputs, prompt=prompt, features=True)
     options = ScoreOptions(timeline=timeline, explain=explain, loudness=loudness)
     _check_usage(found, options, out, plot, as_json, released)
+    groups = take_groups(found, best_of, tables=bool(top or (released and out is None)))
     if not found.inputs:
         for bad in found.errors:
             error_line(bad.message)
@@ -172,13 +185,17 @@ def score(
     document = released_document(released, scorer.columns) if released else None
     journal = _open_journal(scorer, found, options, out, overwrite, released) if out else None
     columns = row_columns(scorer.scorer_set)
-    listing = Listing(
-        *(columns, scorer.scorer_set.all_columns),
-        as_json=as_json,
-        top=top,
-        document=None if out else document,
+    listing = (
+        BestOf(groups, scorer.scorer_set, out, as_json=as_json)
+        if groups
+        else Listing(
+            *(columns, scorer.scorer_set.all_columns),
+            as_json=as_json,
+            top=top,
+            document=None if out else document,
+        )
     )
-    visible = out is None or as_json or top is not None
+    visible = bool(out is None or as_json or top is not None or groups)
     rows: list[dict[str, Any]] = []
     try:
         with journal or nullcontext(), Report(len(found), "scored") as report:

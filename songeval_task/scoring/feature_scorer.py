@@ -179,6 +179,7 @@ class FeatureScorer:
                     means=means,
                     intervals=self.scorer_set.intervals(outputs, {**values, **means}),
                     novelty=novelty,
+                    distance=self.scorer_set.distances(outputs),
                     warnings=(*warnings, *_unlike(novelty)),
                     duration=seconds,
                     head=self.scorer_set.name,

@@ -58,6 +58,7 @@ class Scores:
             that are calibrated.
         novelty: ``"novelty"`` -> percentile of the distance from the songs that calibrated the
             first head, 0 to 100; ``"<head>:novelty"`` of a further one.
+        distance: Name of a calibrated head -> that distance.
         loudness_lufs: Integrated loudness of the clip as it is in the file; None for silence and
             for less than 400 ms, and for features.
         model: Name of the model; None: the features came from a file.
@@ -84,6 +85,7 @@ class Scores:
     explain: Detail | None = None
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     novelty: Mapping[str, float] = field(default_factory=dict)
+    distance: Mapping[str, float] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = ()
 

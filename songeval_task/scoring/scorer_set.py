@@ -277,6 +277,10 @@ class ScorerSet:
             for name, calibration in self.calibrated.items()
         }
 
+    def distances(self, outputs: Outputs) -> dict[str, float]:
+        """Return name of each calibrated head -> distance of one clip from its reference songs."""
+        return {name: float(outputs[f"distance {name}"]) for name in self.calibrated}
+
     def _beside(self, name: str, column: str) -> str:
         """Return the name of a column that belongs to a scorer, as its mean is called."""
         return self.means[name].removesuffix("mean") + column

@@ -81,7 +81,8 @@ def train_run(
         if not resume and (record.is_file() or result.is_file()):
             shutil.rmtree(out)
         remove_leftovers(out)
-        is_finished(result, record, made, {"version": __version__})
+        origin = {"version": __version__, "data": str(prepared.resolve())}
+        is_finished(result, record, made, origin)
     accelerator.wait_for_everyone()
     if result.is_file():
         metrics: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
