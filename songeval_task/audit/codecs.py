@@ -62,8 +62,8 @@ def encode_mp3(audio: Audio, kbps: int) -> bytes:
     check_channels(audio)
     least, most = MP3_KBPS
     level = (most - kbps) / (most - least)
-    options = {"format": "MP3", "bitrate_mode": "CONSTANT", "compression_level": level}
-    return encode_audio(*_accepted(audio, MP3_RATES), **options)
+    accepted = _accepted(audio, MP3_RATES)
+    return encode_audio(*accepted, format="MP3", bitrate_mode="CONSTANT", compression_level=level)
 
 
 def encode_aac(audio: Audio, kbps: int) -> bytes:

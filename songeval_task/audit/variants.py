@@ -110,9 +110,10 @@ def _crop(audio: Audio, seconds: float) -> Audio:
     return audio._replace(samples=audio.samples[round(seconds * audio.sample_rate) :])
 
 
-def _pad(audio: Audio, before: float = 0.0, after: float = 0.0) -> Audio:
-    frames = [round(seconds * audio.sample_rate) for seconds in (before, after)]
-    return audio._replace(samples=np.pad(audio.samples, (frames, (0, 0))))
+def _pad(audio: Audio, seconds: float, where: str) -> Audio:
+    frames = round(seconds * audio.sample_rate)
+    ends = (frames, 0) if where == "before" else (0, frames)
+    return audio._replace(samples=np.pad(audio.samples, (ends, (0, 0))))
 
 
 def _noise(audio: Audio, snr_db: float) -> Audio:
@@ -184,13 +185,16 @@ VARIANTS = (
     ),
     *(
         Variant(
-            f"{seconds} s of silence {where}", "silence", "time", partial(_pad, **{where: seconds})
+            f"{seconds} s of silence {where}",
+            "silence",
+            "time",
+            partial(_pad, seconds=seconds, where=where),
         )
         for seconds in (1, 5)
         for where in ("before", "after")
     ),
     *(
-        Variant(f"noise, SNR {db} dB", "noise", "noise", partial(_noise, snr_db=db))
+        Variant(f"noise at {db} dB SNR", "noise", "noise", partial(_noise, snr_db=db))
         for db in (50, 40, 30)
     ),
     *(

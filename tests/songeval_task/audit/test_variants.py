@@ -76,7 +76,7 @@ def test_loudness_is_what_is_asked_for(stereo, lufs) -> None:
 def test_silence_keeps_its_loudness() -> None:
     silence = Audio(np.zeros((RATE, 2), np.float32), RATE)
     assert not made("loudness -14 LUFS", silence).samples.any()
-    assert not made("noise, SNR 30 dB", silence).samples.any()
+    assert not made("noise at 30 dB SNR", silence).samples.any()
 
 
 @pytest.mark.parametrize("kilohertz", ["16", "22.05", "32", "48"])
@@ -145,9 +145,9 @@ def test_silence_is_added_before_or_after(stereo, seconds) -> None:
 
 @pytest.mark.parametrize("snr", [50, 40, 30])
 def test_noise_has_its_ratio_to_the_signal(stereo, snr) -> None:
-    noise = made(f"noise, SNR {snr} dB", stereo).samples - stereo.samples
+    noise = made(f"noise at {snr} dB SNR", stereo).samples - stereo.samples
     assert decibels(stereo.samples) - decibels(noise) == pytest.approx(snr, abs=0.1)
-    other = made(f"noise, SNR {snr} dB", stereo._replace(samples=stereo.samples[1:]))
+    other = made(f"noise at {snr} dB SNR", stereo._replace(samples=stereo.samples[1:]))
     new = other.samples - stereo.samples[1:]
     assert abs(np.corrcoef(new[:, 0], noise[1:, 0])[0, 1]) < 0.05  # other songs, other noise
 
