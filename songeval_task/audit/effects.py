@@ -140,12 +140,13 @@ def describe(effects: Sequence[Effect]) -> str:
     moved = sorted((e for e in largest.values() if e.size > 1), key=lambda e: -e.size)
     calibrated = any(effect.interval_share is not None for effect in effects)
     limit = "half of its calibrated interval" if calibrated else f"{LIMIT:g} points"
-    count = max((effect.songs for effect in effects), default=0)
-    over = f"Over {count} song{'s' * (count != 1)}"
+    songs = max((effect.songs for effect in effects), default=0)
+    over = f"a score by more than {limit} on average over {songs} song{'s' * (songs != 1)}"
     if not moved:
-        return f"{over}, no variant moves a score by more than {limit} on average."
+        return f"No variant moves {over}."
     named = ", ".join(f"{e.variant} ({e.column} by {e.absolute:.2f})" for e in moved)
-    return f"{over}, these move a score by more than {limit} on average: {named}."
+    verb = "moves" if len(moved) == 1 else "move"
+    return f"{len(moved)} of {len(largest)} variants {verb} {over}: {named}."
 
 
 def _mean_change(preds: Any, target: Any, *, weights: Array | None = None) -> Array:

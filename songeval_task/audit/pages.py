@@ -8,21 +8,24 @@ from typing import Any
 
 import soundfile
 
-from hear_aesthetics.files import csv_text, json_text, write_text
+from hear_aesthetics.files import json_text, write_text
 from hear_aesthetics.markdown import markdown_table
 from hear_aesthetics.metrics.intervals import METHOD
 from songeval_task.audit.effects import RANK_PLACES, Effect, describe
+from songeval_task.scoring.formats import rows_csv
 
 __all__ = ["sentences", "signed", "write_pages"]
 
-DECIMALS = 4
 PACKAGES = ("soundfile", "soxr", "av", "audiomentations")  # whose versions decide some variants
 DEMO = "These are demo scores, learned from no ratings by people."
-READING = f"""A change is the score of the variant minus that of the song as it is. Brackets are \
-95 % intervals of its mean over songs ({METHOD}); - means that nothing can be told. The ranks are \
-those among the audited songs, all as they are against all in the variant; the last column but \
-notes says how many songs move by more than {RANK_PLACES} places. What the variants do, and what \
-follows from a number: docs/audit.md of the package."""
+READING = f"""\
+A change is the score of the variant minus that of the song as it is; *change* is its mean over
+songs with a 95 % interval ({METHOD}), *absolute* the mean without signs. *LU* is the change of the
+loudness. *Moved* is the share of songs whose rank among the audited songs, all in the variant
+against all as they are, changes by more than {RANK_PLACES} places. A dash means that it cannot be
+told from these songs."""
+OF_INTERVAL = """\
+*Of interval* is the mean absolute change in halves of the song's calibrated interval."""
 
 
 def sentences(effects: Sequence[Effect], *, demo: bool) -> str:
@@ -55,10 +58,13 @@ def write_pages(
         demo: Whether they say nothing about music.
     """
     names = [field.name for field in fields(Effect)]
-    lines = [[_cell(getattr(effect, name)) for name in names] for effect in effects]
-    write_text(out / "audit.csv", csv_text([names, *lines]))
     finding = sentences(effects, demo=demo)
-    write_text(out / "audit.md", _page(effects, finding, songs, failed))
+    tables = {
+        "audit.csv": rows_csv(map(asdict, effects), names),
+        "audit.md": _page(effects, finding, songs, failed),
+    }
+    for name, text in tables.items():  # names of songs that are not UTF-8 become escapes
+        write_text(out / name, text.encode(errors="backslashreplace").decode())
     values = {
         "finding": finding,
         "demo": demo,
@@ -73,14 +79,16 @@ def write_pages(
 
 
 def signed(value: float | None) -> str:
-    """Return a change with its sign, or a dash."""
-    return "-" if value is None else f"{value:+.3f}"
+    """Return a change with its sign, if it has one with these decimals, or a dash."""
+    return "-" if value is None else f"{value:+z.3f}".replace("+0.000", "0.000")
 
 
 def _page(
     effects: Sequence[Effect], finding: str, songs: Sequence[str], failed: Sequence[str]
 ) -> str:
     parts = ["# Audit of scores", finding, "![Changes of scores](audit.png)", READING]
+    if any(effect.interval_share is not None for effect in effects):
+        parts.append(OF_INTERVAL)
     several = len(_by_head(effects)) > 1
     for head, found in _by_head(effects).items():
         columns = list(dict.fromkeys(effect.column for effect in found))
@@ -97,22 +105,20 @@ def _page(
 
 
 def _table(effects: Sequence[Effect]) -> str:
-    header = ["variant", "songs", "change", "95 % interval", "size", "worst song", "its change"]
-    header += ["LU", f"over {RANK_PLACES} places"]
+    header = ["variant", "songs", "change", "95 % interval", "absolute", "worst song"]
+    header += ["its change", "LU", "moved"]
     calibrated = any(effect.interval_share is not None for effect in effects)
     rows = []
     for e in effects:
         ends = "-" if e.low is None else f"[{signed(e.low)}, {signed(e.high)}]"
         absolute = "-" if e.absolute is None else f"{e.absolute:.3f}"
         song = "-" if e.worst_song is None else _text(e.worst_song)
-        loudness = "-" if e.loudness is None else f"{e.loudness:+.1f}"
+        loudness = "-" if e.loudness is None else f"{e.loudness:+z.1f}"
         row = [e.variant, e.songs, signed(e.change), ends, absolute, song, signed(e.worst_change)]
         rows.append([*row, loudness, _share(e.rank_share)])
         if calibrated:
             rows[-1].append(_share(e.interval_share))
-    return markdown_table(
-        [*header, "of half interval"] if calibrated else header, rows, numbers=True
-    )
+    return markdown_table([*header, "of interval"] if calibrated else header, rows, numbers=True)
 
 
 def _share(value: float | None) -> str:
@@ -121,16 +127,7 @@ def _share(value: float | None) -> str:
 
 def _text(text: str | None) -> str:
     """Return text that no table or page takes for markup."""
-    line = "".join(f"\\{c}" if c in r"\`*_[]|<>" else c for c in text or "")
-    return line.encode(errors="replace").decode()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, float):
-        return f"{value:.{DECIMALS}f}"
-    if isinstance(value, str):
-        return value.encode(errors="replace").decode()
-    return "" if value is None else value
+    return "".join(f"\\{c}" if c in r"\`*_[]|<>" else c for c in text or "")
 
 
 def _by_head(effects: Sequence[Effect]) -> dict[str, list[Effect]]:

@@ -1,4 +1,8 @@
-"""Picture of an audit: a dot with its interval per variant, under the headings of its family."""
+"""Picture of an audit: a dot with its interval per variant, under the headings of its family.
+
+The band is 0.1 points wide to each side. Variants that move the column by more than what is worth a
+word on average, also where ups and downs cancel, have another colour.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -60,4 +60,5 @@ def loudness_of(audio: Audio) -> float | None:
 
 def to_waveform(audio: Audio) -> np.ndarray:
     """Return what ``load_audio`` gives for a file of these samples: ``(samples,)`` at 24 kHz."""
-    return resample(mix(audio.samples), audio.sample_rate, SAMPLE_RATE)
+    waveform = resample(mix(audio.samples), audio.sample_rate, SAMPLE_RATE)
+    return np.require(waveform, requirements="W")  # a copy of what is a view of decoded samples

@@ -132,7 +132,8 @@ def _tempo(audio: Audio, factor: float) -> Audio:
     check_channels(audio)
     stretch = TimeStretch(leave_length_unchanged=False, p=1.0)
     stretch.parameters = {"should_apply": True, "rate": factor}  # nothing is drawn
-    samples = stretch.apply(np.ascontiguousarray(audio.samples.T), audio.sample_rate)
+    writeable = audio.samples.T.copy(order="C")  # which the library insists on
+    samples = stretch.apply(writeable, audio.sample_rate)
     return audio._replace(samples=np.ascontiguousarray(samples.T))
 
 
@@ -202,7 +203,7 @@ VARIANTS = (
         for what, function in (("pitch", _pitch), ("tempo", _tempo))
         for x in (-0.01, 0.01)
     ),
-    Variant("repeat", "repeat", "repeat", _unchanged),
+    Variant("repeat", "repeat", "control", _unchanged),
 )
 GROUPS = tuple(dict.fromkeys(variant.group for variant in VARIANTS))
 

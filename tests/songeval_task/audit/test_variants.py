@@ -42,9 +42,12 @@ def test_names_are_told_apart() -> None:
     assert ORIGINAL.name not in BY_NAME
 
 
+@pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("variant", AVAILABLE, ids=lambda variant: variant.name)
-def test_a_variant_is_float32_and_the_same_each_time(variant, stereo) -> None:
-    first, second = variant.apply(stereo), variant.apply(stereo)
+def test_a_variant_is_float32_and_the_same_each_time(variant, channels, stereo) -> None:
+    audio = stereo._replace(samples=stereo.samples[:, :channels].copy())
+    audio.samples.flags.writeable = False
+    first, second = variant.apply(audio), variant.apply(audio)
     assert first.samples.dtype == np.float32
     assert first.samples.ndim == 2
     assert first.sample_rate == second.sample_rate
