@@ -6,7 +6,7 @@ sound of a variant changes, so that scores of both are not mixed.
 
 Pitch and tempo come from audiomentations' ``TimeStretch`` (Signalsmith Stretch; the extra
 ``train``). Tempo is the stretch alone. Pitch is a stretch to another length and resampling back to
-the old one: exact, where the library's own shift misses low notes by up to half of the one percent.
+the old one: the library's own shift by 1 % misses low notes by half of that and more.
 """
 
 import zlib
