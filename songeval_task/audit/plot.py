@@ -26,7 +26,7 @@ __all__ = ["draw_audit"]
 
 ROW, FAMILY = 0.19, 0.3  # inches: a variant, and the heading above a family
 TOP, BOTTOM, LEFT, RIGHT = 1.25, 0.55, 1.75, 0.2
-PANEL, GAP = 1.5, 0.17
+WIDTH, NARROWEST, GAP = 10.7, 1.2, 0.17  # of the figure, of a panel, between panels
 ROOM = 1.08  # of an axis over what it shows
 
 
@@ -51,10 +51,11 @@ def draw_audit(
     ends = [x for e in shown for x in (e.change, e.low, e.high) if x is not None]
     reach = ROOM * max([LIMIT, *map(abs, ends)])
     places, headings, depth = _lines(variants)
-    width = LEFT + len(panels) * (PANEL + GAP) - GAP + RIGHT
+    side = max((WIDTH - LEFT - RIGHT + GAP) / len(panels) - GAP, NARROWEST)
+    width = LEFT + len(panels) * (side + GAP) - GAP + RIGHT
     figure = new_figure(width, TOP + depth + BOTTOM, "Changes that are not the music", subtitle)
     for index, (column, title) in enumerate(panels.items()):
-        axes = place(figure, LEFT + index * (PANEL + GAP), TOP, PANEL, depth)
+        axes = place(figure, LEFT + index * (side + GAP), TOP, side, depth)
         _frame(axes, title, reach, depth)
         for variant in variants:
             _draw(axes, by_place.get((column, variant.name)), places[variant.name], reach)
@@ -64,7 +65,7 @@ def draw_audit(
             axes.set_yticks(list(names), list(names.values()), fontsize=8)
             axes.tick_params(axis="y", length=0)
             for family, y in headings.items():
-                label = axes.text(-0.045, y, family, transform=axes.get_yaxis_transform())
+                label = axes.text(-0.07 / side, y, family, transform=axes.get_yaxis_transform())
                 label.set(size=8, weight="bold", color=QUIET, ha="right", va="center")
     save(figure, path)
 

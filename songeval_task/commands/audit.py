@@ -179,9 +179,11 @@ def _write(
     first, *others = scorer_set.groups
     means = {scorer_set.means[name]: name for name in scorer_set.groups}
     of_one = {column: column for column in (scorer_set.means[first], *scorer_set.groups[first])}
-    status = "; demo scores, which mean nothing" if scorer.demo else ""
-    subtitle = f"mean change and its 95 % interval, {len(songs)} songs, model {scorer.model_name}"
-    subtitle += status
+    status = "; demo scores mean nothing" if scorer.demo else ""
+    subtitle = (
+        f"model {scorer.model_name}, {len(songs)} songs: mean change with its 95 % interval; "
+    )
+    subtitle += f"orange: noticeable on average, signs aside{status}"
     draw_audit(out / "audit.png", effects, chosen, means if others else of_one, subtitle)
 
 
