@@ -5,6 +5,7 @@ the audio gets the next higher one that it takes; MP3 gets 32 kHz or more, since
 kbit/s exist, and Opus 48 kHz.
 """
 
+import math
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -105,4 +106,4 @@ def _decoded(encoded: bytes, suffix: str) -> Audio:
     with TemporaryDirectory() as folder:
         path = Path(folder, f"audio{suffix}")
         path.write_bytes(encoded)
-        return decode(path, min_samples=1)
+        return decode(path, min_samples=1, max_minutes=math.inf)  # the song itself was let in

@@ -135,7 +135,7 @@ def describe(effects: Sequence[Effect]) -> str:
     """Return one sentence on the effects of a head: which variants move a score noticeably."""
     largest: dict[str, Effect] = {}
     for effect in effects:
-        if effect.size >= largest.setdefault(effect.variant, effect).size:
+        if effect.songs and effect.size >= largest.setdefault(effect.variant, effect).size:
             largest[effect.variant] = effect
     moved = sorted((e for e in largest.values() if e.size > 1), key=lambda e: -e.size)
     calibrated = any(effect.interval_share is not None for effect in effects)
@@ -144,7 +144,9 @@ def describe(effects: Sequence[Effect]) -> str:
     over = f"a score by more than {limit} on average over {songs} song{'s' * (songs != 1)}"
     if not moved:
         return f"No variant moves {over}."
-    named = ", ".join(f"{e.variant} ({e.column} by {e.absolute:.2f})" for e in moved)
+    named = ", ".join(
+        f"{e.variant} ({e.column.removeprefix(f'{e.head}:')} by {e.absolute:.2f})" for e in moved
+    )
     verb = "moves" if len(moved) == 1 else "move"
     return f"{len(moved)} of {len(largest)} variants {verb} {over}: {named}."
 

@@ -29,13 +29,13 @@ OF_INTERVAL = """\
 
 
 def sentences(effects: Sequence[Effect], *, demo: bool) -> str:
-    """Return the finding of each head; that of a further one begins with its name."""
+    """Return a paragraph per head: which variants move its scores."""
     by_head = _by_head(effects)
     said = [
         describe(found) if len(by_head) == 1 else f"{head}: {describe(found)}"
         for head, found in by_head.items()
     ]
-    return " ".join([*said, *([DEMO] if demo else [])])
+    return "\n\n".join([*said, *([DEMO] if demo else [])])
 
 
 def write_pages(

@@ -170,6 +170,7 @@ def _write(
     failed: Sequence[str],
     seconds: float | None,
 ) -> None:
+    from songeval_task.audit.effects import LIMIT
     from songeval_task.audit.pages import write_pages
     from songeval_task.audit.plot import draw_audit
 
@@ -177,13 +178,15 @@ def _write(
     write_pages(out, effects, songs=songs, failed=failed, provenance=provenance, demo=scorer.demo)
     scorer_set = scorer.scorer_set
     first, *others = scorer_set.groups
-    means = {scorer_set.means[name]: name for name in scorer_set.groups}
+    means = {scorer_set.means[name]: f"{name}: mean" for name in scorer_set.groups}
     of_one = {column: column for column in (scorer_set.means[first], *scorer_set.groups[first])}
     status = "; demo scores mean nothing" if scorer.demo else ""
     subtitle = (
         f"model {scorer.model_name}, {len(songs)} songs: mean change with its 95 % interval; "
     )
-    subtitle += f"orange: noticeable on average, signs aside{status}"
+    calibrated = any(effect.interval_share is not None for effect in effects)
+    limit = "half of the calibrated interval" if calibrated else f"{LIMIT:g} points"
+    subtitle += f"orange: over {limit} on average{status}"
     draw_audit(out / "audit.png", effects, chosen, means if others else of_one, subtitle)
 
 

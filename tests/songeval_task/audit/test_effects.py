@@ -111,14 +111,19 @@ def made(variant, column, absolute, share=None) -> Effect:
 
 def test_the_sentence_names_what_moves_a_score_the_largest_first() -> None:
     effects = [made("a", "Clarity", 0.11), made("a", "mean", 0.05), made("b", "mean", 0.3)]
-    effects += [made("c", "Clarity", 0.09)]
+    effects += [made("c", "Clarity", 0.09), Effect("demo", "Clarity", "not made", "gain", songs=0)]
     assert describe(effects) == (
         "2 of 3 variants move a score by more than 0.1 points on average over 20 songs: "
         "b (mean by 0.30), a (Clarity by 0.11)."
     )
-    assert describe(effects[-1:]) == (
+    assert describe(effects[3:]) == (
         "No variant moves a score by more than 0.1 points on average over 20 songs."
     )
+
+
+def test_columns_of_a_further_head_are_named_without_it() -> None:
+    effect = replace(made("a", "track2:Clarity", 0.2), head="track2")
+    assert describe([effect]).endswith("a (Clarity by 0.20).")
 
 
 def test_with_a_calibration_the_interval_is_the_measure() -> None:
