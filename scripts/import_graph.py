@@ -38,6 +38,7 @@ LAYERS: dict[str, tuple[set[str], ...]] = {
         {"features"},
         {"training"},
         {"scoring", "reports"},
+        {"audit"},
         {"commands", "__main__"},
     ),
     "musiceval_task": (

@@ -54,6 +54,7 @@ def get_scene_embeddings(audio, model):
 COMMANDS = {
     "embed": "embed {inputs}/songs --out out --kind timestamps",
     "score": "score {inputs}/songs --model mini --out out/scores.csv --timeline",
+    "audit": "audit {inputs}/songs --model mini --out out --variants gain,noise,repeat",
     "songeval features": "songeval features {inputs}/prepared --out out --model mini"
     " --augmentations 1 --workers 2",
     "songeval train": "songeval train --data {inputs}/prepared --features {inputs}/features"

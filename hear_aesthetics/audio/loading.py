@@ -27,7 +27,7 @@ from hear_aesthetics.audio.decoding import AudioInfo, Block, Decoder, open_decod
 from hear_aesthetics.errors import AudioError
 from hear_aesthetics.spec import MAX_MINUTES, MIN_SAMPLES, SAMPLE_RATE
 
-__all__ = ["LENGTH_RULE", "audio_info", "load_audio", "resample", "resampled_length"]
+__all__ = ["LENGTH_RULE", "audio_info", "load_audio", "mix", "resample", "resampled_length"]
 
 QUALITY = "HQ"
 LENGTH_RULE = {"length_rule": "librosa"}  # of audio at 24 kHz, in fingerprints of what it decides
@@ -85,7 +85,7 @@ def load_audio(
                     on_block(block.samples, rate)
                 peak = max(peak, block.samples.max(), -block.samples.min())
                 read_to = (block.position + len(block.samples)) / rate
-                buffer += resampler.push(_mix(block.samples)).data
+                buffer += resampler.push(mix(block.samples)).data
                 if len(buffer) > 4 * most:
                     raise AudioError(
                         f"{path}: more than {max_minutes:g} min of audio; take spans of it, or "
@@ -226,7 +226,7 @@ def _span(path: Path, decoder: Decoder, start: float, end: float | None) -> Iter
             return
 
 
-def _mix(block: np.ndarray) -> np.ndarray:
+def mix(block: np.ndarray) -> np.ndarray:
     """Return the mean over channels, added one by one: ``(frames, channels) -> (frames,)``."""
     mono = np.ascontiguousarray(block[:, 0])
     if block.shape[1] == 1:

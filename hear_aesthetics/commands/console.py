@@ -221,11 +221,11 @@ class Report:
         self.worked += count
         self._bar.count(count)
 
-    def fail(self, message: object) -> None:
-        """Count an input that failed, and say why: the message names it."""
+    def fail(self, message: object, steps: int = 1) -> None:
+        """Count an input that failed, of so many steps, and say why: the message names it."""
         self.errors.append(str(message))
         _write_line("error", "red", message, self._bar.console)
-        self._bar.count()
+        self._bar.count(steps)
 
     @property
     def failed(self) -> int:

@@ -22,7 +22,7 @@ from songeval_task.scoring.rows import ERROR, AnySpan, ScoreRow
 
 __all__ = ["Journal", "Key", "clip_key", "journal_path"]
 
-Key = tuple[str, float | None, float | None, str | None, int | None, int | None]
+Key = tuple[str | float | None, ...]
 SYNC_SECONDS = 5.0
 WAYS_ON = "take another --out, or --overwrite to replace what is there"
 
@@ -46,9 +46,10 @@ class Journal:
     """Rows of one run, appended as they come; a context manager.
 
     Args:
-        out: The file that the run writes; the journal lies beside it.
+        out: The file that the run writes.
         fingerprint: What decides the scores; rows of another one are never mixed in.
         overwrite: Start over, whatever is there.
+        path: The journal, during the run and afterwards; by default it lies beside ``out``.
 
     Attributes:
         done: Key -> row of the clips that earlier runs scored, without those that failed.
@@ -59,9 +60,15 @@ class Journal:
     """
 
     def __init__(
-        self, out: Path, fingerprint: Mapping[str, Any], *, overwrite: bool = False
+        self,
+        out: Path,
+        fingerprint: Mapping[str, Any],
+        *,
+        overwrite: bool = False,
+        path: Path | None = None,
     ) -> None:
-        self.path, self._finished = journal_path(out), journal_path(out, finished=True)
+        self.path = path or journal_path(out)
+        self._finished = path or journal_path(out, finished=True)
         self.done: dict[Key, ScoreRow] = {}
         self.fingerprint = dict(fingerprint)
         self._synced = time.monotonic()

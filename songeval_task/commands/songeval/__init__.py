@@ -1,1 +1,1 @@
-"""Commands of ``hear-aesthetics songeval``, from data to figures."""
+"""Commands of ``hear-aesthetics songeval``: the task from its data to its tables."""

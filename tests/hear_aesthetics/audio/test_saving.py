@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from hear_aesthetics.audio.saving import write_audio
+from hear_aesthetics.audio.saving import encode_audio, write_audio
 
 RATE = 24_000
 
@@ -36,3 +36,11 @@ def test_a_name_without_a_format_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"song\.xyz: \.xyz names no audio format"):
         write_audio(tmp_path / "song.xyz", tone(0.1), RATE)
     assert not list(tmp_path.iterdir())
+
+
+def test_options_of_the_encoder_reach_it() -> None:
+    """320 kbit/s against 64: the constant bit rate decides the size."""
+    waveform = np.random.default_rng(0).uniform(-0.1, 0.1, (44_100, 2)).astype("f4")
+    kept = {"format": "MP3", "bitrate_mode": "CONSTANT"}
+    sizes = [len(encode_audio(waveform, 44_100, compression_level=c, **kept)) for c in (0, 8 / 9)]
+    assert sizes[0] / sizes[1] == pytest.approx(5, rel=0.05)

@@ -159,3 +159,17 @@ def test_a_file_that_changed_is_another_clip(tmp_path) -> None:
     assert clip_key(AudioSpan(file)) == before
     file.write_bytes(b"22")
     assert clip_key(AudioSpan(file)) != before
+
+
+def test_a_journal_with_a_place_of_its_own_stays_there(out, tmp_path) -> None:
+    place = tmp_path / "rows.jsonl"
+    for number in range(3):
+        with Journal(out, RUN, path=place) as journal:
+            assert list(journal.done) == [key(n) for n in range(number)]
+            journal.add(key(number), row(number))
+            journal.finish()
+        assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
+    with pytest.raises(InputError, match="model was mini, now large"):
+        Journal(out, RUN | {"model": "large"}, path=place)
+    with Journal(out, RUN | {"model": "large"}, path=place, overwrite=True) as journal:
+        assert journal.done == {}
