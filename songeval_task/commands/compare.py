@@ -119,9 +119,9 @@ def _of_ratings(
     known: dict[str, float] = {}
     for name, calibration in scorer_set.calibrated.items():
         scored = (*scorer_set.groups[name], scorer_set.means[name])
-        rows = ([row[column] for column in scored] for row in (first, second))
+        ours, theirs = ([row[column] for column in scored] for row in (first, second))
         distance = np.array([row["distance"][name] for row in (first, second)])
-        chances = calibration.probability_higher(*rows, distance)
+        chances = calibration.probability_higher(ours, theirs, distance)
         known |= dict(zip(scored, chances.tolist(), strict=True))
     return [known.get(column, float("nan")) for column in columns]
 

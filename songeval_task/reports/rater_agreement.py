@@ -132,12 +132,15 @@ def _over_raters(metric: Metric, dimensions: int) -> Metric:
     return mean
 
 
-def _reliability(values: Any, _: Any, *, weights: Array | None = None) -> Array:
-    """Return ICC(1, k) per dimension; 0 where songs do not differ more than raters of one song."""
-    counts = np.ones((1, len(values))) if weights is None else weights
-    total, raters = counts.sum(axis=1, keepdims=True), values.shape[1]
-    means = values.mean(axis=1)
-    within = counts @ values.var(axis=1, ddof=1) / total
+def _reliability(preds: Any, target: Any, *, weights: Array | None = None) -> Array:
+    """Return ICC(1, k) of ratings ``preds`` per dimension; 0 where songs differ no more than raters.
+
+    As a metric: ``target`` is not used.
+    """
+    counts = np.ones((1, len(preds))) if weights is None else weights
+    total, raters = counts.sum(axis=1, keepdims=True), preds.shape[1]
+    means = preds.mean(axis=1)
+    within = counts @ preds.var(axis=1, ddof=1) / total
     centre = counts @ means / total
     squares = counts @ np.square(means) - total * np.square(centre)
     between = raters * squares / (total - 1)
@@ -145,6 +148,6 @@ def _reliability(values: Any, _: Any, *, weights: Array | None = None) -> Array:
     return shown[0] if weights is None else shown
 
 
-def _ceiling(values: Any, target: Any, *, weights: Array | None = None) -> Array:
+def _ceiling(preds: Any, target: Any, *, weights: Array | None = None) -> Array:
     """Return the LCC of what all people think on average with the mean rating."""
-    return np.sqrt(_reliability(values, target, weights=weights))
+    return np.sqrt(_reliability(preds, target, weights=weights))

@@ -211,7 +211,7 @@ def compare_takes(
         joined = [tuple(map(" / ".join, zip(*p, strict=True))) for p in zip(*labels, strict=True)]
         found, reach = resample_difference(None, right - left, [], joined), _reach(right - left)
     else:
-        found, reach = resample_difference(left, right, *labels), _reach(left, right)
+        found, reach = resample_difference(left, right, labels[0], labels[1]), _reach(left, right)
     if found and found.clusters:
         reach = np.where(found.error > SAME, _t(found.clusters - 1) * found.error, 0)
     chances = np.full(len(columns), np.nan) if probabilities is None else probabilities
