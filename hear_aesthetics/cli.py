@@ -44,7 +44,7 @@ COMMANDS = {
     "score": "songeval_task.commands.score:score",
     "compare": "songeval_task.commands.compare:compare",
     "calibrate": "songeval_task.commands.calibrate:calibrate",
-    "songeval": "songeval_task.commands.songeval:app",
+    "songeval": "songeval_task.commands.songeval.app:app",
     "musiceval": "musiceval_task.commands.musiceval:app",
 }
 PROGRAM = "hear-aesthetics"

@@ -7,7 +7,7 @@ import typer
 
 from hear_aesthetics.commands.console import Report
 from hear_aesthetics.commands.options import OverwriteOption, WorkersOption
-from songeval_task.commands.features import VersionsOption, warn_if_published
+from songeval_task.commands.songeval.features import VersionsOption, warn_if_published
 
 __all__ = ["augment"]
 

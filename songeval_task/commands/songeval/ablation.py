@@ -6,7 +6,12 @@ from typing import Annotated
 import typer
 
 from hear_aesthetics.commands.options import OverwriteOption
-from songeval_task.commands.train import DataOption, FeaturesOption, RecipeOption, SetOption
+from songeval_task.commands.songeval.train import (
+    DataOption,
+    FeaturesOption,
+    RecipeOption,
+    SetOption,
+)
 
 __all__ = ["ablation"]
 

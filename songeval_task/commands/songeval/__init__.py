@@ -1,0 +1,1 @@
+"""Commands of ``hear-aesthetics songeval``, from data to figures."""
