@@ -133,7 +133,7 @@ def _over_raters(metric: Metric, dimensions: int) -> Metric:
 
 
 def _reliability(preds: Any, target: Any, *, weights: Array | None = None) -> Array:
-    """Return ICC(1, k) of ratings ``preds`` per dimension; 0 where songs differ no more than raters.
+    """Return ICC(1, k) of the ratings ``preds``, 0 where songs differ no more than raters.
 
     As a metric: ``target`` is not used.
     """
