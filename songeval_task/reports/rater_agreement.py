@@ -133,8 +133,10 @@ def _over_raters(metric: Metric, dimensions: int) -> Metric:
 
 
 def _reliability(preds: Any, target: Any, *, weights: Array | None = None) -> Array:
-    """Return ICC(1, k) per dimension; 0 where songs do not differ more than raters of one song."""
-    del target  # of the raters alone
+    """Return ICC(1, k) of the ratings ``preds``, 0 where songs differ no more than raters.
+
+    As a metric: ``target`` is not used.
+    """
     counts = np.ones((1, len(preds))) if weights is None else weights
     total, raters = counts.sum(axis=1, keepdims=True), preds.shape[1]
     means = preds.mean(axis=1)

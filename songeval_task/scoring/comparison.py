@@ -47,11 +47,6 @@ class Difference:
     probability: float | None = None
 
     @property
-    def significant(self) -> bool:
-        """Whether the interval excludes zero."""
-        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
-
-    @property
     def sure(self) -> bool:
         """Whether one side is better with a probability of 0.95 or more."""
         return self.probability is not None and not 1 - SURE < self.probability < SURE

@@ -48,6 +48,9 @@ def test_from_songs_to_a_report_and_something_is_learnt(tmp_path: Path) -> None:
         run(tmp_path, command)
     metrics = json.loads((tmp_path / "run" / "evaluation" / "metrics.json").read_text())
     assert metrics["utterance"]["count"] == 12
+    raters = metrics["raters"]  # four, of the run's own songs; their errors are half a point
+    assert (raters["count"], raters["raters"]) == (12, 4)
+    assert raters["mean"]["reliability"][0] > 0.5
     # about 0.5; chance is 0 with a standard deviation near 0.2 on twelve songs
     assert metrics["utterance"]["mean"]["lcc"][0] > 0.3
     losses = pd.read_csv(tmp_path / "run" / "log.csv")["loss"]

@@ -73,6 +73,7 @@ def test_the_command_writes_the_report_of_a_run(command, folders, tmp_path):
     given = ("--head", path, "--data", prepared, "--features", features)
     outcome = command("songeval", "evaluate", *given, "--out", out)
     assert (outcome.code, outcome.errors) == (0, [])
+    assert sum("without the agreement of raters" in note for note in outcome.notes) == 1
     figures = json.loads((out / "metrics.json").read_text())
     assert (figures["track"], figures["utterance"]["count"]) == ("track1", 20)
     assert figures["system"]["count"] == 3

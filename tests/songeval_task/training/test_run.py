@@ -20,6 +20,7 @@ from hear_aesthetics.errors import InputError
 from hear_aesthetics.files import json_text
 from songeval_task.data.prepared import read_prepared, write_prepared
 from songeval_task.features.store import FeatureStore
+from songeval_task.reports.read_predictions import prepared_of
 from songeval_task.training.config import SongEvalConfig
 from songeval_task.training.data import _chosen, load_data
 from songeval_task.training.loop import Trainer, make_accelerator
@@ -55,6 +56,11 @@ def test_a_run_leaves_what_the_design_says_and_learns(run):
     assert mean_lcc(metrics) > 0.6
     assert metrics["test"]["system"]["count"] == 4
     assert len(pd.read_csv(out / "log.csv")) == metrics["epochs"]
+
+
+def test_a_run_remembers_its_songs_whose_ratings_evaluate_needs(run, folders, tmp_path):
+    assert prepared_of(run[0]) == folders[0].resolve()
+    assert prepared_of(tmp_path) is None
 
 
 def test_the_saved_head_gives_the_reported_predictions(run, folders):
