@@ -43,6 +43,7 @@ COMMANDS = {
     "leaderboard": "hear_aesthetics.commands.leaderboard:leaderboard",
     "score": "songeval_task.commands.score:score",
     "compare": "songeval_task.commands.compare:compare",
+    "calibrate": "songeval_task.commands.calibrate:calibrate",
     "audit": "songeval_task.commands.audit:audit",
     "songeval": "songeval_task.commands.songeval.app:app",
     "musiceval": "musiceval_task.commands.musiceval:app",

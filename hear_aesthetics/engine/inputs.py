@@ -8,7 +8,8 @@ folder         the audio files in it and below, by extension, sorted; hidden one
 glob           the audio files it matches, and those in folders it matches; ``**`` crosses folders
 ``LIST.txt``   a path per line; blank lines and comments are skipped: lines that begin with ``#``
                (a file of such a name is written ``./#1.wav``)
-``ROWS.jsonl`` an object per line: ``path``, ``start_time``, ``end_time`` (seconds), ``prompt``
+``ROWS.jsonl`` an object per line: ``path``, ``start_time``, ``end_time`` (seconds), ``prompt``;
+               whatever else it holds, such as ``system``, is kept
 ``-``          standard input: lines as in a list, and rows where a line begins with ``{``
 ============== ==================================================================================
 
@@ -31,8 +32,8 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ from hear_aesthetics.audio.decoding import AUDIO_EXTENSIONS
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.text_files import read_text
 
-__all__ = ["BadInput", "Input", "Inputs", "collect_inputs", "holds_features"]
+__all__ = ["BadInput", "Input", "Inputs", "collect_inputs", "holds_features", "labels_of"]
 
 FEATURES_EXTENSION = ".npy"
 MAX_SECONDS = 1e9  # a time beyond it, or NaN, is a mistake
@@ -52,6 +53,7 @@ class Input:
 
     ``key`` is the unique relative POSIX path of its output; ``source`` the argument that named it,
     or list and line (``songs.jsonl:3``). A ``start`` or ``end`` of None is that of the file.
+    ``fields`` holds the row that named it.
     """
 
     path: Path
@@ -60,6 +62,7 @@ class Input:
     end: float | None = None
     prompt: str | None = None
     source: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,23 @@ class Inputs:
 def holds_features(path: str | os.PathLike[str]) -> bool:
     """Return whether a file is one of features, by its extension."""
     return Path(path).suffix.lower() == FEATURES_EXTENSION
+
+
+def labels_of(inputs: Iterable[Input], column: str) -> list[str | None]:
+    """Return the group of each input: its ``folder``, its ``prompt``, or what its row has there.
+
+    Raises:
+        InputError: If a row has something else there than text or a number; names it.
+    """
+    labels: list[str | None] = []
+    for item in inputs:
+        value: Any = item.prompt if column == "prompt" else item.fields.get(column)
+        if column == "folder":
+            value = str(item.path.parent)
+        if value is not None and not isinstance(value, str | int | float):
+            raise InputError(f"{item.source}: {column} is {value!r}; write text or a number")
+        labels.append(None if value in (None, "") else str(value))
+    return labels
 
 
 _Found = tuple[Input, Path]  # an input without its key, which depends on the others; its root
@@ -259,7 +279,7 @@ def _from_row(fields: dict[str, Any], folder: Path, source: str) -> _Found:
     if prompt is not None and not isinstance(prompt, str):
         raise InputError(f"prompt is {prompt!r}; write text in quotes")
     path, root = _locate(name, folder)
-    return Input(path, "", start or None, end, prompt or None, source), root
+    return Input(path, "", start or None, end, prompt or None, source, fields), root
 
 
 def _seconds(fields: dict[str, Any], name: str) -> float | None:

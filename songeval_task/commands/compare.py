@@ -1,6 +1,5 @@
 """``hear-aesthetics compare``: two songs, or two folders of takes, against each other."""
 
-from itertools import zip_longest
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,15 +7,23 @@ import typer
 
 from hear_aesthetics.commands.console import ExitCode, Report, print_table, write_json
 from hear_aesthetics.commands.options import DeviceOption, JsonOption, ModelOption, PrecisionOption
-from songeval_task.commands.score import HeadOption, LoudnessOption, load_aesthetic_scorer
+from songeval_task.commands.score import (
+    CalibrationOption,
+    HeadOption,
+    LoudnessOption,
+    load_aesthetic_scorer,
+)
 
 if TYPE_CHECKING:
     from hear_aesthetics.engine.inputs import Inputs
     from songeval_task.scoring.comparison import Difference
+    from songeval_task.scoring.rows import Scores
     from songeval_task.scoring.scorer import AestheticScorer
+    from songeval_task.scoring.scorer_set import ScorerSet
 
 __all__ = ["compare"]
 
+DECIMALS = 6  # of scores, as in rows: float32 has no more
 Side = dict[str, dict[str, Any]]  # name that pairs takes -> row
 
 
@@ -28,6 +35,7 @@ def compare(
     model: ModelOption = "large",
     head: HeadOption = None,
     loudness: LoudnessOption = None,
+    calibration: CalibrationOption = None,
     as_json: JsonOption = False,
     precision: PrecisionOption = "auto",
     device: DeviceOption = None,
@@ -37,6 +45,10 @@ def compare(
     Folders that hold the same names, extensions aside, are compared pair by pair, others by their
     means. The intervals are 95 % intervals of Student's t over songs; a single take has none.
 
+    P is the probability that B is better: of folders, over other takes like these, and where .jsonl
+    rows name the prompt or system of every take, over other prompts and systems; of two songs, that
+    listeners rate B higher, which needs --calibration. From 0.05 to 0.95 nobody can tell.
+
     Exit codes: 0 all good, 1 nothing to compare, 2 wrong usage, 3 some inputs failed.
     """
     from hear_aesthetics.engine.inputs import collect_inputs
@@ -44,6 +56,7 @@ def compare(
 
     found = [collect_inputs([argument]) for argument in (a, b)]
     scorer = load_aesthetic_scorer(head, model, precision=precision, device=device)
+    scorer.calibrate(calibration or ())
     with Report(sum(map(len, found)), "scored") as report:
         left, right = (_score(scorer, side, loudness, report) for side in found)
     first, second = (set(_names(side)) for side in found)
@@ -52,19 +65,22 @@ def compare(
         right = {name: right[name] for name in left}
     if not left or not right:
         raise typer.Exit(ExitCode.FAILED)
+    columns = [*scorer.columns, *scorer.scorer_set.means.values()]
+    songs = [*left.values(), *right.values()] if len(left) == len(right) == 1 else []
     result = compare_takes(
         [*left.values()],
         [*right.values()],
-        [*scorer.columns, *scorer.scorer_set.means.values()],
+        columns,
         paired=paired,
         loudness_normalized_to=loudness,
         demo=scorer.demo,
+        probabilities=_of_ratings(scorer.scorer_set, columns, *songs) if songs else None,
     )
     if as_json:
         write_json({"a": a, "b": b, **result.as_json(), "provenance": scorer.provenance})
     else:
         differences = [*result.differences, *([result.loudness] if result.loudness else [])]
-        heading = ["", "A", "B", "B - A", "95 % interval"]
+        heading = ["", "A", "B", "B - A", "95 % interval", "P"]
         print_table(heading, map(_line, differences), left=("",))
         typer.echo(f"\n{result.sentence}")
     raise typer.Exit(report.exit_code)
@@ -74,17 +90,40 @@ def _score(
     scorer: "AestheticScorer", found: "Inputs", loudness: float | None, report: Report
 ) -> Side:
     """Return the rows of the takes of one side that could be scored, by name of the take."""
-    from songeval_task.scoring.run import ScoreOptions, score_inputs
-
     side: Side = {}
-    rows = score_inputs(scorer, found, ScoreOptions(loudness=loudness))
-    for name, row in zip_longest(_names(found), rows):  # those of bad inputs come last
-        if row["error"] is None:
-            side[name] = row
-            report.done()
-        else:
-            report.fail(row["error"])
+    results = scorer.score_files(found.inputs, loudness=loudness)
+    for name, item, result in zip(_names(found), found.inputs, results, strict=True):
+        if result.error is not None:
+            report.fail(result.error)
+            continue
+        scores: Scores = result.output
+        side[name] = {
+            **{k: round(v, DECIMALS) for k, v in {**scores.values, **scores.means}.items()},
+            "loudness_lufs": scores.loudness_lufs,
+            "prompt": item.prompt,
+            "system": item.fields.get("system"),
+            "distance": scores.distance,
+        }
+        report.done()
+    for bad in found.errors:
+        report.fail(bad.message)
     return side
+
+
+def _of_ratings(
+    scorer_set: "ScorerSet", columns: list[str], first: dict[str, Any], second: dict[str, Any]
+) -> list[float]:
+    """Return the probability of each column that the second song's rating is the higher."""
+    import numpy as np
+
+    known: dict[str, float] = {}
+    for name, calibration in scorer_set.calibrated.items():
+        scored = (*scorer_set.groups[name], scorer_set.means[name])
+        ours, theirs = ([row[column] for column in scored] for row in (first, second))
+        distance = np.array([row["distance"][name] for row in (first, second)])
+        chances = calibration.probability_higher(ours, theirs, distance)
+        known |= dict(zip(scored, chances.tolist(), strict=True))
+    return [known.get(column, float("nan")) for column in columns]
 
 
 def _names(found: "Inputs") -> list[str]:
@@ -97,4 +136,5 @@ def _names(found: "Inputs") -> list[str]:
 def _line(difference: "Difference") -> list[str]:
     d = difference
     interval = "-" if d.low is None or d.high is None else f"{d.low:+.2f} to {d.high:+.2f}"
-    return [d.name, f"{d.a:.2f}", f"{d.b:.2f}", f"{d.difference:+.2f}", interval]
+    chance = "-" if d.probability is None else f"{d.probability:.2f}"
+    return [d.name, f"{d.a:.2f}", f"{d.b:.2f}", f"{d.difference:+.2f}", interval, chance]

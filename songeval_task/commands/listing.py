@@ -1,12 +1,20 @@
-"""Listing of rows on stdout: a table on a terminal, CSV in a pipe as rows come, or JSON."""
+"""Listings on stdout: rows as a table, as CSV in a pipe as they come, or JSON; and best takes."""
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from hear_aesthetics.commands.console import print_table, write_json
+import typer
 
-__all__ = ["Listing", "ranked"]
+from hear_aesthetics.commands.console import print_table, warning_line, write_json
+from hear_aesthetics.errors import InputError
+
+if TYPE_CHECKING:
+    from hear_aesthetics.engine.inputs import Inputs
+    from songeval_task.scoring.scorer_set import ScorerSet
+
+__all__ = ["BestOf", "Listing", "ranked", "take_groups"]
 
 BEFORE, AFTER = ("path", "duration"), ("loudness_lufs",)  # of the scores, in a table for eyes
 SPAN = ("path", "start", "end", "duration")
@@ -66,6 +74,93 @@ class Listing:
             names = ["rank", *names]
             cells = [[str(rank), *line] for rank, line in enumerate(cells, start=1)]
         print_table(names, cells, left=("path",))
+
+
+class BestOf(Listing):
+    """Best take of each group on stdout: a table, or with the rows in a JSON object.
+
+    Args:
+        groups: Group of each input; None: in none.
+        scorer_set: Scorers, of which the first chooses by its mean.
+        out: File of the rows; the best takes go to ``OUT.best.csv``.
+        as_json: Show JSON.
+    """
+
+    def __init__(
+        self,
+        groups: Sequence[str | None],
+        scorer_set: "ScorerSet",
+        out: Path | None,
+        *,
+        as_json: bool = False,
+    ) -> None:
+        self._groups, self._out, self._as_json = groups, out, as_json
+        name, columns = next(iter(scorer_set.groups.items()))
+        self._columns = (*columns, scorer_set.means[name])
+        self._calibration = scorer_set.calibrated.get(name)
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Wait for :meth:`finish`: the best take is known at the end."""
+
+    def finish(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Show the best takes among ``rows``, which begin with those of the inputs."""
+        from hear_aesthetics.files import write_text
+        from songeval_task.scoring.formats import rows_csv
+        from songeval_task.uncertainty.choice import ROUGH, best_takes
+
+        chosen = rows[: len(self._groups)], self._groups
+        best, learned = best_takes(*chosen, self._columns, self._calibration)
+        if self._calibration is None:
+            typer.echo(
+                "best of: nothing tells how much of a lead is luck; --calibration FILE does",
+                err=True,
+            )
+        elif learned and learned.freedom < ROUGH:
+            warning_line(
+                f"best of: {learned.freedom + len(best)} takes in {len(best)} groups hardly tell "
+                "how much takes differ; expected ratings and probabilities are rough"
+            )
+        if self._out and best:
+            text = rows_csv(best, list(best[0]))
+            write_text(self._out.with_name(f"{self._out.name}.best.csv"), text)
+        if self._as_json:
+            write_json({"rows": rows, "best_of": best})
+            return
+        mean = self._columns[-1]
+        spans = any(record["start"] is not None or record["end"] is not None for record in best)
+        names = ["group", "takes", "path", *(SPAN[1:3] if spans else ()), mean]
+        names += [f"{mean}_expected", "lead", "probability"]
+        cells = [[_cell(record[name], DECIMALS.get(name, 2)) for name in names] for record in best]
+        print_table(names, cells, left=("group", "path"))
+
+
+def take_groups(
+    found: "Inputs", column: str | None, *, tables: bool = False
+) -> list[str | None] | None:
+    """Return the group of each input by a key of its row, or its folder; None: in none.
+
+    Args:
+        found: Inputs of the command.
+        column: Key, or ``folder``; None: there are no groups.
+        tables: Whether another table on stdout was asked for.
+
+    Raises:
+        InputError: If no input has the key, or stdout is taken.
+    """
+    from hear_aesthetics.engine.inputs import labels_of
+
+    if column is None:
+        return None
+    if tables:
+        raise InputError("--best-of has its own table; leave out --top, and give --format an --out")
+    groups = labels_of(found.inputs, column)
+    if found.inputs and not any(groups):
+        raise InputError(
+            f"--best-of {column}: no input has it; name a key of .jsonl rows, or folder"
+        )
+    if missing := groups.count(None):
+        warning_line(f"{missing} of {len(groups)} inputs have no {column}: they are in no group")
+    return groups
 
 
 def ranked(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from hear_aesthetics.commands.options import (
 )
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.spec import MAX_MINUTES
-from songeval_task.commands.listing import Listing, ranked
+from songeval_task.commands.listing import BestOf, Listing, ranked, take_groups
 
 if TYPE_CHECKING:
     from hear_aesthetics.engine.inputs import Inputs
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from songeval_task.scoring.run import ScoreOptions
     from songeval_task.scoring.scorer import AestheticScorer
 
-__all__ = ["HeadOption", "LoudnessOption", "load_aesthetic_scorer", "score"]
+__all__ = [
+    *("CalibrationOption", "CoverageOption", "HeadOption", "LoudnessOption"),
+    *("load_aesthetic_scorer", "score"),
+]
 
 QUIETEST, LOUDEST = -70.0, 0.0  # LUFS: the gate of the measure, and full scale
 
@@ -45,6 +48,21 @@ HeadOption = Annotated[
         help="track1, track2, songeval, songbench, demo, an installed scorer, or a file; may be "
         "given again: the columns of further heads begin with their name. Default: track2, with "
         "mini: demo (which never learned from ratings).",
+    ),
+]
+CalibrationOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE",
+        help="What `hear-aesthetics calibrate` learned of a head's errors; may be given again for "
+        "further heads.",
+        show_default="that of the run that a head is of",
+    ),
+]
+CoverageOption = Annotated[
+    float,
+    typer.Option(
+        min=0.01, max=0.999, help="Share of ratings that the intervals of calibrated heads hold."
     ),
 ]
 SongsArgument = Annotated[
@@ -92,8 +110,18 @@ def score(
         ),
     ] = False,
     loudness: LoudnessOption = None,
+    calibration: CalibrationOption = None,
+    coverage: CoverageOption = 0.9,
     top: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Print the N best, by their mean.")
+    ] = None,
+    best_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Name the best take of each group: takes whose .jsonl rows have one value of this "
+            "key, such as prompt; or folder. Beside OUT: OUT.best.csv.",
+        ),
     ] = None,
     plot: Annotated[
         Path | None,
@@ -117,9 +145,19 @@ def score(
     An input may also be features of a song, a .npy file of `embed --kind features --format npy` or
     of the released extraction: heads score it without a model.
 
+    The column warnings names faults of the audio that make its scores doubtful, such as silence.
+
     OUT is written whole, at the end; until then rows are kept in OUT.partial.jsonl, afterwards in
     OUT.rows.jsonl. The same command goes on after an interruption, and later scores only files that
     are new, have changed, or failed. Scores of other heads, models or options are never mixed in.
+
+    Heads that are calibrated also give <column>_low and <column>_high, the interval that holds the
+    mean rating of listeners as often as --coverage says, and novelty: the percentile of the song's
+    distance from the songs that the head knows.
+
+    With --best-of, each group's best take by its mean, the rating to expect of it now that it was
+    chosen among so many (of calibrated heads), and the probability that it is better than the
+    second. With --json the output is an object: rows, best_of.
 
     With --timeline and --explain, rows in .json and .jsonl hold the windows; beside .csv and .scp
     they are OUT.timeline.csv and OUT.explain.csv. OUT.meta.json says what made the numbers.
@@ -135,22 +173,29 @@ def score(
     found = collect_inputs(inputs, prompt=prompt, features=True)
     options = ScoreOptions(timeline=timeline, explain=explain, loudness=loudness)
     _check_usage(found, options, out, plot, as_json, released)
+    groups = take_groups(found, best_of, tables=bool(top or (released and out is None)))
     if not found.inputs:
         for bad in found.errors:
             error_line(bad.message)
         raise typer.Exit(ExitCode.FAILED)
     scorer = _load_scorer(found, head, model, precision=precision, device=device)
+    scorer.calibrate(calibration or (), coverage)
+    _say_what_intervals_need(scorer, coverage)
     check_features(scorer, found, options)
     document = released_document(released, scorer.columns) if released else None
     journal = _open_journal(scorer, found, options, out, overwrite, released) if out else None
     columns = row_columns(scorer.scorer_set)
-    listing = Listing(
-        *(columns, scorer.scorer_set.all_columns),
-        as_json=as_json,
-        top=top,
-        document=None if out else document,
+    listing = (
+        BestOf(groups, scorer.scorer_set, out, as_json=as_json)
+        if groups
+        else Listing(
+            *(columns, scorer.scorer_set.all_columns),
+            as_json=as_json,
+            top=top,
+            document=None if out else document,
+        )
     )
-    visible = out is None or as_json or top is not None
+    visible = bool(out is None or as_json or top is not None or groups)
     rows: list[dict[str, Any]] = []
     try:
         with journal or nullcontext(), Report(len(found), "scored") as report:
@@ -214,6 +259,24 @@ def _warn_if_demo(scorer: "FeatureScorer", what: str) -> None:
         warning_line(f"demo scores: {what} {learned}")
 
 
+def _say_what_intervals_need(scorer: "FeatureScorer", coverage: float) -> None:
+    """Say in one line why scores have no intervals, if they have none."""
+    from songeval_task.uncertainty.calibration import songs_for
+
+    if not scorer.scorer_set.calibrated:
+        typer.echo(
+            "no intervals: nothing is known of the head's errors; `hear-aesthetics calibrate` "
+            "learns them from rated songs",
+            err=True,
+        )
+    for name, calibration in scorer.scorer_set.calibrated.items():
+        if len(calibration.preds) < (needed := songs_for(coverage)):
+            warning_line(
+                f"{name}: {len(calibration.preds)} calibration songs promise no coverage of "
+                f"{coverage:g}, which takes {needed}; intervals are empty"
+            )
+
+
 def _check_usage(
     found: "Inputs",
     options: "ScoreOptions",
@@ -252,10 +315,12 @@ def _open_journal(
     """Open the journal of OUT; write which rows are kept, and which OUT will no longer hold."""
     from songeval_task.scoring.formats import check_scp_scores
     from songeval_task.scoring.journal import Journal, clip_key
+    from songeval_task.scoring.rows import row_columns
 
     if out.suffix.lower() == ".scp":
         check_scp_scores(scorer.columns)
-    fingerprint = {**scorer.fingerprint(), **vars(options)}
+    columns = row_columns(scorer.scorer_set)  # rows of a version with others would have gaps
+    fingerprint = {**scorer.fingerprint(), **vars(options), "columns": columns}
     if released:  # rows of others are rounded
         fingerprint["format"] = released
     journal = Journal(out, fingerprint, overwrite=overwrite)
@@ -279,6 +344,8 @@ def _plot(path: Path, rows: list[dict[str, Any]], scorer: "FeatureScorer", top: 
         warning_line(f"{path}: shows the {which} {MAX_SONGS} of {len(good)} songs")
     name, dimensions = next(iter(scorer.scorer_set.groups.items()))
     status = "demo: the scores say nothing" if scorer.demo else "after each name: the mean"
+    if name in scorer.scorer_set.calibrated:
+        status += f"; bands: {scorer.scorer_set.coverage:.0%} intervals"
     title = "Song scores" if len(good) > 1 else "Song score"
     subtitle = f"model {scorer.model_name or 'of the features'}, head {name}; {status}"
     save(score_figure(good, dimensions, title=title, subtitle=subtitle), path)

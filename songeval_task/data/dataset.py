@@ -13,7 +13,7 @@ import json
 import sys
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -37,12 +37,15 @@ class Song:
         labels: Mean rating per dimension, in the order of ``DIMENSIONS``.
         raters: How many listeners rated it.
         system: The generator that made it; empty where that is not known.
+        ratings: Ratings of each rater, in the order of ``DIMENSIONS``; empty where only their means
+            are known. Raters are anonymous: the first of one song need not be that of another.
     """
 
     name: str
     labels: tuple[float, ...]
     raters: int
     system: str = ""
+    ratings: tuple[tuple[float, ...], ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,7 @@ def _song(place: str, row: Mapping[str, Any], root: Path) -> Song | Problem:
     if not annotation:
         return Problem("unrated", f"{place}: {name} has no annotation; it is left out")
     try:
-        labels = _mean_over_raters(annotation)
+        ratings = _ratings(annotation)
     except ValueError as error:
         return Problem("bad rating", f"{place}: {name}: {error}")
     try:
@@ -153,7 +156,8 @@ def _song(place: str, row: Mapping[str, Any], root: Path) -> Song | Problem:
         return Problem("bad row", f"{place}: {shown}: {error.strerror}; correct file_name")
     if not found:
         return Problem("missing audio", f"{place}: {name} is not there; copy it or drop its row")
-    return Song(name, labels, len(annotation), system)
+    labels = tuple(sum(column) / len(ratings) for column in zip(*ratings, strict=True))
+    return Song(name, labels, len(ratings), system, ratings=ratings)
 
 
 def song_name(name: Any) -> str:
@@ -161,13 +165,14 @@ def song_name(name: Any) -> str:
     return PurePosixPath(name.strip()).as_posix() if isinstance(name, str) and name.strip() else ""
 
 
-def _mean_over_raters(annotation: Any) -> tuple[float, ...]:
-    """Return the labels; raise ValueError with the rater and dimension that do not fit."""
+def _ratings(annotation: Any) -> tuple[tuple[float, ...], ...]:
+    """Return the ratings; raise ValueError with the rater and dimension that do not fit."""
     if not isinstance(annotation, list):
         raise ValueError("annotation is no list of raters; correct the row")
-    sums = [0.0] * len(DIMENSIONS)
+    ratings = []
     for number, rater in enumerate(annotation, start=1):
-        for index, dimension in enumerate(DIMENSIONS):
+        values = []
+        for dimension in DIMENSIONS:
             value = rater.get(dimension.name) if isinstance(rater, dict) else None
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise ValueError(f"rater {number} has no number for {dimension.name}; drop it")
@@ -175,5 +180,6 @@ def _mean_over_raters(annotation: Any) -> tuple[float, ...]:
                 scale = f"{dimension.low:g} to {dimension.high:g}"
                 shown = f"{value:g}" if abs(value) < sys.float_info.max else "a number"
                 raise ValueError(f"rater {number}: {dimension.name} {shown} is outside {scale}")
-            sums[index] += value
-    return tuple(total / len(annotation) for total in sums)
+            values.append(float(value))
+        ratings.append(tuple(values))
+    return tuple(ratings)

@@ -1,9 +1,10 @@
 """Prepared data set: the table of songs and splits that every later command reads.
 
 ``PREPARED/songs.csv`` has one row per song: name, mean rating per dimension, number of raters,
-system, split, sha256 and length of its audio. ``problems.csv`` names what was left out and why.
-``dataset.json`` says where the audio is, how the splits were made, and the hash of the table; it is
-written last, so that a folder that has it is complete.
+system, split, sha256 and length of its audio. ``ratings.csv`` has one row per song and rater, where
+these are known. ``problems.csv`` names what was left out and why. ``dataset.json`` says where the
+audio is, how the splits were made, and the hashes of both tables; it is written last, so that a
+folder that has it is complete.
 """
 
 import csv
@@ -27,9 +28,13 @@ from songeval_task.dimensions import DIMENSIONS, Track
 
 __all__ = ["Prepared", "PreparedSong", "read_prepared", "write_prepared"]
 
-TABLE, PROBLEMS, ABOUT = "songs.csv", "problems.csv", "dataset.json"
+TABLE, RATINGS = "songs.csv", "ratings.csv"
+PROBLEMS, ABOUT = "problems.csv", "dataset.json"
 LABELS = tuple(dimension.name for dimension in DIMENSIONS)
 COLUMNS = ("name", *LABELS, "raters", "system", "split", "sha256", "seconds")
+RATINGS_HASH = "ratings_sha256"
+RATING_COLUMNS = ("name", "rater", *LABELS)
+REMEDY = "run `songeval prepare`"
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,8 @@ class PreparedSong(Song):
     @classmethod
     def of(cls, song: Song, split: str, sha256: str, seconds: float) -> "PreparedSong":
         """Return a song with its split and the facts about its audio."""
-        return cls(song.name, song.labels, song.raters, song.system, split, sha256, seconds)
+        known = song.name, song.labels, song.raters, song.system
+        return cls(*known, split, sha256, seconds, ratings=song.ratings)
 
     def labels_of(self, track: Track) -> tuple[float, ...]:
         """Return the mean ratings of a track's dimensions, in its order."""
@@ -91,7 +97,7 @@ def write_prepared(
     *,
     overwrite: bool = False,
 ) -> Prepared:
-    """Write the three files, each whole, ``dataset.json`` last.
+    """Write the files, each whole, ``dataset.json`` last.
 
     Args:
         folder: Made if need be.
@@ -105,6 +111,8 @@ def write_prepared(
         InputError: If the folder holds another table.
     """
     table = csv_text([COLUMNS, *map(_row, songs)])
+    ratings = [row for song in songs for row in _rating_rows(song)]
+    rated = csv_text([RATING_COLUMNS, *ratings])
     splits = Counter(song.split for song in songs)
     about = {
         "root": str(root.resolve()),
@@ -113,7 +121,8 @@ def write_prepared(
         "systems": len({song.system for song in songs if song.system}),
         "problems": dict(Counter(problem.kind for problem in problems)),
         **choices,
-        "table_sha256": hashlib.sha256(table.encode()).hexdigest(),
+        "table_sha256": _sha256(table),
+        **({RATINGS_HASH: _sha256(rated)} if ratings else {}),
         "version": __version__,
     }
     if (folder / ABOUT).is_file() and not overwrite:
@@ -124,6 +133,9 @@ def write_prepared(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ABOUT).unlink(missing_ok=True)
     write_text(folder / TABLE, table)
+    (folder / RATINGS).unlink(missing_ok=True)
+    if ratings:
+        write_text(folder / RATINGS, rated)
     write_text(folder / PROBLEMS, csv_text([("kind", "message"), *map(astuple, problems)]))
     write_text(folder / ABOUT, json.dumps(about, indent=1))
     return Prepared(folder, root, tuple(songs), about)
@@ -140,23 +152,31 @@ def read_prepared(folder: str | Path, *, need_audio: bool = True) -> Prepared:
         InputError: If it is incomplete or was changed since, or the audio has moved.
     """
     folder = Path(folder)
-    path, record, remedy = folder / TABLE, folder / ABOUT, "run `songeval prepare`"
+    path, record = folder / TABLE, folder / ABOUT
     try:
         about = json.loads(record.read_text(encoding="utf-8"))
         table = path.read_text(encoding="utf-8")
         root, expected = Path(about["root"]), about["table_sha256"]
+        rated = (folder / RATINGS).read_text(encoding="utf-8") if RATINGS_HASH in about else ""
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"{record}: not a prepared data set ({error}); {remedy}") from error
-    if hashlib.sha256(table.encode()).hexdigest() != expected:
-        raise InputError(f"{path}: changed since it was made; {remedy}")
+        raise InputError(f"{record}: not a prepared data set ({error}); {REMEDY}") from error
+    made = about.get(RATINGS_HASH, _sha256(""))
+    for name, text, known in ((TABLE, table, expected), (RATINGS, rated, made)):
+        if _sha256(text) != known:
+            raise InputError(f"{folder / name}: changed since it was made; {REMEDY}")
     if need_audio and not root.is_dir():
-        raise InputError(f"{root}: the audio is no longer there; {remedy} again")
+        raise InputError(f"{root}: the audio is no longer there; {REMEDY} again")
     try:
-        songs = tuple(_song(row) for row in csv.DictReader(StringIO(table)))
+        ratings = _ratings(rated)
+        songs = tuple(_song(row, ratings) for row in csv.DictReader(StringIO(table)))
     except (ValueError, KeyError, TypeError, csv.Error) as error:
         kind = type(error).__name__
-        raise InputError(f"{path}: damaged ({kind}: {error}); {remedy}") from error
+        raise InputError(f"{path}: damaged ({kind}: {error}); {REMEDY}") from error
     return Prepared(folder, root, songs, about)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _row(song: PreparedSong) -> tuple[Any, ...]:
@@ -165,7 +185,21 @@ def _row(song: PreparedSong) -> tuple[Any, ...]:
     return (song.name, *map(repr, song.labels), *facts)
 
 
-def _song(row: Mapping[str, str]) -> PreparedSong:
+def _rating_rows(song: Song) -> list[tuple[Any, ...]]:
+    return [(song.name, n, *map(repr, rated)) for n, rated in enumerate(song.ratings, start=1)]
+
+
+def _ratings(text: str) -> dict[str, list[tuple[float, ...]]]:
+    """Return the ratings of each song, in the order of its raters."""
+    found: dict[str, list[tuple[float, ...]]] = {}
+    for row in csv.DictReader(StringIO(text)):
+        found.setdefault(row["name"], []).append(tuple(float(row[label]) for label in LABELS))
+    return found
+
+
+def _song(
+    row: Mapping[str, str], ratings: Mapping[str, Sequence[tuple[float, ...]]]
+) -> PreparedSong:
     if Path(row["name"]).is_absolute() or ".." in Path(row["name"]).parts:
         raise ValueError(f"{row['name']} leads out of the folder")
     return PreparedSong(
@@ -176,4 +210,5 @@ def _song(row: Mapping[str, str]) -> PreparedSong:
         split=current_split(row["split"]),
         sha256=row["sha256"],
         seconds=float(row["seconds"]),
+        ratings=tuple(ratings.get(row["name"], ())),
     )

@@ -8,15 +8,21 @@ from typing import Any
 import numpy as np
 
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.fingerprint import PROVENANCE, read_record
 from hear_aesthetics.text_files import finite_number, read_json, read_table, read_text
 from songeval_task.data.preparation import read_systems
 from songeval_task.data.prepared import read_prepared
 from songeval_task.data.splits import current_split
 from songeval_task.dimensions import TRACKS, Track
 from songeval_task.protocol import PREDICTED, RATED, SongPredictions
-from songeval_task.training.run import METRICS_FILE, PREDICTIONS_FILE
+from songeval_task.training.run import (
+    METRICS_FILE,
+    PREDICTIONS_FILE,
+    RECORD_FILE,
+    STATE_FOLDER,
+)
 
-__all__ = ["NamedPredictions", "read_predictions", "with_systems"]
+__all__ = ["NamedPredictions", "prepared_of", "read_predictions", "with_systems"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,15 @@ def read_predictions(
     """
     source = _of_run(path, split) if path.is_dir() else _of_scores(path, prepared, split)
     return with_systems(source, systems)
+
+
+def prepared_of(run: Path) -> Path | None:
+    """Return the folder of prepared songs that a run was trained on; None: not recorded."""
+    try:
+        folder = read_record(run / STATE_FOLDER / RECORD_FILE)[PROVENANCE].get("data")
+    except InputError:
+        return None
+    return Path(folder) if folder else None
 
 
 def with_systems(source: NamedPredictions, systems: Path | None) -> NamedPredictions:

@@ -9,6 +9,7 @@ from hear_aesthetics.files import json_text, write_text
 from hear_aesthetics.markdown import markdown_table
 from hear_aesthetics.metrics.intervals import METHOD
 from songeval_task.protocol import METRICS, compare, evaluate, write_scp
+from songeval_task.reports.rater_agreement import CEILING, RELIABILITY, Ratings, agreement
 from songeval_task.reports.read_predictions import NamedPredictions
 from songeval_task.reports.report_plots import (
     draw_bars,
@@ -34,7 +35,10 @@ OPTIMISTIC = (
 
 
 def write_report(
-    folder: Path, source: NamedPredictions, other: NamedPredictions | None = None
+    folder: Path,
+    source: NamedPredictions,
+    other: NamedPredictions | None = None,
+    ratings: Ratings | None = None,
 ) -> dict[str, Any]:
     """Write everything about some predictions into a folder.
 
@@ -42,6 +46,7 @@ def write_report(
         folder: Made if missing.
         source: The predictions.
         other: Predictions of the same songs to compare with.
+        ratings: Single ratings of the songs, for the agreement of raters.
 
     Returns:
         The figures, as in ``metrics.json``.
@@ -58,6 +63,8 @@ def write_report(
     if other is not None:
         figures["against"] = other.name
         figures["difference"] = compare(found, other.predictions)
+    if ratings is not None:
+        figures["raters"] = agreement(ratings, found.track)
     write_text(folder / "predictions.csv", found.table().to_csv(index=False))
     write_scp(folder / f"{found.track.name}_pred.scp", found)
     draw_scatter(folder / "scatter.png", found, figures["utterance"])
@@ -96,6 +103,8 @@ def _page(source: NamedPredictions, figures: Mapping[str, Any]) -> str:
             "Positive: better than the other; paired over the same songs.",
             _figures(figures["difference"], signed=True),
         ]
+    if "raters" in figures:
+        parts += _agreement(figures)
     parts.append(
         f"Brackets are 95 % intervals ({METHOD}); not estimable: there are too few songs, or the "
         "figure is the same without any of them. TTA is the F1 of "
@@ -107,6 +116,30 @@ def _page(source: NamedPredictions, figures: Mapping[str, Any]) -> str:
         rows = [item for item in source.details.items() if not isinstance(item[1], dict)]
         parts += ["## The run", markdown_table(["key", "value"], rows, numbers=True)]
     return "\n\n".join(parts) + "\n"
+
+
+def _agreement(figures: Mapping[str, Any]) -> list[str]:
+    """Return the section on raters, each dimension of the model beside theirs."""
+    raters, model = figures["raters"], figures["utterance"]
+    left_out = f"; {raters['left_out']} songs with fewer are left out" * (raters["left_out"] > 0)
+    rows = []
+    for name in model:
+        if name != "count":
+            said = (raters[name][metric] for metric in (*METRICS, RELIABILITY, CEILING))
+            rows.append([name, "model", *(f"{model[name][m][0]:.3f}" for m in METRICS), "", ""])
+            rows.append(["", "raters", *map(interval_text, said)])
+    header = ["dimension", "", *(metric.upper() for metric in METRICS)]
+    return [
+        f"## Agreement of raters, {raters['count']} songs",
+        f"Raters: each against the mean of the others of the same song, averaged over "
+        f"{raters['raters']} raters{left_out}. Raters are anonymous: the first of one song need "
+        "not be that of another. Reliability is that of the mean of all of them, ICC(1, k); a "
+        "model that knew what all people think on average would reach the LCC ceiling, its square "
+        "root. "
+        "A model is compared with the mean of all raters, which is more exact than that of the "
+        "others: it may be above raters and still below the ceiling.",
+        markdown_table([*header, "reliability", "LCC ceiling"], rows, numbers=True),
+    ]
 
 
 def _figures(figures: Mapping[str, Any], *, signed: bool = False) -> str:

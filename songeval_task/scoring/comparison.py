@@ -1,9 +1,11 @@
-"""Comparison of two sets of takes: differences per dimension, and a conclusion.
+"""Comparison of two sets of takes: differences, the probability that B is better, a conclusion.
 
 Folders that hold the same names are compared pair by pair: the song, which is common to both takes,
 then drops out of the difference. Other folders are compared by their means. Intervals are those of
 Student's t over songs (pairs, where there are pairs), Welch's for two sides; what does not vary,
-such as a single take, has none.
+such as a single take, has none. Where the takes' prompts or systems are known, whole prompts and
+systems are the observations (:mod:`songeval_task.uncertainty.resampling`). Of two single takes, the
+probability is that of their ratings, by a calibration of the head.
 """
 
 from collections.abc import Sequence
@@ -13,13 +15,16 @@ from typing import Any
 import numpy as np
 
 from hear_aesthetics.metrics.intervals import Array
+from songeval_task.uncertainty.resampling import resample_difference
 
 __all__ = ["Comparison", "Difference", "compare_takes"]
 
 METHOD = "Student's t"
+CLUSTERINGS = ("prompt", "system")  # columns of rows whose takes are alike
 CONFIDENCE = 0.95
 FEW_TAKES = 10  # the shape of the distribution matters with fewer
 SAME = 1e-9  # standard errors below are those of equal numbers
+SURE = 0.95  # probability from which a side is called better
 AUDIBLE_LU = 0.5  # a difference in loudness that is worth a word
 
 
@@ -30,6 +35,7 @@ class Difference:
     Attributes:
         low: Lower end of the interval; None where nothing varies, such as a single take.
         high: Its upper end.
+        probability: That B is better; None where nothing tells.
     """
 
     name: str
@@ -38,11 +44,17 @@ class Difference:
     difference: float
     low: float | None = None
     high: float | None = None
+    probability: float | None = None
 
     @property
     def significant(self) -> bool:
         """Whether the interval excludes zero."""
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+    @property
+    def sure(self) -> bool:
+        """Whether one side is better with a probability of 0.95 or more."""
+        return self.probability is not None and not 1 - SURE < self.probability < SURE
 
 
 @dataclass(frozen=True)
@@ -57,6 +69,7 @@ class Comparison:
         loudness: Difference in LUFS of the takes in the files; None if one side has none.
         loudness_normalized_to: LUFS that all takes were brought to before scoring, or None.
         demo: Whether the scores say nothing about music.
+        clusters: Number of observations on the side with fewest, such as prompts; None: takes.
         method: Name of the method of the intervals.
     """
 
@@ -67,6 +80,7 @@ class Comparison:
     loudness: Difference | None
     loudness_normalized_to: float | None = None
     demo: bool = False
+    clusters: int | None = None
     method: str = METHOD
 
     @property
@@ -85,17 +99,17 @@ class Comparison:
 
     def _verdict(self) -> str:
         higher, lower, open_, unvaried = (_listed(names) for names in self._sides())
-        if self._fewest == 1:
-            sides = [("higher", higher), ("lower", lower)]
-        elif higher or lower:
-            sides = [("clearly higher", higher), ("clearly lower", lower)]
-        else:
-            said = f"Over {self._takes}, no dimension differs more than chance explains."
-            return said if open_ or not unvaried else ""
-        said = " and ".join(f"{word} in {names}" for word, names in sides if names)
-        rest = f"; {open_}: no more than chance explains" if open_ else ""
         over = "" if self.a_takes == self.b_takes == 1 else f"Over {self._takes}, "
-        return f"{over}B scores {said or 'the same'}{rest}."
+        if open_ and not (higher or lower or unvaried):
+            return f"{over}this cannot tell which is better."
+        clearly = "" if self._unsure else "clearly "
+        sides = [(f"{clearly}higher", higher), (f"{clearly}lower", lower)]
+        said = " and ".join(f"{word} in {names}" for word, names in sides if names)
+        if not said:
+            if self._unsure:
+                return f"{over}B scores the same."
+            return f"{over}this cannot tell in {open_}." if open_ else ""
+        return f"{over}B scores {said}{f'; cannot tell in {open_}' if open_ else ''}."
 
     def _unvaried(self) -> str:
         names = _listed(self._sides()[3])
@@ -109,12 +123,12 @@ class Comparison:
     def _sides(self) -> tuple[list[str], list[str], list[str], list[str]]:
         """Return names of what is higher in B, lower, open, and differs without spread.
 
-        Single takes leave nothing open.
+        Single takes without a calibration leave nothing open.
         """
-        single = self._fewest == 1
-        told = [d for d in self.differences if single or d.significant]
+        told = [d for d in self.differences if d.sure or self._unsure]
         rest = [d for d in self.differences if d not in told]
-        unvaried = [d for d in rest if d.low is None and abs(d.difference) > SAME]
+        unvaried = [d for d in rest if d.probability is None and abs(d.difference) > SAME]
+        unvaried = unvaried if self._fewest > 1 else []
         return (
             [d.name for d in told if d.difference > 0],
             [d.name for d in told if d.difference < 0],
@@ -123,10 +137,17 @@ class Comparison:
         )
 
     def _caution(self) -> str:
+        if self.a_takes == self.b_takes == 1 and self._unsure:
+            return (
+                "Nothing tells how sure that is: --calibration FILE does, made by "
+                "`hear-aesthetics calibrate`."
+            )
         if self._fewest == 1:
             return "A single take has no interval: this holds for these files and no others."
-        if self._fewest < FEW_TAKES:
-            return f"With {self._fewest} on a side the intervals are rough."
+        few = self._fewest if self.clusters is None else self.clusters
+        if few < FEW_TAKES:
+            what = "" if self.clusters is None else " prompts or systems"
+            return f"With {few}{what} on a side intervals and probabilities are rough."
         return ""
 
     def _loudness(self) -> str:
@@ -148,6 +169,11 @@ class Comparison:
     def _fewest(self) -> int:
         return min(self.a_takes, self.b_takes)
 
+    @property
+    def _unsure(self) -> bool:
+        """Whether a side is a single take, and no calibration tells how sure a difference is."""
+        return self._fewest == 1 and all(d.probability is None for d in self.differences)
+
 
 def compare_takes(
     a: Sequence[dict[str, Any]],
@@ -157,16 +183,19 @@ def compare_takes(
     paired: bool,
     loudness_normalized_to: float | None = None,
     demo: bool = False,
+    probabilities: Sequence[float] | None = None,
 ) -> Comparison:
     """Compare rows of two sides.
 
     Args:
-        a: Rows of takes of A that were scored.
+        a: Rows of takes of A that were scored; where every take of both sides has a ``prompt`` or a
+            ``system``, these are resampled.
         b: Likewise of B; in the order of their partners in ``a`` if ``paired``.
         columns: Columns to compare.
         paired: Whether ``a[i]`` and ``b[i]`` belong together.
         loudness_normalized_to: LUFS that all takes were brought to before scoring, or None.
         demo: Whether the scores say nothing about music.
+        probabilities: Of two single takes: that the rating of B is higher, per column.
 
     Raises:
         ValueError: If a side is empty, or pairs are not as many on both sides.
@@ -175,7 +204,18 @@ def compare_takes(
         raise ValueError(f"{len(a)} takes of A and {len(b)} of B; give at least one each")
     left, right = _table(a, columns), _table(b, columns)
     change = right.mean(axis=0) - left.mean(axis=0)
-    reach = _reach(right - left) if paired else _reach(left, right)
+    both = (*a, *b)
+    known = [n for n in CLUSTERINGS if all(row.get(n) not in (None, "") for row in both)]
+    labels = [[tuple(str(row[name]) for name in known) for row in side] for side in (a, b)]
+    if paired:
+        joined = [tuple(map(" / ".join, zip(*p, strict=True))) for p in zip(*labels, strict=True)]
+        found, reach = resample_difference(None, right - left, [], joined), _reach(right - left)
+    else:
+        found, reach = resample_difference(left, right, labels[0], labels[1]), _reach(left, right)
+    if found and found.clusters:
+        reach = np.where(found.error > SAME, _t(found.clusters - 1) * found.error, 0)
+    chances = np.full(len(columns), np.nan) if probabilities is None else probabilities
+    chances = found.probability if found else chances
     differences = tuple(
         Difference(
             name,
@@ -184,6 +224,7 @@ def compare_takes(
             difference=float(change[i]),
             low=float(change[i] - reach[i]) if reach[i] > 0 else None,
             high=float(change[i] + reach[i]) if reach[i] > 0 else None,
+            probability=None if np.isnan(chances[i]) else float(chances[i]),
         )
         for i, name in enumerate(columns)
     )
@@ -195,21 +236,27 @@ def compare_takes(
         loudness=_loudness(a, b),
         loudness_normalized_to=loudness_normalized_to,
         demo=demo,
+        clusters=found.clusters if found else None,
     )
 
 
 def _reach(*sides: Array) -> Array:
     """Return the half-width of the interval per column; 0 where nothing varies."""
-    from scipy.special import stdtrit  # quantiles of Student's t
-
     if min(map(len, sides)) == 1:
         return np.zeros(sides[0].shape[1])
     parts = [side.var(axis=0, ddof=1) / len(side) for side in sides]
     error = np.sqrt(sum(parts))
     freedom = [part**2 / (len(side) - 1) for part, side in zip(parts, sides, strict=True)]
     with np.errstate(divide="ignore", invalid="ignore"):
-        t = stdtrit(error**4 / sum(freedom), (1 + CONFIDENCE) / 2)
+        t = _t(error**4 / sum(freedom))
     return np.where(error > SAME, t * error, 0)
+
+
+def _t(freedom: Any) -> Any:
+    """Return the quantile of Student's t that intervals end at."""
+    from scipy.special import stdtrit
+
+    return stdtrit(freedom, (1 + CONFIDENCE) / 2)
 
 
 def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> Array:

@@ -5,7 +5,7 @@ A file holds float32 features ``(1, frames, dim)``, as the released extraction a
 feature, or a hidden state; a file does not say which it holds, so that only the width is checked.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from songeval_task.features.released_lists import read_array
 from songeval_task.scoring.head_scorers import load_head_scorer
 from songeval_task.scoring.rows import AnySpan, Scores
 from songeval_task.scoring.scorer_set import ScorerSet
+from songeval_task.uncertainty.calibration import COVERAGE, NOVEL
 
 __all__ = ["FeatureScorer", "load_heads"]
 
@@ -85,6 +86,18 @@ class FeatureScorer:
         """Return what decides the scores besides the files, as JSON values."""
         return {"head": self.scorer_set.name, "heads": self.scorer_set.fingerprint()}
 
+    def calibrate(self, files: Iterable[Path], coverage: float = COVERAGE) -> None:
+        """Give heads their calibrations, so that scores come with intervals.
+
+        Args:
+            files: From ``hear-aesthetics calibrate``; heads of runs have their own.
+            coverage: Share of ratings that intervals are to hold.
+
+        Raises:
+            InputError: If a file is no calibration, or of another head or model.
+        """
+        self.scorer_set.calibrate(files, coverage)
+
     def check_reads(self) -> None:
         """Raise ``InputError`` unless all heads read the same: a file holds one thing."""
         reads = self.scorer_set.reads
@@ -104,9 +117,13 @@ class FeatureScorer:
             return self.scorer_set.compute(features, timeline=timeline, explain=explain)
 
         for result in run(clips, self, work, sample_rate=FRAME_RATE, load=self._load):
-            made = {"model": None, "demo": self.scorer_set.demo, "loudness_lufs": None}
-            heads = {"heads": self.scorer_set.provenance()}
-            yield self._scored(result.item, result, timeline, explain, **made, provenance=heads)
+            yield self._scored(
+                *(result.item, result, timeline, explain),
+                model=None,
+                demo=self.scorer_set.demo,
+                provenance={"heads": self.scorer_set.provenance()},
+                loudness_lufs=None,
+            )
 
     def _load(self, clip: AnySpan) -> np.ndarray:
         """Return features ``(frames, dim)`` that all heads can read."""
@@ -138,7 +155,13 @@ class FeatureScorer:
         )
 
     def _scored(
-        self, clip: AnySpan, result: Result[Any], timeline: bool, explain: bool, **known: Any
+        self,
+        clip: AnySpan,
+        result: Result[Any],
+        timeline: bool,
+        explain: bool,
+        warnings: Sequence[str] = (),
+        **known: Any,
     ) -> Result[AnySpan]:
         """Return the result of a clip from that of the engine."""
         scores, error = None, result.error
@@ -148,10 +171,16 @@ class FeatureScorer:
             part = (outputs, clip.start or 0.0, seconds)
             try:
                 values = self.scorer_set.values(outputs, {**row, "prompt": clip.prompt})
+                means = self.scorer_set.mean_values(values)
+                novelty = self.scorer_set.novelty(outputs)
                 scores = Scores(
                     **row,
                     values=values,
-                    means=self.scorer_set.mean_values(values),
+                    means=means,
+                    intervals=self.scorer_set.intervals(outputs, {**values, **means}),
+                    novelty=novelty,
+                    distance=self.scorer_set.distances(outputs),
+                    warnings=(*warnings, *_unlike(novelty)),
                     duration=seconds,
                     head=self.scorer_set.name,
                     timeline=self.scorer_set.timeline(*part) if timeline else None,
@@ -161,6 +190,15 @@ class FeatureScorer:
             except HearAestheticsError as failure:
                 error = failure
         return Result(clip, result.seconds, scores, error)
+
+
+def _unlike(novelty: Mapping[str, float]) -> list[str]:
+    """Return a warning for each head that knows no song like this one."""
+    return [
+        f"unlike the calibration songs ({column} {value:.1f})"
+        for column, value in novelty.items()
+        if value > NOVEL
+    ]
 
 
 def load_heads(sources: Iterable[str | PathLike[str]], model: str) -> dict[str, Scorer]:

@@ -20,6 +20,12 @@ from hear_aesthetics.features.fusion import Features
 from hear_aesthetics.scorers import Scorer, load_saved, load_scorer, scorer_names
 from songeval_task.training.config import TrainableHead
 from songeval_task.training.saved_head import SavedHead
+from songeval_task.uncertainty.calibration import (
+    FILE_NAME,
+    Calibration,
+    fingerprint_of,
+    read_calibration,
+)
 
 __all__ = [
     *("NAMED_HEADS", "HeadScorer", "load_demo", "load_head_scorer", "load_saved_head"),
@@ -46,6 +52,8 @@ class HeadScorer:
         reads: Its features: one name, ``"fused"`` or a hidden state such as ``"muq_06"``.
         columns: Names of its dimensions.
         demo: Whether its scores say nothing about music.
+        calibration: What is known of its errors; None: nothing.
+        calibration_file: Where that comes from.
     """
 
     def __init__(self, name: str, head: SequenceHead, provenance: Mapping[str, Any]) -> None:
@@ -54,6 +62,8 @@ class HeadScorer:
         self.reads = (str(head.provenance.get("reads", head.reads)),)
         self.columns: tuple[str, ...] = head.config.dimensions
         self.demo = head.provenance.get("status") in UNFIT
+        self.calibration: Calibration | None = None
+        self.calibration_file: Path | None = None
         self._provenance = {**head.provenance, **provenance}
 
     def provenance(self) -> dict[str, Any]:
@@ -63,6 +73,16 @@ class HeadScorer:
     def fingerprint(self) -> dict[str, Any]:
         """Return what decides its scores."""
         return {**self.head.fingerprint(), "reads": self.reads[0]}
+
+    def calibrate(self, path: Path, calibration: Calibration | None = None) -> None:
+        """Take a calibration from a file, or one that was read from it.
+
+        Raises:
+            InputError: If the file holds none, or one of another head.
+        """
+        calibration = calibration or read_calibration(path)
+        calibration.check(path, fingerprint_of(self.head.fingerprint(), self.reads[0], None))
+        self.calibration, self.calibration_file = calibration, path
 
     def __call__(self, features: Features, row: Mapping[str, Any]) -> dict[str, float]:
         """Score one clip; ``row`` is not used."""
@@ -135,11 +155,17 @@ def _load(name: str, file: Path) -> Scorer:
         cls = HEADS.get(kind)
         if cls is not None and issubclass(cls, SequenceHead):
             head = cls.from_pretrained(file)
-            return HeadScorer(name, head, {"file": file.name, "sha256": weight_hash(file)})
+            scorer = HeadScorer(name, head, {"file": file.name, "sha256": weight_hash(file)})
+            own = file.with_name(FILE_NAME)
+            if file.name == WEIGHTS_FILE and own.is_file():
+                scorer.calibrate(own)
+            return scorer
+    except InputError:
+        raise
     except (ValueError, OSError) as error:
         raise CheckpointError(str(error)) from error
-    scorer = load_saved(kind, file)  # of another package
-    if scorer is None:
+    other = load_saved(kind, file)  # of another package
+    if other is None:
         known = " or ".join(n for n, cls in HEADS.items() if issubclass(cls, SequenceHead))
         raise CheckpointError(f"{file}: holds {kind}; this takes {known}")
-    return scorer
+    return other

@@ -1,7 +1,8 @@
 """Plots of scores: a radar per song, and below them the scores over time.
 
 Up to eight songs are drawn, each with its own colour and its own radar, in which the others are
-faint lines: eight polygons on top of each other cannot be read.
+faint lines: eight polygons on top of each other cannot be read. Intervals of calibrated scores are
+bands; over time, of at most two songs, and of the whole song, since windows have none.
 """
 
 from collections.abc import Sequence
@@ -16,12 +17,14 @@ from matplotlib.ticker import MaxNLocator
 
 from hear_aesthetics.plotting.style import COLOURS, FAINT, INK, QUIET, new_figure, place
 from songeval_task.scoring.rows import ScoreRow
+from songeval_task.scoring.scorer_set import HIGH, LOW
 
 __all__ = ["MAX_SONGS", "score_figure", "short_names"]
 
 MAX_SONGS = 8
 NAME_LENGTH = 26  # characters that fit above a radar
 MIN_RADAR = 3  # dimensions; fewer span no area and become dots
+MAX_BANDS = 2  # songs whose bands over time can be told apart
 
 # Inches.
 RADAR_WIDTH, RADAR_HEIGHT = 3.5, 3.1  # of a cell, names and labels included
@@ -93,7 +96,8 @@ def _draw_radars(
     columns: int,
 ) -> None:
     values = np.array([[row[name] for name in dimensions] for row in rows])
-    low, high = _limits(values)
+    bands = [_band(row, dimensions) for row in rows]
+    low, high = _limits(np.array([*values, *(end for band in bands if band for end in band)]))
     rings = MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
     angles = np.linspace(0, 2 * np.pi, len(dimensions), endpoint=False)
     for index, label in enumerate(labels):
@@ -117,7 +121,9 @@ def _draw_radars(
             axes.plot(*_closed(angles, other), color="#b9bfca", linewidth=0.7)
         colour = COLOURS[index]
         axes.plot(*_closed(angles, values[index]), color=colour, linewidth=1.8)
-        axes.fill(*_closed(angles, values[index]), color=colour, alpha=0.16)
+        band = bands[index]
+        area = _closed(angles, values[index]) if band is None else _ring(angles, *band)
+        axes.fill(*area, color=colour, alpha=0.16, linewidth=0)
         axes.set_title(label, size=9.5, weight="bold", color=colour, pad=24)
 
 
@@ -136,6 +142,20 @@ def _closed(angles: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndar
     return np.append(angles, angles[0]), np.append(values, values[0])
 
 
+def _ring(angles: np.ndarray, inner: np.ndarray, outer: np.ndarray) -> list[np.ndarray]:
+    """Return the outline of what lies between two polygons."""
+    there, back = _closed(angles, outer), _closed(angles, inner)
+    return [np.concatenate((out, home[::-1])) for out, home in zip(there, back, strict=True)]
+
+
+def _band(row: ScoreRow, dimensions: Sequence[str]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the ends of the intervals of a song's scores; None where it has none."""
+    low, high = ([row.get(name + end) for name in dimensions] for end in (LOW, HIGH))
+    if None in low or None in high:
+        return None
+    return np.array(low, dtype=float), np.array(high, dtype=float)
+
+
 def _draw_dots(
     figure: Figure, rows: Sequence[ScoreRow], dimensions: Sequence[str], names: Sequence[str]
 ) -> None:
@@ -145,11 +165,14 @@ def _draw_dots(
     values = np.array([[row[name] for name in dimensions] for row in rows])
     axes = place(figure, left, HEADER, width - left - SIDE, DOT_HEIGHT * len(rows))
     for line, scores in enumerate(values):
+        if (band := _band(rows[line], dimensions)) is not None:
+            axes.hlines([line] * len(scores), *band, color=COLOURS[line], linewidth=6, alpha=0.16)
         for score, marker in zip(scores, "oD", strict=False):
             axes.plot(score, line, marker, color=COLOURS[line], markersize=7)
             beside: dict[str, Any] = {"textcoords": "offset points", "va": "center", "size": 8.5}
             axes.annotate(f"{score:.2f}", (score, line), (8, 0), **beside)
-    low, high = _limits(values)
+    bands = [band for row in rows if (band := _band(row, dimensions)) is not None]
+    low, high = _limits(np.array([*values, *(end for band in bands for end in band)]))
     axes.set_xlim(low, high + 0.1 * (high - low))
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks(range(len(rows)), names)
@@ -172,7 +195,9 @@ def _draw_curves(figure: Figure, rows: Sequence[ScoreRow], dimensions: Sequence[
     songs = [_windows(row, dimensions) for row in rows]
     windows = [window for song in songs for window in song]
     values = [[window[name] for name in dimensions] for window in windows]
-    low, high = _limits(np.array(values, dtype=float))
+    bands = [_band(row, dimensions) for row in rows if len(rows) <= MAX_BANDS]
+    reached = [end for band in bands if band for end in band]
+    low, high = _limits(np.array([*values, *reached], dtype=float))
     for index, name in enumerate(dimensions):
         box = (SIDE, top + index * CURVE_HEIGHT, width - 2 * SIDE, CURVE_HEIGHT - CURVE_GAP)
         axes = place(figure, *box)
@@ -183,6 +208,9 @@ def _draw_curves(figure: Figure, rows: Sequence[ScoreRow], dimensions: Sequence[
             )
             axes.hlines(scores, starts, ends, color=colour, linewidth=3, alpha=0.3)
             axes.plot((starts + ends) / 2, scores, color=colour, linewidth=1.4)
+        for band, colour in zip(bands, COLOURS, strict=False):
+            if band is not None:
+                axes.axhspan(band[0][index], band[1][index], color=colour, alpha=0.1, linewidth=0)
         axes.grid(color=FAINT, linewidth=0.6)
         margin = 0.06 * (high - low)
         axes.set(ylim=(low - margin, high + margin), xlim=(0, max(w["end"] for w in windows)))
@@ -191,4 +219,6 @@ def _draw_curves(figure: Figure, rows: Sequence[ScoreRow], dimensions: Sequence[
         axes.set_ylabel(f"{name}\n(score)", size=9, color=INK)
         axes.tick_params(labelbottom=index == len(dimensions) - 1)
     label = "time (s); bar: the window that a score is of, line: through their middles"
+    if reached:
+        label += "; band: the interval of the whole song"
     axes.set_xlabel(label, size=9.5, color=INK)

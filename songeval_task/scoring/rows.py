@@ -1,8 +1,10 @@
 """Score rows: the scores of clips as flat records, the same in every format.
 
-``path, start, end, duration``, the columns of the scores and their means, ``loudness_lufs, model,
-head, demo, status, error``; a value that does not exist is None. ``status`` is ``ok`` or ``error``.
-In formats that nest, ``timeline`` and ``explain`` follow where they were asked for.
+``path, start, end, duration``, the columns of the scores and their means, of calibrated heads their
+``<column>_low, <column>_high`` and ``novelty``, then ``loudness_lufs, model, head, demo, status,
+error, warnings``; a value that does not exist is None. ``status`` is ``ok`` or ``error``;
+``warnings`` are one text in every format. In formats that nest, ``timeline`` and ``explain`` follow
+where they were asked for.
 """
 
 import math
@@ -12,7 +14,7 @@ from os import PathLike, fspath
 from typing import Any
 
 from hear_aesthetics.engine.inputs import Input
-from songeval_task.scoring.scorer_set import Detail, ScorerSet
+from songeval_task.scoring.scorer_set import HIGH, LOW, Detail, ScorerSet
 
 __all__ = [
     *("ERROR", "OK", "AnySpan", "AudioSpan", "ScoreRow", "Scores"),
@@ -22,8 +24,9 @@ __all__ = [
 ScoreRow = dict[str, Any]
 
 OK, ERROR = "ok", "error"
+WARNINGS_JOIN = "; "
 SCORE_DECIMALS = 6  # float32 has no more
-DECIMALS = {"start": 3, "end": 3, "duration": 3, "loudness_lufs": 2}
+DECIMALS = {"start": 3, "end": 3, "duration": 3, "loudness_lufs": 2, "novelty": 1}
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,11 @@ class Scores:
         start: Beginning of the span in seconds; None: of the file.
         end: End of the span in seconds; None: of the file.
         duration: Seconds of audio that were scored.
+        intervals: Column -> ends of the interval that is to hold a listener's mean rating, of heads
+            that are calibrated.
+        novelty: ``"novelty"`` -> percentile of the distance from the songs that calibrated the
+            first head, 0 to 100; ``"<head>:novelty"`` of a further one.
+        distance: Name of a calibrated head -> that distance.
         loudness_lufs: Integrated loudness of the clip as it is in the file; None for silence and
             for less than 400 ms, and for features.
         model: Name of the model; None: the features came from a file.
@@ -60,6 +68,7 @@ class Scores:
         timeline: If asked for: :meth:`ScorerSet.timeline`.
         explain: If asked for: :meth:`ScorerSet.explanation`.
         provenance: Provenance of the model and, under ``heads``, of the heads.
+        warnings: What is doubtful about the scores, such as faults of the audio; often nothing.
     """
 
     values: dict[str, float]
@@ -74,7 +83,11 @@ class Scores:
     demo: bool
     timeline: Detail | None = None
     explain: Detail | None = None
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    novelty: Mapping[str, float] = field(default_factory=dict)
+    distance: Mapping[str, float] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    warnings: tuple[str, ...] = ()
 
 
 def row_columns(scorer_set: ScorerSet) -> list[str]:
@@ -82,7 +95,8 @@ def row_columns(scorer_set: ScorerSet) -> list[str]:
     return [
         *("path", "start", "end", "duration"),
         *scorer_set.all_columns,
-        *("loudness_lufs", "model", "head", "demo", "status", "error"),
+        *scorer_set.interval_columns,
+        *("loudness_lufs", "model", "head", "demo", "status", "error", "warnings"),
     ]
 
 
@@ -94,7 +108,9 @@ def score_row(scores: Scores, columns: Sequence[str], *, rounded: bool = True) -
         columns: Columns of the row.
         rounded: Whether scores lose what float32 does not hold; times always do.
     """
-    known = {**vars(scores), **scores.values, **scores.means, "status": OK, "error": None}
+    said = {"status": OK, "error": None, "warnings": WARNINGS_JOIN.join(scores.warnings) or None}
+    known = {**vars(scores), **scores.values, **scores.means, **said}
+    known |= {**_ends(scores.intervals), **scores.novelty}
     values = {column: known[column] for column in columns}
     row = _rounded(values) | ({} if rounded else {**scores.values, **scores.means})
     for name, detail in (("timeline", scores.timeline), ("explain", scores.explain)):
@@ -108,6 +124,14 @@ def error_row(clip: AnySpan, error: object, columns: Sequence[str], **known: Any
     span = _rounded({"start": clip.start, "end": clip.end})
     fault = {"status": ERROR, "error": " ".join(str(error).split())}
     return {**dict.fromkeys(columns), "path": fspath(clip.path), **span, **known, **fault}
+
+
+def _ends(intervals: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+    return {
+        f"{column}{end}": value
+        for column, ends in intervals.items()
+        for end, value in zip((LOW, HIGH), ends, strict=True)
+    }
 
 
 def _rounded(values: Mapping[str, Any]) -> dict[str, Any]:

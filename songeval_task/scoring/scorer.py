@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from hear_aesthetics import load_model
 from hear_aesthetics.audio.decoding import RATES
+from hear_aesthetics.audio.faults import FAULT_LIMITS, FaultMeter, find_faults
 from hear_aesthetics.audio.loading import LENGTH_RULE, load_audio, resample
 from hear_aesthetics.audio.loudness import LoudnessMeter, gain_to
 from hear_aesthetics.checkpoints import CHECKPOINTS, locate_model
@@ -27,6 +29,7 @@ from songeval_task.scoring.feature_scorer import FeatureScorer, load_heads
 from songeval_task.scoring.head_scorers import UNFIT
 from songeval_task.scoring.rows import AnySpan, AudioSpan, Scores
 from songeval_task.scoring.scorer_set import ScorerSet
+from songeval_task.uncertainty.calibration import COVERAGE
 
 __all__ = ["AestheticScorer", "AudioSpan", "Scores"]
 
@@ -91,10 +94,16 @@ class AestheticScorer(FeatureScorer):
         self.scorer_set.attach(self.model)
         return self
 
+    def calibrate(self, files: Iterable[Path], coverage: float = COVERAGE) -> None:
+        """Give heads their calibrations; see :meth:`FeatureScorer.calibrate`."""
+        super().calibrate(files, coverage)
+        self.scorer_set.attach(self.model)  # checks that they are of this model
+
     def fingerprint(self) -> dict[str, Any]:
         """Return what decides the scores, wherever the weights came from, as JSON values."""
         kind = "features" if FUSED in self.scorer_set.reads else "states"
-        return {**super().fingerprint(), **LENGTH_RULE, "model": self.model.fingerprint(kind)}
+        decides = {**LENGTH_RULE, "model": self.model.fingerprint(kind), "faults": FAULT_LIMITS}
+        return {**super().fingerprint(), **decides}
 
     def score(
         self,
@@ -138,10 +147,13 @@ class AestheticScorer(FeatureScorer):
         limits = loudness, self.scorer_set.min_samples, max_minutes
         measured = (_MeasuredSpan(clip, *limits) for clip in clips)
         for result in run(measured, self.model, compute, load=_MeasuredSpan.load):
-            made = {"model": self.model_name, "demo": self.demo, "provenance": self.provenance}
-            loudness_lufs = result.item.loudness_lufs
+            span = result.item
             yield self._scored(
-                result.item.clip, result, timeline, explain, **made, loudness_lufs=loudness_lufs
+                *(span.clip, result, timeline, explain, span.faults),
+                model=self.model_name,
+                demo=self.demo,
+                provenance=self.provenance,
+                loudness_lufs=span.loudness_lufs,
             )
 
     @torch.no_grad()
@@ -183,6 +195,19 @@ class AestheticScorer(FeatureScorer):
             tables.append(self.scorer_set.table(outputs, rows[first : first + size]))
         return torch.cat(tables).to(waveforms.device)
 
+    def waveform_warnings(self, waveforms: Tensor, sample_rate: int) -> list[tuple[str, ...]]:
+        """Return the faults of each waveform of a batch that :meth:`score_waveforms` takes.
+
+        Measured on the processor, as :attr:`Scores.warnings` are of a file.
+
+        Raises:
+            TypeError: If the waveforms are no tensor.
+            ValueError: If shape, type or rate do not fit, or a sample is not finite.
+        """
+        _check_waveforms(waveforms, sample_rate)
+        batch = waveforms.detach().float().cpu().numpy()
+        return [find_faults(np.atleast_2d(waveform).T, sample_rate) for waveform in batch]
+
     def _compute(
         self, model: HearModel, waveform: Tensor, *, timeline: bool = False, explain: bool = False
     ) -> dict[str, Tensor]:
@@ -193,31 +218,38 @@ class AestheticScorer(FeatureScorer):
 
 @dataclass
 class _MeasuredSpan:
-    """A clip on its way through the engine; its loudness is measured as it is loaded."""
+    """A clip on its way through the engine; it is measured as it is loaded."""
 
     clip: AnySpan
     target: float | None
     min_samples: int
     max_minutes: float
     loudness_lufs: float | None = None
+    faults: tuple[str, ...] = ()
 
     def load(self) -> np.ndarray:
         """Return the waveform, at the target loudness if there is one."""
-        clip, meter = self.clip, LoudnessMeter()
+        clip, meter, fault_meter = self.clip, LoudnessMeter(), FaultMeter()
+
+        def measure(block: np.ndarray, sample_rate: int) -> None:
+            meter.push(block, sample_rate)
+            fault_meter.push(block, sample_rate)
+
         waveform = load_audio(
             clip.path,
             start=clip.start,
             end=clip.end,
             min_samples=self.min_samples,
             max_minutes=self.max_minutes,
-            on_block=meter.push,
+            on_block=measure,
         )
+        self.faults = fault_meter.faults()
         self.loudness_lufs = loudness = meter.loudness()
         return waveform if self.target is None else waveform * gain_to(self.target, loudness)
 
 
-def _mono(waveforms: Any, sample_rate: int) -> Tensor:
-    """Return ``(B, samples)`` at the encoders' rate, by the same route as a file."""
+def _check_waveforms(waveforms: Any, sample_rate: int) -> None:
+    """Raise an error unless these are waveforms at a rate that audio has."""
     if not isinstance(waveforms, Tensor):
         kind = type(waveforms).__name__
         raise TypeError(f"waveforms are a {kind}; pass a torch tensor of shape (B, samples)")
@@ -233,6 +265,11 @@ def _mono(waveforms: Any, sample_rate: int) -> Tensor:
         )
     if sample_rate not in RATES:
         raise ValueError(f"sample_rate is {sample_rate}; it takes {RATES[0]} to {RATES[-1]} Hz")
+
+
+def _mono(waveforms: Any, sample_rate: int) -> Tensor:
+    """Return ``(B, samples)`` at the encoders' rate, by the same route as a file."""
+    _check_waveforms(waveforms, sample_rate)
     mono = waveforms.float().mean(dim=1) if waveforms.dim() == 3 else waveforms.float()
     if sample_rate == SAMPLE_RATE:
         return mono

@@ -9,9 +9,11 @@ one clip at a time, on the CPU, and has no windows.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,8 +33,16 @@ from songeval_task.scoring.windows import (
     sliding_windows,
     window_scores,
 )
+from songeval_task.uncertainty.calibration import (
+    COVERAGE,
+    Calibration,
+    fingerprint_of,
+    read_calibration,
+)
 
-__all__ = ["Detail", "Outputs", "ScorerSet"]
+__all__ = ["HIGH", "LOW", "NOVELTY", "Detail", "Outputs", "ScorerSet"]
+
+LOW, HIGH, NOVELTY = "_low", "_high", "novelty"  # end the names of columns
 
 Outputs = Mapping[str, Tensor]
 Detail = list[dict[str, float | None]]  # per window: start and end (seconds of the file), values
@@ -52,7 +62,10 @@ class ScorerSet:
         states: The hidden states among these, as ``load_model`` and ``extract`` take them.
         min_frames: Fewest frames that all of them can score.
         min_samples: Fewest samples at 24 kHz that have so many frames.
+        coverage: Share of ratings that intervals of calibrated heads are to hold.
     """
+
+    coverage: float = COVERAGE
 
     def __init__(self, scorers: Mapping[str, Scorer]) -> None:
         self.scorers = dict(scorers)
@@ -77,6 +90,21 @@ class ScorerSet:
         return tuple(c for name, group in self.groups.items() for c in (*group, self.means[name]))
 
     @property
+    def calibrated(self) -> dict[str, Calibration]:
+        """Name of a head -> its calibration, of those that have one."""
+        return {n: head.calibration for n, head in self.heads.items() if head.calibration}
+
+    @property
+    def interval_columns(self) -> tuple[str, ...]:
+        """Ends of the interval of each calibrated column, then the novelty of the song."""
+        columns: list[str] = []
+        for name in self.calibrated:
+            scored = (*self.groups[name], self.means[name])
+            columns += [f"{column}{end}" for column in scored for end in (LOW, HIGH)]
+            columns.append(self._beside(name, NOVELTY))
+        return tuple(columns)
+
+    @property
     def name(self) -> str:
         """Names of the scorers, joined by ``+``."""
         return "+".join(self.scorers)
@@ -99,7 +127,36 @@ class ScorerSet:
         return {
             name: getattr(scorer, "fingerprint", getattr(scorer, "provenance", dict))()
             for name, scorer in self.scorers.items()
-        }
+        } | self._calibration_fingerprint()
+
+    def _calibration_fingerprint(self) -> dict[str, Any]:
+        if not self.calibrated:
+            return {}
+        hashes = {name: found.sha256 for name, found in self.calibrated.items()}
+        return {"calibrations": {**hashes, "coverage": self.coverage}}
+
+    def calibrate(self, files: Iterable[Path], coverage: float | None = None) -> None:
+        """Give heads their calibrations.
+
+        Args:
+            files: Calibration files, each of one of the heads; over what heads have themselves.
+            coverage: Share of ratings that intervals are to hold; None: as it is.
+
+        Raises:
+            InputError: If a file is no calibration, or of none of these heads.
+        """
+        for path in files:
+            found = read_calibration(path)
+            errors = []
+            for head in self.heads.values():
+                try:
+                    head.calibrate(path, found)
+                    break
+                except InputError as error:
+                    errors.append(error)
+            else:
+                raise errors[0] if errors else InputError(f"{path}: there is no head to calibrate")
+        self.coverage = self.coverage if coverage is None else coverage
 
     def attach(self, model: HearModel) -> None:
         """Move the heads to a model's device.
@@ -119,6 +176,10 @@ class ScorerSet:
                     "(the published heads: large; the demo head: mini)"
                 )
             head.head.to(model.device)
+            if head.calibration and head.calibration_file:
+                kind = "features" if read == FUSED else "states"
+                made = fingerprint_of(head.head.fingerprint(), read, model.fingerprint(kind))
+                head.calibration.check(head.calibration_file, made)
 
     def compute(
         self, features: Features, *, timeline: bool = False, explain: bool = False
@@ -130,7 +191,11 @@ class ScorerSet:
         frames = min([sequence.shape[1] for sequence in inputs.values()], default=0)
         for name, head in self.heads.items():
             sequence = inputs[name]
-            outputs[f"scores {name}"] = head.scores(sequence)
+            pooled = head.head.pool(sequence)
+            outputs[f"scores {name}"] = head.head.score(pooled)
+            if head.calibration:
+                distance = head.calibration.reference.distance(pooled.float().cpu())
+                outputs[f"distance {name}"] = torch.from_numpy(distance)
             if timeline:
                 windows = sliding_windows(frames)
                 outputs[f"timeline {name}"] = window_scores(head, sequence, windows)
@@ -178,6 +243,48 @@ class ScorerSet:
             )
         return values
 
+    def intervals(
+        self, outputs: Outputs, values: Mapping[str, float]
+    ) -> dict[str, tuple[float, float]]:
+        """Return column -> ends of its interval, of one clip of calibrated heads.
+
+        Ends lie within the scale of the head; they are infinite where the calibration songs are too
+        few for the coverage.
+
+        Args:
+            outputs: Outputs of the clip, without their batch axis.
+            values: Column -> score, means included.
+        """
+        found: dict[str, tuple[float, float]] = {}
+        for name, calibration in self.calibrated.items():
+            columns = (*self.groups[name], self.means[name])
+            preds = np.array([[values[column] for column in columns]])
+            distance = outputs[f"distance {name}"].numpy()[None]
+            ends = calibration.intervals(preds, distance, self.coverage)
+            scale = self.heads[name].head.config
+            low, high = (
+                np.where(np.isfinite(end), end.clip(scale.low, scale.high), end)[0] for end in ends
+            )
+            found |= dict(zip(columns, zip(low.tolist(), high.tolist(), strict=True), strict=True))
+        return found
+
+    def novelty(self, outputs: Outputs) -> dict[str, float]:
+        """Return column -> novelty of one clip by each calibrated head, 0 to 100."""
+        return {
+            self._beside(name, NOVELTY): float(
+                calibration.novelty(outputs[f"distance {name}"].numpy()[None])[0]
+            )
+            for name, calibration in self.calibrated.items()
+        }
+
+    def distances(self, outputs: Outputs) -> dict[str, float]:
+        """Return name of each calibrated head -> distance of one clip from its reference songs."""
+        return {name: float(outputs[f"distance {name}"]) for name in self.calibrated}
+
+    def _beside(self, name: str, column: str) -> str:
+        """Return the name of a column that belongs to a scorer, as its mean is called."""
+        return self.means[name].removesuffix("mean") + column
+
     def mean_values(self, values: Mapping[str, float]) -> dict[str, float]:
         """Return column -> mean of the scores of each scorer."""
         return {
@@ -207,10 +314,10 @@ class ScorerSet:
         records = self._detail(outputs, "explain", seconds, seconds, start, duration)
         for record in records[-1:]:  # may be longer than the others
             record["end"] = start + duration
-        for name, mean in self.means.items():
+        for name in self.means:
             if (shares := outputs.get(f"attention {name}")) is not None:
                 for record, share in zip(records, shares.tolist(), strict=True):
-                    record[mean.removesuffix("mean") + "attention"] = share
+                    record[self._beside(name, "attention")] = share
         return records
 
     def _detail(

@@ -229,7 +229,8 @@ def parse_sizes(text: str, kind: str) -> dict[str, Any]:
     if text in SIZES:
         return SIZES[text][kind]
     known = AestheticHeadConfig if kind == "aesthetic" else SongEvalBaselineConfig
-    names = {item.name for item in fields(known)} - {"dimensions", "low", "high", "feature_dim"}
+    given = {"dimensions", "low", "high", "feature_dim" if kind == "aesthetic" else "dim"}
+    names = {item.name for item in fields(known)} - given
     pairs = [part.partition("=") for part in text.split(",")]
     sizes = {key.strip(): _literal(value) for key, _, value in pairs}
     wrong = [key for key, value in sizes.items() if key not in names or isinstance(value, str)]

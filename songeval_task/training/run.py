@@ -2,8 +2,9 @@
 
 The folder holds the head (``model.safetensors``, ``config.json``, the model card ``README.md``),
 its ``predictions.csv`` for the valid and the test songs (float32), ``metrics.json``, ``log.csv``,
-TensorBoard events and ``state/``. The test songs are scored once, by the head that was selected.
-``metrics.json`` is written last: where it is, the run is complete.
+TensorBoard events and ``state/``; where 50 or more songs select, ``calibration.json`` too. The test
+songs are scored once, by the head that was selected. ``metrics.json`` is written last: where it is,
+the run is complete.
 """
 
 import json
@@ -14,21 +15,24 @@ from typing import Any
 
 import pandas as pd
 import torch
+from accelerate import Accelerator
 
 from hear_aesthetics.files import json_text, remove_leftovers, write_text
 from hear_aesthetics.fingerprint import is_finished
 from hear_aesthetics.version import __version__
 from songeval_task.protocol import evaluate
-from songeval_task.training.config import SongEvalConfig, build_head
+from songeval_task.training.calibrate import calibrate_run
+from songeval_task.training.config import SongEvalConfig, TrainableHead, build_head
 from songeval_task.training.data import TrainingData, load_data
 from songeval_task.training.logs import Logs, ProgressLine
 from songeval_task.training.loop import Trainer, make_accelerator
 from songeval_task.training.predict import predict
-from songeval_task.training.resume import RunState
+from songeval_task.training.resume import Progress, RunState
 from songeval_task.training.saved_head import SavedHead
 from songeval_task.training.standardize import fold, unfold
+from songeval_task.uncertainty.calibration import FILE_NAME, LEAST_SONGS
 
-__all__ = ["METRICS_FILE", "PREDICTIONS_FILE", "train_run"]
+__all__ = ["METRICS_FILE", "PREDICTIONS_FILE", "fit_head", "train_run"]
 
 METRICS_FILE = "metrics.json"
 PREDICTIONS_FILE = "predictions.csv"
@@ -77,21 +81,14 @@ def train_run(
         if not resume and (record.is_file() or result.is_file()):
             shutil.rmtree(out)
         remove_leftovers(out)
-        is_finished(result, record, made, {"version": __version__})
+        origin = {"version": __version__, "data": str(prepared.resolve())}
+        is_finished(result, record, made, origin)
     accelerator.wait_for_everyone()
     if result.is_file():
         metrics: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
         return metrics
-    state = RunState(out / STATE_FOLDER)
-    head = start or build_head(config, data.width)
-    logs = Logs(out, events=accelerator.is_main_process)
     line = ProgressLine(config.epochs, shown if accelerator.is_main_process else False)
-    seen = data.standardized() if config.standardize else data
-    if init and seen.standardizer:
-        unfold(head, seen.standardizer)
-    progress = Trainer(config, seen, head, state, logs, accelerator).fit(line)
-    if seen.standardizer:
-        fold(head, seen.standardizer)
+    head, progress = fit_head(config, data, out, accelerator, start=start, line=line)
     reported = [split for split in ("valid", "test") if data.splits[split]]
     found = {split: predict(head, data, split) for split in reported}
     figures = {
@@ -106,11 +103,45 @@ def train_run(
     }
     if accelerator.is_main_process:
         head.save_pretrained(out, _provenance(config, data, figures, init))
+        if len(data.splits["valid"]) >= LEAST_SONGS:
+            calibrate_run(head, data, config, found["valid"]).write(out / FILE_NAME)
         tables = [part.table().assign(split=split) for split, part in found.items()]
         write_text(out / PREDICTIONS_FILE, pd.concat(tables).to_csv(index=False))
         write_text(result, json_text(figures))
     written: dict[str, Any] = json.loads(json_text(figures))  # as the next call reads it
     return written
+
+
+def fit_head(
+    config: SongEvalConfig,
+    data: TrainingData,
+    out: Path,
+    accelerator: Accelerator,
+    *,
+    start: TrainableHead | None = None,
+    line: ProgressLine | None = None,
+) -> tuple[TrainableHead, Progress]:
+    """Train a head; return it with the weights that were selected, for features as stored.
+
+    Args:
+        config: The configuration.
+        data: Songs with their features, by split.
+        out: Folder of checkpoints and logs; what is there is resumed.
+        accelerator: Device, autocast and processes.
+        start: Head to start from, trained in place; None: random weights.
+        line: Shows the progress.
+    """
+    head = start or build_head(config, data.width)
+    seen = data.standardized() if config.standardize else data
+    if start and seen.standardizer:
+        unfold(head, seen.standardizer)
+    logs = Logs(out, events=accelerator.is_main_process)
+    progress = Trainer(config, seen, head, RunState(out / STATE_FOLDER), logs, accelerator).fit(
+        line or ProgressLine(config.epochs, shown=False)
+    )
+    if seen.standardizer:
+        fold(head, seen.standardizer)
+    return head, progress
 
 
 def _provenance(

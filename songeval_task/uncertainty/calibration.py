@@ -5,6 +5,7 @@ dimension and the mean of all, the errors of the calibration songs, their distan
 reference songs, and what share of the errors a straight line through the scores explains.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -16,21 +17,54 @@ from typing import Any
 import numpy as np
 
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.features.fusion import HiddenState
 from hear_aesthetics.files import write_text
 from hear_aesthetics.fingerprint import differences
 from hear_aesthetics.metrics.intervals import Array
+from hear_aesthetics.scorers import FUSED
 from hear_aesthetics.text_files import read_json
 from songeval_task.uncertainty.conformal import fit_scale, quantile, scale_of
 from songeval_task.uncertainty.reference import ReferenceSongs
 
-__all__ = ["COVERAGE", "LEAST_SONGS", "MEAN", "NOVEL", "Calibration", "read_calibration"]
+__all__ = [
+    *("COVERAGE", "FILE_NAME", "LEAST_SONGS", "MEAN", "NOVEL"),
+    *("Calibration", "check_count", "fingerprint_of", "read_calibration", "songs_for"),
+]
 
 COVERAGE = 0.9
 LEAST_SONGS = 50
 MEAN = "mean"
+FILE_NAME = "calibration.json"  # in the folder of a run
 NOVEL = 99.0  # percentile of the distance above which a song is unlike the calibration songs
 KIND = "hear-aesthetics calibration 1"
 DIGITS = 6
+ROUNDING = 1e-9
+# Of a model's fingerprint, what decides a hidden state and what decides the fused feature.
+STATE_KEY = "track_limit_seconds"
+FEATURE_KEYS = (STATE_KEY, "sources", "views", "layer", "segment_seconds")
+
+
+def fingerprint_of(
+    head: Mapping[str, Any], reads: str, model: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return what a calibration is of: a head, and what its features are made by.
+
+    The number format of the encoders is left out: it moves scores by a hundredth at most, far less
+    than any interval.
+
+    Args:
+        head: Fingerprint of the head.
+        reads: Features that it reads: ``"fused"`` or a hidden state.
+        model: Fingerprint of a model or of stored features; None or without encoders: not known.
+    """
+    made: dict[str, Any] = {"head": dict(head), "reads": reads}
+    encoders = (model or {}).get("encoders")
+    if model is None or encoders is None:
+        return made
+    if reads == FUSED:
+        return {**made, "model": {key: model[key] for key in (*FEATURE_KEYS, "encoders")}}
+    source = HiddenState.parse(reads).source
+    return {**made, "model": {STATE_KEY: model[STATE_KEY], source: encoders.get(source)}}
 
 
 @dataclass(frozen=True)
@@ -64,10 +98,7 @@ class Calibration:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if len(self.preds) < LEAST_SONGS:
-            raise InputError(
-                f"{len(self.preds)} rated songs calibrate nothing; give {LEAST_SONGS} or more"
-            )
+        check_count(len(self.preds))
         for what, table in (("rating", self.target), ("score", self.preds)):
             for name, column in zip(self.dimensions, table.T, strict=False):
                 if np.ptp(column) == 0:
@@ -102,6 +133,11 @@ class Calibration:
     def columns(self) -> tuple[str, ...]:
         """Names of the columns: the dimensions, and their mean."""
         return (*self.dimensions, MEAN)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of all that it holds."""
+        return hashlib.sha256(self._text().encode()).hexdigest()
 
     @cached_property
     def errors(self) -> Array:
@@ -193,12 +229,18 @@ class Calibration:
         return np.array(found)
 
     def check(self, place: str | Path, fingerprint: Mapping[str, Any]) -> None:
-        """Raise an error unless the calibration is of the same model and head.
+        """Raise an error unless the calibration is of the same head, and model where both know it.
+
+        Args:
+            place: Its file.
+            fingerprint: From :func:`fingerprint_of`.
 
         Raises:
             InputError: Says what differs.
         """
-        changed = differences(self.fingerprint, fingerprint)
+        shared = self.fingerprint.keys() & fingerprint.keys()
+        known, wanted = ({k: m[k] for k in shared} for m in (self.fingerprint, fingerprint))
+        changed = differences(known, wanted)
         if changed:
             raise InputError(
                 f"{place}: of another model or head ({changed[0]}); make it again with "
@@ -207,6 +249,9 @@ class Calibration:
 
     def write(self, path: Path) -> None:
         """Write a file that :func:`read_calibration` reads."""
+        write_text(path, self._text())
+
+    def _text(self) -> str:
         tables = {"preds": self.preds, "target": self.target, "distance": self.distance}
         values = {
             "kind": KIND,
@@ -217,13 +262,24 @@ class Calibration:
             **{name: np.round(table, DIGITS).tolist() for name, table in tables.items()},
             "reference": self.reference.as_json(),
         }
-        write_text(path, json.dumps(values, default=str) + "\n")
+        return json.dumps(values, default=str) + "\n"
 
 
 def _with_mean(table: Any) -> Array:
     table = np.asarray(table, dtype=np.float64)
     joined: Array = np.column_stack((table, table.mean(axis=1)))
     return joined
+
+
+def check_count(songs: int) -> None:
+    """Raise ``InputError`` if so many songs are too few to calibrate with."""
+    if songs < LEAST_SONGS:
+        raise InputError(f"{songs} rated songs calibrate nothing; give {LEAST_SONGS} or more")
+
+
+def songs_for(coverage: float) -> int:
+    """Return the fewest calibration songs that promise a coverage."""
+    return math.ceil(coverage / (1 - coverage) - ROUNDING)
 
 
 def read_calibration(path: str | Path) -> Calibration:

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from hear_aesthetics.evaluation import evaluate_embeddings
+from hear_aesthetics.evaluation.embeddings.rows import write_rows
 
 pytestmark = pytest.mark.official_kit
 
@@ -81,6 +82,30 @@ def test_the_same_point_epochs_scores_and_predictions(
         expected, found = (pickle.loads(p.read_bytes()) for p in (path, folder / path.name))
         for name in ("target", "prediction", "prediction_logit"):
             np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-6)
+
+
+def test_d_prime_is_kept_in_float64(kit, scene_task: Path, tmp_path: Path) -> None:
+    """It selects and is reported unrounded; the other scores are float32 in heareval's log."""
+    (source,) = scene_task.iterdir()
+    folder = shutil.copytree(source, tmp_path / "ours" / source.name)
+    metadata = json.loads((folder / "task_metadata.json").read_text())
+    metadata["evaluation"] = ["d_prime", "aucroc", "mAP"]
+    (folder / "task_metadata.json").write_text(json.dumps(metadata))
+    labels = ["clicks", "noise", "tone"]
+    generator = np.random.default_rng(0)
+    for split, rows in {"train": 60, "valid": 40, "test": 40}.items():
+        classes = generator.integers(3, size=rows)
+        noisy = np.eye(3)[classes] + generator.normal(size=(rows, 3))
+        write_rows(folder, split, [noisy], [[labels[index]] for index in classes])
+    copy = shutil.copytree(folder, tmp_path / "theirs" / source.name)
+    theirs = kit.predict(copy)["test"]
+    ours = evaluate_embeddings(folder, protocol="official", grid="faster", grid_points=1).scores
+    for name in ("test_d_prime", "test_score", "validation_score"):
+        assert theirs[name] != float(np.float32(theirs[name]))
+        assert ours["test"][name] == pytest.approx(theirs[name], rel=1e-14, abs=0)
+    for name in ("test_aucroc", "test_mAP", "test_loss"):
+        assert theirs[name] == float(np.float32(theirs[name]))
+        assert ours["test"][name] == theirs[name]
 
 
 @pytest.mark.parametrize("task", [POOLED, SPOKEN, FSDD, EVENTS, COMMANDS])

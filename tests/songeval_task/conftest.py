@@ -16,6 +16,9 @@ from songeval_task import AestheticScorer
 from songeval_task.data.dataset import read_songeval
 from songeval_task.data.preparation import Choices, inspect_audio, prepare
 from songeval_task.dimensions import DIMENSIONS
+from songeval_task.scoring.calibrate import fingerprint
+from songeval_task.uncertainty.calibration import Calibration
+from songeval_task.uncertainty.reference import ReferenceSongs
 
 WriteClip = Callable[..., Path]
 
@@ -81,6 +84,23 @@ def write_broken() -> Callable[[Path], Sequence[str]]:
 def demo_scorer() -> AestheticScorer:
     """The bundled model with its demo head."""
     return AestheticScorer.from_pretrained(model="mini")
+
+
+@pytest.fixture(scope="session")
+def calibrate_demo(demo_scorer) -> Callable[[Path, float], Path]:
+    """Writes a calibration of the demo head whose scores miss ratings by so much."""
+
+    def write(path: Path, error: float) -> Path:
+        (head,) = demo_scorer.scorer_set.heads.values()
+        rng = np.random.default_rng(0)
+        preds = rng.uniform(1, 5, (60, len(head.columns)))
+        reference = ReferenceSongs.of(rng.normal(size=(60, head.head.output.in_features)))
+        tables = preds, preds + rng.normal(0, error, preds.shape), rng.uniform(1, 2, 60)
+        made = reference, fingerprint(demo_scorer, head)
+        Calibration.of(head.columns, *tables, [""] * 60, *made).write(path)
+        return path
+
+    return write
 
 
 @pytest.fixture(scope="session")

@@ -24,9 +24,13 @@ __all__ = [
     "Selection",
     "decoded",
     "fold_result",
+    "logged",
     "logged_values",
     "scored_postprocessings",
 ]
+
+
+IN_FLOAT64 = {"d_prime"}
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,15 @@ def scored_postprocessings(
     return scored
 
 
+def logged(name: str, value: float) -> float:
+    """Return the value of a score as heareval's log holds it: in float32, but d-prime in float64.
+
+    Lightning makes a float32 tensor of a Python float, which the other scores are there, and a
+    float64 one of NumPy's float64.
+    """
+    return value if name in IN_FLOAT64 else float(np.float32(value))
+
+
 def logged_values(
     task: Task,
     rows: SplitRows,
@@ -108,8 +121,8 @@ def logged_values(
     postprocessing: Postprocessing,
     loss: float,
 ) -> dict[str, float]:
-    """Return ``test_loss``, ``test_score`` and ``test_<score>`` of every score, as float32."""
-    values = named_values(task.scores, *decoded(rows, predictions, postprocessing), prefix="test_")
+    """Return ``test_loss``, ``test_score`` and ``test_<score>`` of every score, as logged."""
+    named = named_values(task.scores, *decoded(rows, predictions, postprocessing))
+    values = {f"test_{name}": logged(name, value) for name, value in named.items()}
     first = next(iter(values.values()))
-    named = {"test_loss": loss, "test_score": first} | values
-    return {name: float(np.float32(value)) for name, value in named.items()}
+    return {"test_loss": float(np.float32(loss)), "test_score": first, **values}

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -27,6 +26,7 @@ from hear_aesthetics.evaluation.probes.fold_result import (
     FoldResult,
     Selection,
     fold_result,
+    logged,
     scored_postprocessings,
 )
 from hear_aesthetics.evaluation.probes.grid import SEED, GridPoint
@@ -156,7 +156,7 @@ def _forward(probe: nn.Sequential, embeddings: Tensor, point: GridPoint) -> Tens
 def _validate(
     task: EmbeddedTask, rows: SplitRows, targets: Tensor, logits: Tensor
 ) -> tuple[float, Postprocessing]:
-    """Return the monitored value, in float32, and the best post-processing (events)."""
+    """Return the monitored value, as logged, and the best post-processing (events)."""
     if not task.use_scoring_for_early_stopping:
         first = postprocessing_grid(task.postprocessing_grid)[0] if task.is_event else ()
         return float(logit_loss(logits, targets, task.prediction_type)), first
@@ -165,7 +165,7 @@ def _validate(
         scored_postprocessings(task, rows, predictions),
         key=lambda entry: (0.0 if math.isnan(entry[0]) else entry[0], entry[1]),
     )
-    return float(np.float32(score)), chosen
+    return logged(task.scores[0].name, score), chosen
 
 
 def _test(task: EmbeddedTask, run: Run, fit: _Fit) -> FoldResult:

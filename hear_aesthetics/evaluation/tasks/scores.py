@@ -95,15 +95,13 @@ class EventScore(Score):
         return next(iter(self.kernel.values(weights @ counts).values()))
 
 
-def named_values(
-    scores: Sequence[Score], predictions: Any, targets: Any, prefix: str = ""
-) -> dict[str, float]:
+def named_values(scores: Sequence[Score], predictions: Any, targets: Any) -> dict[str, float]:
     """Return all values as heareval names them: ``<score>``, then ``<score>_<part>`` if any."""
     named: dict[str, float] = {}
     for score in scores:
         parts = score.values(predictions, targets)
-        named[f"{prefix}{score.name}"] = next(iter(parts.values()))
-        named |= {f"{prefix}{score.name}_{part}": v for part, v in parts.items() if part}
+        named[score.name] = next(iter(parts.values()))
+        named |= {f"{score.name}_{part}": v for part, v in parts.items() if part}
     return named
 
 

@@ -23,7 +23,10 @@ def evaluate(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder of `songeval prepare`, with the ratings that scores need."),
+        typer.Option(
+            help="Folder of `songeval prepare`, with the ratings that scores need. A run has its "
+            "own, which is found where it was."
+        ),
     ] = None,
     head: Annotated[
         str | None,
@@ -46,11 +49,14 @@ def evaluate(
 ) -> None:
     """Measure predictions by the protocol: LCC, SRCC, KTAU and TTA with intervals.
 
+    Where single ratings are known, the agreement of raters with each other stands beside them.
+
     Writes predictions.csv, an answer file (.scp) per level, metrics.json and report.md with its
     pictures.
     """
     from hear_aesthetics.commands.console import write_json
-    from songeval_task.reports.read_predictions import read_predictions
+    from songeval_task.reports.rater_agreement import ratings_of
+    from songeval_task.reports.read_predictions import prepared_of, read_predictions
     from songeval_task.reports.report import write_report
 
     if (predictions is None) == (head is None) or (features and not head):
@@ -63,7 +69,11 @@ def evaluate(
     else:
         found = _of_head(str(head), data, features, split, systems)
     other = read_predictions(against, data, split=split, systems=systems) if against else None
-    figures = write_report(folder, found, other)
+    known = data or (prepared_of(predictions) if predictions else None)
+    ratings = ratings_of(known, found.predictions.songs, found.predictions.track)
+    if isinstance(ratings, str):
+        typer.echo(f"without the agreement of raters: {ratings}", err=True)
+    figures = write_report(folder, found, other, None if isinstance(ratings, str) else ratings)
     if as_json:
         write_json(figures)
     else:

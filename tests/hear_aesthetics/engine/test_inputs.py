@@ -155,6 +155,7 @@ def test_rows_carry_span_and_prompt(music):
         (0.1, None, None),
         (None, None, None),
     ]
+    assert found.inputs[1].fields["id"] == 7
 
 
 @pytest.mark.parametrize("row", BAD_ROWS, ids=lambda row: row[:40])

@@ -72,7 +72,8 @@ def test_two_files_get_a_table_and_a_sentence(command, takes) -> None:
         *("Coherence", "Musicality", "Memorability", "Clarity", "Naturalness"),
         *("mean", "loudness_lufs"),
     ]
-    assert "no interval" in sentence
+    assert {line.split()[-1] for line in lines[1:]} == {"-"}, "nothing tells how sure it is"
+    assert "--calibration FILE" in sentence
     assert "demo scores" in sentence
 
 
@@ -90,3 +91,56 @@ def test_a_side_without_takes_is_a_failure(command, takes, tmp_path) -> None:
     assert outcome.code == 1
     assert outcome.out == ""
     assert "absent: no such file or folder" in outcome.errors[0]
+
+
+@pytest.fixture
+def calibration(tmp_path, calibrate_demo) -> Path:
+    """Of the demo head: its scores miss ratings by a twentieth of a point."""
+    return calibrate_demo(tmp_path / "calibration.json", 0.05)
+
+
+def test_a_calibration_says_how_sure_the_ratings_of_two_songs_are(
+    command, takes, calibration
+) -> None:
+    words = ("compare", takes[0] / "0.wav", takes[1] / "1.flac", *MINI)
+    found = json.loads(command(*words, "--calibration", calibration, "--json").out)
+    for difference in found["differences"]:
+        gap = difference["difference"] / (0.05 * np.sqrt(2))
+        if abs(gap) > 3:
+            assert difference["probability"] == pytest.approx(float(gap > 0), abs=0.02)
+        assert (difference["probability"] > 0.5) == (gap > 0)
+    same = command(
+        "compare", takes[0] / "0.wav", takes[0] / "0.wav", *MINI, "--calibration", calibration
+    )
+    assert "this cannot tell which is better" in same.out
+    assert "0.50" in same.out
+    assert "--calibration FILE" not in same.out
+
+
+def test_a_calibration_of_another_head_is_refused_in_words(command, takes, calibration) -> None:
+    text = calibration.read_text().replace('"sha256": "', '"sha256": "0')
+    calibration.write_text(text)
+    outcome = command("compare", *takes, *MINI, "--calibration", calibration)
+    assert outcome.code == 2
+    assert "of another model or head" in outcome.errors[0]
+
+
+def test_a_folder_against_itself_cannot_be_told(command, takes) -> None:
+    outcome = command("compare", takes[0], takes[0], *MINI, "--json")
+    found = json.loads(outcome.out)
+    assert {d["probability"] for d in found["differences"]} == {0.5}
+    assert "cannot tell" in found["sentence"]
+
+
+def test_prompts_and_systems_of_rows_are_resampled(command, takes, tmp_path) -> None:
+    for side, folder in zip("ab", takes, strict=True):
+        rows = [
+            {"path": str(path), "prompt": f"song {number % 2}", "system": side}
+            for number, path in enumerate(sorted(folder.iterdir()))
+        ]
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (tmp_path / f"{side}.jsonl").write_text(text)
+    outcome = command("compare", tmp_path / "a.jsonl", tmp_path / "b.jsonl", *MINI, "--json")
+    found = json.loads(outcome.out)
+    assert found["clusters"] == 2, "each side has one system, which cannot be resampled"
+    assert "With 2 prompts or systems on a side" in found["sentence"]

@@ -17,7 +17,7 @@ from songeval_task.scoring.scorer import AestheticScorer
 DIMENSIONS = ["Coherence", "Musicality", "Memorability", "Clarity", "Naturalness"]
 COLUMNS = [
     *("path", "start", "end", "duration", *DIMENSIONS, "mean"),
-    *("loudness_lufs", "model", "head", "demo", "status", "error"),
+    *("loudness_lufs", "model", "head", "demo", "status", "error", "warnings"),
 ]
 MINI = ("--model", "mini")
 
@@ -65,6 +65,17 @@ def test_rows_hold_what_the_scorer_says(command, songs, demo_scorer) -> None:
     assert float(row["mean"]) == pytest.approx(mean, abs=1e-4)
     assert float(row["loudness_lufs"]) == pytest.approx(scores.loudness_lufs, abs=0.01)
     assert float(row["duration"]) == 0.5
+
+
+def test_faults_of_the_audio_are_in_the_last_column(command, songs, tmp_path) -> None:
+    soundfile.write(tmp_path / "silent.wav", np.zeros(24_000), 24_000)
+    words = ("score", tmp_path / "silent.wav", songs / "take.wav", *MINI)
+    silent, short = json.loads(command(*words, "--json").out)
+    assert silent["warnings"] == ("silence (peak -inf, RMS -inf dBFS); shorter than 10 s (1.0 s)")
+    assert short["warnings"] == "shorter than 10 s (0.5 s)"
+    assert (silent["status"], silent["error"]) == ("ok", None)
+    rows = read_csv(command(*words).out)
+    assert [row["warnings"] for row in rows] == [silent["warnings"], short["warnings"]]
 
 
 @pytest.mark.parametrize("name", ["o.csv", "o.json", "o.jsonl", "o.scp"])
@@ -287,6 +298,19 @@ def test_twenty_songs_load_the_model_once(command, tmp_path, write_clip, monkeyp
     assert outcome.code == 0
     assert len(read_csv((tmp_path / "o.csv").read_text())) == 20
     assert len(loads) == 1
+
+
+def test_rows_of_a_version_with_other_columns_are_refused(command, songs, tmp_path) -> None:
+    words = ("score", songs / "take.wav", *MINI, "--out", tmp_path / "o.csv")
+    assert command(*words).code == 0
+    journal = tmp_path / "o.csv.rows.jsonl"
+    header, *lines = journal.read_text().splitlines()
+    fingerprint = json.loads(header)["fingerprint"]
+    fingerprint["columns"].remove("warnings")
+    journal.write_text("\n".join([json.dumps({"fingerprint": fingerprint}), *lines]) + "\n")
+    outcome = command(*words)
+    assert outcome.code == 2
+    assert "columns was" in outcome.errors[0]
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ def test_labels_are_means_over_raters_in_the_fixed_order(folder):
     songs = read_songeval(folder(row(1, first, reordered, system="S1"))).songs
     assert songs[0].labels == (1.5, 2.25, 3.0, 4.5, 5.0)
     assert (songs[0].raters, songs[0].system) == (2, "S1")
+    assert songs[0].ratings == ((1, 2, 3, 4, 5), (2, 2.5, 3, 5, 5))
 
 
 GOOD = rating(3, 3, 3, 3, 3)

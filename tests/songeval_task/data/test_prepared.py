@@ -7,8 +7,11 @@ from hear_aesthetics.errors import InputError
 from songeval_task.data.dataset import Problem
 from songeval_task.data.prepared import PreparedSong, read_prepared, write_prepared
 
+RATINGS = ((1.0, 2.0, 3.0, 4.0, 5.0), (1 / 3, 2.0, 3.0, 4.0, 5.0))
 SONGS = (
-    PreparedSong("mp3/1.mp3", (1 / 3, 2.0, 3.0, 4.0, 5.0), 3, "S1", "train", "ab", 61.5),
+    PreparedSong(
+        *("mp3/1.mp3", (1 / 3, 2.0, 3.0, 4.0, 5.0), 3, "S1", "train", "ab", 61.5), ratings=RATINGS
+    ),
     PreparedSong("mp3/a, b.mp3", (2.0,) * 5, 4, "", "valid", "cd", 12.0),
     PreparedSong("mp3/3.mp3", (4.1,) * 5, 4, "S1", "test", "ef", 0.25),
 )
@@ -42,6 +45,26 @@ def test_a_table_that_was_changed_is_refused(folder):
     table.write_text(table.read_text().replace("valid", "train"))
     with pytest.raises(InputError, match=r"songs\.csv: changed since it was made"):
         read_prepared(folder)
+
+
+def test_ratings_that_were_changed_or_lost_are_refused(folder):
+    table = folder / "ratings.csv"
+    table.write_text(table.read_text().replace("5.0", "4.0", 1))
+    with pytest.raises(InputError, match=r"ratings\.csv: changed since it was made"):
+        read_prepared(folder)
+    table.unlink()
+    with pytest.raises(InputError, match=r"not a prepared data set .*ratings\.csv"):
+        read_prepared(folder)
+
+
+def test_folders_of_earlier_versions_hold_no_single_ratings(folder):
+    (folder / "ratings.csv").unlink()
+    about = json.loads((folder / "dataset.json").read_text())
+    del about["ratings_sha256"]
+    (folder / "dataset.json").write_text(json.dumps(about))
+    songs = read_prepared(folder).songs
+    assert [song.labels for song in songs] == [song.labels for song in SONGS]
+    assert not any(song.ratings for song in songs)
 
 
 def test_audio_that_moved_is_named(folder, tmp_path):

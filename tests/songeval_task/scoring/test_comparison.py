@@ -41,7 +41,7 @@ def test_intervals_have_the_width_of_theory() -> None:
 
 def test_no_difference_is_called_chance() -> None:
     result = compare_takes(rows(songs(20)), rows(songs(20, 1)), COLUMNS, paired=True)
-    assert result.sentence == "Over 20 pairs, no dimension differs more than chance explains."
+    assert result.sentence == "Over 20 pairs, this cannot tell which is better."
 
 
 def test_a_clear_difference_is_named_and_the_others_too() -> None:
@@ -49,7 +49,7 @@ def test_a_clear_difference_is_named_and_the_others_too() -> None:
     lower = base - np.random.default_rng(2).uniform(0.1, 0.3, 20)
     result = compare_takes(rows(base), rows(lower), COLUMNS, paired=True)
     assert result.sentence == (
-        "Over 20 pairs, B scores clearly lower in Clarity; the mean: no more than chance explains."
+        "Over 20 pairs, B scores clearly lower in Clarity; cannot tell in the mean."
     )
 
 
@@ -62,7 +62,7 @@ def test_a_difference_without_spread_is_told_and_not_called_clear() -> None:
         "sure it is."
     )
     both = compare_takes(rows(base), rows(base - 0.2), COLUMNS, paired=True).sentence
-    assert both.startswith("Over 20 pairs, no dimension differs more than chance explains. In Cl")
+    assert both.startswith("Over 20 pairs, this cannot tell in the mean. In Cl")
 
 
 def test_intervals_of_three_pairs_hold_what_they_claim() -> None:
@@ -75,8 +75,8 @@ def test_single_takes_have_no_interval_and_say_so() -> None:
     result = compare_takes(rows([3.0]), rows([3.5]), COLUMNS, paired=False)
     assert result.differences[0].low is None
     assert result.sentence == (
-        "B scores higher in Clarity. A single take has no interval: this holds for these files "
-        "and no others."
+        "B scores higher in Clarity. Nothing tells how sure that is: --calibration FILE does, made "
+        "by `hear-aesthetics calibrate`."
     )
     against_many = compare_takes(rows([3.0]), rows(songs(5)), COLUMNS, paired=False)
     assert against_many.differences[0].low is None
@@ -85,7 +85,7 @@ def test_single_takes_have_no_interval_and_say_so() -> None:
 
 def test_few_takes_are_called_few() -> None:
     result = compare_takes(rows(songs(4)), rows(songs(9)), COLUMNS, paired=False)
-    assert "With 4 on a side the intervals are rough" in result.sentence
+    assert "With 4 on a side intervals and probabilities are rough" in result.sentence
 
 
 @pytest.mark.parametrize(("shift", "word"), [(2.3, "2.3 LU louder"), (-1.0, "1.0 LU quieter")])
@@ -121,3 +121,49 @@ def test_demo_scores_are_called_meaningless() -> None:
 def test_sides_that_do_not_fit_are_refused(a, b, paired) -> None:
     with pytest.raises(ValueError, match=f"{a} takes of A and {b} of B"):
         compare_takes(rows(songs(a)), rows(songs(b)), COLUMNS, paired=paired)
+
+
+def labelled(side: list[dict], prompts: int, takes: int) -> list[dict]:
+    """The rows with the prompt that each was made of."""
+    names = [f"prompt {n}" for n in range(prompts) for _ in range(takes)]
+    return [{**row, "prompt": name} for row, name in zip(side, names, strict=True)]
+
+
+def test_prompts_are_the_observations_where_they_are_known() -> None:
+    """Six prompts of ten takes: B is lucky with its prompts, which takes alone cannot know."""
+    rng = np.random.default_rng(7)
+    a, b = (np.repeat(rng.normal(3, 0.3, 6), 10) + rng.normal(0, 0.05, 60) for _ in "ab")
+    a, b = rows(a - a.mean()), rows(b - b.mean() + 0.2)
+    plain = compare_takes(a, b, COLUMNS[:1], paired=False)
+    shifted = [{**row, "prompt": f"b {row['prompt']}"} for row in labelled(b, 6, 10)]
+    known = compare_takes(labelled(a, 6, 10), shifted, COLUMNS[:1], paired=False)
+    assert plain.differences[0].probability > 0.99
+    assert 0.7 < known.differences[0].probability < 0.95
+    assert not known.differences[0].significant
+    assert known.clusters == 6
+    assert known.sentence == (
+        "Over 60 takes against 60, this cannot tell which is better. With 6 prompts or systems on "
+        "a side intervals and probabilities are rough."
+    )
+    half = compare_takes(labelled(a, 6, 10), b, COLUMNS[:1], paired=False)
+    assert half.clusters is None, "takes without a prompt cannot be resampled by it"
+
+
+def test_a_side_against_itself_is_even_and_cannot_be_told() -> None:
+    base = rows(songs(20))
+    paired = compare_takes(base, base, COLUMNS, paired=True)
+    assert [d.probability for d in paired.differences] == [0.5, 0.5]
+    assert "cannot tell" in paired.sentence
+    apart = compare_takes(base, base, COLUMNS, paired=False)
+    assert apart.differences[0].probability == pytest.approx(0.5, abs=0.03)
+    assert "cannot tell" in apart.sentence
+    assert apart.as_json()["differences"][0]["probability"] == apart.differences[0].probability
+
+
+def test_ratings_of_two_songs_are_as_probable_as_the_calibration_says() -> None:
+    told = compare_takes(rows([3.0]), rows([3.5]), COLUMNS, paired=False, probabilities=[0.97, 0.6])
+    assert [d.probability for d in told.differences] == [0.97, 0.6]
+    assert told.sentence == (
+        "B scores clearly higher in Clarity; cannot tell in the mean. A single take has no "
+        "interval: this holds for these files and no others."
+    )

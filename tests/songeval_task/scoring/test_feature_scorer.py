@@ -43,6 +43,7 @@ def test_features_score_as_their_audio_does(scorer, heads, golden, array, option
     assert found.means == pytest.approx(expected.means, abs=1e-5)
     assert found.duration == np.load(array).shape[1] / 25 == result.seconds
     assert (found.model, found.loudness_lufs, found.path) == (None, None, str(array))
+    assert found.warnings == ()  # nothing was heard
     for name in ("timeline", "explain"):
         if options:
             for ours, theirs in zip(getattr(found, name), getattr(expected, name), strict=True):

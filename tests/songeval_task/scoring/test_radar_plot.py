@@ -128,3 +128,25 @@ def test_names_are_short_and_tell_songs_apart() -> None:
     paths = ["x/1/mix.wav", "y/1/mix.wav", "x/2/mix.wav"]
     assert short_names(paths) == ["x/1/mix", "y/1/mix", "2/mix"]
     assert all(len(n) <= 26 for n in short_names(["y" * 90]))
+
+
+@pytest.mark.parametrize("dimensions", [FIVE, ["Musicality"]], ids=["five", "one"])
+@pytest.mark.parametrize("windows", [0, 9])
+def test_intervals_are_bands_that_fit_the_axes(dimensions, windows) -> None:
+    songs = rows(2, dimensions, windows)
+    for song in songs:
+        song |= {f"{d}_low": song[d] - 1 for d in dimensions}
+        song |= {f"{d}_high": song[d] + 0.7 for d in dimensions}
+    with_bands, without = (
+        score_figure(part, dimensions, title="Song scores") for part in (songs, rows(2, dimensions))
+    )
+    low = min(song[f"{d}_low"] for song in songs for d in dimensions)
+    scales = [
+        axes.get_xlim() if len(dimensions) == 1 else axes.get_ylim()
+        for axes in (with_bands.axes[0], without.axes[0])
+    ]
+    assert scales[0][0] <= low
+    assert np.ptp(scales[0]) > np.ptp(scales[1])
+    if windows:
+        label = with_bands.axes[-1].xaxis.label.get_text()
+        assert label.endswith("band: the interval of the whole song")

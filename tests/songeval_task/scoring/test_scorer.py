@@ -237,6 +237,36 @@ def test_silence_has_scores_and_no_loudness(demo_scorer, tmp_path) -> None:
     assert np.isfinite(list(scores.values.values())).all()
 
 
+def test_faults_of_the_file_are_warnings_of_its_scores(demo_scorer, write_clip, tmp_path) -> None:
+    """As it is in the file: all channels at its own rate, before any change of loudness."""
+    samples = 0.1 * np.random.default_rng(0).standard_normal((44_100 * 11, 2))
+    samples[:, 1] = 0
+    soundfile.write(tmp_path / "a.wav", samples + np.array([0.05, 0]), 44_100)
+    expected = ("DC offset (+0.050 of full scale)", "no sound in channel 2 of 2")
+    for loudness in (None, -40.0):
+        assert demo_scorer.score(tmp_path / "a.wav", loudness=loudness).warnings == expected
+    span = demo_scorer.score(tmp_path / "a.wav", start=2.0, end=5.0)
+    assert span.warnings == (*expected, "shorter than 10 s (3.0 s)")
+
+
+def test_waveforms_have_the_warnings_of_their_files(demo_scorer, tmp_path) -> None:
+    batch = 0.1 * torch.randn(2, 2, 44_100 * 3, generator=torch.Generator().manual_seed(0))
+    batch[1] = batch[1, :, :44_100].repeat(1, 3)
+    warnings = demo_scorer.waveform_warnings(batch, 44_100)
+    for waveform, found in zip(batch, warnings, strict=True):
+        soundfile.write(tmp_path / "a.wav", waveform.T.numpy(), 44_100, subtype="FLOAT")
+        assert demo_scorer.score(tmp_path / "a.wav").warnings == found
+    short = "shorter than 10 s (3.0 s)"
+    assert warnings == [(short,), ("a loop of 1.00 s", short)]
+    assert demo_scorer.waveform_warnings(batch[:, 0], 44_100) == warnings
+    with pytest.raises(ValueError, match="pass finite floats"):
+        demo_scorer.waveform_warnings(torch.full((1, 24_000), torch.nan), 24_000)
+
+
+def test_the_limits_of_faults_decide_rows(demo_scorer) -> None:
+    assert demo_scorer.fingerprint()["faults"]["short_seconds"] == 10
+
+
 def test_errors_take_the_place_of_scores_and_the_rest_goes_on(
     demo_scorer, write_clip, tmp_path
 ) -> None:

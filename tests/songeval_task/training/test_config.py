@@ -84,7 +84,7 @@ def test_sizes_that_do_not_fit_together_are_named():
 
 def test_sizes_come_by_name_or_one_by_one():
     assert parse_sizes("published", "aesthetic") == {}
-    assert parse_sizes("dim=64, layers=2", "baseline") == {"dim": 64, "layers": 2}
+    assert parse_sizes("ffn_dim=64, layers=2", "baseline") == {"ffn_dim": 64, "layers": 2}
 
 
 def test_the_seed_decides_the_first_weights():
@@ -93,3 +93,8 @@ def test_the_seed_decides_the_first_weights():
     )
     assert first.output.weight.equal(again.output.weight)
     assert not first.output.weight.equal(other.output.weight)
+
+
+def test_the_width_of_the_features_is_no_size_of_a_head():
+    with pytest.raises(InputError, match="'dim' is no size of the baseline head"):
+        SongEvalConfig(features="muq_02", head_size="dim=64")

@@ -12,6 +12,7 @@ from hear_aesthetics.evaluation.probes.fold_result import (
 )
 from hear_aesthetics.evaluation.probes.grid import GridPoint
 from hear_aesthetics.evaluation.tasks.event_postprocessing import Timeline
+from hear_aesthetics.evaluation.tasks.scores import named_values
 from hear_aesthetics.evaluation.tasks.task import load_task
 from hear_aesthetics.metrics.events import Events
 
@@ -23,7 +24,7 @@ def rows_with_events():
     return SplitRows(EYE[[0, 0, 1, 1]], EYE[[0, 0, 1, 1]], timeline, Events.of([(0, 1, 100, 150)]))
 
 
-def test_the_loss_comes_first_and_every_value_is_a_float32(make_task):
+def test_the_loss_comes_first_and_values_are_float32(make_task):
     task = load_task(make_task(evaluation=["top1_acc", "mAP"]))
     rows = SplitRows(EYE, EYE[[0, 1, 0]])
     predictions = np.float32([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4]])
@@ -31,6 +32,23 @@ def test_the_loss_comes_first_and_every_value_is_a_float32(make_task):
     assert list(values) == ["test_loss", "test_score", "test_top1_acc", "test_mAP"]
     assert values["test_loss"] == 0.10000000149011612
     assert values["test_score"] == values["test_top1_acc"] == float(np.float32(2 / 3))
+
+
+@pytest.mark.parametrize("first", ["d_prime", "aucroc"])
+def test_d_prime_alone_is_a_float64(make_task, first):
+    """There it is NumPy's float64, of which Lightning's log makes a float64 tensor."""
+    names = [first, *{"d_prime", "aucroc", "mAP"} - {first}]
+    task = load_task(make_task(evaluation=names))
+    generator = np.random.default_rng(0)
+    rows = SplitRows(EYE[[0] * 40], EYE[[0, 1, 1, 0] * 10])
+    predictions = generator.random((40, 2), dtype=np.float32)
+    exact = named_values(task.scores, predictions, rows.targets)
+    assert all(value != float(np.float32(value)) for value in exact.values())
+    values = logged_values(task, rows, predictions, (), 0.1)
+    for name, value in exact.items():
+        kept = value if name == "d_prime" else float(np.float32(value))
+        assert values[f"test_{name}"] == kept
+    assert values["test_score"] == values[f"test_{first}"]
 
 
 def test_event_values_name_their_parts(make_task, event_labels):

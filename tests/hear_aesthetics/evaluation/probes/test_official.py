@@ -144,6 +144,15 @@ def test_a_loss_is_minimised_and_nan_is_the_worst(monkeypatch, make_embeddings):
     assert outcome.selection.score == math.inf
 
 
+@pytest.mark.parametrize("score", ["d_prime", "aucroc"])
+def test_selection_compares_d_prime_in_float64(make_embeddings, score):
+    """In float32, fits that heareval tells apart could tie."""
+    task = load_task(make_embeddings(evaluation=[score], rows=40, noise=3.0))
+    (outcome,) = evaluate_officially(task, POINTS[:1], ignore)
+    selected = outcome.selection.score
+    assert (selected == float(np.float32(selected))) is (score == "aucroc")
+
+
 def test_the_first_of_equal_grid_points_wins(monkeypatch, make_embeddings):
     scripted(monkeypatch, *[0.5] * 3, *[0.5] * 3)
     points = [LONG, GridPoint(hidden_layers=0, lr=0.1, check_val_every_n_epoch=1, patience=2)]

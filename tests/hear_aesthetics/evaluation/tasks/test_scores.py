@@ -29,12 +29,12 @@ def test_regression_scores_name_the_mean_and_every_target():
     predictions = targets + generator.normal(size=(30, 2))
     names = ["lcc", "srcc", "ktau", "mse", "tta"]
     scores = make_scores(names, ("Coherence", "Clarity"), (4.0, 3.75))
-    values = named_values(scores, predictions, targets, "test_")
+    values = named_values(scores, predictions, targets)
     lcc = metrics.lcc(predictions, targets)
-    assert values["test_lcc"] == values["test_lcc_mean"] == pytest.approx(lcc.mean())
-    assert values["test_lcc_Clarity"] == pytest.approx(lcc[1])
+    assert values["lcc"] == values["lcc_mean"] == pytest.approx(lcc.mean())
+    assert values["lcc_Clarity"] == pytest.approx(lcc[1])
     expected = metrics.top_tier_f1(predictions, targets, (4.0, 3.75))
-    assert values["test_tta_Coherence"] == pytest.approx(expected[0])
+    assert values["tta_Coherence"] == pytest.approx(expected[0])
     assert [s.higher_is_better for s in scores] == [True, True, True, False, True]
 
 
@@ -121,8 +121,8 @@ def test_official_event_predictions_score_as_stored(shared, tmp_path):
             official["prediction"].numpy(), **dict(map(tuple, result["postprocessing"]))
         )
         assert events.as_dicts(timeline.files, task.labels) == official["predicted_events"]
-        values = named_values(task.scores, events, target, "test_")
-        expected = {key: result["test"][key] for key in values}
+        values = named_values(task.scores, events, target)
+        expected = {key: result["test"][f"test_{key}"] for key in values}
         assert values == pytest.approx(expected, abs=1e-6)
 
 

@@ -1,0 +1,1 @@
+"""Benchmarks of uncertainty: intervals, probabilities, chosen takes."""
