@@ -48,8 +48,14 @@ class SongVariant:
 
 
 def fingerprint(scorer: AestheticScorer, seconds: float | None) -> dict[str, Any]:
-    """Return what decides the rows of an audit besides files and names of variants."""
-    return {**scorer.fingerprint(), "variants": VERSION, "seconds": seconds}
+    """Return what decides the rows of an audit besides files and names of variants.
+
+    Calibrations and warnings of faults are no part of the rows.
+    """
+    made = scorer.fingerprint()
+    heads = {name: made["heads"][name] for name in scorer.scorer_set.scorers}
+    del made["faults"]
+    return {**made, "heads": heads, "variants": VERSION, "seconds": seconds}
 
 
 def audit_songs(

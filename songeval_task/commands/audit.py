@@ -16,7 +16,7 @@ from hear_aesthetics.commands.options import (
     PrecisionOption,
 )
 from hear_aesthetics.spec import MAX_MINUTES
-from songeval_task.commands.score import HeadOption, load_aesthetic_scorer
+from songeval_task.commands.score import CalibrationOption, HeadOption, load_aesthetic_scorer
 
 if TYPE_CHECKING:
     from hear_aesthetics.engine.inputs import Inputs
@@ -67,12 +67,7 @@ def audit(
             show_default="the whole song",
         ),
     ] = None,
-    calibration: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Calibration of a head: changes are told in its intervals too."
-        ),
-    ] = None,
+    calibration: CalibrationOption = None,
     overwrite: OverwriteOption = False,
     precision: PrecisionOption = "auto",
     device: DeviceOption = None,
@@ -87,12 +82,11 @@ def audit(
     Exit codes: 0 all good, 1 nothing worked, 2 wrong usage, 3 some inputs failed.
     """
     from hear_aesthetics.engine.inputs import collect_inputs
-    from songeval_task.audit.calibrated import half_widths, head_of
+    from songeval_task.audit.calibrated import half_widths
     from songeval_task.audit.effects import effects_of
     from songeval_task.audit.run import fingerprint
     from songeval_task.audit.variants import ORIGINAL, choose_variants
     from songeval_task.scoring.journal import Journal
-    from songeval_task.uncertainty.calibration import read_calibration
 
     chosen = choose_variants(variants.split(",") if variants is not None else None)
     found = collect_inputs(songs)
@@ -100,9 +94,8 @@ def audit(
         for bad in found.errors:
             error_line(bad.message)
         raise typer.Exit(ExitCode.FAILED)
-    known = read_calibration(calibration) if calibration else None
     scorer = load_aesthetic_scorer(head, model, precision=precision, device=device)
-    calibrated = head_of(known, calibration, scorer) if known and calibration else None
+    scorer.calibrate(calibration or ())
     out.mkdir(parents=True, exist_ok=True)
     table = out / "audit.json"
     made_by = fingerprint(scorer, seconds)
@@ -118,8 +111,7 @@ def audit(
     scorer_set = scorer.scorer_set
     columns = {name: (*group, scorer_set.means[name]) for name, group in scorer_set.groups.items()}
     originals = [scored[ORIGINAL.name] for scored in rows.values()]
-    widths = half_widths(known, calibrated, scorer, originals) if known and calibrated else None
-    effects = effects_of(rows, chosen, columns, widths)
+    effects = effects_of(rows, chosen, columns, half_widths(scorer_set, originals))
     _warn(effects)
     _write(out, scorer, effects, chosen, [*rows], report.errors, seconds)
     _print(effects, scorer)
@@ -184,9 +176,12 @@ def _write(
     subtitle = (
         f"model {scorer.model_name}, {len(songs)} songs: mean change with its 95 % interval; "
     )
-    calibrated = any(effect.interval_share is not None for effect in effects)
-    limit = "half of the calibrated interval" if calibrated else f"{LIMIT:g} points"
-    subtitle += f"orange: over {limit} on average{status}"
+    limits = {
+        f"{LIMIT:g} points" if effect.interval_share is None else "half of the calibrated interval"
+        for effect in effects
+        if effect.songs
+    }
+    subtitle += f"orange: over {' or '.join(sorted(limits))} on average{status}"
     draw_audit(out / "audit.png", effects, chosen, means if others else of_one, subtitle)
 
 
