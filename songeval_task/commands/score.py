@@ -151,7 +151,7 @@ def score(
     OUT.rows.jsonl. The same command goes on after an interruption, and later scores only files that
     are new, have changed, or failed. Scores of other heads, models or options are never mixed in.
 
-    Heads that are calibrated also give <column>_low and <column>_high, the interval that holds the
+    Heads that are calibrated also give COLUMN_low and COLUMN_high, the interval that holds the
     mean rating of listeners as often as --coverage says, and novelty: the percentile of the song's
     distance from the songs that the head knows.
 
