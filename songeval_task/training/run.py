@@ -17,10 +17,11 @@ import pandas as pd
 import torch
 from accelerate import Accelerator
 
+from hear_aesthetics.errors import InputError
 from hear_aesthetics.files import json_text, remove_leftovers, write_text
 from hear_aesthetics.fingerprint import is_finished
 from hear_aesthetics.version import __version__
-from songeval_task.protocol import evaluate
+from songeval_task.protocol import SongPredictions, evaluate
 from songeval_task.training.calibrate import calibrate_run
 from songeval_task.training.config import SongEvalConfig, TrainableHead, build_head
 from songeval_task.training.data import TrainingData, load_data
@@ -30,7 +31,7 @@ from songeval_task.training.predict import predict
 from songeval_task.training.resume import Progress, RunState
 from songeval_task.training.saved_head import SavedHead
 from songeval_task.training.standardize import fold, unfold
-from songeval_task.uncertainty.calibration import FILE_NAME, LEAST_SONGS
+from songeval_task.uncertainty.calibration import FILE_NAME
 
 __all__ = ["METRICS_FILE", "PREDICTIONS_FILE", "fit_head", "train_run"]
 
@@ -103,8 +104,7 @@ def train_run(
     }
     if accelerator.is_main_process:
         head.save_pretrained(out, _provenance(config, data, figures, init))
-        if len(data.splits["valid"]) >= LEAST_SONGS:
-            calibrate_run(head, data, config, found["valid"]).write(out / FILE_NAME)
+        figures["calibration"] = _calibrate(head, data, config, found.get("valid"), out)
         tables = [part.table().assign(split=split) for split, part in found.items()]
         write_text(out / PREDICTIONS_FILE, pd.concat(tables).to_csv(index=False))
         write_text(result, json_text(figures))
@@ -142,6 +142,23 @@ def fit_head(
     if seen.standardizer:
         fold(head, seen.standardizer)
     return head, progress
+
+
+def _calibrate(
+    head: TrainableHead,
+    data: TrainingData,
+    config: SongEvalConfig,
+    valid: SongPredictions | None,
+    out: Path,
+) -> str:
+    """Write the calibration of a run; return its file's name, or why there is none."""
+    if valid is None:
+        return "none: no songs select the head"
+    try:
+        calibrate_run(head, data, config, valid).write(out / FILE_NAME)
+    except InputError as error:  # too few songs, or songs that do not differ
+        return f"none: {error}"
+    return FILE_NAME
 
 
 def _provenance(

@@ -125,4 +125,8 @@ def train(
             for name, row in figures.items()
         ]
         print_table(names, lines, left=(heading,))
-        typer.echo(f"{out}: epoch {metrics['best_epoch']} of {metrics['epochs']}", err=True)
+        typer.echo(
+            f"{out}: epoch {metrics['best_epoch']} of {metrics['epochs']}; "
+            f"calibration: {metrics['calibration']}",
+            err=True,
+        )

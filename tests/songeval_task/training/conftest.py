@@ -1,6 +1,6 @@
 """A small rated set with features that say what its songs are worth, written by the tests."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,6 +57,12 @@ def write_set(root: Path, songs: int = 40, valid: int = 8, test: int = 12) -> Fo
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     return write_set(tmp_path_factory.mktemp("songeval"))
+
+
+@pytest.fixture(scope="session")
+def write_rated_set() -> Callable[..., Folders]:
+    """:func:`write_set`, for sets of other sizes."""
+    return write_set
 
 
 @pytest.fixture

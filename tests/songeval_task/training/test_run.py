@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -26,6 +27,7 @@ from songeval_task.training.data import _chosen, load_data
 from songeval_task.training.loop import Trainer, make_accelerator
 from songeval_task.training.predict import predict
 from songeval_task.training.run import train_run
+from songeval_task.uncertainty.calibration import read_calibration
 
 OUTPUTS = ("metrics.json", "predictions.csv", "log.csv")
 
@@ -261,3 +263,21 @@ def test_a_run_killed_without_warning_gives_identical_results(folders, config, t
     subprocess.run([*command, "--out", str(killed)], env=environment, check=True)
     for name in OUTPUTS:
         assert (whole / name).read_bytes() == (killed / name).read_bytes()
+
+
+def test_a_run_calibrates_itself_where_enough_songs_select(tmp_path, config, write_rated_set):
+    folders = write_rated_set(tmp_path, songs=100, valid=52)
+    out = tmp_path / "run"
+    metrics = train_run(replace(config, epochs=1), *folders, out)
+    assert metrics["calibration"] == "calibration.json"
+    found = read_calibration(out / "calibration.json")
+    table = pd.read_csv(out / "predictions.csv")
+    valid = table[table["split"] == "valid"]
+    assert len(found.preds) == len(valid) == 52
+    np.testing.assert_allclose(found.preds[:, 1], valid["predicted Musicality"], atol=1e-6)
+    assert found.reference.points.shape[0] == 36, "training songs, without augmented versions"
+
+
+def test_a_run_of_few_songs_says_why_it_is_not_calibrated(run):
+    _, metrics = run
+    assert metrics["calibration"] == "none: 8 rated songs calibrate nothing; give 50 or more"
