@@ -8,6 +8,7 @@ the run is complete.
 """
 
 import json
+import logging
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +18,7 @@ import pandas as pd
 import torch
 from accelerate import Accelerator
 
+from hear_aesthetics.errors import InputError
 from hear_aesthetics.files import json_text, remove_leftovers, write_text
 from hear_aesthetics.fingerprint import is_finished
 from hear_aesthetics.version import __version__
@@ -34,6 +36,7 @@ from songeval_task.uncertainty.calibration import FILE_NAME, LEAST_SONGS
 
 __all__ = ["METRICS_FILE", "PREDICTIONS_FILE", "fit_head", "train_run"]
 
+LOGGER = logging.getLogger(__name__)
 METRICS_FILE = "metrics.json"
 PREDICTIONS_FILE = "predictions.csv"
 STATE_FOLDER = "state"
@@ -68,12 +71,16 @@ def train_run(
         InputError: If data or features are missing, the initial head does not fit the
             configuration, or the folder holds another run.
     """
+    if out.resolve() in (prepared.resolve(), features.resolve()):
+        raise InputError(f"{out}: holds what the run learns from; take another --out")
     data = load_data(prepared, features, config)
     if config.shuffle_labels:
         data = data.with_shuffled_labels(config.seed)
     accelerator = make_accelerator(config)
     record, result = out / STATE_FOLDER / RECORD_FILE, out / METRICS_FILE
     start = init.start(config, data.width) if init else None
+    with torch.device("meta"):  # wrong sizes are refused before the run is recorded
+        build_head(config, data.width)
     made = {"training": asdict(config), "data": data.fingerprint()}
     if init:
         made["init"] = init.head.fingerprint()
@@ -104,7 +111,10 @@ def train_run(
     if accelerator.is_main_process:
         head.save_pretrained(out, _provenance(config, data, figures, init))
         if len(data.splits["valid"]) >= LEAST_SONGS:
-            calibrate_run(head, data, config, found["valid"]).write(out / FILE_NAME)
+            try:
+                calibrate_run(head, data, config, found["valid"]).write(out / FILE_NAME)
+            except InputError as error:  # such as a head that scores all songs alike
+                LOGGER.warning("%s: not calibrated: %s", out, error)
         tables = [part.table().assign(split=split) for split, part in found.items()]
         write_text(out / PREDICTIONS_FILE, pd.concat(tables).to_csv(index=False))
         write_text(result, json_text(figures))

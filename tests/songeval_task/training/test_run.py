@@ -108,6 +108,31 @@ def test_a_run_of_other_rows_is_refused(run, folders, config, tmp_path):
         train_run(config, folders.prepared, features, out)
 
 
+def test_wrong_sizes_leave_no_folder_that_refuses_right_ones(folders, config, tmp_path):
+    with pytest.raises(InputError, match="head_size dim=-8"):
+        train_run(replace(config, head_size="dim=-8"), *folders, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_never_takes_the_folder_that_it_learns_from(folders, config):
+    for folder in folders:
+        before = sorted(folder.iterdir())
+        with pytest.raises(InputError, match="holds what the run learns from"):
+            train_run(config, *folders, folder, resume=False)
+        assert sorted(folder.iterdir()) == before
+
+
+def test_a_head_that_cannot_be_calibrated_ends_its_run(
+    folders, config, tmp_path, monkeypatch, caplog
+):
+    """Such as one that scores all songs alike: the run is complete, and a line says what lacks."""
+    monkeypatch.setattr("songeval_task.training.run.LEAST_SONGS", 8)
+    train_run(replace(config, epochs=1), *folders, tmp_path / "run")
+    assert (tmp_path / "run/metrics.json").is_file()
+    assert not (tmp_path / "run/calibration.json").exists()
+    assert "run: not calibrated: 8 rated songs" in caplog.text
+
+
 def test_versions_are_in_the_order_of_their_numbers():
     found = dict.fromkeys(("aug10", "aug2", "original"), 1)
     assert _chosen(found, "train", SongEvalConfig()) == ["original", "aug2", "aug10"]
