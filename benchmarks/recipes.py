@@ -1,8 +1,9 @@
 """What is each deviation from the released training worth?
 
 The default recipe, the published one, and the default one with the released updates alone, three
-seeds each, on a composed set like that of :mod:`benchmarks.songeval`. Songs and ratings are simulated: the
-figures say how the recipes differ on such songs, and nothing about music that people make.
+seeds each, on a composed set like that of :mod:`benchmarks.songeval`. Songs and ratings are
+simulated: the figures say how the recipes differ on such songs, and nothing about music that people
+make.
 """
 
 import json

@@ -52,9 +52,9 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole text file, or nothing."""
+    """Write a whole text file, or nothing; names that are not UTF-8 become escapes."""
     with atomic_file(path) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="backslashreplace"))
 
 
 def json_text(value: Any, **options: Any) -> str:

@@ -150,7 +150,7 @@ def print_table(
     from rich.table import Table
     from rich.text import Text
 
-    lines = [list(line) for line in cells]
+    lines = [["".join(map(_visible, cell)) for cell in line] for line in cells]
     widths = [max([len(line[index]) for line in lines], default=0) for index in range(len(names))]
     whole = sum(max(len(name), width) + GAP for name, width in zip(names, widths, strict=True))
     console = Console(width=None if sys.stdout.isatty() else whole, highlight=False)

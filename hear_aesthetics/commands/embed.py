@@ -125,6 +125,7 @@ def _look(
 ) -> tuple[set["Input"], dict["Input", InputError]]:
     """Return the inputs whose files are there already, and those whose files cannot be made."""
     from hear_aesthetics.engine.embedding_files import is_done
+    from hear_aesthetics.engine.npy_files import check_listed
 
     done, refused = set(), {}
     owners: dict[Path, Input] = {}
@@ -132,6 +133,8 @@ def _look(
         try:
             if (owner := owners.setdefault(path, item)) is not item:
                 raise InputError(f"{item.path}: would share {path} with {owner.path}; rename one")
+            if path.suffix == ".npy":
+                check_listed(item.path, path)
             if not overwrite and is_done(path, made, item):
                 done.add(item)
         except InputError as error:

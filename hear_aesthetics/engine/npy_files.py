@@ -6,6 +6,7 @@ taken for one that was made here.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,11 @@ from hear_aesthetics.files import atomic_file, one_line_when_full, write_text
 from hear_aesthetics.fingerprint import REMEDY
 from hear_aesthetics.text_files import read_json, read_text
 
-__all__ = ["check_list", "list_path", "read_record", "write_features", "write_list"]
+__all__ = [
+    *("check_list", "check_listed", "list_path", "read_record", "write_features", "write_list"),
+]
+
+UNLISTED = re.compile("[\t\n\r\ud800-\udfff]")  # parts of a list's lines; bytes that are not UTF-8
 
 
 def write_features(path: Path, features: np.ndarray, record: Mapping[str, Any]) -> None:
@@ -64,11 +69,25 @@ def check_list(path: Path) -> None:
             raise InputError(f"{path}: is there, and lists no features; take another --out")
 
 
+def check_listed(audio: Path, array: Path) -> None:
+    """Check that a list can hold an audio file and its array.
+
+    Raises:
+        InputError: If a name would tear its line.
+    """
+    if UNLISTED.search(f"{audio}{array}"):
+        raise InputError(
+            f"{audio}: a list of features takes no tab, line break or bytes that are not UTF-8 in "
+            "a name; rename the file"
+        )
+
+
 def write_list(path: Path, rows: Iterable[tuple[Path, Path]]) -> None:
     """Write the list of audio files and their arrays."""
-    lines = (f"{audio}\t{array.resolve()}\n" for audio, array in rows)
+    named = ((f"./{audio}" if str(audio)[0] == "#" else audio, array) for audio, array in rows)
+    lines = (f"{audio}\t{array.resolve()}\n" for audio, array in named)
     with atomic_file(path) as file:
-        file.write("".join(lines).encode(errors="surrogateescape"))
+        file.write("".join(lines).encode())
 
 
 def _record_path(path: Path) -> Path:

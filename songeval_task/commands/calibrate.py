@@ -52,7 +52,6 @@ def calibrate(
         read_ratings,
     )
     from songeval_task.scoring.journal import Journal, journal_path
-    from songeval_task.uncertainty.calibration import check_count
 
     if out.is_dir() or not out.parent.is_dir():
         raise InputError(f"{out}: --out names a file, in a folder that exists")
@@ -61,7 +60,6 @@ def calibrate(
         raise InputError("a calibration is of one head that reads features; name one with --head")
     (chosen,) = scorer.scorer_set.heads.values()
     songs, unrated = read_ratings(ratings, chosen)
-    check_count(len(songs))
     if out.is_file() and not overwrite:
         raise InputError(f"{out}: is there already; take another --out, or --overwrite")
     made = {"pooled": digest(fingerprint(scorer, chosen)), "precision": str(scorer.model.precision)}

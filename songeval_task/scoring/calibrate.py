@@ -25,7 +25,7 @@ from songeval_task.scoring.head_scorers import HeadScorer
 from songeval_task.scoring.journal import Journal, clip_key
 from songeval_task.scoring.rows import OK, AudioSpan
 from songeval_task.scoring.scorer import AestheticScorer
-from songeval_task.uncertainty.calibration import Calibration, check_count, fingerprint_of
+from songeval_task.uncertainty.calibration import Calibration, check_songs, fingerprint_of
 from songeval_task.uncertainty.reference import ReferenceSongs, cross_distance
 
 __all__ = ["RatedSong", "calibration_of", "fingerprint", "pool_rated_songs", "read_ratings"]
@@ -49,8 +49,8 @@ def read_ratings(path: Path, head: HeadScorer) -> tuple[list[RatedSong], list[st
         head: Head whose dimensions are wanted.
 
     Raises:
-        InputError: If a column is missing, a rating is no number on the head's scale, or a song
-            comes twice.
+        InputError: If a column is missing, a rating is no number on the head's scale, a song comes
+            twice, or the songs cannot calibrate.
     """
     columns, rows = read_table(path)
     missing = [name for name in ("path", *head.columns) if name not in columns]
@@ -74,6 +74,7 @@ def read_ratings(path: Path, head: HeadScorer) -> tuple[list[RatedSong], list[st
         if song in songs:
             raise InputError(f"{place}: {row['path']} is rated twice; keep one line of it")
         songs[song] = RatedSong(AudioSpan(song), ratings, row.get("system", ""))
+    _check(path, head, list(songs.values()))
     return list(songs.values()), unrated
 
 
@@ -144,7 +145,7 @@ def calibration_of(
     Raises:
         InputError: If there are fewer than 50 songs, or a dimension does not vary.
     """
-    check_count(len(songs))
+    _check(source, head, songs)
     vectors = torch.from_numpy(np.stack(pooled))
     device = next(head.head.parameters()).device
     preds = head.head.score(vectors.to(device)).double().cpu().numpy()
@@ -163,3 +164,11 @@ def calibration_of(
         fingerprint(scorer, head),
         origin,
     )
+
+
+def _check(path: Path, head: HeadScorer, songs: Sequence[RatedSong]) -> None:
+    """Check that songs of a table can calibrate."""
+    try:
+        check_songs(head.columns, [song.ratings for song in songs])
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error

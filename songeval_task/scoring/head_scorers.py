@@ -78,10 +78,16 @@ class HeadScorer:
         """Take a calibration from a file, or one that was read from it.
 
         Raises:
-            InputError: If the file holds none, or one of another head.
+            InputError: If the file holds none, or one of another head or other dimensions.
         """
         calibration = calibration or read_calibration(path)
         calibration.check(path, fingerprint_of(self.head.fingerprint(), self.reads[0], None))
+        if calibration.dimensions != self.columns:
+            names = ", ".join(calibration.dimensions)
+            raise InputError(
+                f"{path}: calibrates {names}, the head scores {', '.join(self.columns)}; make it "
+                "again with `hear-aesthetics calibrate`"
+            )
         self.calibration, self.calibration_file = calibration, path
 
     def __call__(self, features: Features, row: Mapping[str, Any]) -> dict[str, float]:

@@ -24,6 +24,7 @@ __all__ = ["Journal", "Key", "clip_key", "journal_path"]
 
 Key = tuple[str | float | None, ...]
 SYNC_SECONDS = 5.0
+FIRST = b'{"fingerprint": '  # begins every journal
 WAYS_ON = "take another --out, or --overwrite to replace what is there"
 
 
@@ -73,9 +74,10 @@ class Journal:
         self.fingerprint = dict(fingerprint)
         self._synced = time.monotonic()
         there = self.path if self.path.exists() else self._finished
-        lines = [] if overwrite else _read(there)
+        lines, whole = ([], 0) if overwrite else _read(there)
         if lines:
             self.done = _good_rows(out, there, lines, fingerprint)
+            os.truncate(there, whole)  # a torn last line goes
         elif out.exists() and not overwrite:
             raise InputError(f"{out}: is there, without a record of what made it; {WAYS_ON}")
         if there is self._finished and there.exists():
@@ -109,22 +111,22 @@ class Journal:
             self._synced = time.monotonic()
 
 
-def _read(path: Path) -> list[Any]:
-    """Return the lines of a journal, and cut a torn last one off; none if there is no file."""
+def _read(path: Path) -> tuple[list[Any], int]:
+    """Return the whole lines of a journal and their bytes; none if there is no file."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        return []
+        return [], 0
     whole = data.rfind(b"\n") + 1
-    if whole < len(data):
-        os.truncate(path, whole)
+    if not whole and data[: len(FIRST)] != FIRST[: len(data)]:
+        raise InputError(f"{path}: not a journal; {WAYS_ON}")
     lines = []
     for number, line in enumerate(data[:whole].split(b"\n")[:-1], start=1):
         try:
             lines.append(json.loads(line))
         except (ValueError, RecursionError) as error:
             raise InputError(f"{path}:{number}: not a journal ({error}); {WAYS_ON}") from error
-    return lines
+    return lines, whole
 
 
 def _good_rows(

@@ -227,6 +227,11 @@ class _MeasuredSpan:
     loudness_lufs: float | None = None
     faults: tuple[str, ...] = ()
 
+    @property
+    def path(self) -> str | PathLike[str]:
+        """File, for messages."""
+        return self.clip.path
+
     def load(self) -> np.ndarray:
         """Return the waveform, at the target loudness if there is one."""
         clip, meter, fault_meter = self.clip, LoudnessMeter(), FaultMeter()

@@ -9,7 +9,7 @@ from songeval_task.protocol import SongPredictions
 from songeval_task.training.config import SongEvalConfig, TrainableHead
 from songeval_task.training.data import TrainingData
 from songeval_task.training.predict import pool_songs
-from songeval_task.uncertainty.calibration import Calibration, check_count, fingerprint_of
+from songeval_task.uncertainty.calibration import Calibration, check_songs, fingerprint_of
 from songeval_task.uncertainty.reference import ReferenceSongs
 
 __all__ = ["calibrate_run"]
@@ -31,7 +31,7 @@ def calibrate_run(
     Raises:
         InputError: If they are too few, or do not differ in a dimension.
     """
-    check_count(len(valid.songs))
+    check_songs(valid.track.names, valid.target)
     train = [row for row in data.splits["train"] if row.version == ORIGINAL]
     reference = ReferenceSongs.of(pool_songs(head, data, train or data.splits["train"]).cpu())
     distance = reference.distance(pool_songs(head, data, data.splits["valid"]).cpu())

@@ -142,6 +142,8 @@ class SongEvalConfig:
         for name in ("epochs", "accumulation", "learning_rate", "gradient_norm", "mixup_bandwidth"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be above 0")
+        if self.seed >= 2**63:  # what torch takes
+            raise InputError(f"seed is {self.seed}; it must be below 2**63")
         if self.batch_size < 2:
             raise InputError(f"batch_size is {self.batch_size}; a list to rank needs 2 or more")
         if self.select_on == "valid" and not self.hold_out_valid:
@@ -216,7 +218,7 @@ def build_head(config: SongEvalConfig, width: int) -> TrainableHead:
             if config.head_kind == "aesthetic":
                 return AestheticHead(AestheticHeadConfig(feature_dim=width, **sizes))
             return SongEvalBaselineHead(SongEvalBaselineConfig(dim=width, **sizes))
-        except ValueError as error:
+        except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
             raise InputError(f"head_size {config.head_size}: {error}") from error
 
 

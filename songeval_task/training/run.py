@@ -69,12 +69,16 @@ def train_run(
         InputError: If data or features are missing, the initial head does not fit the
             configuration, or the folder holds another run.
     """
+    if out.resolve() in (prepared.resolve(), features.resolve()):
+        raise InputError(f"{out}: holds what the run learns from; take another --out")
     data = load_data(prepared, features, config)
     if config.shuffle_labels:
         data = data.with_shuffled_labels(config.seed)
     accelerator = make_accelerator(config)
     record, result = out / STATE_FOLDER / RECORD_FILE, out / METRICS_FILE
     start = init.start(config, data.width) if init else None
+    with torch.device("meta"):  # wrong sizes are refused before the run is recorded
+        build_head(config, data.width)
     made = {"training": asdict(config), "data": data.fingerprint()}
     if init:
         made["init"] = init.head.fingerprint()

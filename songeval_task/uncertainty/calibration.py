@@ -28,7 +28,7 @@ from songeval_task.uncertainty.reference import ReferenceSongs
 
 __all__ = [
     *("COVERAGE", "FILE_NAME", "LEAST_SONGS", "MEAN", "NOVEL"),
-    *("Calibration", "check_count", "fingerprint_of", "read_calibration", "songs_for"),
+    *("Calibration", "check_songs", "fingerprint_of", "read_calibration", "songs_for"),
 ]
 
 COVERAGE = 0.9
@@ -98,14 +98,8 @@ class Calibration:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_count(len(self.preds))
-        for what, table in (("rating", self.target), ("score", self.preds)):
-            for name, column in zip(self.dimensions, table.T, strict=False):
-                if np.ptp(column) == 0:
-                    raise InputError(
-                        f"{name}: every song has the {what} {column[0]:g}, which calibrates "
-                        "nothing; give songs that differ"
-                    )
+        check_songs(self.dimensions, self.target)
+        check_songs(self.dimensions, self.preds, "score")
 
     @classmethod
     def of(
@@ -271,10 +265,20 @@ def _with_mean(table: Any) -> Array:
     return joined
 
 
-def check_count(songs: int) -> None:
-    """Raise ``InputError`` if so many songs are too few to calibrate with."""
-    if songs < LEAST_SONGS:
-        raise InputError(f"{songs} rated songs calibrate nothing; give {LEAST_SONGS} or more")
+def check_songs(dimensions: Sequence[str], table: Any, what: str = "rating") -> None:
+    """Check that songs can calibrate, by their values ``(songs, dimensions or more)``.
+
+    Raises:
+        InputError: If there are fewer than 50, or a dimension does not vary.
+    """
+    if len(table) < LEAST_SONGS:
+        raise InputError(f"{len(table)} rated songs calibrate nothing; give {LEAST_SONGS} or more")
+    for name, column in zip(dimensions, np.asarray(table).T, strict=False):
+        if np.ptp(column) == 0:
+            raise InputError(
+                f"every song has the {name} {what} {column[0]:g}, which calibrates nothing; give "
+                "songs that differ"
+            )
 
 
 def songs_for(coverage: float) -> int:
@@ -295,13 +299,16 @@ def read_calibration(path: str | Path) -> Calibration:
     try:
         dimensions = tuple(map(str, values["dimensions"]))
         preds, target = (np.array(values[name], np.float64) for name in ("preds", "target"))
-        distance, systems = np.array(values["distance"], np.float64), tuple(values["systems"])
+        distance = np.array(values["distance"], np.float64)
+        systems = tuple(map(str, values["systems"]))
         shape = len(systems), len(dimensions) + 1
         whole = preds.shape == target.shape == shape and distance.shape == shape[:1]
-        if not whole or not all(map(math.isfinite, (preds.sum(), target.sum(), distance.sum()))):
+        if not whole or not all(np.isfinite(table).all() for table in (preds, target, distance)):
             raise ValueError("its tables do not fit together")
         reference = ReferenceSongs.from_json(values["reference"])
         known = dict(values["fingerprint"]), dict(values["provenance"])
-    except (KeyError, TypeError, ValueError) as error:
+        if not known[0].keys() >= {"head", "reads"}:
+            raise ValueError("it does not say of which head it is")
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise InputError(f"{path}: damaged ({error}); {remedy}") from error
     return Calibration(dimensions, preds, target, distance, systems, reference, *known)

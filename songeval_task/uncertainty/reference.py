@@ -84,12 +84,16 @@ class ReferenceSongs:
         """Return what :meth:`as_json` stored.
 
         Raises:
-            KeyError, TypeError, ValueError: If it is something else.
+            KeyError, OverflowError, TypeError, ValueError: If it is something else.
         """
         mean, axes, points = (_decoded(values[name]) for name in ("mean", "axes", "points"))
+        outside = float(values["outside"])
         if axes.shape[1:] != mean.shape or points.shape[1:] != axes.shape[:1]:
             raise ValueError("its reference songs do not fit together")
-        return cls(mean, axes, float(values["outside"]), points)
+        finite = all(np.isfinite(array).all() for array in (mean, axes, outside, points))
+        if not (finite and outside > 0 and len(points)):
+            raise ValueError("its reference songs are none that others can be compared with")
+        return cls(mean, axes, outside, points)
 
     def _inside(self, pooled: Array) -> Array:
         inside: Array = (pooled - self.mean) @ self.axes.T

@@ -40,6 +40,12 @@ def test_a_file_is_replaced_only_when_it_is_complete(tmp_path):
     assert path.read_text() == "new"
 
 
+def test_text_may_hold_names_that_are_not_utf_8(tmp_path):
+    """A table at the end of hours of work is not lost to the name of one file."""
+    write_text(tmp_path / "table.csv", os.fsdecode(b"\xff.wav") + ",ü,\ud800\n")
+    assert (tmp_path / "table.csv").read_text() == "\\udcff.wav,ü,\\ud800\n"
+
+
 def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):
     inner = tmp_path / "deep"
     inner.mkdir()

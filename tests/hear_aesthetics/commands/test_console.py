@@ -153,3 +153,8 @@ def test_a_table_without_lines_is_its_heading(capsys):
 def test_a_table_in_a_pipe_keeps_its_lines_whole(capsys):
     print_table(["path", "mean"], [["a" * 300, "1.25"]], left=("path",))
     assert capsys.readouterr().out.splitlines()[1].split() == ["a" * 300, "1.25"]
+
+
+def test_a_line_of_a_table_is_one_line_whatever_a_name_holds(capsys):
+    print_table(["path", "mean"], [["a\nb\x1b[2J.wav", "1.25"]], left=("path",))
+    assert capsys.readouterr().out.splitlines()[1].split() == [r"a\nb\x1b[2J.wav", "1.25"]

@@ -465,6 +465,20 @@ def test_an_array_of_someone_else_is_never_replaced_unasked(embed, songs, tmp_pa
     assert np.load(out / "song.npy").ndim == 3
 
 
+def test_names_that_no_list_holds_are_left_out_and_the_same_command_goes_on(
+    embed, songs, tmp_path
+) -> None:
+    shutil.copy(songs / "song.wav", songs / "two\nlines.wav")
+    shutil.copy(songs / "song.wav", songs / "a\ttab.wav")
+    for _ in range(2):
+        outcome = embed(songs, "--out", tmp_path / "out", *NPY)
+        assert outcome.code == 3
+        assert (
+            sum("rename the file" in line for line in "".join(outcome.errors).split("error:")) == 2
+        )
+        assert len((tmp_path / "out.txt").read_text().splitlines()) == 2
+
+
 def test_two_files_of_one_array_and_a_list_that_is_none_are_one_line(
     embed, songs, tmp_path
 ) -> None:

@@ -167,7 +167,10 @@ def test_a_head_beside_its_calibration_has_it(command, calibration, rated, tmp_p
         (lambda rows: [row[:3] for row in rows], "has no column 'Memorability'"),
         (lambda rows: [rows[0], [*rows[1][:1], "7", *rows[1][2:]], *rows[2:]], "outside 1 to 5"),
         (lambda rows: [*rows, rows[1]], "is rated twice"),
-        (lambda rows: [rows[0], *([r[0], *["3"] * 5, ""] for r in rows[1:-2])], "has the rating 3"),
+        (
+            lambda rows: [rows[0], *([r[0], *["3"] * 5, ""] for r in rows[1:-2])],
+            "has the Coherence rating",
+        ),
     ],
 )
 def test_ratings_that_calibrate_nothing_are_one_line(
@@ -181,7 +184,8 @@ def test_ratings_that_calibrate_nothing_are_one_line(
     outcome = command("calibrate", table, *MINI, "--out", tmp_path / "c.json")
     assert outcome.code == 2
     assert message in outcome.errors[-1]
-    assert not (tmp_path / "c.json").exists()
+    assert table.name in outcome.errors[-1]
+    assert not list(tmp_path.iterdir()), "no song was heard"
 
 
 def test_an_interrupted_calibration_goes_on(command, rated, calibration, tmp_path, monkeypatch):
@@ -210,3 +214,15 @@ def test_an_interrupted_calibration_goes_on(command, rated, calibration, tmp_pat
     assert len(heard) == SONGS + 1 - 20
     found, whole = read_calibration(out), read_calibration(calibration)
     np.testing.assert_allclose(found.preds, whole.preds, atol=2e-3)
+
+
+def test_a_calibration_of_the_dimensions_in_another_order_is_refused(
+    command, calibration, rated, tmp_path
+) -> None:
+    document = json.loads(calibration.read_text())
+    document["dimensions"].reverse()
+    (tmp_path / "turned.json").write_text(json.dumps(document))
+    song = rated.with_name("1.wav")
+    outcome = command("score", song, *MINI, "--calibration", tmp_path / "turned.json")
+    assert outcome.code == 2
+    assert "turned.json: calibrates Naturalness" in outcome.errors[-1]

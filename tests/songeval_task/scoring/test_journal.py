@@ -173,3 +173,13 @@ def test_a_journal_with_a_place_of_its_own_stays_there(out, tmp_path) -> None:
         Journal(out, RUN | {"model": "large"}, path=place)
     with Journal(out, RUN | {"model": "large"}, path=place, overwrite=True) as journal:
         assert journal.done == {}
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", '{"fingers": 1}', '{"a": 1}\n{"b"'])
+def test_a_foreign_file_in_its_place_is_left_as_it_is(out, tmp_path, text) -> None:
+    """Also one without a newline at its end, which is no torn line of a journal."""
+    place = tmp_path / "scores.jsonl"
+    place.write_text(text)
+    with pytest.raises(InputError, match=r"scores.jsonl: not a journal.*--overwrite"):
+        Journal(out, RUN, path=place)
+    assert place.read_text() == text

@@ -45,6 +45,7 @@ def test_options_win_over_settings_and_settings_over_the_file(tmp_path):
         (["batch_size=1"], "a list to rank needs 2"),
         (["track=track3"], "choose track1 or track2"),
         (["regression=l3"], "it takes smooth_l1 or l1 or mse"),
+        (["seed=99999999999999999999"], "seed is 99999999999999999999; it must be below"),
         (["head_size=tiny"], "'tiny' is no size of the aesthetic head"),
         (["head_size=dim=64,depth=2"], "'depth' is no size"),
     ],
@@ -77,9 +78,19 @@ def test_the_configuration_of_a_run_of_an_earlier_version_is_read(tmp_path):
     assert read_config(file, [], {}) == SongEvalConfig()
 
 
-def test_sizes_that_do_not_fit_together_are_named():
-    with pytest.raises(InputError, match="attention heads do not divide"):
-        build_head(SongEvalConfig(head_size="dim=63"), 16)
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ("dim=63", "attention heads do not divide"),
+        ("dim=-8", "head_size dim=-8"),
+        ("dim=1e3", "head_size dim=1e3"),
+        ("attention_heads=0", "head_size attention_heads=0"),
+        ("projection_dim=[1]", "head_size projection_dim"),
+    ],
+)
+def test_sizes_that_make_no_head_are_named(sizes, message):
+    with pytest.raises(InputError, match=message):
+        build_head(SongEvalConfig(head_size=sizes), 16)
 
 
 def test_sizes_come_by_name_or_one_by_one():

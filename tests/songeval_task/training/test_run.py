@@ -110,6 +110,20 @@ def test_a_run_of_other_rows_is_refused(run, folders, config, tmp_path):
         train_run(config, folders.prepared, features, out)
 
 
+def test_wrong_sizes_leave_no_folder_that_refuses_right_ones(folders, config, tmp_path):
+    with pytest.raises(InputError, match="head_size dim=-8"):
+        train_run(replace(config, head_size="dim=-8"), *folders, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_never_takes_the_folder_that_it_learns_from(folders, config):
+    for folder in folders:
+        before = sorted(folder.iterdir())
+        with pytest.raises(InputError, match="holds what the run learns from"):
+            train_run(config, *folders, folder, resume=False)
+        assert sorted(folder.iterdir()) == before
+
+
 def test_versions_are_in_the_order_of_their_numbers():
     found = dict.fromkeys(("aug10", "aug2", "original"), 1)
     assert _chosen(found, "train", SongEvalConfig()) == ["original", "aug2", "aug10"]

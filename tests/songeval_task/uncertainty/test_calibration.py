@@ -10,7 +10,7 @@ from songeval_task.uncertainty.calibration import Calibration, read_calibration
 from songeval_task.uncertainty.reference import ReferenceSongs, cross_distance
 
 NAMES = ("Coherence", "Musicality")
-FINGERPRINT = {"model": {"sha256": "a"}, "head": {"sha256": "b"}}
+FINGERPRINT = {"model": {"sha256": "a"}, "head": {"sha256": "b"}, "reads": "fused"}
 
 
 def simulate(count, seed, noise=0.4):
@@ -109,15 +109,41 @@ def test_too_few_songs_and_constant_dimensions_calibrate_nothing():
         calibrated(49)
     preds, target, pooled = simulate(60, 0)
     target[:, 1] = 3
-    with pytest.raises(InputError, match="Musicality: every song has the rating 3"):
+    with pytest.raises(InputError, match="every song has the Musicality rating 3"):
         Calibration.of(
             NAMES, preds, target, np.ones(60), ("",) * 60, ReferenceSongs.of(pooled), FINGERPRINT
         )
 
 
+def changed(*keys, to):
+    """A change of one value in the text of a calibration."""
+
+    def change(text):
+        document = part = json.loads(text)
+        for key in keys[:-1]:
+            part = part[key]
+        part[keys[-1]] = to
+        return json.dumps(document)
+
+    return change
+
+
+def without_points(text):
+    document = json.loads(text)
+    width = document["reference"]["points"]["shape"][1]
+    document["reference"]["points"] = {"shape": [0, width], "float32": ""}
+    return json.dumps(document)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (changed("preds", 0, 0, to=10**400), "damaged"),
+        (changed("reference", "outside", to=10**400), "damaged"),
+        (changed("reference", "outside", to=float("nan")), "reference songs are none"),
+        (changed("reference", "outside", to=0), "reference songs are none"),
+        (without_points, "reference songs are none"),
+        (changed("fingerprint", to={}), "of which head"),
         (lambda text: text[: len(text) // 2], "calibration.json"),
         (lambda text: text.replace("calibration 1", "calibration 0"), "no calibration of this"),
         (lambda text: json.dumps({**json.loads(text), "distance": [1.0]}), "do not fit together"),
@@ -133,3 +159,12 @@ def test_a_file_that_is_something_else_is_one_line(tmp_path, change, message):
         read_calibration(path)
     assert "\n" not in str(caught.value)
     assert "calibrate" in str(caught.value)
+
+
+def test_systems_of_a_file_are_text(tmp_path):
+    calibrated(60).write(tmp_path / "calibration.json")
+    text = changed("systems", to=[[1]] * 60)((tmp_path / "calibration.json").read_text())
+    (tmp_path / "calibration.json").write_text(text)
+    found = read_calibration(tmp_path / "calibration.json")
+    low, high = found.intervals(found.preds, found.distance, systems=("S1",) * 60)
+    assert (low < high).all()
