@@ -109,7 +109,7 @@ def agreement(ratings: Ratings, track: Track) -> dict[str, Any]:
 
     for name, metric in metrics_of(track, track.top_tier_thresholds * raters).items():
         take(_over_raters(metric, count), name, name, own)
-    take(_reliability, RELIABILITY, RELIABILITY, values)
+    take(_reliability, RELIABILITY, "lcc", values)  # its interval ends at 1, too
     take(_ceiling, CEILING, "lcc", values)
     facts = {"count": songs, "left_out": ratings.left_out, "raters": raters}
     return {**facts, **found}

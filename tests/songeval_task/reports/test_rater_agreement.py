@@ -54,6 +54,12 @@ def test_intervals_of_reliability_hold_it():
     assert np.mean(held) >= 0.85
 
 
+def test_intervals_of_reliability_end_at_1():
+    """Few songs and raters who agree well: the interval is wide, and its scale ends."""
+    few = agreement(Ratings(simulate(10), 0), TRACK)
+    assert all(few[name]["reliability"][2] <= 1 for name in NAMES)
+
+
 def test_raters_are_left_out_one_by_one():
     values = np.clip(3 + simulate(40, raters=3), 1, 5).round()
     found = agreement(Ratings(values, 0), TRACK)["Clarity"]
