@@ -47,7 +47,6 @@ def calibrate(
     from hear_aesthetics.fingerprint import digest
     from songeval_task.scoring.calibrate import (
         calibration_of,
-        fingerprint,
         pool_rated_songs,
         read_ratings,
     )
@@ -62,7 +61,10 @@ def calibrate(
     songs, unrated = read_ratings(ratings, chosen)
     if out.is_file() and not overwrite:
         raise InputError(f"{out}: is there already; take another --out, or --overwrite")
-    made = {"pooled": digest(fingerprint(scorer, chosen)), "precision": str(scorer.model.precision)}
+    made = {
+        "pooled": digest(chosen.calibrated_for(scorer.model)),
+        "precision": str(scorer.model.precision),
+    }
     rated, pooled = [], []
     with (
         Journal(out.with_name(f"{out.name}.songs"), made, overwrite=overwrite) as journal,

@@ -6,10 +6,9 @@ written, so that an interruption costs no finished work.
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,17 +17,16 @@ from torch import Tensor
 from hear_aesthetics.engine.inference import run
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.model import HearModel
-from hear_aesthetics.scorers import FUSED
 from hear_aesthetics.spec import MAX_MINUTES
 from hear_aesthetics.text_files import finite_number, read_table
 from songeval_task.scoring.head_scorers import HeadScorer
 from songeval_task.scoring.journal import Journal, clip_key
 from songeval_task.scoring.rows import OK, AudioSpan
 from songeval_task.scoring.scorer import AestheticScorer
-from songeval_task.uncertainty.calibration import Calibration, check_songs, fingerprint_of
+from songeval_task.uncertainty.calibration import Calibration, check_songs
 from songeval_task.uncertainty.reference import ReferenceSongs, cross_distance
 
-__all__ = ["RatedSong", "calibration_of", "fingerprint", "pool_rated_songs", "read_ratings"]
+__all__ = ["RatedSong", "calibration_of", "pool_rated_songs", "read_ratings"]
 
 
 @dataclass(frozen=True)
@@ -116,13 +114,6 @@ def pool_rated_songs(
         yield song, vector, None
 
 
-def fingerprint(scorer: AestheticScorer, head: HeadScorer) -> dict[str, Any]:
-    """Return what a calibration of a head with a scorer's model is of."""
-    kind = "features" if head.reads[0] == FUSED else "states"
-    model = scorer.model.fingerprint(kind)
-    return fingerprint_of(head.head.fingerprint(), head.reads[0], model)
-
-
 @torch.no_grad()
 def calibration_of(
     scorer: AestheticScorer,
@@ -130,7 +121,6 @@ def calibration_of(
     songs: Sequence[RatedSong],
     pooled: Sequence[np.ndarray],
     source: Path,
-    provenance: Mapping[str, Any] | None = None,
 ) -> Calibration:
     """Return the calibration of a head by rated songs; novelty is the distance from each other.
 
@@ -140,7 +130,6 @@ def calibration_of(
         songs: The songs.
         pooled: Pooled vector of each.
         source: The table of ratings.
-        provenance: What else is known.
 
     Raises:
         InputError: If there are fewer than 50 songs, or a dimension does not vary.
@@ -152,7 +141,6 @@ def calibration_of(
     origin = {
         "ratings": source.name,
         "ratings_sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
-        **(provenance or {}),
     }
     return Calibration.of(
         head.columns,
@@ -161,7 +149,7 @@ def calibration_of(
         cross_distance(vectors),
         [song.system for song in songs],
         ReferenceSongs.of(vectors),
-        fingerprint(scorer, head),
+        head.calibrated_for(scorer.model),
         origin,
     )
 

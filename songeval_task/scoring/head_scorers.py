@@ -17,7 +17,8 @@ from heads.checkpoint import WEIGHTS_FILE
 from hear_aesthetics.checkpoints import by_name, locate_checkpoint, weight_hash
 from hear_aesthetics.errors import CheckpointError, InputError
 from hear_aesthetics.features.fusion import Features
-from hear_aesthetics.scorers import Scorer, load_saved, load_scorer, scorer_names
+from hear_aesthetics.model import HearModel
+from hear_aesthetics.scorers import FUSED, Scorer, load_saved, load_scorer, scorer_names
 from songeval_task.training.config import TrainableHead
 from songeval_task.training.saved_head import SavedHead
 from songeval_task.uncertainty.calibration import (
@@ -74,6 +75,12 @@ class HeadScorer:
         """Return what decides its scores."""
         return {**self.head.fingerprint(), "reads": self.reads[0]}
 
+    def calibrated_for(self, model: HearModel | None = None) -> dict[str, Any]:
+        """Return what a calibration has to be of: this head, and its model where it is known."""
+        kind = "features" if self.reads[0] == FUSED else "states"
+        made = model.fingerprint(kind) if model else None
+        return fingerprint_of(self.head.fingerprint(), self.reads[0], made)
+
     def calibrate(self, path: Path, calibration: Calibration | None = None) -> None:
         """Take a calibration from a file, or one that was read from it.
 
@@ -81,7 +88,7 @@ class HeadScorer:
             InputError: If the file holds none, or one of another head or other dimensions.
         """
         calibration = calibration or read_calibration(path)
-        calibration.check(path, fingerprint_of(self.head.fingerprint(), self.reads[0], None))
+        calibration.check(path, self.calibrated_for())
         if calibration.dimensions != self.columns:
             names = ", ".join(calibration.dimensions)
             raise InputError(

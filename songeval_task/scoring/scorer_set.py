@@ -36,7 +36,6 @@ from songeval_task.scoring.windows import (
 from songeval_task.uncertainty.calibration import (
     COVERAGE,
     Calibration,
-    fingerprint_of,
     read_calibration,
 )
 
@@ -177,9 +176,7 @@ class ScorerSet:
                 )
             head.head.to(model.device)
             if head.calibration and head.calibration_file:
-                kind = "features" if read == FUSED else "states"
-                made = fingerprint_of(head.head.fingerprint(), read, model.fingerprint(kind))
-                head.calibration.check(head.calibration_file, made)
+                head.calibration.check(head.calibration_file, head.calibrated_for(model))
 
     def compute(
         self, features: Features, *, timeline: bool = False, explain: bool = False

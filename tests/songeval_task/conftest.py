@@ -16,7 +16,6 @@ from songeval_task import AestheticScorer
 from songeval_task.data.dataset import read_songeval
 from songeval_task.data.preparation import Choices, inspect_audio, prepare
 from songeval_task.dimensions import DIMENSIONS
-from songeval_task.scoring.calibrate import fingerprint
 from songeval_task.uncertainty.calibration import Calibration
 from songeval_task.uncertainty.reference import ReferenceSongs
 
@@ -96,7 +95,7 @@ def calibrate_demo(demo_scorer) -> Callable[[Path, float], Path]:
         preds = rng.uniform(1, 5, (60, len(head.columns)))
         reference = ReferenceSongs.of(rng.normal(size=(60, head.head.output.in_features)))
         tables = preds, preds + rng.normal(0, error, preds.shape), rng.uniform(1, 2, 60)
-        made = reference, fingerprint(demo_scorer, head)
+        made = reference, head.calibrated_for(demo_scorer.model)
         Calibration.of(head.columns, *tables, [""] * 60, *made).write(path)
         return path
 

@@ -10,7 +10,6 @@ import soundfile
 
 from hear_aesthetics.files import write_text
 from songeval_task.audit import variants as variants_module
-from songeval_task.scoring.calibrate import fingerprint
 from songeval_task.uncertainty.calibration import Calibration
 from songeval_task.uncertainty.reference import ReferenceSongs, cross_distance
 
@@ -229,7 +228,7 @@ def calibration(tmp_path, demo_scorer) -> Path:
     width = demo_scorer.scorer_set.heads["demo"].head.output.in_features
     pooled, preds = rng.normal(size=(60, width)), rng.uniform(1, 5, (60, 5))
     target = preds + rng.choice([-0.5, 0.5], preds.shape)
-    known = fingerprint(demo_scorer, demo_scorer.scorer_set.heads["demo"])
+    known = demo_scorer.scorer_set.heads["demo"].calibrated_for(demo_scorer.model)
     made = Calibration.of(
         COLUMNS[:5],
         preds,
