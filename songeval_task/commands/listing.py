@@ -106,6 +106,7 @@ class BestOf(Listing):
         """Show the best takes among ``rows``, which begin with those of the inputs."""
         from hear_aesthetics.files import write_text
         from songeval_task.scoring.formats import rows_csv
+        from songeval_task.scoring.rows import rounded_row
         from songeval_task.uncertainty.choice import ROUGH, best_takes
 
         chosen = rows[: len(self._groups)], self._groups
@@ -121,10 +122,10 @@ class BestOf(Listing):
                 "how much takes differ; expected ratings and probabilities are rough"
             )
         if self._out and best:
-            text = rows_csv(best, list(best[0]))
+            text = rows_csv(map(rounded_row, best), list(best[0]))
             write_text(self._out.with_name(f"{self._out.name}.best.csv"), text)
         if self._as_json:
-            write_json({"rows": rows, "best_of": best})
+            write_json({"rows": rows, "best_of": list(map(rounded_row, best))})
             return
         mean = self._columns[-1]
         spans = any(record["start"] is not None or record["end"] is not None for record in best)

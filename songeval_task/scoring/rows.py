@@ -18,7 +18,7 @@ from songeval_task.scoring.scorer_set import HIGH, LOW, Detail, ScorerSet
 
 __all__ = [
     *("ERROR", "OK", "AnySpan", "AudioSpan", "ScoreRow", "Scores"),
-    *("error_row", "row_columns", "score_row"),
+    *("error_row", "row_columns", "rounded_row", "score_row"),
 ]
 
 ScoreRow = dict[str, Any]
@@ -112,16 +112,16 @@ def score_row(scores: Scores, columns: Sequence[str], *, rounded: bool = True) -
     known = {**vars(scores), **scores.values, **scores.means, **said}
     known |= {**_ends(scores.intervals), **scores.novelty}
     values = {column: known[column] for column in columns}
-    row = _rounded(values) | ({} if rounded else {**scores.values, **scores.means})
+    row = rounded_row(values) | ({} if rounded else {**scores.values, **scores.means})
     for name, detail in (("timeline", scores.timeline), ("explain", scores.explain)):
         if detail is not None:
-            row[name] = list(map(_rounded, detail))
+            row[name] = list(map(rounded_row, detail))
     return row
 
 
 def error_row(clip: AnySpan, error: object, columns: Sequence[str], **known: Any) -> ScoreRow:
     """Return the row of a clip that was not scored, with its error and the ``known`` columns."""
-    span = _rounded({"start": clip.start, "end": clip.end})
+    span = rounded_row({"start": clip.start, "end": clip.end})
     fault = {"status": ERROR, "error": " ".join(str(error).split())}
     return {**dict.fromkeys(columns), "path": fspath(clip.path), **span, **known, **fault}
 
@@ -134,8 +134,8 @@ def _ends(intervals: Mapping[str, tuple[float, float]]) -> dict[str, float]:
     }
 
 
-def _rounded(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Round all numbers; NaN and infinities, which JSON does not know, become None."""
+def rounded_row(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record with rounded numbers; NaN and infinity, which JSON lacks, become None."""
     row = dict(values)
     for name, value in values.items():
         if isinstance(value, float):

@@ -1,7 +1,7 @@
 """``songeval evaluate``: figures with intervals, answer files and a report of predictions."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -41,7 +41,7 @@ def evaluate(
     against: Annotated[
         Path | None, typer.Option(help="Another run or scores file, for the paired difference.")
     ] = None,
-    split: Annotated[str, typer.Option(help="Split to evaluate: test or valid.")] = "test",
+    split: Annotated[Literal["test", "valid"], typer.Option(help="Split to evaluate.")] = "test",
     systems: Annotated[
         Path | None, typer.Option(help="CSV of name,system: which generator made a song.")
     ] = None,

@@ -60,6 +60,7 @@ def test_each_group_has_its_best_take_and_its_expected_rating(
         written = list(csv.DictReader(file))
     assert [r["path"] for r in written] == [r["path"] for r in found["best_of"]]
     assert float(written[0]["mean_expected"]) == found["best_of"][0]["mean_expected"]
+    assert len(written[0]["mean_expected"].partition(".")[2]) <= 6, "as precise as the scores"
     with out.open() as file:
         assert len(list(csv.DictReader(file))) == 7, "OUT holds the rows as ever"
 
