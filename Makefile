@@ -1,9 +1,10 @@
-# Everything runs in .venv (made here) except the official HEAR tools, which need .venv-kit.
+# Everything runs in .venv (made here) except the official HEAR tools, which need .venv-kit, and other
+# benchmarks and original models, which need .venv-judges.
 # `make PYTHON=/path/to/python3` picks the interpreter; pip's own configuration picks the index.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test portable lint kit bench fresh lock clean
+.PHONY: help venv demo test portable lint kit judges bench fresh lock clean
 
 TORCH    := torch==2.13.0
 PACKAGES := $(wildcard hear_aesthetics heads songeval_task musiceval_task)
@@ -13,8 +14,8 @@ BENCH    := $(filter-out %__init__ published,$(subst /,.,$(patsubst benchmarks/%
 RUN      := .venv/bin/python
 PYTEST   := $(RUN) -m pytest -q
 PIP      := -m pip --disable-pip-version-check --no-input install -qq
-# Tests over a second run in CI, or with `make test CI=1`; the official tools have a target of their own.
-MARKS    := not official_kit$(if $(CI),, and not slow)
+# Tests over a second run in CI, or with `make test CI=1`; outside tools have targets of their own.
+MARKS    := not official_kit and not judges$(if $(CI),, and not slow)
 RECENT   := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON   ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c '$(RECENT)' 2>/dev/null && echo $$p && break; done)
@@ -42,6 +43,9 @@ lint: venv  ## ruff and mypy
 kit: venv .venv-kit/.stamp  ## .venv-kit with the official HEAR tools, and our tests that run them
 	HEAR_KIT=required $(PYTEST) -m official_kit
 
+judges: .venv-judges/.stamp  ## .venv-judges with mteb, xares and audiobox_aesthetics, and our tests that run them
+	JUDGES=required HF_HUB_OFFLINE=1 .venv-judges/bin/python -m pytest -q -m judges tests/judges
+
 bench: venv  ## every benchmark; refreshes benchmarks/RESULTS.md
 	@missed=0; for name in $(BENCH); do echo "benchmarks.$$name"; \
 		$(RUN) -m benchmarks.$$name --write || missed=1; done; exit $$missed
@@ -51,13 +55,14 @@ fresh:  ## make demo and make test in a fresh clone of HEAD
 		&& $(MAKE) --no-print-directory -C "$$clone" demo \
 		&& $(MAKE) --no-print-directory -C "$$clone" test && echo "a fresh clone works"
 
-lock: venv .venv-kit/.stamp  ## requirements/*.lock from what is installed
+lock: venv .venv-kit/.stamp .venv-judges/.stamp  ## requirements/*.lock from what is installed
 	@$(RUN) scripts/lock.py core > requirements/core.lock
 	@$(RUN) scripts/lock.py dev > requirements/dev.lock
 	@.venv-kit/bin/python scripts/lock.py hear-kit > requirements/hear-kit.lock
+	@.venv-judges/bin/python scripts/lock.py judges > requirements/judges.lock
 
-clean:  ## removes both environments and every cache
-	rm -rf .venv .venv-kit .venv-oldest build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+clean:  ## removes the environments and every cache
+	rm -rf .venv .venv-kit .venv-judges .venv-oldest build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 # $(call environment,FOLDER): a virtual environment that holds torch, whose build (CPU or CUDA) and
 # platform packages pip chooses by itself before the locks fix all the rest.
@@ -82,6 +87,18 @@ endef
 	@echo ".venv-kit: requirements/hear-kit.lock, with TensorFlow and the official HEAR tools"
 	@.venv-kit/bin/python $(PIP) --no-deps --ignore-requires-python -r requirements/hear-kit.lock
 	@.venv-kit/bin/python $(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+# torchaudio of PyPI is built for CUDA; without its compiled parts, which nothing here uses, it is
+# plain Python and loads beside a torch for the CPU too.
+.venv-judges/.stamp: requirements/core.lock requirements/judges.lock setup.py
+	@command -v ffmpeg > /dev/null || { echo "FFmpeg's libraries are needed, by torchcodec:" \
+		"apt-get install ffmpeg, or brew install ffmpeg" >&2; exit 1; }
+	$(call environment,.venv-judges)
+	@echo ".venv-judges: requirements/judges.lock"
+	@.venv-judges/bin/python $(PIP) -r requirements/judges.lock
+	@rm -f .venv-judges/lib/python3*/site-packages/torchaudio/lib/*.so
+	@.venv-judges/bin/python $(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 # The lowest versions that setup.py allows; tensorboard of that age needs an old setuptools.

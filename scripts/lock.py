@@ -3,7 +3,7 @@
     .venv/bin/python scripts/lock.py core > requirements/core.lock
 
 A lock names the exact version of everything that its roots need, and of nothing else that happens
-to be installed. ``dev`` and ``hear-kit`` start from ``core`` and list only what they add.
+to be installed. All others start from ``core`` and list only what they add.
 """
 
 import argparse
@@ -24,7 +24,9 @@ HEADERS = {
     "dev": "core, with what training, text, PyAV, the tests and the linters need.",
     "hear-kit": "core, with the official HEAR tools. Only for `pip install --no-deps "
     "--ignore-requires-python`:\n# the tools' own pins (numpy 1.19, numba 0.48) resolve no more.",
+    "judges": "core, with other benchmarks and original models, which the tests of adapters run.",
 }
+LISTS = Path("requirements")
 
 
 def needed(roots: Iterable[Requirement], installed: dict[str, Distribution]) -> set[str]:
@@ -57,10 +59,12 @@ def project_requirements(extras: tuple[str, ...] = ()) -> list[Requirement]:
     return [r for r in map(Requirement, requires(PROJECT) or []) if applies(r, extras)]
 
 
-def kit_requirements(path: str = "requirements/hear-kit.txt") -> list[Requirement]:
-    """Return the requirements of the kit's list, and the two tools."""
-    lines = [line.split("#")[0].strip() for line in Path(path).read_text().splitlines()]
-    return [Requirement(line) for line in (*filter(None, lines), *KIT)]
+def listed_requirements(name: str) -> list[Requirement]:
+    """Return the requirements of ``requirements/<name>.txt``; the kit's, and the two tools."""
+    text = (LISTS / f"{name}.txt").read_text(encoding="utf-8")
+    lines = [line.split("#")[0].strip() for line in text.splitlines()]
+    tools = KIT if name == "hear-kit" else ()
+    return [Requirement(line) for line in (*filter(None, lines), *tools)]
 
 
 def lock(name: str) -> str:
@@ -69,7 +73,7 @@ def lock(name: str) -> str:
     core = needed(project_requirements(), installed) - INSTALLERS
     listed, first = core, []
     if name != "core":
-        roots = project_requirements(("dev",)) if name == "dev" else kit_requirements()
+        roots = project_requirements(("dev",)) if name == "dev" else listed_requirements(name)
         listed = needed([*roots, Requirement("setuptools")], installed) - core - {"pip", "wheel"}
         first = ["-r core.lock"]
     pins = [f"{dist}=={Version(installed[dist].version).public}" for dist in sorted(listed)]

@@ -20,7 +20,7 @@ from hear_aesthetics.markdown import markdown_table
 
 ROOT = Path(__file__).parents[1]
 OLDEST = ".venv-oldest/bin/python"
-MARKS = "not official_kit and not slow"
+MARKS = "not official_kit and not judges and not slow"
 # Row -> what it sets; a row named "oldest" has an environment of its own.
 ROWS = {
     "threads-1": {"OMP_NUM_THREADS": "1"},
