@@ -251,6 +251,22 @@ class HearModel(nn.Module):
             {key: torch.cat([part.states[key] for part in parts]) for key in parts[0].states},
         )
 
+    def hidden_states(
+        self, waveform: Tensor, states: Collection[HiddenState]
+    ) -> dict[HiddenState, Tensor]:
+        """Return hidden states of the track view, without the fused feature.
+
+        Encoders without one of these states do not run.
+
+        Shape:
+            - waveform: ``(B, samples)`` float at 24 kHz in [-1, 1], samples >= 1025
+            - output: ``(B, frames, dim)`` float32 each
+
+        Raises:
+            ValueError: As :meth:`extract`.
+        """
+        return self.fused.hidden_states(self._check(waveform), states)
+
     def frame_embeddings(self, audio: Tensor) -> Tensor:
         """Return one feature per started 40 ms of ``audio`` at 48 kHz: ``(B, frames, dim)``."""
         with exactly(self.device):

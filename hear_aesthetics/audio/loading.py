@@ -13,7 +13,7 @@ audio, and float samples beyond [-1, 1] are kept.
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
@@ -24,10 +24,15 @@ import numpy as np
 import soxr
 
 from hear_aesthetics.audio.decoding import AudioInfo, Block, Decoder, open_decoder
+from hear_aesthetics.audio.sinc import SincResampler, sinc_resample
+from hear_aesthetics.audio.waveforms import SINC, WaveformFormat, Waveforms
 from hear_aesthetics.errors import AudioError
 from hear_aesthetics.spec import MAX_MINUTES, MIN_SAMPLES, SAMPLE_RATE
 
-__all__ = ["LENGTH_RULE", "audio_info", "load_audio", "mix", "resample", "resampled_length"]
+__all__ = [
+    *("LENGTH_RULE", "audio_info", "convert", "load_audio", "load_waveforms", "mix"),
+    *("resample", "resampled_length", "to_format"),
+]
 
 QUALITY = "HQ"
 LENGTH_RULE = {"length_rule": "librosa"}  # of audio at 24 kHz, in fingerprints of what it decides
@@ -71,30 +76,70 @@ def load_audio(
         AudioError: If the file cannot be read, is damaged, too short or too long, or holds samples
             that are no audio.
     """
+    if min_samples is None:
+        min_samples = -(-MIN_SAMPLES * sample_rate // SAMPLE_RATE)
+    waveform_format = WaveformFormat(sample_rate)
+    waveforms = load_waveforms(
+        path,
+        (waveform_format,),
+        start=start,
+        end=end,
+        min_seconds=min_samples / sample_rate,
+        max_minutes=max_minutes,
+        on_block=on_block,
+    )
+    return waveforms.by_name[str(waveform_format)]
+
+
+def load_waveforms(
+    path: str | PathLike[str],
+    formats: Sequence[WaveformFormat],
+    *,
+    start: float | None = None,
+    end: float | None = None,
+    min_seconds: float = 0.0,
+    max_minutes: float = MAX_MINUTES,
+    on_block: Callable[[np.ndarray, int], None] | None = None,
+) -> Waveforms:
+    """Return a file, or a span of it, as one mono waveform per format; it is decoded once.
+
+    Args:
+        path: Audio file.
+        formats: One at least.
+        start: Beginning of the span in seconds; None is the beginning of the file.
+        end: End of the span in seconds; None, or a time past it, is the end of the file.
+        min_seconds: Shortest audio; one sample is needed in any case.
+        max_minutes: Longest result; what is longer costs no more memory than this.
+        on_block: As of :func:`load_audio`.
+
+    Raises:
+        AudioError: As :func:`load_audio`.
+    """
     path, low = Path(path), start or 0.0
     if not 0 <= low < (math.inf if end is None else end) or end == math.inf:
         raise AudioError(f"{path}: span {start} to {end} s; need 0 <= start < end, in seconds")
-    most = max_minutes * 60 * sample_rate
-    buffer, peak, read_to = bytearray(), 0.0, 0.0
+    tracks = [_Track(waveform_format) for waveform_format in formats]
+    peak, read_to = 0.0, 0.0
     with open_decoder(path) as decoder:
         blocks = _span(path, decoder, low, end)
         for rate, stretch in groupby(blocks, key=attrgetter("sample_rate")):
-            resampler = _Resampler(rate, sample_rate)
+            for track in tracks:
+                track.begin(rate)
             for block in stretch:
                 if on_block is not None:
                     on_block(block.samples, rate)
                 peak = max(peak, block.samples.max(), -block.samples.min())
                 read_to = (block.position + len(block.samples)) / rate
-                buffer += resampler.push(mix(block.samples)).data
-                if len(buffer) > 4 * most:
+                mono = mix(block.samples)
+                for track in tracks:
+                    track.push(mono)
+                if tracks[0].seconds > max_minutes * 60:
                     raise AudioError(
                         f"{path}: more than {max_minutes:g} min of audio; take spans of it, or "
                         "allow more (--max-minutes of embed and score)"
                     )
-            buffer += resampler.finish().data
-        if buffer:  # where the rate changes, only the last stretch is rounded up
-            length = resampled_length(resampler.samples_in, rate, sample_rate)
-            buffer += bytes((length - resampler.samples_out) * 4)
+            for track in tracks:
+                track.finish()
         missing = (decoder.promised or 0.0) - read_to
         if end is None and missing > MAX_HEADER_EXCESS_SECONDS:
             logger.warning(
@@ -103,19 +148,30 @@ def load_audio(
                 read_to,
                 decoder.promised,
             )
-    if peak > INTEGER_SAMPLE:
-        scale = next(bits for bits in (15, 23, 31) if peak <= 2**bits)
-        logger.warning(
-            "%s: samples reach %.0f, full scale is 1; if they are integers, divide by %d",
-            path,
-            peak,
-            2**scale,
-        )
-    waveform = np.frombuffer(buffer, dtype=np.float32)
-    if min_samples is None:
-        min_samples = -(-MIN_SAMPLES * sample_rate // SAMPLE_RATE)
-    _check_length(path, waveform.size / sample_rate, max(min_samples, 1) / sample_rate, start, end)
-    return waveform
+    _warn_of_integers(path, peak)
+    waveforms = Waveforms({str(track.format): track.waveform() for track in tracks})
+    needed = max(min_seconds, 1 / formats[0].rate)
+    _check_length(path, len(waveforms) / formats[0].rate, needed, start, end)
+    return waveforms
+
+
+def convert(samples: np.ndarray, sample_rate: int, formats: Sequence[WaveformFormat]) -> Waveforms:
+    """Return samples in memory as :func:`load_waveforms` returns a file of them.
+
+    Args:
+        samples: Float32 ``(frames, channels)``, which stay as they are.
+        sample_rate: Hz.
+        formats: One at least.
+    """
+    mono = np.require(mix(samples), requirements="W")  # a copy of what is a view of locked samples
+    return Waveforms({str(f): to_format(mono, sample_rate, f) for f in formats})
+
+
+def to_format(mono: np.ndarray, sample_rate: int, wanted: WaveformFormat) -> np.ndarray:
+    """Return mono waveforms ``(..., samples)`` in a format; a copy where something changes."""
+    if wanted.resampler == SINC:
+        return sinc_resample(mono, sample_rate, wanted.rate)
+    return resample(mono, sample_rate, wanted.rate)
 
 
 def audio_info(path: str | PathLike[str]) -> AudioInfo:
@@ -178,7 +234,40 @@ def resample(waveform: np.ndarray, orig: int, new: int) -> np.ndarray:
     return output.reshape(*waveform.shape[:-1], -1)
 
 
-class _Resampler:
+class _Track:
+    """Waveform in the making, in one format; its rate may change with the stretch of the file."""
+
+    def __init__(self, waveform_format: WaveformFormat) -> None:
+        self.format = waveform_format
+        self._buffer = bytearray()
+        self._resampler: _SoxrResampler | SincResampler | None = None
+
+    @property
+    def seconds(self) -> float:
+        """What is there already."""
+        return len(self._buffer) / 4 / self.format.rate
+
+    def begin(self, sample_rate: int) -> None:
+        """Begin a stretch at a rate in Hz."""
+        kind = SincResampler if self.format.resampler == SINC else _SoxrResampler
+        self._resampler = kind(sample_rate, self.format.rate)
+
+    def push(self, mono: np.ndarray) -> None:
+        """Take the next samples of the stretch."""
+        self._buffer += self._resampler.push(mono).data  # type: ignore[union-attr]
+
+    def finish(self) -> None:
+        """End the stretch."""
+        self._buffer += self._resampler.finish().data  # type: ignore[union-attr]
+
+    def waveform(self) -> np.ndarray:
+        """Return all of it, ``(samples,)`` float32."""
+        if isinstance(self._resampler, _SoxrResampler):  # only the last stretch is rounded up
+            self._buffer += bytes(self._resampler.missing * 4)
+        return np.frombuffer(self._buffer, dtype=np.float32)
+
+
+class _SoxrResampler:
     """soxr's stream with a count: the samples of ``resample`` on the whole, bit for bit."""
 
     def __init__(self, orig: int, new: int) -> None:
@@ -200,6 +289,11 @@ class _Resampler:
         missing = _exact_length(self.samples_in, *self._rates) - self.samples_out
         self.samples_out += missing
         return np.pad(tail, (0, missing)) if missing >= 0 else tail[:missing]
+
+    @property
+    def missing(self) -> int:
+        """Samples between the exact length and that of :func:`resampled_length`."""
+        return resampled_length(self.samples_in, *self._rates) - self.samples_out
 
 
 def _exact_length(samples: int, orig: int, new: int) -> int:
@@ -236,6 +330,18 @@ def mix(block: np.ndarray) -> np.ndarray:
         mono += channel
     mono /= block.shape[1]
     return mono
+
+
+def _warn_of_integers(path: Path, peak: float) -> None:
+    """Warn of samples that look like integers which nobody divided."""
+    if peak > INTEGER_SAMPLE:
+        scale = next(bits for bits in (15, 23, 31) if peak <= 2**bits)
+        logger.warning(
+            "%s: samples reach %.0f, full scale is 1; if they are integers, divide by %d",
+            path,
+            peak,
+            2**scale,
+        )
 
 
 def _check_length(

@@ -29,13 +29,14 @@ logger = logging.getLogger(__name__)
 class PendingItem(Generic[Item]):
     """Item between its loading and its result.
 
-    The waveform, ``(samples,)``, is there until it is computed; None if it could not be loaded.
-    ``done`` says that output or error are final.
+    The waveform, ``(samples,)``, or the waveforms by format are there until they are computed; None
+    if they could not be loaded. ``done`` says that output or error are final.
     """
 
     item: Item
     waveform: Any
-    samples: int
+    samples: int  # of the first waveform
+    lengths: tuple[int, ...]  # of all
     seconds: float
     output: Any = None
     error: HearAestheticsError | None = None
@@ -75,7 +76,8 @@ class LookaheadBuffer(Generic[Item]):
             if loaded is None:
                 break
             seconds = loaded.samples / self._sample_rate
-            item = PendingItem(loaded.item, loaded.waveform, loaded.samples, seconds)
+            lengths = getattr(loaded.waveform, "lengths", (loaded.samples,))
+            item = PendingItem(loaded.item, loaded.waveform, loaded.samples, lengths, seconds)
             if loaded.error is not None:
                 item.fail(loaded.error)
             self._items.append(item)
@@ -83,9 +85,9 @@ class LookaheadBuffer(Generic[Item]):
         return bool(self._items)
 
     def next_batch(self, samples: int) -> list[PendingItem[Item]]:
-        """Return the first waiting item and others of its length, ``samples`` in all."""
+        """Return the first waiting item and others of its lengths, ``samples`` in all."""
         waiting = [item for item in self._items if item.waveform is not None]
-        alike = [item for item in waiting if item.samples == waiting[0].samples]
+        alike = [item for item in waiting if item.lengths == waiting[0].lengths]
         return alike[: samples // alike[0].samples or 1] if alike else []
 
     def pop_done(self) -> Iterator[PendingItem[Item]]:

@@ -1,9 +1,10 @@
 """Inference over many files: load ahead, batch by length, compute, hand over in order.
 
-While the model computes, threads decode and resample the next files. Clips of equal length that lie
-near each other in the list go through the model together; nothing is ever padded, so that a result
-is the one the file gives alone. Which clips share a batch follows from the list and the lengths,
-not from timing: two runs give the same bits. What goes wrong with one file is that file's result.
+While the model computes, threads decode and resample the next files. Clips of equal length, in
+every format that they are loaded in, go through the model together where they lie near each other
+in the list; nothing is ever padded, so that a result is the one the file gives alone. Which clips
+share a batch follows from the list and the lengths, not from timing: two runs give the same bits.
+What goes wrong with one file is that file's result.
 
 On a GPU the waveforms leave from pinned memory and the results come back asynchronously; the loop
 waits for a batch only when the next one is already queued behind it.
@@ -21,6 +22,7 @@ import torch
 from torch import Tensor
 
 from hear_aesthetics.audio.loading import load_audio
+from hear_aesthetics.audio.waveforms import Waveforms
 from hear_aesthetics.engine.batching import LookaheadBuffer, PendingItem, forget_frames
 from hear_aesthetics.engine.prefetch import Prefetcher
 from hear_aesthetics.engine.workers import usable_cores
@@ -70,10 +72,10 @@ class Result(Generic[Item]):
 def run(
     items: Iterable[Item],
     model: Model,
-    work: Callable[[Any, Tensor], Output],
+    work: Callable[[Any, Any], Output],
     *,
     sample_rate: int = SAMPLE_RATE,
-    load: Callable[[Item], np.ndarray] | None = None,
+    load: Callable[[Item], np.ndarray | Waveforms] | None = None,
     workers: int | None = None,
     batch_seconds: float | None = None,
     max_minutes: float = MAX_MINUTES,
@@ -84,10 +86,11 @@ def run(
         items: Files or spans of files; anything that ``load`` takes. May be an endless stream.
         model: Handed to ``work``; the waveforms are moved to its device.
         work: ``(model, waveform (B, samples))`` -> a tensor, or tensors by name, whose first axis
-            is the batch. Called without gradients.
-        sample_rate: Of the waveforms, Hz.
-        load: Item -> float32 ``(samples,)``, called on threads; by default ``load_audio`` with the
-            item's path, start and end.
+            is the batch. Called without gradients. Where ``load`` returns several waveforms, it
+            gets a dictionary of them by the name of their format.
+        sample_rate: Of the waveforms, of several the first, Hz.
+        load: Item -> float32 ``(samples,)``, or several waveforms, called on threads; by default
+            ``load_audio`` with the item's path, start and end.
         workers: Threads that load; by default a quarter of the cores, half of them for a GPU.
         batch_seconds: Most audio in a batch of several items.
         max_minutes: Longest item that the default ``load`` takes; a longer one is an error.
@@ -126,7 +129,7 @@ def run(
 
 
 def _launch(
-    model: Model, work: Callable[[Any, Tensor], Output], items: Sequence[PendingItem[Any]]
+    model: Model, work: Callable[[Any, Any], Output], items: Sequence[PendingItem[Any]]
 ) -> None:
     """Compute a batch; one that fails is computed again item by item, to blame the right one."""
     failure = _compute(model, work, items)
@@ -141,19 +144,29 @@ def _launch(
 
 @torch.no_grad()
 def _compute(
-    model: Model, work: Callable[[Any, Tensor], Output], items: Sequence[PendingItem[Any]]
+    model: Model, work: Callable[[Any, Any], Output], items: Sequence[PendingItem[Any]]
 ) -> Exception | None:
     """Give each item its output, or return what went wrong."""
     try:
-        waveforms = [torch.from_numpy(item.waveform) for item in items]
-        batch = torch.stack(waveforms) if len(items) > 1 else waveforms[0][None]
-        output = work(model, _send(batch, model.device))
+        loaded = [item.waveform for item in items]
+        if isinstance(loaded[0], Waveforms):
+            names = loaded[0].by_name
+            batch = {n: _send(_batch([w.by_name[n] for w in loaded]), model.device) for n in names}
+            output = work(model, batch)
+        else:
+            output = work(model, _send(_batch(loaded), model.device))
         for item, part in zip(items, _rows(output), strict=True):
             item.output = part
     except Exception as error:
         logger.debug("a batch of %d failed", len(items), exc_info=error)
         return forget_frames(error)
     return None
+
+
+def _batch(waveforms: Sequence[np.ndarray]) -> Tensor:
+    """Return waveforms of one length as ``(B, samples)``."""
+    rows = [torch.from_numpy(waveform) for waveform in waveforms]
+    return torch.stack(rows) if len(rows) > 1 else rows[0][None]
 
 
 def _send(batch: Tensor, device: torch.device) -> Tensor:

@@ -76,19 +76,25 @@ class HiddenState:
 
 @dataclass(frozen=True)
 class Features:
-    """Fused feature of a batch of waveforms and further hidden states of the same pass.
+    """Fused feature of a batch of waveforms, further hidden states of the same pass, waveforms.
 
     Attributes:
-        fused: ``(B, frames, dims)`` float32, the views side by side.
+        fused: ``(B, frames, dims)`` float32, the views side by side; empty if it was not computed.
         states: ``(B, frames, dim)`` float32 each.
+        waveforms: The audio by the name of its format, ``(B, samples)`` float32 each.
     """
 
     fused: Tensor
     states: dict[HiddenState, Tensor] = field(default_factory=dict)
+    waveforms: Mapping[str, Tensor] = field(default_factory=dict)
 
     def read(self, name: str) -> Tensor:
-        """Return what a scorer reads: ``"fused"``, or a hidden state such as ``"muq_06"``."""
-        return self.fused if name == FUSED else self.states[HiddenState.parse(name)]
+        """Return what a scorer reads: ``"fused"``, ``"muq_06"``, ``"waveform_24000"``."""
+        if name == FUSED:
+            return self.fused
+        if name in self.waveforms:
+            return self.waveforms[name]
+        return self.states[HiddenState.parse(name)]
 
 
 class FusedFeatures(nn.Module):
@@ -169,6 +175,37 @@ class FusedFeatures(nn.Module):
                 for part, target in zip(parts, fused.split(lengths, dim=1), strict=True)
             ]
         return Features(fused, {key: _join([part[key] for part in found]) for key in found[0]})
+
+    @torch.no_grad()
+    def hidden_states(
+        self, waveform: Tensor, states: Collection[HiddenState]
+    ) -> dict[HiddenState, Tensor]:
+        """Return hidden states of the track view alone; only the encoders that have them run.
+
+        Arguments, stretches and errors as :meth:`extract`.
+
+        Shape:
+            - waveform: ``(B, samples)``, samples >= 1025
+            - output: ``(B, frames, dim)`` each, float32
+        """
+        self.check_states(states)
+        parts = waveform.split(split_track(waveform.shape[-1], self.stretch_samples), dim=1)
+        with exactly(waveform.device):
+            found = [self._encode_track(part, states) for part in parts]
+        return {state: _join([part[state] for part in found]) for state in states}
+
+    def _encode_track(
+        self, waveform: Tensor, states: Collection[HiddenState]
+    ) -> dict[HiddenState, Tensor]:
+        mel = next(iter(self.encoders.values())).log_mel(waveform)
+        found: dict[HiddenState, Tensor] = {}
+        for source in dict.fromkeys(state.source for state in states):
+            backbone = self.encoders[source]
+            layers = {state.layer for state in states if state.source == source}
+            frames = backbone.encoder.subsampling(backbone.normalize(mel))
+            for layer, state in backbone.encoder(frames, layers).items():
+                found[HiddenState(source, layer)] = state
+        return found
 
     def check_states(self, states: Iterable[HiddenState]) -> None:
         """Raise ``ValueError`` unless every hidden state can be computed."""

@@ -106,4 +106,4 @@ def _decoded(encoded: bytes, suffix: str) -> Audio:
     with TemporaryDirectory() as folder:
         path = Path(folder, f"audio{suffix}")
         path.write_bytes(encoded)
-        return decode(path, min_samples=1, max_minutes=math.inf)  # the song itself was let in
+        return decode(path, min_seconds=0, max_minutes=math.inf)  # the song itself was let in

@@ -6,7 +6,7 @@ difference of a repeated song has to be exactly nothing, also after an interrupt
 
 import base64
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from hear_aesthetics.audio.loading import convert
+from hear_aesthetics.audio.waveforms import WaveformFormat, Waveforms
 from hear_aesthetics.engine.inference import Result, run
 from hear_aesthetics.engine.inputs import Input
 from hear_aesthetics.errors import AudioError, HearAestheticsError
-from hear_aesthetics.model import HearModel
 from hear_aesthetics.spec import MAX_MINUTES, SAMPLE_RATE
-from songeval_task.audit.samples import Audio, decode, loudness_of, to_waveform
+from songeval_task.audit.samples import Audio, decode, loudness_of
 from songeval_task.audit.variants import ORIGINAL, VERSION, Variant
 from songeval_task.scoring.journal import Journal, Key, clip_key
 from songeval_task.scoring.rows import ERROR, OK, ScoreRow
@@ -28,8 +29,6 @@ from songeval_task.scoring.scorer import AestheticScorer
 from songeval_task.scoring.scorer_set import ScorerSet
 
 __all__ = ["SongVariant", "audit_songs", "fingerprint", "pooled_vectors"]
-
-ONE_BY_ONE = 1 / SAMPLE_RATE  # seconds of a batch that never holds two clips
 
 
 @dataclass(frozen=True)
@@ -80,24 +79,24 @@ def audit_songs(
         max_minutes: Longest song; a longer one is an error.
     """
     scorer_set = scorer.scorer_set
-    load = _decoder(scorer_set.min_samples, seconds, max_minutes)
+    min_seconds = scorer_set.min_samples / SAMPLE_RATE
+    load = _decoder(min_seconds, seconds, max_minutes)
     keys = [clip_key(song) for song in songs]  # as the files are before the run
     plan = [
-        _Clip(song, variant, (*key, variant.name), load, scorer_set.min_samples)
+        _Clip(song, variant, (*key, variant.name), load, scorer_set.formats, min_seconds)
         for song, key in zip(songs, keys, strict=True)
         for variant in (ORIGINAL, *variants)
     ]
     todo = (clip for clip in plan if clip.key not in journal.done)
 
-    def compute(model: HearModel, waveform: Tensor) -> dict[str, Tensor]:
-        features = model.extract(waveform, scorer_set.states)
-        pooled = {
-            f"pooled {name}": head.head.pool(head.input(features))
-            for name, head in scorer_set.heads.items()
-        }
-        return {**scorer_set.compute(features), **pooled}
+    def compute(_: Any, waveforms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return scorer_set.compute(scorer.features(waveforms))
 
-    results = run(todo, scorer.model, compute, load=_Clip.load, batch_seconds=ONE_BY_ONE)
+    rate = scorer_set.formats[0].rate
+    one_by_one = 1 / rate  # seconds of a batch that never holds two clips
+    results = run(
+        todo, scorer, compute, sample_rate=rate, load=_Clip.load, batch_seconds=one_by_one
+    )
     failed: Key | None = None  # the song that could not be read
     for clip in plan:
         row = journal.done.get(clip.key)
@@ -126,7 +125,8 @@ class _Clip:
     variant: Variant
     key: Key
     decode: Callable[[Input], Audio | HearAestheticsError]
-    min_samples: int  # at 24 kHz
+    formats: Sequence[WaveformFormat]
+    min_seconds: float
     loudness_lufs: float | None = None
 
     @property
@@ -134,24 +134,25 @@ class _Clip:
         """File, for messages."""
         return self.song.path
 
-    def load(self) -> np.ndarray:
-        """Return the waveform of the variant."""
+    def load(self) -> Waveforms:
+        """Return the waveforms of the variant."""
         original = self.decode(self.song)
         if isinstance(original, HearAestheticsError):
             raise original
         try:
             audio = self.variant.apply(original)
-            have, need = len(audio.samples) / audio.sample_rate, self.min_samples / SAMPLE_RATE
-            if have < need:
-                raise AudioError(f"leaves {have:.2f} s, a score needs at least {need:.3f} s")
+            have = len(audio.samples) / audio.sample_rate
+            if have < self.min_seconds:
+                need = f"{self.min_seconds:.3f} s"
+                raise AudioError(f"leaves {have:.2f} s, a score needs at least {need}")
             self.loudness_lufs = loudness_of(audio)
-            return to_waveform(audio)
+            return convert(*audio, self.formats)
         except AudioError as error:
             raise AudioError(f"{self.path}: {self.variant.name}: {error}") from error
 
 
 def _decoder(
-    min_samples: int, seconds: float | None, max_minutes: float
+    min_seconds: float, seconds: float | None, max_minutes: float
 ) -> Callable[[Input], Audio | HearAestheticsError]:
     """Return what decodes songs, and remembers the last one or what was wrong with it."""
 
@@ -161,7 +162,7 @@ def _decoder(
         end = min(end, (song.start or 0.0) + (seconds or math.inf))
         span = {"start": song.start, "end": None if end == math.inf else end}
         try:
-            return decode(song.path, **span, min_samples=min_samples, max_minutes=max_minutes)
+            return decode(song.path, **span, min_seconds=min_seconds, max_minutes=max_minutes)
         except HearAestheticsError as error:
             return error
 

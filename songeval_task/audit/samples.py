@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hear_aesthetics.audio.loading import load_audio, mix, resample
+from hear_aesthetics.audio.loading import load_waveforms, resample
 from hear_aesthetics.audio.loudness import LoudnessMeter
+from hear_aesthetics.audio.waveforms import ENCODER_FORMAT
 from hear_aesthetics.errors import AudioError
-from hear_aesthetics.spec import SAMPLE_RATE
 
-__all__ = ["Audio", "at_rate", "decode", "loudness_of", "to_waveform"]
+__all__ = ["Audio", "at_rate", "decode", "loudness_of"]
 
 
 class Audio(NamedTuple):
@@ -25,10 +25,10 @@ def decode(path: str | PathLike[str], **span: Any) -> Audio:
 
     Args:
         path: Audio file.
-        **span: ``start``, ``end``, ``min_samples`` and ``max_minutes`` of ``load_audio``.
+        **span: ``start``, ``end``, ``min_seconds`` and ``max_minutes`` of ``load_waveforms``.
 
     Raises:
-        AudioError: As ``load_audio``, or if rate or channels change within the file.
+        AudioError: As ``load_waveforms``, or if rate or channels change within the file.
     """
     blocks: list[np.ndarray] = []
     kinds: set[tuple[int, int]] = set()
@@ -37,7 +37,9 @@ def decode(path: str | PathLike[str], **span: Any) -> Audio:
         blocks.append(block)
         kinds.add((sample_rate, block.shape[1]))
 
-    load_audio(path, on_block=keep, **span)  # whose checks and errors are those of `score`
+    load_waveforms(
+        path, (ENCODER_FORMAT,), on_block=keep, **span
+    )  # whose checks and errors are those of `score`
     if len(kinds) > 1:
         raise AudioError(f"{path}: rate or channels change within it; convert it to one wav first")
     samples = np.concatenate(blocks)
@@ -56,9 +58,3 @@ def loudness_of(audio: Audio) -> float | None:
     meter = LoudnessMeter()
     meter.push(*audio)
     return meter.loudness()
-
-
-def to_waveform(audio: Audio) -> np.ndarray:
-    """Return what ``load_audio`` gives for a file of these samples: ``(samples,)`` at 24 kHz."""
-    waveform = resample(mix(audio.samples), audio.sample_rate, SAMPLE_RATE)
-    return np.require(waveform, requirements="W")  # a copy of what is a view of decoded samples

@@ -173,9 +173,8 @@ def _write(
     means = {scorer_set.means[name]: f"{name}: mean" for name in scorer_set.groups}
     of_one = {column: column for column in (scorer_set.means[first], *scorer_set.groups[first])}
     status = "; demo scores mean nothing" if scorer.demo else ""
-    subtitle = (
-        f"model {scorer.model_name}, {len(songs)} songs: mean change with its 95 % interval; "
-    )
+    model = f"model {scorer.model_name}, " if scorer.model_name else ""
+    subtitle = f"{model}{len(songs)} songs: mean change with its 95 % interval; "
     limits = {
         f"{LIMIT:g} points" if effect.interval_share is None else "half of the calibrated interval"
         for effect in effects

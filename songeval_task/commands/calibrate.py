@@ -63,7 +63,7 @@ def calibrate(
         raise InputError(f"{out}: is there already; take another --out, or --overwrite")
     made = {
         "pooled": digest(chosen.calibrated_for(scorer.model)),
-        "precision": str(scorer.model.precision),
+        "precision": str(scorer.required_model.precision),
     }
     rated, pooled = [], []
     with (

@@ -38,11 +38,12 @@ def demo(
     )
 
     scorer, inputs = AestheticScorer.from_pretrained(model="mini"), collect_inputs([str(song)])
-    (result,) = embed(inputs.inputs, scorer.model, "timestamps")
+    model = scorer.required_model
+    (result,) = embed(inputs.inputs, model, "timestamps")
     if result.error:
         raise result.error
     path = song.with_name(f"{song.name}.npz")
-    save(path, result, origin(scorer.model, "timestamps"))
+    save(path, result, origin(model, "timestamps"))
     embedding = read_embedding(path).embedding
     size = f"{len(embedding)} embeddings of {embedding.shape[1]} dimensions"
     typer.echo(f"{path}: {size}, one per {FRAME_MS} ms")
@@ -58,7 +59,7 @@ def demo(
         path,
         load_audio(song),
         embedding,
-        title=f"A composed song, seen by model {scorer.model.name}",
+        title=f"A composed song, seen by model {model.name}",
         subtitle=f"log-mel spectrogram; below, how alike any two moments are ({size})",
         sections=composition.sections,
     )

@@ -235,7 +235,7 @@ def load_aesthetic_scorer(
     scorer = AestheticScorer.from_pretrained(
         *(head or ()), model=model, precision=precision, device=device
     )
-    _warn_if_demo(scorer, f"model {scorer.model_name} with head {scorer.scorer_set.name}")
+    _warn_if_demo(scorer)
     return scorer
 
 
@@ -249,21 +249,21 @@ def _load_scorer(
     if not all(holds_features(item.path) for item in found.inputs):
         return load_aesthetic_scorer(head, model, precision=precision, device=device)
     scorer = FeatureScorer.from_pretrained(*(head or ()), model=model, device=device)
-    _warn_if_demo(scorer, f"head {scorer.scorer_set.name}")
+    _warn_if_demo(scorer)
     return scorer
 
 
-def _warn_if_demo(scorer: "FeatureScorer", what: str) -> None:
+def _warn_if_demo(scorer: "FeatureScorer") -> None:
     if scorer.demo:
         learned = "never learned from people's ratings and says nothing about the music"
-        warning_line(f"demo scores: {what} {learned}")
+        warning_line(f"demo scores: {scorer.title} {learned}")
 
 
 def _say_what_intervals_need(scorer: "FeatureScorer", coverage: float) -> None:
     """Say in one line why scores have no intervals, if they have none."""
     from songeval_task.uncertainty.calibration import songs_for
 
-    if not scorer.scorer_set.calibrated:
+    if scorer.scorer_set.heads and not scorer.scorer_set.calibrated:
         typer.echo(
             "no intervals: nothing is known of the head's errors; `hear-aesthetics calibrate` "
             "learns them from rated songs",
@@ -347,5 +347,6 @@ def _plot(path: Path, rows: list[dict[str, Any]], scorer: "FeatureScorer", top: 
     if name in scorer.scorer_set.calibrated:
         status += f"; bands: {scorer.scorer_set.coverage:.0%} intervals"
     title = "Song scores" if len(good) > 1 else "Song score"
-    subtitle = f"model {scorer.model_name or 'of the features'}, head {name}; {status}"
+    model = f"model {scorer.model_name}, " if scorer.model_name else ""
+    subtitle = f"{model}head {name}; {status}"
     save(score_figure(good, dimensions, title=title, subtitle=subtitle), path)

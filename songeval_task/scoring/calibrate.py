@@ -99,7 +99,7 @@ def pool_rated_songs(
 
     keyed = [(clip_key(song.clip), song) for song in songs]
     todo = [song.clip for key, song in keyed if key not in journal.done]
-    results = run(todo, scorer.model, work, max_minutes=max_minutes)
+    results = run(todo, scorer.required_model, work, max_minutes=max_minutes)
     for key, song in keyed:
         row = journal.done.get(key)
         if row is not None:

@@ -14,20 +14,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hear_aesthetics.audio.waveforms import WaveformFormat
 from hear_aesthetics.checkpoints import CHECKPOINTS, whereabouts
 from hear_aesthetics.compute.precision import usable_device
 from hear_aesthetics.engine.inference import Result, run
 from hear_aesthetics.errors import HearAestheticsError, InputError, WeightsUnavailableError
 from hear_aesthetics.features.fusion import Features, HiddenState
-from hear_aesthetics.scorers import FUSED, Scorer
+from hear_aesthetics.scorers import FUSED, Scorer, reads_of
 from hear_aesthetics.spec import FRAME_RATE
 from songeval_task.features.released_lists import read_array
-from songeval_task.scoring.head_scorers import load_head_scorer
+from songeval_task.scoring.head_scorers import HEARD_ALONE, load_head_scorer
 from songeval_task.scoring.rows import AnySpan, Scores
 from songeval_task.scoring.scorer_set import ScorerSet
 from songeval_task.uncertainty.calibration import COVERAGE, NOVEL
 
-__all__ = ["FeatureScorer", "load_heads"]
+__all__ = ["FeatureScorer", "load_heads", "reads_model"]
 
 DEFAULT_HEAD = "track2"
 DEMO_MODEL, DEMO_HEAD = "mini", "demo"  # the head that the bundled model has when none is named
@@ -52,8 +53,8 @@ class FeatureScorer:
         self.scorer_set = scorer_set
         self.provenance: dict[str, Any] = {"heads": scorer_set.provenance()}
         self.demo = scorer_set.demo
-        for head in scorer_set.heads.values():
-            head.head.to(usable_device(device))
+        self._device = usable_device(device)
+        scorer_set.to(self._device)
 
     @classmethod
     def from_pretrained(
@@ -73,9 +74,8 @@ class FeatureScorer:
 
     @property
     def device(self) -> torch.device:
-        """Device of the heads."""
-        heads = self.scorer_set.heads.values()
-        return next((p.device for h in heads for p in h.head.parameters()), torch.device("cpu"))
+        """Device of the scorers."""
+        return self._device
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -98,9 +98,20 @@ class FeatureScorer:
         """
         self.scorer_set.calibrate(files, coverage)
 
+    @property
+    def title(self) -> str:
+        """Model, if there is one, and heads in words."""
+        model = f"model {self.model_name} with " if self.model_name else ""
+        return f"{model}head {self.scorer_set.name}"
+
     def check_reads(self) -> None:
         """Raise ``InputError`` unless all heads read the same: a file holds one thing."""
         reads = self.scorer_set.reads
+        for name, scorer in self.scorer_set.scorers.items():
+            if waveforms := [read for read in reads_of(scorer) if WaveformFormat.names(read)]:
+                raise InputError(
+                    f"{name} reads {waveforms[0]}, a .npy file holds features; give it the audio"
+                )
         if len(reads) > 1:
             raise InputError(
                 f"the heads read {', '.join(reads)}, a .npy file holds one of them; "
@@ -201,6 +212,12 @@ def _unlike(novelty: Mapping[str, float]) -> list[str]:
     ]
 
 
+def reads_model(sources: Iterable[str | PathLike[str]]) -> bool:
+    """Return whether heads by name or path read, or may read, what a model computes."""
+    names = [fspath(source) for source in sources]
+    return not names or not HEARD_ALONE.issuperset(names)
+
+
 def load_heads(sources: Iterable[str | PathLike[str]], model: str) -> dict[str, Scorer]:
     """Return name -> scorer; of two heads with one name the second is called by its path.
 
@@ -214,7 +231,8 @@ def load_heads(sources: Iterable[str | PathLike[str]], model: str) -> dict[str, 
         try:
             name, scorer = load_head_scorer(source)
         except WeightsUnavailableError as error:
-            if model in CHECKPOINTS and whereabouts(CHECKPOINTS[model]).origin is None:
+            wanted = model in CHECKPOINTS and reads_model(chosen)
+            if wanted and whereabouts(CHECKPOINTS[model]).origin is None:
                 raise WeightsUnavailableError(
                     f"{error}; {model} is missing too: `hear-aesthetics models info {model}`"
                 ) from error

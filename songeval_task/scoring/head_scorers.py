@@ -16,9 +16,19 @@ from heads.auto import HEADS, head_name
 from heads.checkpoint import WEIGHTS_FILE
 from hear_aesthetics.checkpoints import by_name, locate_checkpoint, weight_hash
 from hear_aesthetics.errors import CheckpointError, InputError
-from hear_aesthetics.features.fusion import Features
+from hear_aesthetics.features.fusion import Features, HiddenState
 from hear_aesthetics.model import HearModel
-from hear_aesthetics.scorers import FUSED, Scorer, load_saved, load_scorer, scorer_names
+from hear_aesthetics.scorers import (
+    FUSED,
+    BatchScorer,
+    Scorer,
+    Windows,
+    load_saved,
+    load_scorer,
+    scorer_names,
+)
+from hear_aesthetics.spec import HOP_LENGTH, MEL_PER_FRAME, MIN_SAMPLES
+from songeval_task.scoring.windows import attention_per_window, changes_without, window_scores
 from songeval_task.training.config import TrainableHead
 from songeval_task.training.saved_head import SavedHead
 from songeval_task.uncertainty.calibration import (
@@ -29,7 +39,8 @@ from songeval_task.uncertainty.calibration import (
 )
 
 __all__ = [
-    *("NAMED_HEADS", "HeadScorer", "load_demo", "load_head_scorer", "load_saved_head"),
+    *("HEARD_ALONE", "NAMED_HEADS", "HeadScorer", "load_demo", "load_head_scorer"),
+    "load_saved_head",
 ]
 
 BUNDLED = Path(__file__).parents[1] / "weights"
@@ -42,9 +53,10 @@ NAMED_HEADS = {  # name -> that of the published checkpoint; None: bundled
     "songbench": "songbench",
     "demo": None,
 }
+HEARD_ALONE: frozenset[str] = frozenset()  # of these, those that read nothing but waveforms
 
 
-class HeadScorer:
+class HeadScorer(BatchScorer):
     """A named head: one of the scorers that read features of a shared encoder pass.
 
     Attributes:
@@ -52,17 +64,21 @@ class HeadScorer:
         head: The head, in evaluation mode.
         reads: Its features: one name, ``"fused"`` or a hidden state such as ``"muq_06"``.
         columns: Names of its dimensions.
-        demo: Whether its scores say nothing about music.
         calibration: What is known of its errors; None: nothing.
         calibration_file: Where that comes from.
     """
+
+    gives = frozenset({"timeline", "explain"})
 
     def __init__(self, name: str, head: SequenceHead, provenance: Mapping[str, Any]) -> None:
         self.name = name
         self.head = head.eval().requires_grad_(False)
         self.reads = (str(head.provenance.get("reads", head.reads)),)
         self.columns: tuple[str, ...] = head.config.dimensions
+        self.scale = head.config.low, head.config.high
         self.demo = head.provenance.get("status") in UNFIT
+        mel_frames = (head.min_frames - 1) * MEL_PER_FRAME + 1
+        self.min_samples = max(MIN_SAMPLES, mel_frames * HOP_LENGTH)
         self.calibration: Calibration | None = None
         self.calibration_file: Path | None = None
         self._provenance = {**head.provenance, **provenance}
@@ -97,19 +113,52 @@ class HeadScorer:
             )
         self.calibration, self.calibration_file = calibration, path
 
-    def __call__(self, features: Features, row: Mapping[str, Any]) -> dict[str, float]:
-        """Score one clip; ``row`` is not used."""
-        with torch.no_grad():
-            (scores,) = self.scores(self.input(features)).tolist()
-        return dict(zip(self.columns, scores, strict=True))
+    def to(self, device: torch.device) -> None:
+        """Move the head to a device."""
+        self.head.to(device)
+
+    def attach(self, model: HearModel) -> None:
+        """Check that head and calibration fit a model, and move to its device.
+
+        Raises:
+            InputError: If the head takes features of another width, or the calibration is of
+                another model.
+        """
+        (read,) = self.reads
+        width = model.timestamp_embedding_size
+        if read != FUSED:
+            width = model.encoder_dim(HiddenState.parse(read).source)
+        if width != self.head.feature_dim:
+            raise InputError(
+                f"head {self.name} takes {read} features {self.head.feature_dim} wide, model "
+                f"{model.name} makes them {width} wide; choose the model it was trained on "
+                "(the published heads: large; the demo head: mini)"
+            )
+        if self.calibration and self.calibration_file:
+            self.calibration.check(self.calibration_file, self.calibrated_for(model))
+        super().attach(model)
+
+    def compute(self, features: Features, windows: Windows) -> dict[str, Tensor]:
+        """Score a batch; see :class:`BatchScorer`."""
+        sequence = self.input(features)
+        pooled = self.head.pool(sequence)
+        outputs = {"scores": self.head.score(pooled), "pooled": pooled.float()}
+        if self.calibration:
+            distance = self.calibration.reference.distance(pooled.float().cpu())
+            outputs["distance"] = torch.from_numpy(distance)
+        if windows.timeline:
+            outputs["timeline"] = window_scores(self.head, sequence, windows.timeline)
+        if windows.explain:
+            shared = sequence[:, : windows.explain[-1][1]]  # of features of other lengths
+            outputs["explain"] = changes_without(self.head, shared, windows.explain)
+            shares = attention_per_window(self.head, shared, windows.explain)
+            if shares is not None:
+                outputs["attention"] = shares
+        return outputs
 
     def input(self, features: Features) -> Tensor:
         """Return the part of ``features`` that it reads: ``(B, frames, feature_dim)``."""
         return features.read(self.reads[0])
-
-    def scores(self, sequence: Tensor, padding_mask: Tensor | None = None) -> Tensor:
-        """Return scores ``(B, columns)`` of an :meth:`input`, or of parts of it."""
-        return self.head(sequence, padding_mask)
 
 
 def load_head_scorer(source: str | Path) -> tuple[str, Scorer]:

@@ -35,8 +35,11 @@ def check_features(scorer: FeatureScorer, inputs: Inputs, options: ScoreOptions)
 
     Raises:
         InputError: If audio meets heads alone, or features a loudness or heads that do not all
-            read the same.
+            read the same, or if windows are asked for that no scorer has.
     """
+    for kind in ("timeline", "explain"):
+        if getattr(options, kind) and kind not in scorer.scorer_set.gives:
+            raise InputError(f"--{kind}: {scorer.scorer_set.name} has no windows; add a head")
     kinds = {holds_features(item.path) for item in inputs.inputs}
     if False in kinds and not isinstance(scorer, AestheticScorer):
         raise InputError("heads alone score features; audio needs an AestheticScorer")

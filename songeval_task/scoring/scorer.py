@@ -1,11 +1,13 @@
-"""Aesthetic scorer: songs to scores, with one encoder pass for any number of heads.
+"""Aesthetic scorer: songs to scores, with one decoding and one encoder pass for all scorers.
 
-The encoders compute a song once; every head reads what it was trained on from that pass: the fused
-feature, or a hidden state of MuQ. :mod:`songeval_task.scoring.scorer_set` names the columns.
+A file is decoded once and resampled to each format that is read. The encoders compute it once;
+every head reads what it was trained on from that pass: the fused feature, or a hidden state of MuQ.
+Scorers that hear the waveform itself need no encoder, and then none is loaded.
+:mod:`songeval_task.scoring.scorer_set` names the columns.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
@@ -18,14 +20,17 @@ from torch import Tensor
 from hear_aesthetics import load_model
 from hear_aesthetics.audio.decoding import RATES
 from hear_aesthetics.audio.faults import FAULT_LIMITS, FaultMeter, find_faults
-from hear_aesthetics.audio.loading import LENGTH_RULE, load_audio, resample
+from hear_aesthetics.audio.loading import LENGTH_RULE, load_waveforms, to_format
 from hear_aesthetics.audio.loudness import LoudnessMeter, gain_to
+from hear_aesthetics.audio.waveforms import ENCODER_FORMAT, WaveformFormat, Waveforms
 from hear_aesthetics.checkpoints import CHECKPOINTS, locate_model
 from hear_aesthetics.engine.inference import Result, run
+from hear_aesthetics.errors import InputError
+from hear_aesthetics.features.fusion import Features
 from hear_aesthetics.model import HearModel
 from hear_aesthetics.scorers import FUSED
 from hear_aesthetics.spec import MAX_MINUTES, SAMPLE_RATE
-from songeval_task.scoring.feature_scorer import FeatureScorer, load_heads
+from songeval_task.scoring.feature_scorer import FeatureScorer, load_heads, reads_model
 from songeval_task.scoring.head_scorers import UNFIT
 from songeval_task.scoring.rows import AnySpan, AudioSpan, Scores
 from songeval_task.scoring.scorer_set import ScorerSet
@@ -37,22 +42,34 @@ SECONDS_PER_PASS = 240  # of audio whose features are held at once in `score_wav
 
 
 class AestheticScorer(FeatureScorer):
-    """An encoder pair and the scorers that read its one pass.
+    """Scorers, and the encoder pair whose one pass they read.
 
     Args:
-        model: From ``load_model``, with the hidden states that the scorers read.
+        model: From ``load_model``, with the hidden states that the scorers read and encode; None
+            where they hear waveforms alone.
         scorer_set: The scorers.
+        device: Device without a model; None: a GPU if there is one.
 
     Raises:
-        ValueError: If a head takes features of another width than the model makes.
+        ValueError: If a head takes features of another width than the model makes, or there is no
+            model for what is read.
     """
 
-    def __init__(self, model: HearModel, scorer_set: ScorerSet) -> None:
-        scorer_set.attach(model)
-        super().__init__(scorer_set, model.device)
-        self.model, self.model_name = model, model.name
-        self.provenance = {**model.provenance(), "heads": scorer_set.provenance()}
-        self.demo = scorer_set.demo or self.provenance["status"] in UNFIT
+    def __init__(
+        self,
+        model: HearModel | None,
+        scorer_set: ScorerSet,
+        device: str | torch.device | None = None,
+    ) -> None:
+        if model is None and scorer_set.needs_model:
+            raise InputError(f"{scorer_set.name} reads features of encoders; pass a model")
+        super().__init__(scorer_set, device if model is None else model.device)
+        self.model = model
+        if model is not None:
+            scorer_set.attach(model)
+            self.model_name = model.name
+            self.provenance = {**model.provenance(), **self.provenance}
+            self.demo = scorer_set.demo or self.provenance["status"] in UNFIT
 
     @classmethod
     def from_pretrained(
@@ -62,7 +79,7 @@ class AestheticScorer(FeatureScorer):
         precision: str = "auto",
         device: str | torch.device | None = None,
     ) -> "AestheticScorer":
-        """Load heads and the model that they read from.
+        """Load heads and the model that they read from; none where all hear waveforms alone.
 
         Args:
             *heads: Names (``track1``, ``track2``, ``songeval``, ``songbench``, ``demo``, or an
@@ -76,10 +93,12 @@ class AestheticScorer(FeatureScorer):
             WeightsUnavailableError: If weights are neither on this machine nor reachable.
             CheckpointError: If a file does not hold what it should.
         """
-        if fspath(model) not in CHECKPOINTS:  # say so before heads are fetched
-            locate_model(fspath(model), sources=())
+        if reads_model(heads) and fspath(model) not in CHECKPOINTS:
+            locate_model(fspath(model), sources=())  # says so before heads are fetched
         scorer_set = ScorerSet(load_heads(heads, fspath(model)))
-        states = scorer_set.states
+        if not scorer_set.needs_model:
+            return cls(None, scorer_set, device)
+        states = tuple(dict.fromkeys((*scorer_set.states, *scorer_set.encodes)))
         options: dict[str, Any] = {"states": states}
         if FUSED not in scorer_set.reads:  # what nobody reads is neither loaded nor computed
             sources = tuple(dict.fromkeys(state.source for state in states))
@@ -88,22 +107,47 @@ class AestheticScorer(FeatureScorer):
         loaded = load_model(fspath(model), precision=precision, device=device, **options)
         return cls(loaded, scorer_set)
 
+    @property
+    def required_model(self) -> HearModel:
+        """The model.
+
+        Raises:
+            InputError: If there is none.
+        """
+        if self.model is None:
+            raise InputError(f"{self.title} hears waveforms alone; name a head that reads features")
+        return self.model
+
+    @property
+    def device(self) -> torch.device:
+        """Device of model and scorers."""
+        return self._device if self.model is None else self.model.device
+
     def to(self, device: str | torch.device) -> "AestheticScorer":
         """Move the model and its heads to a device; return this scorer."""
-        self.model.to(device)
-        self.scorer_set.attach(self.model)
+        self._device = torch.device(device)
+        if self.model is not None:
+            self.model.to(device)
+        self.scorer_set.to(self._device)
         return self
 
     def calibrate(self, files: Iterable[Path], coverage: float = COVERAGE) -> None:
         """Give heads their calibrations; see :meth:`FeatureScorer.calibrate`."""
         super().calibrate(files, coverage)
-        self.scorer_set.attach(self.model)  # checks that they are of this model
+        if self.model is not None:
+            self.scorer_set.attach(self.model)  # checks that they are of this model
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what decides the scores, wherever the weights came from, as JSON values."""
-        kind = "features" if FUSED in self.scorer_set.reads else "states"
-        decides = {**LENGTH_RULE, "model": self.model.fingerprint(kind), "faults": FAULT_LIMITS}
-        return {**super().fingerprint(), **decides}
+        decides: dict[str, Any] = {}
+        if ENCODER_FORMAT in self.scorer_set.formats:
+            decides |= LENGTH_RULE
+        if heard := [read for read in self.scorer_set.reads if WaveformFormat.names(read)]:
+            decides["waveforms"] = heard
+        if self.model is not None:
+            kind = "features" if FUSED in self.scorer_set.reads else "states"
+            decides["model"] = self.model.fingerprint(kind)
+        return {**super().fingerprint(), **decides, "faults": FAULT_LIMITS}
 
     def score(
         self,
@@ -144,9 +188,12 @@ class AestheticScorer(FeatureScorer):
             max_minutes: Longest clip; a longer one is an error.
         """
         compute = partial(self._compute, timeline=timeline, explain=explain)
-        limits = loudness, self.scorer_set.min_samples, max_minutes
+        formats = self.scorer_set.formats
+        limits = formats, loudness, self.scorer_set.min_samples / SAMPLE_RATE, max_minutes
         measured = (_MeasuredSpan(clip, *limits) for clip in clips)
-        for result in run(measured, self.model, compute, load=_MeasuredSpan.load):
+        for result in run(
+            measured, self, compute, sample_rate=formats[0].rate, load=_MeasuredSpan.load
+        ):
             span = result.item
             yield self._scored(
                 *(span.clip, result, timeline, explain, span.faults),
@@ -162,8 +209,9 @@ class AestheticScorer(FeatureScorer):
     ) -> Tensor:
         """Return the scores of a batch of waveforms: tensors in, tensors out, no file in between.
 
-        At 24 kHz nothing leaves the device. From other rates the waveforms are resampled on the
-        processor, by the filter that files go through, so that both give the same scores.
+        At the rate that the scorers hear nothing leaves the device. From other rates the waveforms
+        are resampled on the processor, by the filter that files go through, so that both give the
+        same scores.
 
         Args:
             waveforms: Floats in [-1, 1]; channels are averaged.
@@ -178,20 +226,23 @@ class AestheticScorer(FeatureScorer):
             TypeError: If the waveforms are no tensor.
             ValueError: If shape, type, rate or length do not fit, or a sample is not finite.
         """
-        mono = _mono(waveforms, sample_rate)
-        if mono.shape[1] < self.scorer_set.min_samples:
+        _check_waveforms(waveforms, sample_rate)
+        mono = waveforms.float().mean(dim=1) if waveforms.dim() == 3 else waveforms.float()
+        seconds, needed = mono.shape[1] / sample_rate, self.scorer_set.min_samples / SAMPLE_RATE
+        if seconds < needed:
             raise ValueError(
-                f"waveforms hold {mono.shape[1] / SAMPLE_RATE:.3f} s of audio, a score needs at "
-                f"least {self.scorer_set.min_samples / SAMPLE_RATE:.3f} s"
+                f"waveforms hold {seconds:.3f} s of audio, a score needs at least {needed:.3f} s"
             )
         if prompts is not None and len(prompts) != len(mono):
             raise ValueError(f"{len(prompts)} prompts for {len(mono)} waveforms; give one for each")
         texts: Sequence[str | None] = [None] * len(mono) if prompts is None else prompts
         rows = [{"path": None, "start": None, "end": None, "prompt": text} for text in texts]
-        size = max(1, SECONDS_PER_PASS * SAMPLE_RATE // mono.shape[1])
+        size = max(1, int(SECONDS_PER_PASS / seconds))
         tables = []
         for first in range(0, len(mono), size):
-            outputs = self._compute(self.model, mono[first : first + size])
+            part = mono[first : first + size]
+            heard = {str(f): self._in_format(part, sample_rate, f) for f in self.scorer_set.formats}
+            outputs = self._compute(self, heard)
             tables.append(self.scorer_set.table(outputs, rows[first : first + size]))
         return torch.cat(tables).to(waveforms.device)
 
@@ -208,12 +259,27 @@ class AestheticScorer(FeatureScorer):
         batch = waveforms.detach().float().cpu().numpy()
         return [find_faults(np.atleast_2d(waveform).T, sample_rate) for waveform in batch]
 
-    def _compute(
-        self, model: HearModel, waveform: Tensor, *, timeline: bool = False, explain: bool = False
-    ) -> dict[str, Tensor]:
-        """Compute one encoder pass and all heads for a batch at 24 kHz."""
-        features = model.extract(waveform, self.scorer_set.states)
-        return self.scorer_set.compute(features, timeline=timeline, explain=explain)
+    def _compute(self, _: Any, waveforms: Mapping[str, Tensor], **asked: bool) -> dict[str, Tensor]:
+        """Compute one encoder pass, if one is read, and all scorers for a batch."""
+        return self.scorer_set.compute(self.features(waveforms), **asked)
+
+    def features(self, waveforms: Mapping[str, Tensor]) -> Features:
+        """Return what the scorers read of a batch.
+
+        Args:
+            waveforms: ``(B, samples)`` by the name of each of the set's ``formats``.
+        """
+        if self.model is None or not self.scorer_set.reads_features:
+            first = next(iter(waveforms.values()))
+            return Features(first.new_empty(len(first), 0, 0), {}, waveforms)
+        features = self.model.extract(waveforms[str(ENCODER_FORMAT)], self.scorer_set.states)
+        return replace(features, waveforms=waveforms)
+
+    def _in_format(self, mono: Tensor, sample_rate: int, wanted: WaveformFormat) -> Tensor:
+        """Return a batch by the same route as a file, on the device of the scorers."""
+        if sample_rate != wanted.rate:
+            mono = torch.from_numpy(to_format(mono.cpu().numpy(), sample_rate, wanted))
+        return mono.to(self.device)
 
 
 @dataclass
@@ -221,8 +287,9 @@ class _MeasuredSpan:
     """A clip on its way through the engine; it is measured as it is loaded."""
 
     clip: AnySpan
+    formats: Sequence[WaveformFormat]
     target: float | None
-    min_samples: int
+    min_seconds: float
     max_minutes: float
     loudness_lufs: float | None = None
     faults: tuple[str, ...] = ()
@@ -232,25 +299,26 @@ class _MeasuredSpan:
         """File, for messages."""
         return self.clip.path
 
-    def load(self) -> np.ndarray:
-        """Return the waveform, at the target loudness if there is one."""
+    def load(self) -> Waveforms:
+        """Return the waveforms, at the target loudness if there is one."""
         clip, meter, fault_meter = self.clip, LoudnessMeter(), FaultMeter()
 
         def measure(block: np.ndarray, sample_rate: int) -> None:
             meter.push(block, sample_rate)
             fault_meter.push(block, sample_rate)
 
-        waveform = load_audio(
+        waveforms = load_waveforms(
             clip.path,
+            self.formats,
             start=clip.start,
             end=clip.end,
-            min_samples=self.min_samples,
+            min_seconds=self.min_seconds,
             max_minutes=self.max_minutes,
             on_block=measure,
         )
         self.faults = fault_meter.faults()
         self.loudness_lufs = loudness = meter.loudness()
-        return waveform if self.target is None else waveform * gain_to(self.target, loudness)
+        return waveforms if self.target is None else waveforms * gain_to(self.target, loudness)
 
 
 def _check_waveforms(waveforms: Any, sample_rate: int) -> None:
@@ -270,12 +338,3 @@ def _check_waveforms(waveforms: Any, sample_rate: int) -> None:
         )
     if sample_rate not in RATES:
         raise ValueError(f"sample_rate is {sample_rate}; it takes {RATES[0]} to {RATES[-1]} Hz")
-
-
-def _mono(waveforms: Any, sample_rate: int) -> Tensor:
-    """Return ``(B, samples)`` at the encoders' rate, by the same route as a file."""
-    _check_waveforms(waveforms, sample_rate)
-    mono = waveforms.float().mean(dim=1) if waveforms.dim() == 3 else waveforms.float()
-    if sample_rate == SAMPLE_RATE:
-        return mono
-    return torch.from_numpy(resample(mono.cpu().numpy(), sample_rate, SAMPLE_RATE))

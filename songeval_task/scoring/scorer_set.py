@@ -1,11 +1,12 @@
-"""A set of scorers that read the same features, and the columns in which they answer.
+"""A set of scorers that read one decoding and one encoder pass, and the columns they answer in.
 
 Columns are the dimensions of the first scorer under their own names, then those of each further
 one with its name before them (``songeval:Clarity``). ``mean`` stands for the mean of the first
 scorer's columns, ``songeval:mean`` for that of another.
 
-Heads work on whole batches where the features are; a scorer of another package gets the features of
-one clip at a time, on the CPU, and has no windows.
+Heads and other batch scorers work on whole batches where the features are, and have windows if they
+say so; a plain scorer of another package gets what it reads of one clip at a time, on the CPU, and
+has no windows.
 """
 
 import math
@@ -17,21 +18,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hear_aesthetics.audio.waveforms import WaveformFormat
 from hear_aesthetics.errors import AudioError, HearAestheticsError, InputError
 from hear_aesthetics.features.fusion import Features, HiddenState
 from hear_aesthetics.model import HearModel
-from hear_aesthetics.scorers import FUSED, Scorer, hidden_states, reads_of
-from hear_aesthetics.spec import HOP_LENGTH, MEL_PER_FRAME, MIN_SAMPLES
+from hear_aesthetics.scorers import (
+    FUSED,
+    BatchScorer,
+    Scorer,
+    Windows,
+    hidden_states,
+    least_samples,
+    reads_of,
+    waveform_formats,
+)
 from songeval_task.scoring.head_scorers import HeadScorer
 from songeval_task.scoring.windows import (
     EXPLAIN_SECONDS,
     HOP_SECONDS,
     WINDOW_SECONDS,
-    attention_per_window,
-    changes_without,
     disjoint_windows,
     sliding_windows,
-    window_scores,
 )
 from songeval_task.uncertainty.calibration import (
     COVERAGE,
@@ -57,18 +64,28 @@ class ScorerSet:
         groups: Scorer name -> its columns.
         means: Scorer name -> the column of its mean.
         columns: All score columns, without means.
-        reads: Names of the features that they read.
-        states: The hidden states among these, as ``load_model`` and ``extract`` take them.
-        min_frames: Fewest frames that all of them can score.
-        min_samples: Fewest samples at 24 kHz that have so many frames.
+        batched: Those of them that work on batches.
+        heads: Those of these that read features and may be calibrated.
+        reads: Names of what they read.
+        states: The hidden states among these, as ``extract`` takes them.
+        encodes: Further hidden states, which scorers compute themselves.
+        formats: Formats of the audio that is needed, what the encoders hear first.
+        min_frames: Fewest frames that all heads can score.
+        min_samples: Fewest samples at 24 kHz that all scorers can score.
         coverage: Share of ratings that intervals of calibrated heads are to hold.
+
+    Raises:
+        InputError: If a scorer reads what does not exist; names it.
     """
 
     coverage: float = COVERAGE
 
     def __init__(self, scorers: Mapping[str, Scorer]) -> None:
         self.scorers = dict(scorers)
+        self.batched = {n: s for n, s in self.scorers.items() if isinstance(s, BatchScorer)}
         self.heads = {n: s for n, s in self.scorers.items() if isinstance(s, HeadScorer)}
+        for name, scorer in self.scorers.items():
+            _check_reads(name, scorer)
         first = next(iter(self.scorers))
         prefixes = {name: "" if name == first else f"{name}:" for name in self.scorers}
         self.groups = {
@@ -79,9 +96,25 @@ class ScorerSet:
         self.columns = tuple(column for group in self.groups.values() for column in group)
         self.reads = tuple(dict.fromkeys(r for s in self.scorers.values() for r in reads_of(s)))
         self.states = hidden_states(self.reads)
+        self.encodes = hidden_states(r for s in self.batched.values() for r in s.encodes)
+        self.formats = waveform_formats(self.reads)
         self.min_frames = max([head.head.min_frames for head in self.heads.values()], default=1)
-        mel_frames = (self.min_frames - 1) * MEL_PER_FRAME + 1
-        self.min_samples = max(MIN_SAMPLES, mel_frames * HOP_LENGTH)
+        self.min_samples = max(map(least_samples, self.scorers.values()))
+
+    @property
+    def reads_features(self) -> bool:
+        """Whether a scorer reads what the encoders make of the whole clip."""
+        return bool(self.states) or FUSED in self.reads
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether a scorer reads or computes features."""
+        return self.reads_features or bool(self.encodes)
+
+    @property
+    def gives(self) -> frozenset[str]:
+        """Outputs besides scores that a scorer has: ``timeline``, ``explain``."""
+        return frozenset().union(*(scorer.gives for scorer in self.batched.values()))
 
     @property
     def all_columns(self) -> tuple[str, ...]:
@@ -158,52 +191,37 @@ class ScorerSet:
         self.coverage = self.coverage if coverage is None else coverage
 
     def attach(self, model: HearModel) -> None:
-        """Move the heads to a model's device.
+        """Give scorers the model that they read from, and move them to its device.
 
         Raises:
-            ValueError: If a head takes features of another width than the model makes.
+            InputError: If a head takes features of another width than the model makes.
         """
-        for name, head in self.heads.items():
-            read = head.reads[0]
-            width = model.timestamp_embedding_size
-            if read != FUSED:
-                width = model.encoder_dim(HiddenState.parse(read).source)
-            if width != head.head.feature_dim:
-                raise InputError(
-                    f"head {name} takes {read} features {head.head.feature_dim} wide, model "
-                    f"{model.name} makes them {width} wide; choose the model it was trained on "
-                    "(the published heads: large; the demo head: mini)"
-                )
-            head.head.to(model.device)
-            if head.calibration and head.calibration_file:
-                head.calibration.check(head.calibration_file, head.calibrated_for(model))
+        for scorer in self.batched.values():
+            scorer.attach(model)
+
+    def to(self, device: torch.device) -> None:
+        """Move the scorers to a device."""
+        for scorer in self.batched.values():
+            scorer.to(device)
 
     def compute(
         self, features: Features, *, timeline: bool = False, explain: bool = False
     ) -> dict[str, Tensor]:
         """Compute all outputs of a batch, which is the first axis of every tensor."""
         outputs: dict[str, Tensor] = {}
-        inputs = {name: head.input(features) for name, head in self.heads.items()}
         # A hidden state may be a frame longer than the fused feature; windows are those of both.
-        frames = min([sequence.shape[1] for sequence in inputs.values()], default=0)
-        for name, head in self.heads.items():
-            sequence = inputs[name]
-            pooled = head.head.pool(sequence)
-            outputs[f"scores {name}"] = head.head.score(pooled)
-            if head.calibration:
-                distance = head.calibration.reference.distance(pooled.float().cpu())
-                outputs[f"distance {name}"] = torch.from_numpy(distance)
-            if timeline:
-                windows = sliding_windows(frames)
-                outputs[f"timeline {name}"] = window_scores(head, sequence, windows)
-            if explain:
-                windows = disjoint_windows(frames)
-                shared = sequence[:, :frames]
-                outputs[f"explain {name}"] = changes_without(head, shared, windows)
-                shares = attention_per_window(head, shared, windows)
-                if shares is not None:
-                    outputs[f"attention {name}"] = shares
-        others = [s for name, s in self.scorers.items() if name not in self.heads]
+        frames = min([scorer.frames(features) for scorer in self.batched.values()], default=0)
+        asked = Windows(
+            sliding_windows(frames) if timeline else (), disjoint_windows(frames) if explain else ()
+        )
+        for name, scorer in self.batched.items():
+            windows = Windows(
+                asked.timeline if "timeline" in scorer.gives else (),
+                asked.explain if "explain" in scorer.gives else (),
+            )
+            for kind, output in scorer.compute(features, windows).items():
+                outputs[f"{kind} {name}"] = output
+        others = [s for name, s in self.scorers.items() if name not in self.batched]
         for read in dict.fromkeys(r for scorer in others for r in reads_of(scorer)):
             outputs[read] = features.read(read)
         return outputs
@@ -216,7 +234,7 @@ class ScorerSet:
         """
         columns = []
         for name, scorer in self.scorers.items():
-            if name in self.heads:
+            if name in self.batched:
                 columns.append(outputs[f"scores {name}"])
                 continue
             parts = (_features(outputs, reads_of(scorer), index) for index in range(len(rows)))
@@ -292,7 +310,7 @@ class ScorerSet:
     def timeline(self, outputs: Outputs, start: float, duration: float) -> Detail:
         """Return scores of windows of 30 s, one every 10 s; the last one ends with the clip.
 
-        Scorers of other packages have no windows.
+        Scorers that have no windows have no columns in them.
 
         Args:
             outputs: Outputs of one clip, without their batch axis.
@@ -321,7 +339,11 @@ class ScorerSet:
         self, outputs: Outputs, kind: str, hop: int, seconds: int, start: float, duration: float
     ) -> Detail:
         """Return the windows of a kind of outputs, of so many seconds, one every ``hop``."""
-        tables = {name: outputs[f"{kind} {name}"].tolist() for name in self.heads}
+        tables = {
+            name: outputs[f"{kind} {name}"].tolist()
+            for name, scorer in self.batched.items()
+            if kind in scorer.gives
+        }
         begins = [i * hop for i in range(max(map(len, tables.values()), default=0))]
         records: Detail = [
             {"start": start + begin, "end": start + min(begin + seconds, duration)}
@@ -348,4 +370,15 @@ def _features(outputs: Outputs, reads: Sequence[str], index: int) -> Features:
     """Return the features of one clip; what its scorer does not read is empty."""
     parts = {name: outputs[name][index : index + 1].cpu() for name in reads}
     fused = parts.pop(FUSED, torch.empty(1, 0, 0))
-    return Features(fused, {HiddenState.parse(name): state for name, state in parts.items()})
+    waveforms = {name: parts.pop(name) for name in reads if WaveformFormat.names(name)}
+    states = {HiddenState.parse(name): state for name, state in parts.items()}
+    return Features(fused, states, waveforms)
+
+
+def _check_reads(name: str, scorer: Scorer) -> None:
+    """Check that there is what a scorer reads."""
+    try:
+        hidden_states(reads_of(scorer))
+        waveform_formats(reads_of(scorer))
+    except InputError as error:
+        raise InputError(f"scorer {name}: {error}") from error

@@ -10,8 +10,8 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
+from heads import SequenceHead
 from hear_aesthetics.spec import FRAME_RATE
-from songeval_task.scoring.head_scorers import HeadScorer
 
 __all__ = [
     *("EXPLAIN_SECONDS", "HOP_SECONDS", "WINDOW_SECONDS", "attention_per_window"),
@@ -51,7 +51,7 @@ def disjoint_windows(frames: int) -> list[Window]:
     return list(zip(starts, [*starts[1:], frames], strict=True))
 
 
-def window_scores(scorer: HeadScorer, sequence: Tensor, windows: Sequence[Window]) -> Tensor:
+def window_scores(head: SequenceHead, sequence: Tensor, windows: Sequence[Window]) -> Tensor:
     """Return the scores of each window as if it were a clip.
 
     Shape:
@@ -59,13 +59,13 @@ def window_scores(scorer: HeadScorer, sequence: Tensor, windows: Sequence[Window
         - output: ``(B, windows, columns)``
     """
     parts = [
-        scorer.scores(torch.cat([sequence[:, start:stop] for start, stop in group]))
+        head(torch.cat([sequence[:, start:stop] for start, stop in group]))
         for group in _passes(windows, len(sequence))
     ]
     return torch.cat([part.unflatten(0, (-1, len(sequence))) for part in parts]).transpose(0, 1)
 
 
-def changes_without(scorer: HeadScorer, sequence: Tensor, windows: Sequence[Window]) -> Tensor:
+def changes_without(head: SequenceHead, sequence: Tensor, windows: Sequence[Window]) -> Tensor:
     """Return how the scores change when each window is left out: without it, minus with it.
 
     The window is masked as padding, so neither attention nor pooling sees it. Features keep what
@@ -75,19 +75,19 @@ def changes_without(scorer: HeadScorer, sequence: Tensor, windows: Sequence[Wind
         - sequence: ``(B, frames, dim)``
         - output: ``(B, windows, columns)``
     """
-    whole = scorer.scores(sequence)
+    whole = head(sequence)
     if len(windows) == 1:
         return torch.full_like(whole, torch.nan)[:, None]
     changes = []
     for start, stop in windows:
         left_out = torch.zeros(sequence.shape[:2], dtype=torch.bool, device=sequence.device)
         left_out[:, start:stop] = True
-        changes.append(scorer.scores(sequence, left_out) - whole)
+        changes.append(head(sequence, left_out) - whole)
     return torch.stack(changes, dim=1)
 
 
 def attention_per_window(
-    scorer: HeadScorer, sequence: Tensor, windows: Sequence[Window]
+    head: SequenceHead, sequence: Tensor, windows: Sequence[Window]
 ) -> Tensor | None:
     """Return each window's share in the pooled vector; None if the head has no attention pooling.
 
@@ -95,7 +95,7 @@ def attention_per_window(
         - sequence: ``(B, frames, dim)``
         - output: ``(B, windows)``; rows sum to 1
     """
-    shares = scorer.head.frame_shares(sequence)
+    shares = head.frame_shares(sequence)
     if shares is None:
         return None
     return torch.stack([shares[:, start:stop].sum(dim=1) for start, stop in windows], dim=1)

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from hear_aesthetics.audio.loading import load_audio
+from hear_aesthetics.audio.loading import convert, load_audio, load_waveforms
+from hear_aesthetics.audio.waveforms import ENCODER_FORMAT, WaveformFormat
 from hear_aesthetics.errors import AudioError, InputError
 from songeval_task.audit import variants
-from songeval_task.audit.samples import Audio, decode, loudness_of, to_waveform
+from songeval_task.audit.samples import Audio, decode, loudness_of
 from songeval_task.audit.variants import GROUPS, ORIGINAL, VARIANTS, choose_variants
 
 RATE = 44_100
@@ -31,6 +32,11 @@ def made(name: str, audio: Audio) -> Audio:
     if variant.missing:
         pytest.skip(variant.missing)
     return variant.apply(audio)
+
+
+def heard(audio: Audio) -> np.ndarray:
+    """The waveform of the encoders."""
+    return convert(*audio, (ENCODER_FORMAT,)).by_name[str(ENCODER_FORMAT)]
 
 
 def decibels(samples: np.ndarray) -> float:
@@ -114,9 +120,9 @@ def test_mono_swapped_and_inverted_channels_are_what_they_say(stereo) -> None:
 
 
 def test_the_pipeline_hears_no_difference_between_swapped_channels(stereo) -> None:
-    before = to_waveform(stereo)
+    before = heard(stereo)
     for name in ("mono", "channels swapped"):
-        np.testing.assert_allclose(to_waveform(made(name, stereo)), before, atol=1e-6)
+        np.testing.assert_allclose(heard(made(name, stereo)), before, atol=1e-6)
 
 
 def test_a_mono_file_is_its_own_downmix_and_swap(stereo) -> None:
@@ -196,7 +202,11 @@ def test_decoded_samples_go_the_way_of_the_file(tmp_path, stereo, rate) -> None:
     soundfile.write(tmp_path / "a.wav", stereo.samples, rate, subtype="FLOAT")
     audio = decode(tmp_path / "a.wav")
     np.testing.assert_array_equal(audio.samples, stereo.samples)
-    np.testing.assert_array_equal(to_waveform(audio), load_audio(tmp_path / "a.wav"))
+    np.testing.assert_array_equal(heard(audio), load_audio(tmp_path / "a.wav"))
+    formats = ENCODER_FORMAT, WaveformFormat(16_000, "sinc")
+    whole = load_waveforms(tmp_path / "a.wav", formats)
+    for name, waveform in convert(*audio, formats).by_name.items():
+        np.testing.assert_array_equal(waveform, whole.by_name[name])
     span = decode(tmp_path / "a.wav", start=1.0, end=2.5)
     assert len(span.samples) == 1.5 * rate
 

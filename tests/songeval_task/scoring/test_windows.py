@@ -17,12 +17,12 @@ from songeval_task.scoring.windows import (
 
 @pytest.fixture(scope="module")
 def head():
-    return load_demo()
+    return load_demo().head
 
 
 @pytest.fixture
 def sequence(head):
-    return torch.randn(2, 1300, head.head.feature_dim, generator=torch.Generator().manual_seed(0))
+    return torch.randn(2, 1300, head.feature_dim, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_window_scores_as_a_clip_of_its_own(head, sequence, monkeypatch) -> No
     assert together.shape == (2, len(windows), 5)
     torch.testing.assert_close(together, one_by_one, rtol=0, atol=1e-5)
     for index, (start, stop) in enumerate(windows):
-        alone = head.scores(sequence[:, start:stop])
+        alone = head(sequence[:, start:stop])
         torch.testing.assert_close(together[:, index], alone, rtol=0, atol=1e-5)
 
 
@@ -69,9 +69,9 @@ def test_leaving_a_window_out_is_scoring_without_it(head, sequence) -> None:
     sequence = sequence[:, :1260]
     windows = [(0, 300), (300, 1260)]  # multiples of three: cutting and masking agree
     changes = changes_without(head, sequence, windows)
-    whole = head.scores(sequence)
+    whole = head(sequence)
     for index, kept in enumerate((sequence[:, 300:], sequence[:, :300])):
-        expected = head.scores(kept) - whole
+        expected = head(kept) - whole
         torch.testing.assert_close(changes[:, index], expected, rtol=0, atol=1e-5)
     assert changes.abs().max() > 1e-4
 
@@ -82,9 +82,7 @@ def test_what_is_left_out_has_no_say(head, sequence) -> None:
     changed = sequence.clone()
     start, stop = windows[2]
     changed[:, start:stop] = 100.0
-    without = [
-        head.scores(s) + changes_without(head, s, windows)[:, 2] for s in (sequence, changed)
-    ]
+    without = [head(s) + changes_without(head, s, windows)[:, 2] for s in (sequence, changed)]
     torch.testing.assert_close(*without, rtol=0, atol=1e-5)
 
 
