@@ -315,16 +315,16 @@ def test_rows_of_a_version_with_other_columns_are_refused(command, songs, tmp_pa
 
 @pytest.fixture
 def scored(monkeypatch) -> list[str]:
-    """The names of the files that are read to be scored, as they are read."""
-    from hear_aesthetics.audio.loading import load_audio
+    """The names of the files that are decoded, as they are."""
+    from hear_aesthetics.audio.loading import open_decoder
 
     names: list[str] = []
 
-    def counted(path, **options):
+    def counted(path):
         names.append(Path(path).name)
-        return load_audio(path, **options)
+        return open_decoder(path)
 
-    monkeypatch.setattr("songeval_task.scoring.scorer.load_audio", counted)
+    monkeypatch.setattr("hear_aesthetics.audio.loading.open_decoder", counted)
     return names
 
 
