@@ -31,6 +31,7 @@ EXTRAS = {
         "pyarrow>=15",
     ],
     "text": ["transformers>=4.46.1"],
+    "audiobox": ["transformers>=4.46.1"],
     "av": ["av>=13"],
     "boost": ["lightgbm>=4.3"],
     "muq": ["muq>=0.1.0"],
@@ -38,6 +39,7 @@ EXTRAS = {
 EXTRAS["dev"] = [
     *EXTRAS["train"],
     *EXTRAS["text"],
+    *EXTRAS["audiobox"],
     *EXTRAS["av"],
     "pytest>=8",
     "ruff>=0.8",

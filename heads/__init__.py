@@ -5,6 +5,7 @@ package needs torch, safetensors and huggingface_hub only, and knows nothing of 
 """
 
 from heads.aesthetic import AestheticHead, AestheticHeadConfig
+from heads.audiobox import AudioboxConfig, AudioboxHead
 from heads.checkpoint import SequenceHead
 from heads.dual_branch import DualBranchConfig, DualBranchHead
 from heads.layers.pooling import MQMHASTP, AttentivePooling
@@ -35,6 +36,8 @@ __all__ = [
     "AestheticHead",
     "AestheticHeadConfig",
     "AttentivePooling",
+    "AudioboxConfig",
+    "AudioboxHead",
     "CMixupSampler",
     "DualBranchConfig",
     "DualBranchHead",

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+from torch import nn
+
 from heads.aesthetic import AestheticHead
-from heads.checkpoint import PretrainedHead, read_tensors
+from heads.audiobox import AudioboxHead
+from heads.checkpoint import PretrainedHead, read_names
 from heads.dual_branch import DualBranchHead
 from heads.songeval_baseline import SongEvalBaselineHead
 
@@ -12,9 +15,10 @@ __all__ = ["HEADS", "head_name"]
 HEADS: dict[str, type[PretrainedHead]] = {
     head.__name__: head for head in (AestheticHead, SongEvalBaselineHead, DualBranchHead)
 }
-PUBLISHED_MARKS = {  # a tensor that only this published layout has
+PUBLISHED_MARKS: dict[str, type[nn.Module]] = {  # a tensor that only this published layout has
     "mixed_win_downsample.weight": AestheticHead,
     "attn.0.in_proj_weight": SongEvalBaselineHead,
+    "layer_weights.CE": AudioboxHead,
 }
 
 
@@ -24,11 +28,11 @@ def head_name(path: Path) -> str:
     Raises:
         ValueError: If the file is broken, or has neither a description nor a published layout.
     """
-    tensors, saved = read_tensors(path)
+    names, saved = read_names(path)
     if saved is not None:
         return str(saved.get("head"))
     for mark, head in PUBLISHED_MARKS.items():
-        if mark in tensors:
+        if mark in names:
             return head.__name__
     raise ValueError(
         f"{path}: holds no head known here, but tensors of no published layout; the known ones "

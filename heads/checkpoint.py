@@ -24,7 +24,7 @@ from heads.card import model_card
 from heads.keys import Slot, check_shapes, from_published, to_published
 from heads.scale import bounded_score
 
-__all__ = ["PretrainedHead", "SequenceHead", "Shapes", "locate", "read_tensors"]
+__all__ = ["PretrainedHead", "SequenceHead", "Shapes", "locate", "read_names", "read_tensors"]
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
@@ -230,11 +230,28 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
     return tensors, None
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
+def read_names(path: Path) -> tuple[set[str], dict[str, Any] | None]:
+    """Return the names of the tensors of a file, and the description, as :func:`read_tensors`.
+
+    Of a ``.safetensors`` file only the header is read.
+    """
+    if path.suffix == ".safetensors":
+        named, saved = _read_safetensors(path, values=False)
+    else:
+        named, saved = read_tensors(path)
+    return set(named), saved
+
+
+def _read_safetensors(
+    path: Path, *, values: bool = True
+) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
+    """Return tensors and description; without ``values`` the tensors are empty."""
+    empty = torch.empty(0)
     try:
         with safe_open(path, framework="pt") as file:
             saved = (file.metadata() or {}).get(METADATA_KEY)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = file.keys()
+            tensors = {name: file.get_tensor(name) if values else empty for name in names}
         description = None if saved is None else json.loads(saved)
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not a readable safetensors file; get the file again") from error

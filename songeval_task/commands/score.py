@@ -45,9 +45,9 @@ HeadOption = Annotated[
     typer.Option(
         "--head",
         metavar="NAME|PATH",
-        help="track1, track2, songeval, songbench, demo, an installed scorer, or a file; may be "
-        "given again: the columns of further heads begin with their name. Default: track2, with "
-        "mini: demo (which never learned from ratings).",
+        help="track1, track2, songeval, songbench, audiobox (which needs no model), demo, an "
+        "installed scorer, or a file; may be given again: the columns of further heads begin with "
+        "their name. Default: track2, with mini: demo (which never learned from ratings).",
     ),
 ]
 CalibrationOption = Annotated[

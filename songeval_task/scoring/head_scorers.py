@@ -1,11 +1,12 @@
 """Heads by name or path, as scorers.
 
 ``NAMED_HEADS`` lists the named ones. A path is a head that this package trained, or a checkpoint
-in one of the two published layouts; its class is read off the file.
+in one of the published layouts; its class is read off the file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import torch
@@ -28,6 +29,7 @@ from hear_aesthetics.scorers import (
     scorer_names,
 )
 from hear_aesthetics.spec import HOP_LENGTH, MEL_PER_FRAME, MIN_SAMPLES
+from songeval_task.scoring.judges import JUDGES
 from songeval_task.scoring.windows import attention_per_window, changes_without, window_scores
 from songeval_task.training.config import TrainableHead
 from songeval_task.training.saved_head import SavedHead
@@ -51,9 +53,18 @@ NAMED_HEADS = {  # name -> that of the published checkpoint; None: bundled
     "track2": "hear-track2",
     "songeval": "songeval",
     "songbench": "songbench",
+    "audiobox": "audiobox",
     "demo": None,
 }
-HEARD_ALONE: frozenset[str] = frozenset()  # of these, those that read nothing but waveforms
+NAMED_CLASSES = {  # name -> class of the published weights
+    "track1": "AestheticHead",
+    "track2": "AestheticHead",
+    "songeval": "SongEvalBaselineHead",
+    "songbench": "SongEvalBaselineHead",
+    "audiobox": "AudioboxHead",
+}
+HEARD_ALONE = frozenset({"audiobox"})  # those that read nothing but waveforms
+TRAINING_FILE = "checkpoint.pt"  # of Audiobox, published beside what is needed
 
 
 class HeadScorer(BatchScorer):
@@ -177,9 +188,8 @@ def load_head_scorer(source: str | Path) -> tuple[str, Scorer]:
         checkpoint = NAMED_HEADS[name]
         if checkpoint is None:
             return name, load_demo()
-        return name, _load(
-            name, locate_checkpoint(checkpoint).folder / by_name(checkpoint).files[0].name
-        )
+        file = locate_checkpoint(checkpoint).folder / by_name(checkpoint).files[0].name
+        return name, _load(name, file, NAMED_CLASSES[name])
     if name in scorer_names():
         return name, load_scorer(name)
     path = Path(source).expanduser()
@@ -188,7 +198,10 @@ def load_head_scorer(source: str | Path) -> tuple[str, Scorer]:
         raise InputError(f"{name!r} is neither a head ({known}) nor a file or folder")
     file = path / WEIGHTS_FILE if path.is_dir() else path
     if not file.is_file():
-        raise CheckpointError(f"{path}: no {WEIGHTS_FILE} in this folder; name the file itself")
+        remedy = "name the file itself"
+        if (path / TRAINING_FILE).is_file():
+            remedy = f"{TRAINING_FILE} does not do, take the {WEIGHTS_FILE} published beside it"
+        raise CheckpointError(f"{path}: no {WEIGHTS_FILE} in this folder; {remedy}")
     name = file.resolve().parent.name if file.name == WEIGHTS_FILE else file.stem
     return name, _load(name, file)
 
@@ -211,9 +224,20 @@ def load_demo() -> Scorer:
     return _load("demo", BUNDLED / "demo" / WEIGHTS_FILE)
 
 
-def _load(name: str, file: Path) -> Scorer:
+def _load(name: str, file: Path, wanted: str | None = None) -> Scorer:
+    """Return the scorer of a file, which holds weights of the class ``wanted`` if one is given."""
+    if file.name == TRAINING_FILE:
+        raise CheckpointError(
+            f"{file}: a training checkpoint; take the {WEIGHTS_FILE} published beside it, with its "
+            "config.json"
+        )
     try:
         kind = head_name(file)
+        if wanted not in (None, kind):
+            raise CheckpointError(f"{file}: holds {kind}, not {wanted}, which {name} is")
+        if kind in JUDGES:
+            load_judge: Callable[[Path], Scorer] = resolve_name(JUDGES[kind])
+            return load_judge(file)
         cls = HEADS.get(kind)
         if cls is not None and issubclass(cls, SequenceHead):
             head = cls.from_pretrained(file)
@@ -228,6 +252,7 @@ def _load(name: str, file: Path) -> Scorer:
         raise CheckpointError(str(error)) from error
     other = load_saved(kind, file)  # of another package
     if other is None:
-        known = " or ".join(n for n, cls in HEADS.items() if issubclass(cls, SequenceHead))
+        heads = [n for n, cls in HEADS.items() if issubclass(cls, SequenceHead)]
+        known = " or ".join([*heads, *JUDGES])
         raise CheckpointError(f"{file}: holds {kind}; this takes {known}")
     return other

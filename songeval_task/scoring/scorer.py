@@ -82,8 +82,9 @@ class AestheticScorer(FeatureScorer):
         """Load heads and the model that they read from; none where all hear waveforms alone.
 
         Args:
-            *heads: Names (``track1``, ``track2``, ``songeval``, ``songbench``, ``demo``, or an
-                installed scorer) or paths; by default ``track2``, with the model ``mini`` ``demo``.
+            *heads: Names (``track1``, ``track2``, ``songeval``, ``songbench``, ``audiobox``,
+                ``demo``, or an installed scorer) or paths; by default ``track2``, with the model
+                ``mini`` ``demo``.
             model: ``"large"``, ``"mini"`` or a model directory.
             precision: See :func:`hear_aesthetics.load_model`.
             device: Device to compute on; None: a GPU if there is one.

@@ -30,6 +30,8 @@ def test_every_kind_and_status_is_a_declared_one(field):
         ("musicfm-msd", "msd_stats.json", 2_277, "c36c61ab"),
         ("musicfm-fma", "pretrained_fma.pt", 1_316_802_154, "68392eee"),
         ("songbench", "songbench.safetensors", 100_808_636, "ca27966a"),
+        ("audiobox", "model.safetensors", 415_472_992, "a5a3c241"),
+        ("audiobox", "config.json", 492, "0b8eabc5"),
         ("roberta-base", "model.safetensors", 498_818_054, "5bde1d28"),
     ],
 )
@@ -44,6 +46,7 @@ def test_pinned_revisions():
     assert pins == {
         "OpenMuQ/MuQ-large-msd-iter": "0562a578",
         "minzwon/MusicFM": "4513b38b",
+        "facebook/audiobox-aesthetics": "9b1dd8e5",
         "roberta-base": "e2da8e2f",
     }
 
@@ -67,7 +70,11 @@ def test_a_model_may_be_used_commercially_only_if_all_its_parts_may():
     large = by_name("large")
     assert large.commercial is False
     assert False in [by_name(part).commercial for part in large.parts]
-    assert [n for n, r in CHECKPOINTS.items() if r.commercial] == ["mini", "roberta-base"]
+    assert [n for n, r in CHECKPOINTS.items() if r.commercial] == [
+        "mini",
+        "audiobox",
+        "roberta-base",
+    ]
 
 
 def test_every_record_says_licence_status_and_fair_use():
