@@ -23,7 +23,7 @@ LAYERS: dict[str, tuple[set[str], ...]] = {
         {"features"},
         {"model", "scorers", "plotting"},
         {"engine"},
-        {"evaluation", "pretraining"},
+        {"evaluation", "pretraining", "adapters"},
         {"commands", "cli", "__main__"},
     ),
     "heads": (
@@ -38,7 +38,7 @@ LAYERS: dict[str, tuple[set[str], ...]] = {
         {"features"},
         {"training"},
         {"scoring", "reports"},
-        {"audit"},
+        {"audit", "adapters"},
         {"commands", "__main__"},
     ),
     "musiceval_task": (

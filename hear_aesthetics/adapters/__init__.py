@@ -1,0 +1,1 @@
+"""Adapters of models to other benchmarks; none imports the benchmark it serves."""

@@ -1,0 +1,1 @@
+"""Adapters of scorers to other benchmarks; none imports the benchmark it serves."""
