@@ -23,7 +23,7 @@ LAYERS: dict[str, tuple[set[str], ...]] = {
         {"features"},
         {"model", "scorers", "plotting"},
         {"engine"},
-        {"evaluation", "pretraining", "adapters"},
+        {"adapters", "evaluation", "pretraining"},
         {"commands", "cli", "__main__"},
     ),
     "heads": (

@@ -1,1 +1,1 @@
-"""Adapters of models to other benchmarks; none imports the benchmark it serves."""
+"""Adapters to other benchmarks: one module each, importable without the benchmark."""

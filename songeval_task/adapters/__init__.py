@@ -1,1 +1,1 @@
-"""Adapters of scorers to other benchmarks; none imports the benchmark it serves."""
+"""SongEval and its scorers in other benchmarks; each importable without the benchmark."""
