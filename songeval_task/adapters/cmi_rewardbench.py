@@ -5,27 +5,22 @@ with ``checkpoint``, ``device`` and the keys of ``--model_init_kwargs_json``.
 """
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
 
-from hear_aesthetics.audio.loading import load_audio, mix
-from hear_aesthetics.engine import run
-from hear_aesthetics.errors import AudioError, InputError
-from hear_aesthetics.model import HearModel
+from hear_aesthetics.errors import InputError
 from hear_aesthetics.spec import SAMPLE_RATE
-from songeval_task.scoring.scorer import AestheticScorer
+from songeval_task.scoring.scorer import AestheticScorer, AudioSpan
 
 __all__ = ["HearAestheticsRewardModel"]
 
 ALIGNMENT = "TextAlignment"  # column of a MusicEval run
 MEAN = "mean"
 NO_TEXT = "-"  # for the run to read where an item has no text; what it says is left out
-RESAMPLER_SECONDS = 1.0  # of a file, read beyond a cut: more than its resampler reaches
 
 logger = logging.getLogger(__name__)
 
@@ -118,54 +113,35 @@ class HearAestheticsRewardModel:
 
         Raises:
             AudioError: If a file cannot be read or is too short.
-            InputError: If an option is given.
+            ValueError: If a waveform does not fit, or an option is given.
         """
         if options:
             raise InputError(f"score_batch knows no {', '.join(options)}; leave such options out")
-        model, scorer_set = self.scorer.model, self.scorer.scorer_set
-
-        def compute(_: HearModel, waveform: Tensor) -> dict[str, Tensor]:
-            return scorer_set.compute(model.extract(waveform, scorer_set.states))
-
-        clips = [_Clip(item, max_dur, scorer_set.min_samples) for item in inputs]
-        scores = np.full((len(clips), 2), np.nan, np.float32)
-        results = run(clips, model, compute, load=_Clip.load)
-        for row, result, clip in zip(scores, results, clips, strict=True):
-            if result.error is not None:
-                raise result.error
-            prompt = clip.item.text or NO_TEXT
-            values = scorer_set.values(result.output, {"path": clip.path, "prompt": prompt})
-            if self.alignment is not None and clip.item.text:
+        spans = [
+            AudioSpan(item.audio, end=max_dur, prompt=item.text or NO_TEXT)
+            for item in inputs
+            if not isinstance(item.audio, Tensor)
+        ]
+        results = self.scorer.score_files(spans)
+        scores = np.full((len(inputs), 2), np.nan, np.float32)
+        for row, item in zip(scores, inputs, strict=True):
+            if isinstance(item.audio, Tensor):
+                values = self._score_waveform(item.audio, item.text or NO_TEXT, max_dur)
+            else:
+                result = next(results)
+                if result.error is not None:
+                    raise result.error
+                values = result.output.values
+            if self.alignment is not None and item.text:
                 row[0] = values[self.alignment]
-            row[1] = {**values, **scorer_set.mean_values(values)}[self.dimension]
+            row[1] = {**values, **self.scorer.scorer_set.mean_values(values)}[self.dimension]
         return scores
 
-
-@dataclass
-class _Clip:
-    """An item on its way through the engine."""
-
-    item: BatchInput
-    max_dur: float | None
-    min_samples: int
-
-    @property
-    def path(self) -> str | PathLike[str]:
-        """File, for messages."""
-        return "waveform" if isinstance(self.item.audio, Tensor) else self.item.audio
-
-    def load(self) -> np.ndarray:
-        """Return the waveform, cut where the benchmark's own model cuts: after resampling."""
-        if isinstance(self.item.audio, Tensor):
-            waveform = mix(np.atleast_2d(self.item.audio.float().cpu().numpy()).T)
-        else:
-            end = None if self.max_dur is None else self.max_dur + RESAMPLER_SECONDS
-            waveform = load_audio(self.item.audio, end=end)
-        if self.max_dur is not None:
-            waveform = waveform[: int(self.max_dur * SAMPLE_RATE)]
-        if len(waveform) < self.min_samples:
-            raise AudioError(
-                f"{self.path}: {len(waveform) / SAMPLE_RATE:.3f} s of audio, a score needs "
-                f"{self.min_samples / SAMPLE_RATE:.3f} s; take longer audio"
-            )
-        return waveform
+    def _score_waveform(
+        self, waveform: Tensor, text: str, max_dur: float | None
+    ) -> Mapping[str, float]:
+        """Return column -> score of a waveform at ``sr``."""
+        if max_dur is not None:
+            waveform = waveform[..., : int(max_dur * self.sr)]
+        scores = self.scorer.score_waveforms(waveform[None], self.sr, prompts=[text])
+        return dict(zip(self.scorer.columns, scores[0].tolist(), strict=True))
