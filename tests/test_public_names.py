@@ -6,6 +6,8 @@ import pytest
 
 PUBLIC = {
     "hear_aesthetics": "__version__ get_scene_embeddings get_timestamp_embeddings load_model",
+    "hear_aesthetics.adapters.marble": "HearAestheticsEncoder",
+    "hear_aesthetics.adapters.xares": "HearAestheticsEncoder",
     "hear_aesthetics.audio": "AUDIO_EXTENSIONS AudioInfo audio_info load_audio resample",
     "hear_aesthetics.backbones": "MuQ MusicFM",
     "hear_aesthetics.engine": "run",
@@ -16,6 +18,8 @@ PUBLIC = {
     "hear_aesthetics.synthesis": "compose demo_song render",
     "heads": "AestheticHead AttentivePooling CMixupSampler DualBranchHead MQMHASTP "
     "SongEvalBaselineHead hybrid_loss list_mle",
+    "songeval_task.adapters.cmi_rewardbench": "HearAestheticsRewardModel",
+    "songeval_task.adapters.versa": "HearAestheticsMetric",
     "songeval_task": "AestheticScorer Scores",
     "musiceval_task": "MusicEvalScorer load_scorer",
 }

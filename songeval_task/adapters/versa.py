@@ -11,6 +11,8 @@ import torch
 
 from songeval_task.scoring.scorer import AestheticScorer
 
+__all__ = ["HearAestheticsMetric"]
+
 NAME = "hear_aesthetics"
 
 
