@@ -35,6 +35,7 @@ EXTRAS = {
     "av": ["av>=13"],
     "boost": ["lightgbm>=4.3"],
     "muq": ["muq>=0.1.0"],
+    "mteb": ["mteb>=2.26"],
 }
 EXTRAS["dev"] = [
     *EXTRAS["train"],
