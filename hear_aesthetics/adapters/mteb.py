@@ -164,7 +164,6 @@ def _encoder_class() -> type:
     """Return the encoder class, whose base needs mteb."""
     require_mteb()
     from mteb.models.abs_encoder import AbsEncoder
-    from torch.utils.data import DataLoader
     from tqdm.auto import tqdm
 
     class HearEncoder(AbsEncoder):
@@ -176,7 +175,7 @@ def _encoder_class() -> type:
 
         def encode(
             self,
-            inputs: DataLoader,
+            inputs: Any,
             *,
             task_metadata: Any,
             hf_split: str,

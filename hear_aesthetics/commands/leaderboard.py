@@ -8,6 +8,7 @@ import typer
 
 from hear_aesthetics.commands.console import error_line, exit_code, write_json
 from hear_aesthetics.commands.options import JsonOption
+from hear_aesthetics.errors import InputError
 
 if TYPE_CHECKING:
     from hear_aesthetics.errors import TaskError
@@ -17,7 +18,10 @@ __all__ = ["leaderboard"]
 
 def leaderboard(
     results: Annotated[
-        list[Path], typer.Argument(help="Evaluated embedding folders, or folders of such folders.")
+        list[Path],
+        typer.Argument(
+            help="Evaluated embedding folders, folders of results of mteb, or folders of these."
+        ),
     ],
     official: Annotated[
         Path | None, typer.Option(help="CSV of the official leaderboard, to compare with.")
@@ -25,14 +29,23 @@ def leaderboard(
     card: Annotated[
         bool, typer.Option("--card", help="Also write a section for the card of each model.")
     ] = False,
+    alias: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MTEB_NAME=NAME",
+            help="Name of a model in mteb, and that of its embedding folders: they share a column. "
+            "Those of this package are known.",
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for tables, picture and cards.")] = Path(
         "leaderboard"
     ),
     as_json: JsonOption = False,
 ) -> None:
-    """Compare models over HEAR tasks in leaderboard.md, .csv (official layout) and .png.
+    """Compare models over HEAR and MTEB tasks in leaderboard.md, .csv (official layout) and .png.
 
-    Takes results of this kit and of heareval; those of another protocol than robust are marked.
+    Takes results of this kit, of heareval and of mteb; HEAR results of another protocol than robust
+    are marked.
     Exit codes: 0 all good, 1 nothing worked, 2 wrong usage, 3 some folders have no result.
     """
     from hear_aesthetics.evaluation.results import leaderboard_text as text
@@ -43,7 +56,8 @@ def leaderboard(
 
     submissions = read_official(official) if official else None
     failures: list[TaskError] = []
-    found = collect_results(results, failures.append)
+    aliases = dict(_alias(pair) for pair in alias or ())
+    found = collect_results(results, failures.append, aliases=aliases)
     for failure in failures:
         error_line(failure)
     if not found:
@@ -65,3 +79,10 @@ def leaderboard(
         typer.echo(markdown, nl=False)
     typer.echo(f"written: {', '.join(map(str, written))}", err=True)
     raise typer.Exit(exit_code(len(found), len(failures)))
+
+
+def _alias(pair: str) -> tuple[str, str]:
+    name, equals, here = pair.partition("=")
+    if not (name and equals and here):
+        raise InputError(f"--alias {pair}: write MTEB_NAME=NAME, such as org/model=my_module")
+    return name, here

@@ -112,7 +112,7 @@ def _task_class() -> type:
         encoded: _EncodedOnce | None = None
 
         def load_data(self, num_proc: int | None = None, **options: Any) -> None:
-            """Fill ``dataset``: dimension -> ``train`` and ``test`` with ``audio`` and ``value``."""
+            """Fill ``dataset``: dimension -> split -> rows with ``audio`` and ``value``."""
             self.dataset = {
                 dimension.name: DatasetDict(
                     train=_rows(self.prepared, ("train", "valid"), place),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hear_aesthetics.evaluation.results.leaderboard import Leaderboard
 from hear_aesthetics.evaluation.results.leaderboard_text import NORMALISED
+from hear_aesthetics.evaluation.results.task_result import HEAR, MTEB
 from hear_aesthetics.plotting.style import COLD, INK, QUIET, new_figure, place, save
 
 __all__ = ["draw_leaderboard"]
@@ -35,7 +36,8 @@ def draw_leaderboard(path: Path, board: Leaderboard) -> None:
     width = left + max(grid_width, 5.2) + GAP + BAR + 0.75 + EDGE
     height = top + grid_height + EDGE
     note = f"colour: normalised score; {NORMALISED[bool(others)]}"
-    figure = new_figure(width, height, "HEAR tasks", note, left=EDGE)
+    title = " and ".join(f"{name} tasks" for name in (HEAR, MTEB) if board.tasks_of(name))
+    figure = new_figure(width, height, title, note, left=EDGE)
     axes = place(figure, left, top, grid_width, grid_height)
     mesh = _draw_cells(axes, widths, values, texts)
     if others:

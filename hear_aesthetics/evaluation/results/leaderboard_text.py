@@ -9,7 +9,7 @@ from typing import Any
 
 from hear_aesthetics.evaluation.results.leaderboard import Leaderboard
 from hear_aesthetics.evaluation.results.submissions import ABOUT_COLUMNS
-from hear_aesthetics.evaluation.results.task_result import TaskResult
+from hear_aesthetics.evaluation.results.task_result import HEAR, MTEB, TaskResult
 from hear_aesthetics.files import csv_text
 from hear_aesthetics.markdown import markdown_table
 
@@ -26,14 +26,18 @@ def as_markdown(board: Leaderboard) -> str:
     header = ["task", "score", *board.models]
     if board.official:
         header.append("best official submission")
-    rows = [_markdown_row(board, task) for task in board.tasks]
-    mean = ["mean normalised", "", *(_mean(board, model) for model in board.models)]
-    if board.official:
-        mean.append("")
+    rows = []
+    for benchmark, name in ((HEAR, "mean normalised"), (MTEB, "mean of mteb tasks")):
+        if tasks := board.tasks_of(benchmark):
+            rows += [_markdown_row(board, task) for task in tasks]
+            means = [_mean(board, model, benchmark) for model in board.models]
+            rows.append([name, "", *means, *([""] if board.official else [])])
     note = f"Normalised: {NORMALISED[board.official is not None]}."
+    if board.tasks_of(MTEB):
+        note += " mteb states no intervals, and its tasks have a mean of their own."
     if any(result.width for result in board.results.values()):
         note = "In brackets: 95 % interval over the test clips, where it is estimable. " + note
-    return _table(header, [*rows, mean]) + f"\n{note}\n"
+    return _table(header, rows) + f"\n{note}\n"
 
 
 def _markdown_row(board: Leaderboard, task: str) -> list[str]:
@@ -57,8 +61,8 @@ def _markdown_row(board: Leaderboard, task: str) -> list[str]:
     return [task, any_result.score_name, *cells]
 
 
-def _mean(board: Leaderboard, model: str) -> str:
-    value, tasks = board.mean(model)
+def _mean(board: Leaderboard, model: str, benchmark: str) -> str:
+    value, tasks = board.mean(model, benchmark)
     if not tasks:
         return "-"
     return f"{value:.3f} ({tasks} task{'' if tasks == 1 else 's'})"
@@ -111,23 +115,47 @@ def card(board: Leaderboard, model: str) -> str:
     Raises:
         KeyError: If the leaderboard has no such model.
     """
-    found = {task: r for (task, name), r in board.results.items() if name == model}
+    found = [r for task in board.tasks if (r := board.results.get((task, model)))]
     if not found:
         raise KeyError(model)
+    parts = {name: [r for r in found if r.benchmark == name] for name in (HEAR, MTEB)}
+    return "\n".join(_section(name, results) for name, results in parts.items() if results)
+
+
+def _section(benchmark: str, results: list[TaskResult]) -> str:
     rows = []
-    for task in board.tasks:
-        if result := found.get(task):
-            interval = result.width.replace(",", " to") or "-"
-            rows.append([task, result.score_name, f"{result.score:.3f}", interval])
-    first = next(iter(found.values()))
+    for result in results:
+        interval = result.width.replace(",", " to") or "-"
+        rows.append([result.task, result.score_name, f"{result.score:.3f}", interval])
+    facts = _facts(results[0]) if benchmark == HEAR else _mteb_facts(results)
+    command = _command(results[0]) if benchmark == HEAR else _mteb_command(results)
     lines = [
-        "## HEAR benchmark",
+        f"## {benchmark} benchmark",
         "",
         _table(["task", "score", "value", "95 % interval"], rows),
-        *(f"- {name}: {_escaped(str(value))}" for name, value in _facts(first).items()),
-        f"- Reproduce: {_code(_command(first))}",
+        *(f"- {name}: {_escaped(str(value))}" for name, value in facts.items()),
+        f"- Reproduce: {_code(command)}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _mteb_facts(results: list[TaskResult]) -> dict[str, Any]:
+    first, versions = results[0].settings, {r.settings["mteb_version"] for r in results}
+    return {
+        "Model": _pairs({results[0].model: first["model_revision"] or "no revision"}),
+        "Evaluation": "mteb " + ", ".join(sorted(map(str, versions))),
+    }
+
+
+def _mteb_command(results: list[TaskResult]) -> str:
+    tasks = [result.settings["task"] for result in results]
+    model = results[0].settings["model"]
+    own = results[0].settings["own_model"]
+    if own:
+        words = ["python", "-m", "hear_aesthetics.adapters.mteb", "--model", own, "--tasks"]
+    else:
+        words = ["mteb", "run", "-m", model, "-t"]
+    return shlex.join([*words, *tasks])
 
 
 def _code(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Result of one model on one task, from the files of either kit."""
+"""Result of one model on one task, from the files of either kit or of mteb."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +13,9 @@ from hear_aesthetics.evaluation.tasks.catalogue import published
 from hear_aesthetics.evaluation.tasks.schema import read_json
 from hear_aesthetics.evaluation.tasks.task import EmbeddedTask, load_task
 
-__all__ = ["TaskResult", "read_result"]
+__all__ = ["HEAR", "MTEB", "TaskResult", "read_result"]
+
+HEAR, MTEB = "HEAR", "mteb"  # benchmarks; the latter is also the protocol of its results
 
 # keys that a provenance needs to be shown, and their types
 PROVENANCE_KEYS: dict[str, Any] = {
@@ -31,20 +33,26 @@ class TaskResult:
     """Result of one model on one task.
 
     ``scores`` is the content of ``test.predicted-scores.json``; under ``"robust"`` it has that of
-    ``test.robust-scores.json``. ``protocol`` is ``"heareval"`` where the official kit ran.
+    ``test.robust-scores.json``. ``protocol`` is ``"heareval"`` where the official kit ran, and
+    ``"mteb"`` where mteb did.
     """
 
-    model: str  # name of the folder of embeddings: module and options
+    model: str  # name of the folder of embeddings: module and options; or that in mteb
     task: str  # published name, or the name of the task folder
     score_name: str
     higher_is_better: bool
     score: float  # mean over folds and repetitions; NaN if it is undefined
     interval: tuple[float, float] | None  # 95 %, if the protocol has one that can be estimated
     protocol: str
-    parts: tuple[str, ...]  # folders of the task that this counts
+    parts: tuple[str, ...]  # folders or subsets of the task that this counts
     provenance: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     scores: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def benchmark(self) -> str:
+        """The benchmark that the task belongs to, ``HEAR`` or ``MTEB``."""
+        return MTEB if self.protocol == MTEB else HEAR
 
     def describe(self) -> str:
         """Return score and interval in a few words."""
