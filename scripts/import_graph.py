@@ -38,7 +38,7 @@ LAYERS: dict[str, tuple[set[str], ...]] = {
         {"features"},
         {"training"},
         {"scoring", "reports"},
-        {"audit", "adapters"},
+        {"audit", "adapters", "service"},
         {"commands", "__main__"},
     ),
     "musiceval_task": (

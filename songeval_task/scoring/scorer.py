@@ -6,7 +6,7 @@ Scorers that hear the waveform itself need no encoder, and then none is loaded.
 :mod:`songeval_task.scoring.scorer_set` names the columns.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike, fspath
@@ -19,9 +19,9 @@ from torch import Tensor
 
 from hear_aesthetics import load_model
 from hear_aesthetics.audio.decoding import RATES
-from hear_aesthetics.audio.faults import FAULT_LIMITS, FaultMeter, find_faults
-from hear_aesthetics.audio.loading import LENGTH_RULE, load_waveforms, to_format
-from hear_aesthetics.audio.loudness import LoudnessMeter, gain_to
+from hear_aesthetics.audio.faults import FAULT_LIMITS, find_faults
+from hear_aesthetics.audio.loading import LENGTH_RULE, to_format
+from hear_aesthetics.audio.measured import MeasuredAudio, measure_audio
 from hear_aesthetics.audio.waveforms import ENCODER_FORMAT, WaveformFormat, Waveforms
 from hear_aesthetics.checkpoints import CHECKPOINTS, locate_model
 from hear_aesthetics.engine.inference import Result, run
@@ -38,7 +38,13 @@ from songeval_task.uncertainty.calibration import COVERAGE
 
 __all__ = ["AestheticScorer", "AudioSpan", "Scores"]
 
+Measure = Callable[..., MeasuredAudio]
 SECONDS_PER_PASS = 240  # of audio whose features are held at once in `score_waveforms`
+
+
+def measure_clip(clip: AnySpan, **options: Any) -> MeasuredAudio:
+    """Load a clip from its file; see :func:`measure_audio`."""
+    return measure_audio(clip.path, start=clip.start, end=clip.end, **options)
 
 
 class AestheticScorer(FeatureScorer):
@@ -150,6 +156,14 @@ class AestheticScorer(FeatureScorer):
             decides["model"] = self.model.fingerprint(kind)
         return {**super().fingerprint(), **decides, "faults": FAULT_LIMITS}
 
+    @property
+    def measure_options(self) -> dict[str, Any]:
+        """Options of ``measure_audio`` that the scorers need, as JSON values."""
+        return {
+            "formats": [str(wanted) for wanted in self.scorer_set.formats],
+            "min_seconds": self.scorer_set.min_samples / SAMPLE_RATE,
+        }
+
     def score(
         self,
         path: str | PathLike[str],
@@ -178,6 +192,7 @@ class AestheticScorer(FeatureScorer):
         explain: bool = False,
         loudness: float | None = None,
         max_minutes: float = MAX_MINUTES,
+        measure: Measure = measure_clip,
     ) -> Iterator[Result[AnySpan]]:
         """Yield results of clips in order: ``output`` is :class:`Scores`, or ``error`` is set.
 
@@ -187,14 +202,14 @@ class AestheticScorer(FeatureScorer):
             explain: Also score without each window of 10 s.
             loudness: Bring each clip to this loudness in LUFS before scoring, by gain alone.
             max_minutes: Longest clip; a longer one is an error.
+            measure: Clip and options of ``measure_audio`` -> its audio, where it does not come from
+                the file of its path. Called on threads.
         """
         compute = partial(self._compute, timeline=timeline, explain=explain)
-        formats = self.scorer_set.formats
-        limits = formats, loudness, self.scorer_set.min_samples / SAMPLE_RATE, max_minutes
-        measured = (_MeasuredSpan(clip, *limits) for clip in clips)
-        for result in run(
-            measured, self, compute, sample_rate=formats[0].rate, load=_MeasuredSpan.load
-        ):
+        options = {**self.measure_options, "target": loudness, "max_minutes": max_minutes}
+        measured = (_MeasuredSpan(clip, partial(measure, **options)) for clip in clips)
+        rate = self.scorer_set.formats[0].rate
+        for result in run(measured, self, compute, sample_rate=rate, load=_MeasuredSpan.load):
             span = result.item
             yield self._scored(
                 *(span.clip, result, timeline, explain, span.faults),
@@ -288,10 +303,7 @@ class _MeasuredSpan:
     """A clip on its way through the engine; it is measured as it is loaded."""
 
     clip: AnySpan
-    formats: Sequence[WaveformFormat]
-    target: float | None
-    min_seconds: float
-    max_minutes: float
+    measure: Measure
     loudness_lufs: float | None = None
     faults: tuple[str, ...] = ()
 
@@ -301,25 +313,10 @@ class _MeasuredSpan:
         return self.clip.path
 
     def load(self) -> Waveforms:
-        """Return the waveforms, at the target loudness if there is one."""
-        clip, meter, fault_meter = self.clip, LoudnessMeter(), FaultMeter()
-
-        def measure(block: np.ndarray, sample_rate: int) -> None:
-            meter.push(block, sample_rate)
-            fault_meter.push(block, sample_rate)
-
-        waveforms = load_waveforms(
-            clip.path,
-            self.formats,
-            start=clip.start,
-            end=clip.end,
-            min_seconds=self.min_seconds,
-            max_minutes=self.max_minutes,
-            on_block=measure,
-        )
-        self.faults = fault_meter.faults()
-        self.loudness_lufs = loudness = meter.loudness()
-        return waveforms if self.target is None else waveforms * gain_to(self.target, loudness)
+        """Return the waveforms."""
+        measured = self.measure(self.clip)
+        self.loudness_lufs, self.faults = measured.loudness_lufs, measured.faults
+        return measured.waveforms
 
 
 def _check_waveforms(waveforms: Any, sample_rate: int) -> None:

@@ -1,0 +1,1 @@
+"""HTTP service: one process, one model and one queue for scores, embeddings and rewards."""
