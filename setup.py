@@ -36,12 +36,20 @@ EXTRAS = {
     "boost": ["lightgbm>=4.3"],
     "muq": ["muq>=0.1.0"],
     "mteb": ["mteb>=2.26"],
+    "web": [
+        "fastapi>=0.160",
+        "httpx2>=2.5",
+        "prometheus-client>=0.22",
+        "python-multipart>=0.0.27",
+        "uvicorn>=0.45",
+    ],
 }
 EXTRAS["dev"] = [
     *EXTRAS["train"],
     *EXTRAS["text"],
     *EXTRAS["audiobox"],
     *EXTRAS["av"],
+    *EXTRAS["web"],
     "pytest>=8",
     "ruff>=0.8",
     "mypy>=1.13",

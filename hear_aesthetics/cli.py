@@ -44,6 +44,7 @@ COMMANDS = {
     "score": "songeval_task.commands.score:score",
     "compare": "songeval_task.commands.compare:compare",
     "calibrate": "songeval_task.commands.calibrate:calibrate",
+    "serve": "songeval_task.commands.serve:serve",
     "audit": "songeval_task.commands.audit:audit",
     "songeval": "songeval_task.commands.songeval.app:app",
     "musiceval": "musiceval_task.commands.musiceval:app",

@@ -17,6 +17,7 @@ N_FFT = 2048  # samples, also the window
 HOP_LENGTH = 240  # samples
 N_MELS = 128
 MEL_PER_FRAME = 4  # two strides of two
+QUIETEST_LUFS, LOUDEST_LUFS = -70.0, 0.0  # of a target: the gate of the measure, full scale
 MAX_MINUTES = 180.0  # of one waveform by default: a gigabyte
 
 MIN_SAMPLES = N_FFT // 2 + 1  # reflect padding of n_fft // 2 needs one sample more

@@ -1,7 +1,6 @@
 """SongEval: five dimensions of song aesthetics, from files to scores, training and reports.
 
-``AestheticScorer`` and ``Scores`` are loaded on first use, so that importing the package costs
-nothing.
+The names are loaded on first use, so that importing the package costs nothing.
 """
 
 from typing import TYPE_CHECKING
@@ -10,6 +9,13 @@ from hear_aesthetics.lazy import lazy_names
 
 if TYPE_CHECKING:
     from songeval_task.scoring.scorer import AestheticScorer, Scores
+    from songeval_task.service.client import RemoteScorer
 
-__all__ = ["AestheticScorer", "Scores"]
-__getattr__, __dir__ = lazy_names(__name__, dict.fromkeys(__all__, "songeval_task.scoring.scorer"))
+__all__ = ["AestheticScorer", "RemoteScorer", "Scores"]
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        **dict.fromkeys(("AestheticScorer", "Scores"), "songeval_task.scoring.scorer"),
+        "RemoteScorer": "songeval_task.service.client",
+    },
+)

@@ -4,7 +4,6 @@ from functools import lru_cache
 
 import numpy as np
 from scipy import fft
-from scipy.signal.windows import blackmanharris
 
 __all__ = ["FLOOR", "BandwidthMeter"]
 
@@ -58,6 +57,8 @@ class BandwidthMeter:
 @lru_cache(maxsize=4)
 def _window(size: int) -> np.ndarray:
     """Return a window whose leakage is below what is looked for."""
+    from scipy.signal.windows import blackmanharris  # slow to import
+
     return blackmanharris(size, sym=False).astype(np.float32)
 
 

@@ -9,7 +9,6 @@ import math
 
 import numpy as np
 import soxr
-from scipy.signal import sosfilt
 
 __all__ = ["LoudnessMeter", "gain_to"]
 
@@ -49,6 +48,8 @@ class LoudnessMeter:
 
     def push(self, block: np.ndarray, sample_rate: int) -> None:
         """Measure the next samples, ``(frames, channels)``, at a rate in Hz."""
+        from scipy.signal import sosfilt  # slow to import
+
         if self._kind != (kind := (sample_rate, block.shape[1])):
             self._kind = kind
             self._begin(*kind)

@@ -12,7 +12,6 @@ import math
 import numpy as np
 import soxr
 from scipy import fft
-from scipy.signal.windows import hann
 
 __all__ = ["LOOP_LIMITS", "RepetitionFinder"]
 
@@ -106,7 +105,7 @@ class RepetitionFinder:
     def _repeats(self, period: float, samples: int) -> bool:
         """Return whether each second of the last ``samples`` repeats what was a period before."""
         audio, lag, length = self._audio, int(period), min(samples, RATE)
-        window = hann(length, sym=False).astype(np.float32)
+        window = _hann(length).astype(np.float32)
         turn = np.exp(-2j * np.pi * (period - lag) / length * np.arange(length // 2 + 1))
         quiet = NOTHING * np.square(audio).mean() * length
         first, seconds = len(audio) - samples + length, math.ceil(samples / length)
@@ -133,12 +132,19 @@ class RepetitionFinder:
         frame, hop = round(FRAME * RATE), round(HOP * RATE)
         part = self._audio[-(int(period) + frame) :]
         frames = np.lib.stride_tricks.sliding_window_view(part, frame)[::hop]
-        spectra = np.abs(fft.rfft(frames * hann(frame, sym=False), axis=1))[:, 3:]  # no offset
+        spectra = np.abs(fft.rfft(frames * _hann(frame), axis=1))[:, 3:]  # no offset
         powers = np.square(spectra).sum(axis=1)
         if powers.max() > STEADY_LEVELS * powers.min():
             return False
         units = spectra / np.sqrt(powers)[:, None]
         return bool((units @ units.T).min() > STEADY_SPECTRA)
+
+
+def _hann(size: int) -> np.ndarray:
+    """Return a periodic window."""
+    from scipy.signal.windows import hann  # slow to import
+
+    return hann(size, sym=False)
 
 
 def _bands(power: np.ndarray, size: int) -> list[slice]:

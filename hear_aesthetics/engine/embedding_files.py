@@ -14,7 +14,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
@@ -41,6 +41,7 @@ __all__ = [
     "read_meta",
     "sample_rate_of",
     "save",
+    "write_arrays",
     "write_embedding",
 ]
 
@@ -166,9 +167,14 @@ def write_embedding(
     """
     with one_line_when_full(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    text = np.array(json.dumps(meta, indent=1))
     with atomic_file(path) as file:
-        np.savez(file, embedding=embedding, timestamps_ms=timestamps_ms, meta=text)
+        write_arrays(file, Embedding(embedding, timestamps_ms, dict(meta)))
+
+
+def write_arrays(file: BinaryIO, made: Embedding) -> None:
+    """Write what an embedding file holds to an open one."""
+    meta = np.array(json.dumps(made.meta, indent=1))
+    np.savez(file, embedding=made.embedding, timestamps_ms=made.timestamps_ms, meta=meta)
 
 
 def save(path: Path, result: Result[Any], made: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ from hear_aesthetics.commands.options import (
     PrecisionOption,
 )
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.spec import MAX_MINUTES
+from hear_aesthetics.spec import LOUDEST_LUFS, MAX_MINUTES, QUIETEST_LUFS
 from songeval_task.commands.listing import BestOf, Listing, ranked, take_groups
 
 if TYPE_CHECKING:
@@ -28,15 +28,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     *("CalibrationOption", "CoverageOption", "HeadOption", "LoudnessOption"),
-    *("load_aesthetic_scorer", "score"),
+    *("TOKEN_VARIABLE", "load_aesthetic_scorer", "score"),
 ]
 
-QUIETEST, LOUDEST = -70.0, 0.0  # LUFS: the gate of the measure, and full scale
+TOKEN_VARIABLE = "HEAR_AESTHETICS_TOKEN"
 
 
 def _loudness_in_range(value: float | None) -> float | None:
-    if value is not None and not QUIETEST <= value <= LOUDEST:  # nan is in no range
-        raise typer.BadParameter(f"{value:g} LUFS is not from {QUIETEST:g} to {LOUDEST:g}")
+    if value is not None and not QUIETEST_LUFS <= value <= LOUDEST_LUFS:  # nan is in no range
+        raise typer.BadParameter(
+            f"{value:g} LUFS is not from {QUIETEST_LUFS:g} to {LOUDEST_LUFS:g}"
+        )
     return value
 
 
@@ -134,6 +136,16 @@ def score(
     prompt: Annotated[
         str | None, typer.Option(help="Text of inputs that have none, for scorers that read it.")
     ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Have `hear-aesthetics serve` at this address score, by its model and heads.",
+        ),
+    ] = None,
+    token: Annotated[
+        str, typer.Option(envvar=TOKEN_VARIABLE, show_default=False, help="Token of that server.")
+    ] = "",
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
     precision: PrecisionOption = "auto",
@@ -178,7 +190,13 @@ def score(
         for bad in found.errors:
             error_line(bad.message)
         raise typer.Exit(ExitCode.FAILED)
-    scorer = _load_scorer(found, head, model, precision=precision, device=device)
+    own: dict[str, Any] = {
+        "model": model,
+        "head": head,
+        "precision": precision,
+        "device": device,
+    }
+    scorer = _open_server(server, token, own) if server else _load_scorer(found, **own)
     scorer.calibrate(calibration or (), coverage)
     _say_what_intervals_need(scorer, coverage)
     check_features(scorer, found, options)
@@ -239,8 +257,20 @@ def load_aesthetic_scorer(
     return scorer
 
 
+def _open_server(url: str, token: str, own: dict[str, Any]) -> "FeatureScorer":
+    """Return the scorer of a server; refuse options of a model of our own."""
+    from songeval_task.service.client import RemoteScorer
+
+    given = [name for name, value in own.items() if value not in (None, "large", "auto")]
+    if given:
+        raise InputError(f"--server scores by its own model; leave out --{given[0]}")
+    scorer: Any = RemoteScorer(url, token)  # has the methods that are called here
+    _warn_if_demo(scorer)
+    return scorer  # type: ignore[no-any-return]
+
+
 def _load_scorer(
-    found: "Inputs", head: list[str] | None, model: str, *, precision: str, device: str | None
+    found: "Inputs", *, head: list[str] | None, model: str, precision: str, device: str | None
 ) -> "FeatureScorer":
     """Return the scorer of these inputs: heads alone where all of them are features."""
     from hear_aesthetics.engine.inputs import holds_features

@@ -16,7 +16,6 @@ from songeval_task.scoring.rows import (
     row_columns,
     score_row,
 )
-from songeval_task.scoring.scorer import AestheticScorer
 
 __all__ = ["ScoreOptions", "check_features", "score_inputs"]
 
@@ -41,7 +40,7 @@ def check_features(scorer: FeatureScorer, inputs: Inputs, options: ScoreOptions)
         if getattr(options, kind) and kind not in scorer.scorer_set.gives:
             raise InputError(f"--{kind}: {scorer.scorer_set.name} has no windows; add a head")
     kinds = {holds_features(item.path) for item in inputs.inputs}
-    if False in kinds and not isinstance(scorer, AestheticScorer):
+    if False in kinds and not hasattr(scorer, "score_files"):
         raise InputError("heads alone score features; audio needs an AestheticScorer")
     if True in kinds and options.loudness is not None:
         raise InputError("--loudness needs audio, but some inputs are features (.npy)")
@@ -82,7 +81,7 @@ def score_inputs(
     audio = (item for item in todo if not holds_features(item.path))
     windows = {"timeline": options.timeline, "explain": options.explain}
     results = {True: scorer.score_features(arrays, **windows)}
-    if isinstance(scorer, AestheticScorer):
+    if hasattr(scorer, "score_files"):
         results[False] = scorer.score_files(audio, max_minutes=max_minutes, **vars(options))
     for key, item in keyed:
         row = done.get(key)

@@ -36,7 +36,7 @@ from songeval_task.scoring.rows import AnySpan, AudioSpan, Scores
 from songeval_task.scoring.scorer_set import ScorerSet
 from songeval_task.uncertainty.calibration import COVERAGE
 
-__all__ = ["AestheticScorer", "AudioSpan", "Scores"]
+__all__ = ["AestheticScorer", "AudioSpan", "Scores", "check_waveforms", "waveform_warnings"]
 
 Measure = Callable[..., MeasuredAudio]
 SECONDS_PER_PASS = 240  # of audio whose features are held at once in `score_waveforms`
@@ -242,7 +242,7 @@ class AestheticScorer(FeatureScorer):
             TypeError: If the waveforms are no tensor.
             ValueError: If shape, type, rate or length do not fit, or a sample is not finite.
         """
-        _check_waveforms(waveforms, sample_rate)
+        check_waveforms(waveforms, sample_rate)
         mono = waveforms.float().mean(dim=1) if waveforms.dim() == 3 else waveforms.float()
         seconds, needed = mono.shape[1] / sample_rate, self.scorer_set.min_samples / SAMPLE_RATE
         if seconds < needed:
@@ -271,9 +271,7 @@ class AestheticScorer(FeatureScorer):
             TypeError: If the waveforms are no tensor.
             ValueError: If shape, type or rate do not fit, or a sample is not finite.
         """
-        _check_waveforms(waveforms, sample_rate)
-        batch = waveforms.detach().float().cpu().numpy()
-        return [find_faults(np.atleast_2d(waveform).T, sample_rate) for waveform in batch]
+        return waveform_warnings(waveforms, sample_rate)
 
     def _compute(self, _: Any, waveforms: Mapping[str, Tensor], **asked: bool) -> dict[str, Tensor]:
         """Compute one encoder pass, if one is read, and all scorers for a batch."""
@@ -319,7 +317,14 @@ class _MeasuredSpan:
         return measured.waveforms
 
 
-def _check_waveforms(waveforms: Any, sample_rate: int) -> None:
+def waveform_warnings(waveforms: Tensor, sample_rate: int) -> list[tuple[str, ...]]:
+    """Return the faults of each waveform of a batch; see the method of the scorer."""
+    check_waveforms(waveforms, sample_rate)
+    batch = waveforms.detach().float().cpu().numpy()
+    return [find_faults(np.atleast_2d(waveform).T, sample_rate) for waveform in batch]
+
+
+def check_waveforms(waveforms: Any, sample_rate: int) -> None:
     """Raise an error unless these are waveforms at a rate that audio has."""
     if not isinstance(waveforms, Tensor):
         kind = type(waveforms).__name__

@@ -169,6 +169,11 @@ class JobQueue:
         """Number of places that are taken."""
         return self._taken
 
+    @property
+    def works(self) -> bool:
+        """Whether the threads live, and jobs are taken."""
+        return not self._closed and all(thread.is_alive() for thread in self._threads)
+
     @contextmanager
     def places(self, count: int = 1) -> Iterator["Places"]:
         """Take places for the block.
@@ -385,6 +390,8 @@ def _succeed(waiting: _Waiting, output: Any) -> None:
 
 
 def _fail(waiting: _Waiting, error: Exception) -> None:
+    if waiting.future.cancelled():  # and its file closed, which may be the error
+        return
     if not isinstance(error, HearAestheticsError):
         logger.error("%s failed", type(waiting.job).__name__, exc_info=error)
         text = " ".join(f"{type(error).__name__}: {error}".split())

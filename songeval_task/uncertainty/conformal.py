@@ -13,7 +13,6 @@ that the scale was not fitted to.
 from typing import Any
 
 import numpy as np
-from scipy.optimize import nnls
 
 from hear_aesthetics.metrics.intervals import Array
 
@@ -74,6 +73,8 @@ def fit_scale(errors: Array, distance: Array, seed: int = 0) -> Array:
 
 def _regress(absolute: Array, distance: Array) -> Array:
     """Return a non-negative line through absolute errors, which is nowhere near zero."""
+    from scipy.optimize import nnls  # slow to import
+
     design = np.stack((np.ones(len(distance)), distance), axis=1)
     fits: list[Any] = [nnls(design, column)[0] for column in absolute.T]
     lines = np.array(fits).T

@@ -6,7 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Self
 
@@ -70,6 +71,16 @@ class DecoderPool:
         self._all = [_Worker(memory, timeout) for _ in range(self.workers)]
         self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
 
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Start the processes before the pool is entered; they end with the block."""
+        try:
+            for worker in self._all:
+                worker.start()
+            yield
+        finally:
+            self.__exit__()
+
     def __enter__(self) -> Self:
         for worker in self._all:
             worker.start()
@@ -115,7 +126,9 @@ class _Worker:
         self._channel: socket.socket | None = None
 
     def start(self) -> None:
-        """Start the process; it is not ready yet."""
+        """Start the process, unless it is there; it is not ready yet."""
+        if self.process is not None:
+            return
         self._channel, theirs = socket.socketpair()
         one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         module = "songeval_task.service.decoding.worker"
@@ -123,6 +136,7 @@ class _Worker:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", module, str(theirs.fileno()), str(self._memory)],
                 pass_fds=[theirs.fileno()],
+                process_group=0,  # an interrupt from a terminal is for the server alone
                 env={**os.environ, **one_thread},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

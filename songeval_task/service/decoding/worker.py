@@ -5,16 +5,18 @@ to the server, and how much memory decoding may take beyond what the process has
 ends when the server does.
 """
 
+import logging
 import os
 import re
 import resource
-import signal
 import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+import scipy.signal  # noqa: F401 - slow to import: not while the first file waits
 
 from hear_aesthetics.audio.decoding import AUDIO_EXTENSIONS
 from hear_aesthetics.audio.measured import MeasuredAudio, measure_audio
@@ -33,7 +35,7 @@ def main(descriptor: int, memory: int) -> None:
         descriptor: Descriptor of the socket to the server.
         memory: Bytes that decoding may take.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the server decides
+    logging.disable()  # of names and contents of what strangers sent
     _limit_memory(memory)
     with (
         socket.socket(fileno=descriptor) as channel,
