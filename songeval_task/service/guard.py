@@ -105,7 +105,7 @@ class Guard:
     def _knows(self, authorization: str) -> bool:
         """Return whether a header holds the token; how long that takes does not depend on it."""
         scheme, _, given = authorization.partition(" ")
-        secret = given.strip().encode("utf-8", "surrogateescape")
+        secret = given.strip().encode("latin-1")  # as Starlette has decoded it
         if scheme.lower() == "basic":
             try:
                 secret = base64.b64decode(secret, validate=True).partition(b":")[2]

@@ -1,6 +1,7 @@
 """Server: listens, loads, answers until it is told to stop, and finishes what it has begun."""
 
 import asyncio
+import logging
 import signal
 import socket
 import sys
@@ -9,6 +10,7 @@ from typing import Any
 
 import h11
 import uvicorn
+from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from songeval_task.scoring.scorer import AestheticScorer
@@ -17,7 +19,7 @@ from songeval_task.service.decoding.pool import DecoderPool
 from songeval_task.service.job_queue import JobQueue
 from songeval_task.service.settings import ServiceSettings, is_loopback
 
-__all__ = ["serve"]
+__all__ = ["config_of", "serve"]
 
 HEAD_SECONDS = 20.0  # for the head of a request
 MAX_CONNECTIONS = 1024
@@ -39,6 +41,7 @@ def serve(
         InputError: If it cannot listen there.
         HearAestheticsError: If the model cannot be loaded, or the workers do not start.
     """
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # of what strangers sent
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     decoder = DecoderPool(max_bytes=settings.max_bytes, max_seconds=settings.max_seconds)
     with settings.listen() as listener, decoder.starting():
@@ -46,19 +49,23 @@ def serve(
         scorer = load()
         with decoder, JobQueue(scorer, decoder, capacity=settings.queue) as jobs:
             app = create_app(jobs, settings, local=is_loopback(address))
-            config = uvicorn.Config(
-                app,
-                http=_PunctualProtocol,
-                ws="none",
-                lifespan="on",
-                log_config=None,
-                log_level="error",
-                access_log=False,
-                server_header=False,
-                limit_concurrency=MAX_CONNECTIONS,
-            )
             shown = f"[{address}]" if ":" in address else address
-            _Server(config, lambda: announce(f"http://{shown}:{port}")).run([listener])
+            _Server(config_of(app), lambda: announce(f"http://{shown}:{port}")).run([listener])
+
+
+def config_of(app: FastAPI) -> uvicorn.Config:
+    """Return the settings of uvicorn."""
+    return uvicorn.Config(
+        app,
+        http=_PunctualProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        limit_concurrency=MAX_CONNECTIONS,
+    )
 
 
 class _Server(uvicorn.Server):

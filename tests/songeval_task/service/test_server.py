@@ -1,0 +1,250 @@
+"""The server as a process: ready, under load, with workers that are killed, at its end."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import psutil
+import pytest
+
+from hear_aesthetics.audio.saving import encode_audio
+from hear_aesthetics.errors import InputError
+from songeval_task.service import server as module
+from songeval_task.service.settings import ServiceSettings
+
+pytestmark = pytest.mark.slow
+FORM = {"content-type": "multipart/form-data; boundary=x"}
+
+
+class Server(NamedTuple):
+    """A server that runs."""
+
+    host: str
+    port: int
+    process: subprocess.Popen
+
+    def ask(self, method: str, path: str, *content: Any) -> tuple[int, Any, dict[str, str]]:
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=300)
+        connection.request(method, path, *content)
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        try:
+            return answer.status, json.loads(body), dict(answer.getheaders())
+        except ValueError:
+            return answer.status, body, dict(answer.getheaders())
+
+    def score(self, content: bytes, name: str = "a.wav") -> tuple[int, Any, dict[str, str]]:
+        return self.ask("POST", "/v1/score", form(content, name), FORM)
+
+    @property
+    def decoders(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children()
+
+
+def form(content: bytes, name: str = "a.wav") -> bytes:
+    head = f'--x\r\ncontent-disposition: form-data; name="files"; filename="{name}"\r\n\r\n'
+    return head.encode() + content + b"\r\n--x--\r\n"
+
+
+def noise(seconds: float, seed: int = 0) -> bytes:
+    samples = np.random.default_rng(seed).normal(0, 0.1, round(seconds * 24_000))
+    return encode_audio(samples.astype("f4"), 24_000, format="WAV", subtype="PCM_16")
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Server]]:
+    """Starts servers, and ends them."""
+    running: list[subprocess.Popen] = []
+
+    def run(*options: object) -> Server:
+        words = ["serve", "--model", "mini", "--port", "0", *map(str, options)]
+        program = [sys.executable, "-m", "hear_aesthetics", *words]
+        process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True)
+        running.append(process)
+        assert process.stderr
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if found := re.search(r"serving at http://(.+):(\d+)", line):
+                return Server(found[1], int(found[2]), process)
+        raise AssertionError("".join(lines))
+
+    yield run
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def at_once(works: list[Callable[[], Any]]) -> list[Any]:
+    """Call all at the same time; their results."""
+    results: list[Any] = [None] * len(works)
+
+    def call(index: int) -> None:
+        results[index] = works[index]()
+
+    threads = [threading.Thread(target=call, args=(index,)) for index in range(len(works))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def test_many_clients_get_their_own_rows_and_one_loses_its_file_with_its_decoder(
+    start, demo_scorer, tmp_path
+) -> None:
+    server = start("--queue", 64)
+    clips = [noise(1 + 0.5 * (i % 4), seed=i) for i in range(8)]
+    rights = []
+    for index, clip in enumerate(clips):
+        (tmp_path / f"{index}.wav").write_bytes(clip)
+        rights.append(demo_scorer.score(tmp_path / f"{index}.wav"))
+    rows: list[tuple[int, Any]] = []
+
+    def send(client: int) -> None:
+        for index in range(client % 8, client % 8 + 4):
+            status, content, _ = server.score(clips[index % 8], f"{index % 8}.wav")
+            rows.append((status, content["rows"][0]))
+
+    killed: list[int] = []
+
+    def kill() -> None:
+        while len(rows) < 20:
+            time.sleep(0.01)
+        killed.append(server.decoders[0].pid)
+        os.kill(killed[0], signal.SIGKILL)
+
+    at_once([*(lambda client=client: send(client) for client in range(16)), kill])
+    assert killed
+    assert len(rows) == 64
+    failed = [row for status, row in rows if status != 200]
+    assert len(failed) <= 1  # none, if it had nothing to do just then
+    assert all("the decoder died of it" in row["error"] for row in failed)
+    for status, row in rows:
+        if status == 200:
+            right = rights[int(Path(row["path"]).stem)]
+            found = {column: row[column] for column in right.values}
+            assert found == pytest.approx(right.values, abs=1e-4)
+    assert len(server.decoders) == 2
+    assert server.score(clips[0])[0] == 200
+
+
+def test_it_ends_when_what_runs_is_answered(start) -> None:
+    server = start()
+    answers: list[int] = []
+
+    def ask() -> None:
+        answers.append(server.score(noise(30))[0])
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    while b"queue_taken 3.0" not in server.ask("GET", "/metrics")[1]:
+        time.sleep(0.01)
+    decoders = server.decoders
+    server.process.send_signal(signal.SIGTERM)
+    for thread in threads:
+        thread.join()
+    assert answers == [200, 200, 200]
+    assert server.process.wait(60) == 0
+    assert not any(decoder.is_running() for decoder in decoders)
+    with pytest.raises(OSError, match="refused"):
+        server.ask("GET", "/healthz")
+
+
+def test_a_client_that_leaves_frees_its_place(start) -> None:
+    server = start("--queue", 1)
+    connection = http.client.HTTPConnection(server.host, server.port)
+    connection.request("POST", "/v1/score", form(noise(60)), FORM)
+    while b"queue_taken 1.0" not in server.ask("GET", "/metrics")[1]:
+        time.sleep(0.01)
+    status, content, headers = server.score(noise(1))
+    assert (status, int(headers["retry-after"]) >= 1) == (503, True)
+    assert "0 of 1 places free" in content["error"]
+    connection.close()
+    for _ in range(500):
+        if server.score(noise(1))[0] == 200:
+            return
+        time.sleep(0.01)
+    pytest.fail("the place was not freed")
+
+
+def test_nothing_is_kept(start, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    server = start()
+    assert server.score(noise(60))[0] == 200
+    assert server.score(b"junk" * 1_000_000)[0] == 422
+    files = [path for path in tmp_path.rglob("*") if not path.is_dir()]
+    assert files == []
+    opened = [open_.path for open_ in psutil.Process(server.process.pid).open_files()]
+    assert [path for path in opened if str(tmp_path) in path] == []
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(60) == 0
+    assert server.process.stderr
+    assert "a.wav" not in server.process.stderr.read()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_the_token_opens_what_others_reach(start) -> None:
+    words = [sys.executable, "-m", "hear_aesthetics", "serve", "--model", "mini"]
+    done = subprocess.run(
+        [*words, "--host", "0.0.0.0"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "give a --token" in done.stderr
+    assert done.stderr.count("\n") == 1
+    server = start("--host", "0.0.0.0", "--token", "geheim")
+    assert server.ask("GET", "/v1/models")[0] == 401
+    headers = {"authorization": "Bearer geheim"}
+    assert server.ask("GET", "/v1/models", None, headers)[0] == 200
+    assert server.ask("GET", "/healthz")[0] == 200
+
+
+def test_a_port_that_is_taken_is_said_in_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(InputError, match=rf"--port {port}: .*in use; take another port"):
+            ServiceSettings(port=port).listen()
+    with pytest.raises(InputError, match="--host nowhere"):
+        ServiceSettings(host="nowhere.invalid").listen()
+
+
+def test_a_connection_without_a_request_is_closed(jobs, monkeypatch) -> None:
+    import asyncio
+
+    import uvicorn
+
+    from songeval_task.service.app import create_app
+
+    monkeypatch.setattr(module, "HEAD_SECONDS", 0.3)
+    config = module.config_of(create_app(jobs, ServiceSettings()))
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(server._serve([listener])))
+    thread.start()
+    try:
+        for sent in (b"", b"GET /healthz HTTP/1.1\r\nhost: local"):
+            with socket.create_connection(listener.getsockname(), timeout=10) as connection:
+                connection.sendall(sent)
+                assert connection.recv(1000) == b""
+        with socket.create_connection(listener.getsockname(), timeout=10) as connection:
+            for _ in range(2):  # one that asks stays open
+                connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
+                assert b"200 OK" in connection.recv(10_000)
+                time.sleep(0.5)
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
