@@ -21,6 +21,7 @@ PUBLIC = {
     "songeval_task.adapters.cmi_rewardbench": "HearAestheticsRewardModel",
     "songeval_task.adapters.versa": "HearAestheticsMetric",
     "songeval_task": "AestheticScorer Scores",
+    "songeval_task": "AestheticScorer RemoteScorer Scores",
     "musiceval_task": "MusicEvalScorer load_scorer",
 }
 

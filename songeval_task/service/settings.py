@@ -1,6 +1,7 @@
 """Settings of the service, and the errors that are answers."""
 
 import ipaddress
+import os
 import socket
 from dataclasses import dataclass
 
@@ -61,7 +62,8 @@ class ServiceSettings:
             return socket.create_server(address[:2], family=family, backlog=1024)
         except OSError as error:
             raise InputError(
-                f"--host {self.host} --port {self.port}: {error.strerror}; take another port"
+                f"--host {self.host} --port {self.port}: {os.strerror(error.errno or 0)}; take "
+                "another port"
             ) from error
 
     def check_token(self, address: str) -> None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, Self
 
 from hear_aesthetics.audio.measured import MeasuredAudio
@@ -23,7 +24,7 @@ from songeval_task.service.decoding.frames import (
 
 __all__ = ["DecoderPool", "Upload"]
 
-START_SECONDS = 60.0
+START_SECONDS = 300.0
 DECODE_SECONDS = 120.0  # of one file, by the clock
 MEMORY = 1 << 30  # bytes for decoding, beyond those of the file and of its waveform
 CORES_PER_WORKER, MIN_WORKERS, MAX_WORKERS = 4, 2, 8
@@ -68,7 +69,9 @@ class DecoderPool:
         self.max_seconds = max_seconds
         waveform = round(max_seconds * 48_000) * 4
         memory = MEMORY + 3 * max_bytes + 4 * waveform
-        self._all = [_Worker(memory, timeout) for _ in range(self.workers)]
+        self._folder = TemporaryDirectory()  # of links to what is decoded just now
+        limits = memory, timeout, self._folder.name
+        self._all = [_Worker(*limits) for _ in range(self.workers)]
         self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
 
     @contextmanager
@@ -92,6 +95,7 @@ class DecoderPool:
     def __exit__(self, *_: object) -> None:
         for worker in self._all:
             worker.stop()
+        self._folder.cleanup()
 
     @property
     def process_ids(self) -> list[int]:
@@ -120,8 +124,8 @@ class DecoderPool:
 class _Worker:
     """One worker process and the socket to it; used by one thread at a time."""
 
-    def __init__(self, memory: int, timeout: float) -> None:
-        self._memory, self._timeout = memory, timeout
+    def __init__(self, memory: int, timeout: float, folder: str) -> None:
+        self._memory, self._timeout, self._folder = memory, timeout, folder
         self.process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
 
@@ -131,10 +135,10 @@ class _Worker:
             return
         self._channel, theirs = socket.socketpair()
         one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-        module = "songeval_task.service.decoding.worker"
+        program = [sys.executable, "-P", "-m", "songeval_task.service.decoding.worker"]
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", module, str(theirs.fileno()), str(self._memory)],
+                [*program, str(theirs.fileno()), str(self._memory), self._folder],
                 pass_fds=[theirs.fileno()],
                 process_group=0,  # an interrupt from a terminal is for the server alone
                 env={**os.environ, **one_thread},

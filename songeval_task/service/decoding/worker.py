@@ -1,8 +1,8 @@
 """Decoding worker, a process of its own: files in, measured waveforms out, one at a time.
 
-Run by the pool as ``python -m songeval_task.service.decoding.worker DESCRIPTOR BYTES``: the socket
-to the server, and how much memory decoding may take beyond what the process has at its start. It
-ends when the server does.
+Run by the pool as ``python -m songeval_task.service.decoding.worker DESCRIPTOR BYTES FOLDER``: the
+socket to the server, how much memory decoding may take beyond what the process has at its start,
+and where it may put a link. It ends when the server does.
 """
 
 import logging
@@ -13,7 +13,6 @@ import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import scipy.signal  # noqa: F401 - slow to import: not while the first file waits
@@ -28,25 +27,23 @@ __all__ = ["main"]
 STATM = Path("/proc/self/statm")
 
 
-def main(descriptor: int, memory: int) -> None:
+def main(descriptor: int, memory: int, folder: Path) -> None:
     """Decode what the server sends, until it has gone.
 
     Args:
         descriptor: Descriptor of the socket to the server.
         memory: Bytes that decoding may take.
+        folder: Folder for links, which other workers use too.
     """
     logging.disable()  # of names and contents of what strangers sent
     _limit_memory(memory)
-    with (
-        socket.socket(fileno=descriptor) as channel,
-        TemporaryDirectory() as folder,
-        suppress(EOFError, ConnectionError),  # the server has gone
-    ):
+    # Errors of the connection: the server has gone.
+    with socket.socket(fileno=descriptor) as channel, suppress(EOFError, ConnectionError):
         send_header(channel, {"ready": os.getpid()})
         while True:
             request, file = receive_request(channel)
             try:
-                _answer(channel, Path(folder), request, file)
+                _answer(channel, folder, request, file)
             finally:
                 os.close(file)
 
@@ -89,7 +86,7 @@ def _decode(folder: Path, request: dict[str, Any], file: int) -> MeasuredAudio:
     audio files have it, as decoders go by it where the content leaves a doubt.
     """
     suffix = Path(request["name"]).suffix.lower()
-    path = folder / f"audio{suffix if suffix in AUDIO_EXTENSIONS else ''}"
+    path = folder / f"{os.getpid()}{suffix if suffix in AUDIO_EXTENSIONS else ''}"
     path.symlink_to(f"/dev/fd/{file}")
     try:
         return measure_audio(path, **request["options"])
@@ -102,4 +99,4 @@ def _decode(folder: Path, request: dict[str, Any], file: int) -> MeasuredAudio:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))

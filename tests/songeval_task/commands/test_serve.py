@@ -1,0 +1,113 @@
+"""``serve`` and ``score --server``: wrong usage in one line, and the rows of ``score``."""
+
+import json
+import re
+import shlex
+import socket
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from songeval_task.service import client as client_module
+from songeval_task.service.app import create_app
+from songeval_task.service.decoding.pool import DecoderPool
+from songeval_task.service.job_queue import JobQueue
+from songeval_task.service.settings import ServiceSettings
+
+ROOT = Path(__file__).parents[3]
+URL = "http://127.0.0.1:7860"
+
+
+@pytest.fixture
+def server(demo_scorer, monkeypatch):
+    """An application that clients find at any address."""
+    with DecoderPool(1) as decoder, JobQueue(demo_scorer, decoder) as jobs:
+        app = create_app(jobs, ServiceSettings())
+        opened = lambda *_: TestClient(app, base_url=URL)  # noqa: E731
+        monkeypatch.setattr(client_module, "_open_client", opened)
+        yield
+
+
+def test_others_reach_it_with_a_token_only(command) -> None:
+    outcome = command("serve", "--model", "mini", "--host", "0.0.0.0")
+    assert outcome.code == 2
+    assert outcome.errors == [
+        "error: --host 0.0.0.0 is reached from other machines; give a --token, or listen on "
+        "127.0.0.1"
+    ]
+
+
+def test_a_port_that_is_taken_is_one_line(command) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        outcome = command("serve", "--model", "mini", "--port", other.getsockname()[1])
+    assert outcome.code == 2
+    assert len(outcome.errors) == 1
+    assert "take another port" in outcome.errors[0]
+
+
+def test_a_model_that_is_none_ends_it_in_one_line(command) -> None:
+    outcome = command("serve", "--model", "nothing", "--port", "0")
+    assert outcome.code in (1, 2)
+    assert len(outcome.errors) == 1
+
+
+@pytest.mark.slow
+def test_a_server_gives_the_rows_of_score(
+    server, command, write_clip, write_broken, tmp_path
+) -> None:
+    write_clip(tmp_path / "songs" / "a.wav", 3.0)
+    write_clip(tmp_path / "songs" / "b.wav", 4.0, seed=1)
+    write_broken(tmp_path / "songs")
+    words = ("score", tmp_path / "songs", "--json", "--timeline", "--loudness", "-20")
+    here = command(*words, "--model", "mini")
+    there = command(*words, "--server", URL)
+    assert there.code == here.code == 3
+    assert sorted(there.errors) == sorted(here.errors)
+    for found, right in zip(json.loads(there.out), json.loads(here.out), strict=True):
+        windows = found.pop("timeline", []), right.pop("timeline", [])
+        assert len(windows[0]) == len(windows[1])
+        assert found == {
+            name: pytest.approx(value, abs=1e-4) if type(value) is float else value
+            for name, value in right.items()
+        }
+
+
+def test_a_server_fills_a_file_once(server, command, write_clip, tmp_path) -> None:
+    write_clip(tmp_path / "a.wav", 1.0)
+    words = ("score", tmp_path / "a.wav", "--server", URL, "--out", tmp_path / "o.csv")
+    assert command(*words).code == 0
+    again = command(*words)
+    assert again.code == 0
+    assert "1 of 1 rows are there already" in again.notes
+
+
+def test_a_server_has_its_own_model(server, command, write_clip, tmp_path) -> None:
+    path = write_clip(tmp_path / "a.wav", 1.0)
+    for option in ("--head", "demo"), ("--model", "mini"), ("--device", "cpu"):
+        outcome = command("score", path, "--server", URL, *option)
+        assert outcome.code == 2
+        assert outcome.errors == [f"error: --server scores by its own model; leave out {option[0]}"]
+    outcome = command("score", path, "--server", URL, "--calibration", "c.json")
+    assert outcome.code == 2
+    assert "start it with --calibration" in outcome.errors[0]
+
+
+def test_the_image_is_made_of_what_is_here() -> None:
+    text = (ROOT / "deploy/Dockerfile").read_text()
+    copied = [
+        w for line in re.findall(r"^COPY (.+) \S+$", text, re.MULTILINE) for w in line.split()
+    ]
+    assert "songeval_task" in copied
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+    allowed = (ROOT / "deploy/Dockerfile.dockerignore").read_text().split()
+    assert [n for n in copied if f"!{n.split('/')[0]}" not in allowed] == []
+    torch = re.search(r"^TORCH +:= (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+    assert torch in text
+    user, entry = text.index("USER music"), text.index("ENTRYPOINT")
+    assert user < entry
+    assert "HEALTHCHECK" in text
+    assert (
+        shlex.split("hear-aesthetics serve")
+        == json.loads(re.search(r"ENTRYPOINT (.+)", text)[1])[:2]
+    )
