@@ -20,7 +20,6 @@ PUBLIC = {
     "SongEvalBaselineHead hybrid_loss list_mle",
     "songeval_task.adapters.cmi_rewardbench": "HearAestheticsRewardModel",
     "songeval_task.adapters.versa": "HearAestheticsMetric",
-    "songeval_task": "AestheticScorer Scores",
     "songeval_task": "AestheticScorer RemoteScorer Scores",
     "musiceval_task": "MusicEvalScorer load_scorer",
 }
