@@ -1,0 +1,1 @@
+"""Benchmarks of scoring: the service, and several judges at once."""
