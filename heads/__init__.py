@@ -9,6 +9,7 @@ from heads.audiobox import AudioboxConfig, AudioboxHead
 from heads.checkpoint import SequenceHead
 from heads.dual_branch import DualBranchConfig, DualBranchHead
 from heads.layers.pooling import MQMHASTP, AttentivePooling
+from heads.muq_eval import MuQEvalConfig, MuQEvalHead
 from heads.objectives.cmixup import CMixupSampler, mix, mix_factor
 from heads.objectives.distribution import (
     bin_centers,
@@ -42,6 +43,8 @@ __all__ = [
     "DualBranchConfig",
     "DualBranchHead",
     "MonotonicOrdinalHead",
+    "MuQEvalConfig",
+    "MuQEvalHead",
     "SequenceHead",
     "SongEvalBaselineConfig",
     "SongEvalBaselineHead",

@@ -8,17 +8,20 @@ from heads.aesthetic import AestheticHead
 from heads.audiobox import AudioboxHead
 from heads.checkpoint import PretrainedHead, read_names
 from heads.dual_branch import DualBranchHead
+from heads.muq_eval import MuQEvalHead
 from heads.songeval_baseline import SongEvalBaselineHead
 
 __all__ = ["HEADS", "head_name"]
 
 HEADS: dict[str, type[PretrainedHead]] = {
-    head.__name__: head for head in (AestheticHead, SongEvalBaselineHead, DualBranchHead)
+    head.__name__: head
+    for head in (AestheticHead, SongEvalBaselineHead, DualBranchHead, MuQEvalHead)
 }
 PUBLISHED_MARKS: dict[str, type[nn.Module]] = {  # a tensor that only this published layout has
     "mixed_win_downsample.weight": AestheticHead,
     "attn.0.in_proj_weight": SongEvalBaselineHead,
     "layer_weights.CE": AudioboxHead,
+    "encoder.pooling.attention.0.weight": MuQEvalHead,
 }
 
 

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -45,9 +46,12 @@ class PretrainedHead(nn.Module):
     Attributes:
         config: Frozen dataclass that builds the head.
         provenance: Source, data, seed, licence, ... of the weights.
+        carries: Prefix of tensors in the published file that are no part of the head, such as
+            those of its encoder; they are not read.
     """
 
     config_class: ClassVar[type[Any]]
+    carries: ClassVar[str | None] = None
     config: Any
 
     def __init__(self, config: Any = None) -> None:
@@ -95,6 +99,8 @@ class PretrainedHead(nn.Module):
         """
         path = locate(str(source), filename, revision)
         tensors, saved = read_tensors(path)
+        if cls.carries:
+            tensors = {n: t for n, t in tensors.items() if not n.startswith(cls.carries)}
         broken = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
         if broken:
             raise ValueError(f"{path}: {broken[0]} holds numbers that are not finite")
@@ -212,7 +218,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
     """Return the tensors of a file and the description that ``save_pretrained`` put there, if any.
 
     Args:
-        path: ``.safetensors``, or a PyTorch pickle, which is read with ``weights_only=True``.
+        path: ``.safetensors``, or a PyTorch pickle, which is read with ``weights_only=True``; its
+            tensors are mapped from the file, so that none is read before it is used.
 
     Raises:
         ValueError: If the file is broken or is not a plain state dict.
@@ -220,7 +227,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     try:
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
+        # Of torch's formats only the present one, a zip, can be mapped.
+        mapped = zipfile.is_zipfile(path)
+        tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except UNREADABLE as error:
         raise ValueError(
             f"{path}: not a readable PyTorch checkpoint of plain tensors; get the file again"

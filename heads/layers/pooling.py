@@ -140,10 +140,11 @@ class MQMHASTP(nn.Module):
 
 
 class AttentivePooling(nn.Module):
-    """Weighted mean of the frames; one linear map scores them, softmax over the valid ones.
+    """Weighted mean of the frames; a small network scores them, softmax over the valid ones.
 
     Args:
         dim: Width of the sequence.
+        hidden_dim: Width of a hidden layer, with tanh, of the scoring network; None: it is linear.
 
     Shape:
         - x: ``(batch, frames, dim)``
@@ -151,9 +152,11 @@ class AttentivePooling(nn.Module):
         - output: ``(batch, dim)``
     """
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, hidden_dim: int | None = None) -> None:
         super().__init__()
-        self.scorer = nn.Linear(dim, 1)
+        self.scorer: nn.Module = nn.Linear(hidden_dim or dim, 1)
+        if hidden_dim:
+            self.scorer = nn.Sequential(nn.Linear(dim, hidden_dim), nn.Tanh(), self.scorer)
 
     def forward(self, x: Tensor, padding_mask: Tensor | None = None) -> Tensor:
         """Pool the valid frames of each item."""
