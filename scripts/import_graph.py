@@ -29,7 +29,7 @@ LAYERS: dict[str, tuple[set[str], ...]] = {
     "heads": (
         {"layers", "objectives", "scale", "keys", "card"},
         {"checkpoint"},
-        {"aesthetic", "audiobox", "songeval_baseline", "dual_branch"},
+        {"aesthetic", "audiobox", "songeval_baseline", "dual_branch", "muq_eval"},
         {"auto"},
     ),
     "songeval_task": (

@@ -16,7 +16,8 @@ from hear_aesthetics.commands.options import (
     PrecisionOption,
 )
 from hear_aesthetics.spec import MAX_MINUTES
-from songeval_task.commands.score import CalibrationOption, HeadOption, load_aesthetic_scorer
+from songeval_task.commands.score_options import CalibrationOption, HeadOption
+from songeval_task.commands.scorers import load_aesthetic_scorer
 
 if TYPE_CHECKING:
     from hear_aesthetics.engine.inputs import Inputs

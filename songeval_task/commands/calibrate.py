@@ -15,7 +15,8 @@ from hear_aesthetics.commands.options import (
 )
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.spec import MAX_MINUTES
-from songeval_task.commands.score import HeadOption, load_aesthetic_scorer
+from songeval_task.commands.score_options import HeadOption
+from songeval_task.commands.scorers import load_aesthetic_scorer
 
 if TYPE_CHECKING:
     from songeval_task.uncertainty.calibration import Calibration

@@ -7,12 +7,8 @@ import typer
 
 from hear_aesthetics.commands.console import ExitCode, Report, print_table, write_json
 from hear_aesthetics.commands.options import DeviceOption, JsonOption, ModelOption, PrecisionOption
-from songeval_task.commands.score import (
-    CalibrationOption,
-    HeadOption,
-    LoudnessOption,
-    load_aesthetic_scorer,
-)
+from songeval_task.commands.score_options import CalibrationOption, HeadOption, LoudnessOption
+from songeval_task.commands.scorers import load_aesthetic_scorer
 
 if TYPE_CHECKING:
     from hear_aesthetics.engine.inputs import Inputs

@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -16,136 +16,50 @@ from hear_aesthetics.commands.options import (
     PrecisionOption,
 )
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.spec import LOUDEST_LUFS, MAX_MINUTES, QUIETEST_LUFS
-from songeval_task.commands.listing import BestOf, Listing, ranked, take_groups
+from hear_aesthetics.spec import MAX_MINUTES
+from songeval_task.commands.listing import BestOf, Listing, take_groups
+from songeval_task.commands.score_options import (
+    BestOfOption,
+    CalibrationOption,
+    CoverageOption,
+    ExplainOption,
+    FormatOption,
+    HeadOption,
+    LoudnessOption,
+    OutOption,
+    PlotOption,
+    PromptOption,
+    SongsArgument,
+    TimelineOption,
+    TopOption,
+)
+from songeval_task.commands.score_plot import plot_scores
+from songeval_task.commands.scorers import load_scorer, say_what_intervals_need
 
 if TYPE_CHECKING:
     from hear_aesthetics.engine.inputs import Inputs
     from songeval_task.scoring.feature_scorer import FeatureScorer
     from songeval_task.scoring.journal import Journal
     from songeval_task.scoring.run import ScoreOptions
-    from songeval_task.scoring.scorer import AestheticScorer
 
-__all__ = [
-    *("CalibrationOption", "CoverageOption", "HeadOption", "LoudnessOption"),
-    *("TOKEN_VARIABLE", "load_aesthetic_scorer", "score"),
-]
-
-TOKEN_VARIABLE = "HEAR_AESTHETICS_TOKEN"
-
-
-def _loudness_in_range(value: float | None) -> float | None:
-    if value is not None and not QUIETEST_LUFS <= value <= LOUDEST_LUFS:  # nan is in no range
-        raise typer.BadParameter(
-            f"{value:g} LUFS is not from {QUIETEST_LUFS:g} to {LOUDEST_LUFS:g}"
-        )
-    return value
-
-
-HeadOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--head",
-        metavar="NAME|PATH",
-        help="track1, track2, songeval, songbench, audiobox (which needs no model), demo, an "
-        "installed scorer, or a file; may be given again: the columns of further heads begin with "
-        "their name. Default: track2, with mini: demo (which never learned from ratings).",
-    ),
-]
-CalibrationOption = Annotated[
-    list[Path] | None,
-    typer.Option(
-        metavar="FILE",
-        help="What `hear-aesthetics calibrate` learned of a head's errors; may be given again for "
-        "further heads.",
-        show_default="that of the run that a head is of",
-    ),
-]
-CoverageOption = Annotated[
-    float,
-    typer.Option(
-        min=0.01, max=0.999, help="Share of ratings that the intervals of calibrated heads hold."
-    ),
-]
-SongsArgument = Annotated[
-    list[str],
-    typer.Argument(
-        help="Audio or .npy files, folders, globs, .txt or .jsonl lists, or - for standard input."
-    ),
-]
-LoudnessOption = Annotated[
-    float | None,
-    typer.Option(
-        metavar="LUFS",
-        callback=_loudness_in_range,
-        help="Bring every clip to this loudness before it is scored, such as -14. The column "
-        "loudness_lufs keeps what was measured (BS.1770, all channels, the file's own rate).",
-    ),
-]
+__all__ = ["score"]
 
 
 def score(
     inputs: SongsArgument,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="FILE.csv, .jsonl, .json or .scp; default: stdout."),
-    ] = None,
-    released: Annotated[
-        Literal["ear-hear", "songeval"] | None,
-        typer.Option(
-            "--format",
-            help="JSON of a released program: ear-hear, the object of EAR_HEAR's inference.py, of "
-            "several songs a list of them; songeval, SongEval's result.json. One head alone.",
-            show_default="by the suffix of OUT",
-        ),
-    ] = None,
+    out: OutOption = None,
+    released: FormatOption = None,
     model: ModelOption = "large",
     head: HeadOption = None,
-    timeline: Annotated[
-        bool, typer.Option("--timeline", help="Also score 30 s windows, one every 10 s.")
-    ] = False,
-    explain: Annotated[
-        bool,
-        typer.Option(
-            "--explain",
-            help="Add how scores change without each 10 s, and the attention of the head to it.",
-        ),
-    ] = False,
+    timeline: TimelineOption = False,
+    explain: ExplainOption = False,
     loudness: LoudnessOption = None,
     calibration: CalibrationOption = None,
     coverage: CoverageOption = 0.9,
-    top: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Print the N best, by their mean.")
-    ] = None,
-    best_of: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Name the best take of each group: takes whose .jsonl rows have one value of this "
-            "key, such as prompt; or folder. Beside OUT: OUT.best.csv.",
-        ),
-    ] = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.png",
-            help="Draw a radar of up to 8 songs (the best with --top, else the first), and with "
-            "--timeline their curves.",
-        ),
-    ] = None,
-    prompt: Annotated[
-        str | None, typer.Option(help="Text of inputs that have none, for scorers that read it.")
-    ] = None,
-    server: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="Have `hear-aesthetics serve` at this address score, by its model and heads.",
-        ),
-    ] = None,
-    token: Annotated[
-        str, typer.Option(envvar=TOKEN_VARIABLE, show_default=False, help="Token of that server.")
-    ] = "",
+    top: TopOption = None,
+    best_of: BestOfOption = None,
+    plot: PlotOption = None,
+    prompt: PromptOption = None,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
     precision: PrecisionOption = "auto",
@@ -190,15 +104,9 @@ def score(
         for bad in found.errors:
             error_line(bad.message)
         raise typer.Exit(ExitCode.FAILED)
-    own: dict[str, Any] = {
-        "model": model,
-        "head": head,
-        "precision": precision,
-        "device": device,
-    }
-    scorer = _open_server(server, token, own) if server else _load_scorer(found, **own)
+    scorer = load_scorer(found, head, model, precision=precision, device=device)
     scorer.calibrate(calibration or (), coverage)
-    _say_what_intervals_need(scorer, coverage)
+    say_what_intervals_need(scorer, coverage)
     check_features(scorer, found, options)
     document = released_document(released, scorer.columns) if released else None
     journal = _open_journal(scorer, found, options, out, overwrite, released) if out else None
@@ -236,75 +144,8 @@ def score(
     if visible:
         listing.finish(rows)
     if plot:
-        _plot(plot, rows, scorer, top)
+        plot_scores(plot, rows, scorer, top)
     raise typer.Exit(report.exit_code)
-
-
-def load_aesthetic_scorer(
-    head: list[str] | None, model: str, *, precision: str, device: str | None
-) -> "AestheticScorer":
-    """Return a scorer; write a warning if its scores say nothing about music.
-
-    Raises:
-        InputError: If a name is unknown or a head does not fit the model.
-    """
-    from songeval_task.scoring.scorer import AestheticScorer
-
-    scorer = AestheticScorer.from_pretrained(
-        *(head or ()), model=model, precision=precision, device=device
-    )
-    _warn_if_demo(scorer)
-    return scorer
-
-
-def _open_server(url: str, token: str, own: dict[str, Any]) -> "FeatureScorer":
-    """Return the scorer of a server; refuse options of a model of our own."""
-    from songeval_task.service.client import RemoteScorer
-
-    given = [name for name, value in own.items() if value not in (None, "large", "auto")]
-    if given:
-        raise InputError(f"--server scores by its own model; leave out --{given[0]}")
-    scorer: Any = RemoteScorer(url, token)  # has the methods that are called here
-    _warn_if_demo(scorer)
-    return scorer  # type: ignore[no-any-return]
-
-
-def _load_scorer(
-    found: "Inputs", *, head: list[str] | None, model: str, precision: str, device: str | None
-) -> "FeatureScorer":
-    """Return the scorer of these inputs: heads alone where all of them are features."""
-    from hear_aesthetics.engine.inputs import holds_features
-    from songeval_task.scoring.feature_scorer import FeatureScorer
-
-    if not all(holds_features(item.path) for item in found.inputs):
-        return load_aesthetic_scorer(head, model, precision=precision, device=device)
-    scorer = FeatureScorer.from_pretrained(*(head or ()), model=model, device=device)
-    _warn_if_demo(scorer)
-    return scorer
-
-
-def _warn_if_demo(scorer: "FeatureScorer") -> None:
-    if scorer.demo:
-        learned = "never learned from people's ratings and says nothing about the music"
-        warning_line(f"demo scores: {scorer.title} {learned}")
-
-
-def _say_what_intervals_need(scorer: "FeatureScorer", coverage: float) -> None:
-    """Say in one line why scores have no intervals, if they have none."""
-    from songeval_task.uncertainty.calibration import songs_for
-
-    if scorer.scorer_set.heads and not scorer.scorer_set.calibrated:
-        typer.echo(
-            "no intervals: nothing is known of the head's errors; `hear-aesthetics calibrate` "
-            "learns them from rated songs",
-            err=True,
-        )
-    for name, calibration in scorer.scorer_set.calibrated.items():
-        if len(calibration.preds) < (needed := songs_for(coverage)):
-            warning_line(
-                f"{name}: {len(calibration.preds)} calibration songs promise no coverage of "
-                f"{coverage:g}, which takes {needed}; intervals are empty"
-            )
 
 
 def _check_usage(
@@ -360,23 +201,3 @@ def _open_journal(
     if others := {key[:3] for key in journal.done} - {key[:3] for key in keys}:
         warning_line(f"{out}: without {len(others)} earlier rows, whose files were not given now")
     return journal
-
-
-def _plot(path: Path, rows: list[dict[str, Any]], scorer: "FeatureScorer", top: int | None) -> None:
-    from hear_aesthetics.plotting.style import save
-    from songeval_task.scoring.radar_plot import MAX_SONGS, score_figure
-
-    good = ranked(rows)[:top] if top else [row for row in rows if row["error"] is None]
-    if not good:
-        return
-    if len(good) > MAX_SONGS:
-        which = "best" if top else "first"
-        warning_line(f"{path}: shows the {which} {MAX_SONGS} of {len(good)} songs")
-    name, dimensions = next(iter(scorer.scorer_set.groups.items()))
-    status = "demo: the scores say nothing" if scorer.demo else "after each name: the mean"
-    if name in scorer.scorer_set.calibrated:
-        status += f"; bands: {scorer.scorer_set.coverage:.0%} intervals"
-    title = "Song scores" if len(good) > 1 else "Song score"
-    model = f"model {scorer.model_name}, " if scorer.model_name else ""
-    subtitle = f"{model}head {name}; {status}"
-    save(score_figure(good, dimensions, title=title, subtitle=subtitle), path)

@@ -1,4 +1,4 @@
-"""Plots of scores: a radar per song, and below them the scores over time.
+"""Plot of one scorer: a radar per song, and below them the scores over time.
 
 Up to eight songs are drawn, each with its own colour and its own radar, in which the others are
 faint lines: eight polygons on top of each other cannot be read. Intervals of calibrated scores are
@@ -6,7 +6,6 @@ bands; over time, of at most two songs, and of the whole song, since windows hav
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,22 +15,24 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from hear_aesthetics.plotting.style import COLOURS, FAINT, INK, QUIET, new_figure, place
+from songeval_task.scoring.plots.curves import Curve, curves_height, draw_curves
+from songeval_task.scoring.plots.song_rows import (
+    MAX_SONGS,
+    axis_limits,
+    interval_ends,
+    short_names,
+)
 from songeval_task.scoring.rows import ScoreRow
-from songeval_task.scoring.scorer_set import HIGH, LOW
 
-__all__ = ["MAX_SONGS", "score_figure", "short_names"]
+__all__ = ["score_figure"]
 
-MAX_SONGS = 8
-NAME_LENGTH = 26  # characters that fit above a radar
 MIN_RADAR = 3  # dimensions; fewer span no area and become dots
-MAX_BANDS = 2  # songs whose bands over time can be told apart
 
 # Inches.
 RADAR_WIDTH, RADAR_HEIGHT = 3.5, 3.1  # of a cell, names and labels included
 RADAR, RADAR_TOP = 1.95, 0.72  # the circle, and where it begins in its cell
 DOT_HEIGHT, DOT_LEFT = 0.34, 1.6
-CURVE_HEIGHT, CURVE_GAP = 1.35, 0.16
-SIDE, HEADER, FOOTER, GAP = 0.95, 0.95, 0.65, 0.8
+SIDE, HEADER, GAP = 0.95, 0.95, 0.8
 
 
 def score_figure(
@@ -50,9 +51,10 @@ def score_figure(
     columns = 3 if len(rows) in (5, 6) else min(len(rows), 4)
     lines = -(-len(rows) // columns)
     top = RADAR_HEIGHT * lines if radar else DOT_HEIGHT * len(rows) + GAP
-    curves = any(_windows(row, dimensions) for row in rows)
-    below = len(dimensions) * CURVE_HEIGHT + FOOTER if curves else 0.0
-    size = (2 * SIDE + RADAR_WIDTH * max(columns, 2), HEADER + top + below)
+    curves = [Curve(f"{name}\n(score)", [name], name) for name in dimensions]
+    curves = [curve for curve in curves if curve.drawn_in(rows)]
+    height = HEADER + top + curves_height(len(curves))
+    size = (2 * SIDE + RADAR_WIDTH * max(columns, 2), height)
     figure = new_figure(*size, title, subtitle, left=SIDE)
     names = short_names([str(row["path"]) for row in rows])
     labels = [f"{name}: mean {row['mean']:.2f}" for name, row in zip(names, rows, strict=True)]
@@ -61,31 +63,8 @@ def score_figure(
     else:
         _draw_dots(figure, rows, dimensions, names)
     if curves:
-        _draw_curves(figure, rows, dimensions)
+        draw_curves(figure, rows, curves, left=SIDE, right=SIDE, one_scale=True)
     return figure
-
-
-def short_names(paths: Sequence[str]) -> list[str]:
-    """Return names short enough for a label: the file's, with its folder where two share one.
-
-    >>> short_names(["a/take.wav", "b/take.wav", "c/other.wav"])
-    ['a/take', 'b/take', 'other']
-    """
-    parts = [Path(path).with_suffix("").parts for path in paths]
-    names = [part[-1] for part in parts]
-    for depth in range(2, 1 + max(map(len, parts), default=0)):
-        names = [
-            "/".join(part[-depth:]) if names.count(name) > 1 else name
-            for part, name in zip(parts, names, strict=True)
-        ]
-    half = (NAME_LENGTH - 1) // 2
-    return [n if len(n) <= NAME_LENGTH else f"{n[:half]}…{n[-half:]}" for n in names]
-
-
-def _limits(values: np.ndarray) -> tuple[float, float]:
-    """Return whole half points around all values, at least one point apart."""
-    low, high = np.floor(2 * np.nanmin(values)) / 2, np.ceil(2 * np.nanmax(values)) / 2
-    return (low, high) if high - low >= 1 else (low - 0.5, high + 0.5)
 
 
 def _draw_radars(
@@ -96,8 +75,8 @@ def _draw_radars(
     columns: int,
 ) -> None:
     values = np.array([[row[name] for name in dimensions] for row in rows])
-    bands = [_band(row, dimensions) for row in rows]
-    low, high = _limits(np.array([*values, *(end for band in bands if band for end in band)]))
+    bands = [interval_ends(row, dimensions) for row in rows]
+    low, high = axis_limits(np.array([*values, *(end for band in bands if band for end in band)]))
     rings = MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
     angles = np.linspace(0, 2 * np.pi, len(dimensions), endpoint=False)
     for index, label in enumerate(labels):
@@ -148,14 +127,6 @@ def _ring(angles: np.ndarray, inner: np.ndarray, outer: np.ndarray) -> list[np.n
     return [np.concatenate((out, home[::-1])) for out, home in zip(there, back, strict=True)]
 
 
-def _band(row: ScoreRow, dimensions: Sequence[str]) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the ends of the intervals of a song's scores; None where it has none."""
-    low, high = ([row.get(name + end) for name in dimensions] for end in (LOW, HIGH))
-    if None in low or None in high:
-        return None
-    return np.array(low, dtype=float), np.array(high, dtype=float)
-
-
 def _draw_dots(
     figure: Figure, rows: Sequence[ScoreRow], dimensions: Sequence[str], names: Sequence[str]
 ) -> None:
@@ -165,60 +136,16 @@ def _draw_dots(
     values = np.array([[row[name] for name in dimensions] for row in rows])
     axes = place(figure, left, HEADER, width - left - SIDE, DOT_HEIGHT * len(rows))
     for line, scores in enumerate(values):
-        if (band := _band(rows[line], dimensions)) is not None:
+        if (band := interval_ends(rows[line], dimensions)) is not None:
             axes.hlines([line] * len(scores), *band, color=COLOURS[line], linewidth=6, alpha=0.16)
         for score, marker in zip(scores, "oD", strict=False):
             axes.plot(score, line, marker, color=COLOURS[line], markersize=7)
             beside: dict[str, Any] = {"textcoords": "offset points", "va": "center", "size": 8.5}
             axes.annotate(f"{score:.2f}", (score, line), (8, 0), **beside)
-    bands = [band for row in rows if (band := _band(row, dimensions)) is not None]
-    low, high = _limits(np.array([*values, *(end for band in bands for end in band)]))
+    bands = [band for row in rows if (band := interval_ends(row, dimensions)) is not None]
+    low, high = axis_limits(np.array([*values, *(end for band in bands for end in band)]))
     axes.set_xlim(low, high + 0.1 * (high - low))
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks(range(len(rows)), names)
     axes.grid(color=FAINT, linewidth=0.6)
     axes.set_xlabel(f"{' (dot) and '.join(dimensions)}, score", size=9.5, color=INK)
-
-
-def _windows(row: ScoreRow, dimensions: Sequence[str]) -> list[ScoreRow]:
-    """Return the windows of a song that have these scores; other packages' scorers have none."""
-    return [window for window in row.get("timeline") or [] if dimensions[0] in window]
-
-
-def _draw_curves(figure: Figure, rows: Sequence[ScoreRow], dimensions: Sequence[str]) -> None:
-    """Draw a panel per dimension on one scale: a bar over each window, a line through them.
-
-    One scale for all, so that a change without weight does not look like one.
-    """
-    width, height = figure.get_size_inches()
-    top = height - FOOTER - len(dimensions) * CURVE_HEIGHT + CURVE_GAP
-    songs = [_windows(row, dimensions) for row in rows]
-    windows = [window for song in songs for window in song]
-    values = [[window[name] for name in dimensions] for window in windows]
-    bands = [_band(row, dimensions) for row in rows if len(rows) <= MAX_BANDS]
-    reached = [end for band in bands if band for end in band]
-    low, high = _limits(np.array([*values, *reached], dtype=float))
-    for index, name in enumerate(dimensions):
-        box = (SIDE, top + index * CURVE_HEIGHT, width - 2 * SIDE, CURVE_HEIGHT - CURVE_GAP)
-        axes = place(figure, *box)
-        for song, colour in zip(songs, COLOURS, strict=False):
-            starts, ends, scores = (
-                np.array([window[key] for window in song], dtype=float)
-                for key in ("start", "end", name)
-            )
-            axes.hlines(scores, starts, ends, color=colour, linewidth=3, alpha=0.3)
-            axes.plot((starts + ends) / 2, scores, color=colour, linewidth=1.4)
-        for band, colour in zip(bands, COLOURS, strict=False):
-            if band is not None:
-                axes.axhspan(band[0][index], band[1][index], color=colour, alpha=0.1, linewidth=0)
-        axes.grid(color=FAINT, linewidth=0.6)
-        margin = 0.06 * (high - low)
-        axes.set(ylim=(low - margin, high + margin), xlim=(0, max(w["end"] for w in windows)))
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=3))
-        axes.yaxis.set_label_coords(-0.5 / (width - 2 * SIDE), 0.5)
-        axes.set_ylabel(f"{name}\n(score)", size=9, color=INK)
-        axes.tick_params(labelbottom=index == len(dimensions) - 1)
-    label = "time (s); bar: the window that a score is of, line: through their middles"
-    if reached:
-        label += "; band: the interval of the whole song"
-    axes.set_xlabel(label, size=9.5, color=INK)
