@@ -2,7 +2,8 @@
 
 Layout: ``mp3/*.mp3`` and ``metadata.jsonl``, one row per song: ``file_name`` and ``annotation``, a
 list of raters, each a dictionary of numbers. A song's label is the mean over its raters, dimension
-by dimension. ``system`` (optional) names the generator that made the song.
+by dimension. ``system`` (optional) names the generator that made the song; ``ratings`` (optional)
+is ``"simulated"`` where no person rated it.
 
 Nothing is repaired in silence: every row that cannot be used becomes a :class:`Problem` with its
 place and remedy, and the songs that can be used remain.
@@ -20,8 +21,12 @@ from typing import Any
 from hear_aesthetics.errors import InputError
 from songeval_task.dimensions import DIMENSIONS
 
-__all__ = ["METADATA", "Problem", "Song", "SongEval", "read_songeval", "song_name"]
+__all__ = [
+    *("METADATA", "RATINGS_KEY", "SIMULATED", "Problem", "Song", "SongEval", "read_songeval"),
+    "song_name",
+]
 
+RATINGS_KEY, SIMULATED = "ratings", "simulated"  # of rows, prepared sets and heads
 METADATA = "metadata.jsonl"
 AUDIO_FOLDER = "mp3"
 NO_TEXT = {"Cc", "Cs"}  # control characters and unpaired surrogates
@@ -69,11 +74,13 @@ class SongEval:
         root: The folder.
         songs: Songs that can be used, in the order of the metadata.
         problems: Problems of the others, in the order found.
+        simulated: Whether a row says that its ratings are simulated.
     """
 
     root: Path
     songs: tuple[Song, ...]
     problems: tuple[Problem, ...]
+    simulated: bool = False
 
 
 def read_songeval(root: str | Path) -> SongEval:
@@ -89,7 +96,9 @@ def read_songeval(root: str | Path) -> SongEval:
     songs: dict[str, Song] = {}
     problems: list[Problem] = []
     seen: set[str] = set()
+    simulated = False
     for place, row in _rows(metadata, problems):
+        simulated |= row.get(RATINGS_KEY) == SIMULATED
         found = _song(place, row, root)
         name = song_name(row.get("file_name")) or place
         if name in songs or (name in seen and isinstance(found, Problem)):
@@ -109,7 +118,7 @@ def read_songeval(root: str | Path) -> SongEval:
     if not songs:
         first = f"; first: {problems[0].message}" if problems else ""
         raise InputError(f"{metadata}: no usable song in it{first}")
-    return SongEval(root, tuple(songs.values()), tuple(problems))
+    return SongEval(root, tuple(songs.values()), tuple(problems), simulated)
 
 
 def _rows(metadata: Path, problems: list[Problem]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -15,7 +15,14 @@ from hear_aesthetics.audio.loading import audio_info
 from hear_aesthetics.engine.workers import usable_cores
 from hear_aesthetics.errors import AudioError, InputError
 from hear_aesthetics.text_files import read_table
-from songeval_task.data.dataset import Problem, Song, SongEval, song_name
+from songeval_task.data.dataset import (
+    RATINGS_KEY,
+    SIMULATED,
+    Problem,
+    Song,
+    SongEval,
+    song_name,
+)
 from songeval_task.data.prepared import Prepared, PreparedSong, write_prepared
 from songeval_task.data.splits import read_ids, split_songs, stratified_sample
 
@@ -118,6 +125,8 @@ def prepare(
             fact = known[song.name]
             table.append(PreparedSong.of(song, splits[song.name], fact.sha256, fact.seconds))
     how = choices.record(origin)
+    if data.simulated:
+        how[RATINGS_KEY] = SIMULATED
     made = write_prepared(out, data.root, table, problems, how, overwrite=choices.overwrite)
     return made, problems
 

@@ -33,6 +33,7 @@ from hear_aesthetics.synthesis import (
 )
 from hear_aesthetics.synthesis.composition.composer import MIN_SECONDS
 from hear_aesthetics.synthesis.composition.qualities import stream
+from songeval_task.data.dataset import RATINGS_KEY, SIMULATED
 
 __all__ = ["SongSetConfig", "SyntheticSong", "finish_set", "plan", "ratings", "render_songs"]
 
@@ -158,7 +159,7 @@ def finish_set(out: Path, config: SongSetConfig, songs: Sequence[SyntheticSong])
     rows = []
     for song in songs:
         rated = {"file_name": song.name, "annotation": ratings(song, config.seed)}
-        rows.append({**rated, "system": song.system.name})
+        rows.append({**rated, "system": song.system.name, RATINGS_KEY: SIMULATED})
     write_text(out / "README.md", README.format(songs=config.songs, seed=config.seed))
     write_text(out / "metadata.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
 

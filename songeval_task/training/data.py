@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.fingerprint import digest
+from songeval_task.data.dataset import RATINGS_KEY
 from songeval_task.data.prepared import read_prepared
 from songeval_task.data.splits import SPLITS
 from songeval_task.dimensions import Track
@@ -153,6 +154,8 @@ def load_data(
         "rows_sha256": digest({"rows": sorted(map(str, made_of))}),
         "features": store.fingerprint(),
     }
+    if RATINGS_KEY in data.about:  # simulated: heads keep it, and their scores say demo
+        provenance[RATINGS_KEY] = data.about[RATINGS_KEY]
     by_split = {split: tuple(rows) for split, rows in splits.items()}
     return TrainingData(by_split, store, name, sample.shape[1], track, provenance)
 

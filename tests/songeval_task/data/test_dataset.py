@@ -107,3 +107,9 @@ def test_the_usable_row_of_a_song_wins_over_an_unrated_one(folder):
     assert [song.name for song in found.songs] == ["mp3/1.mp3"]
     assert [problem.kind for problem in found.problems[:2]] == ["unrated", "duplicate id"]
     assert "this row is used" in found.problems[1].message
+
+
+def test_simulated_ratings_say_so(folder):
+    ones = rating(1, 1, 1, 1, 1)
+    assert not read_songeval(folder(row(1, ones), row(2, ones))).simulated
+    assert read_songeval(folder(row(1, ones), row(2, ones, ratings="simulated"))).simulated

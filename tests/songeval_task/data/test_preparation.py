@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 
 import pytest
 
@@ -178,3 +179,12 @@ def test_what_cannot_be_read_is_named_and_costs_no_other_file(tmp_path, write_cl
     assert "page.mp3: a web page, not audio" in page.error
     assert "absent.mp3: cannot be read" in absent.error
     assert page.seconds == absent.seconds == 0
+
+
+def test_a_prepared_set_keeps_that_its_ratings_are_simulated(data, tmp_path):
+    of_people, _ = prepare(data, facts(data), tmp_path / "people", Choices())
+    simulated, _ = prepare(
+        replace(data, simulated=True), facts(data), tmp_path / "simulated", Choices()
+    )
+    assert "ratings" not in of_people.about
+    assert read_prepared(simulated.folder, need_audio=False).about["ratings"] == "simulated"

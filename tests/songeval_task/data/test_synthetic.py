@@ -57,6 +57,7 @@ def test_a_set_is_a_complete_songeval_folder(made):
         assert (info.sample_rate, info.format) == (48_000, "MP3")
         assert info.duration == pytest.approx(song.seconds, abs=0.1)
     assert "test and demo set" in (folder / "README.md").read_text()
+    assert read_songeval(folder).simulated
 
 
 @pytest.mark.slow
