@@ -33,6 +33,7 @@ from hear_aesthetics.features.fusion import FUSED, Features, HiddenState
 from hear_aesthetics.spec import FRAME_RATE, MIN_SAMPLES
 
 if TYPE_CHECKING:
+    from hear_aesthetics.checkpoints import ModelFiles
     from hear_aesthetics.model import HearModel
 
 __all__ = [
@@ -130,6 +131,24 @@ class BatchScorer(ABC):
     @abstractmethod
     def to(self, device: torch.device) -> None:
         """Move the weights to a device."""
+
+    @property
+    def notes(self) -> Mapping[str, str]:
+        """What every row says of how it was scored, by the name of the column."""
+        return {}
+
+    def settle(self, files: "ModelFiles | None", precision: str) -> tuple[str, ...]:
+        """Decide, before a model is loaded, on what encodes the states that it needs itself.
+
+        Args:
+            files: Of the model that is about to be loaded; None: there will be none.
+            precision: Number format of an encoder of its own, as ``load_model`` takes it.
+
+        Returns:
+            The hidden states that it will encode with the model: ``encodes``, or also those for
+            which it does not need an encoder of its own beside this model.
+        """
+        return self.encodes
 
     def attach(self, model: "HearModel") -> None:
         """Take the model whose states it reads or encodes; move to its device.

@@ -1,6 +1,6 @@
 """Registry of published weights by name, their search on disk, download and check."""
 
-from hear_aesthetics.checkpoints.hashes import cache_home, weight_hash
+from hear_aesthetics.checkpoints.hashes import cache_home, remembered, weight_hash
 from hear_aesthetics.checkpoints.registry import CHECKPOINTS, Checkpoint, RemoteFile, by_name
 from hear_aesthetics.checkpoints.sources import (
     Files,
@@ -26,6 +26,7 @@ __all__ = [
     "home",
     "locate_checkpoint",
     "locate_model",
+    "remembered",
     "weight_hash",
     "whereabouts",
 ]

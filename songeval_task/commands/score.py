@@ -32,9 +32,14 @@ from songeval_task.commands.score_options import (
     SongsArgument,
     TimelineOption,
     TopOption,
+    WindowOption,
 )
 from songeval_task.commands.score_plot import plot_scores
-from songeval_task.commands.scorers import load_scorer, say_what_intervals_need
+from songeval_task.commands.scorers import (
+    load_scorer,
+    say_what_intervals_need,
+    say_what_is_not_explained,
+)
 
 if TYPE_CHECKING:
     from hear_aesthetics.engine.inputs import Inputs
@@ -53,6 +58,7 @@ def score(
     head: HeadOption = None,
     timeline: TimelineOption = False,
     explain: ExplainOption = False,
+    window: WindowOption = None,
     loudness: LoudnessOption = None,
     calibration: CalibrationOption = None,
     coverage: CoverageOption = 0.9,
@@ -104,7 +110,7 @@ def score(
         for bad in found.errors:
             error_line(bad.message)
         raise typer.Exit(ExitCode.FAILED)
-    scorer = load_scorer(found, head, model, precision=precision, device=device)
+    scorer = load_scorer(found, head, model, precision=precision, device=device, window=window)
     scorer.calibrate(calibration or (), coverage)
     say_what_intervals_need(scorer, coverage)
     check_features(scorer, found, options)
@@ -141,6 +147,7 @@ def score(
         if out:
             typer.echo(f"stopped; the same command goes on with {out}", err=True)
         raise
+    say_what_is_not_explained(rows)
     if visible:
         listing.finish(rows)
     if plot:

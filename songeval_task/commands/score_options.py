@@ -8,7 +8,7 @@ import typer
 __all__ = [
     *("BestOfOption", "CalibrationOption", "CoverageOption", "ExplainOption", "FormatOption"),
     *("HeadOption", "LoudnessOption", "OutOption", "PlotOption", "PromptOption", "SongsArgument"),
-    *("TimelineOption", "TopOption"),
+    *("TimelineOption", "TopOption", "WindowOption"),
 ]
 
 QUIETEST, LOUDEST = -70.0, 0.0  # LUFS: the gate of the measure, and full scale
@@ -25,9 +25,10 @@ HeadOption = Annotated[
     typer.Option(
         "--head",
         metavar="NAME|PATH",
-        help="track1, track2, songeval, songbench, audiobox (which needs no model), demo, an "
-        "installed scorer, or a file; may be given again: the columns of further heads begin with "
-        "their name. Default: track2, with mini: demo (which never learned from ratings).",
+        help="track1, track2, songeval, songbench, audiobox and muq-eval (which need no model), "
+        "demo, an installed scorer, or a file; may be given again: the columns of further heads "
+        "begin with their name. Default: track2, with mini: demo (which never learned from "
+        "ratings).",
     ),
 ]
 CalibrationOption = Annotated[
@@ -103,4 +104,11 @@ PlotOption = Annotated[
 ]
 PromptOption = Annotated[
     str | None, typer.Option(help="Text of inputs that have none, for scorers that read it.")
+]
+WindowOption = Annotated[
+    Literal["centre", "first", "all"] | None,
+    typer.Option(
+        help="Which 10 s of a song muq-eval hears; all: every 10 s, and their mean.",
+        show_default="centre, as published",
+    ),
 ]

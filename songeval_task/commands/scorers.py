@@ -1,21 +1,34 @@
 """Scorers of the commands, loaded as options say, with warnings of what their scores lack."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from hear_aesthetics.commands.console import warning_line
+from hear_aesthetics.errors import InputError
 
 if TYPE_CHECKING:
     from hear_aesthetics.engine.inputs import Inputs
     from songeval_task.scoring.feature_scorer import FeatureScorer
+    from songeval_task.scoring.judges.muq_eval import WindowChoice
     from songeval_task.scoring.scorer import AestheticScorer
 
-__all__ = ["load_aesthetic_scorer", "load_scorer", "say_what_intervals_need"]
+__all__ = [
+    "load_aesthetic_scorer",
+    "load_scorer",
+    "say_what_intervals_need",
+    "say_what_is_not_explained",
+]
 
 
 def load_aesthetic_scorer(
-    head: list[str] | None, model: str, *, precision: str, device: str | None
+    head: list[str] | None,
+    model: str,
+    *,
+    precision: str,
+    device: str | None,
+    window: "WindowChoice | None" = None,
 ) -> "AestheticScorer":
     """Return a scorer; write a warning if its scores say nothing about music.
 
@@ -25,21 +38,29 @@ def load_aesthetic_scorer(
     from songeval_task.scoring.scorer import AestheticScorer
 
     scorer = AestheticScorer.from_pretrained(
-        *(head or ()), model=model, precision=precision, device=device
+        *(head or ()), model=model, precision=precision, device=device, window=window
     )
     _warn_if_demo(scorer)
     return scorer
 
 
 def load_scorer(
-    found: "Inputs", head: list[str] | None, model: str, *, precision: str, device: str | None
+    found: "Inputs",
+    head: list[str] | None,
+    model: str,
+    *,
+    precision: str,
+    device: str | None,
+    window: "WindowChoice | None" = None,
 ) -> "FeatureScorer":
     """Return the scorer of these inputs: heads alone where all of them are features."""
     from hear_aesthetics.engine.inputs import holds_features
     from songeval_task.scoring.feature_scorer import FeatureScorer
 
     if not all(holds_features(item.path) for item in found.inputs):
-        return load_aesthetic_scorer(head, model, precision=precision, device=device)
+        return load_aesthetic_scorer(head, model, precision=precision, device=device, window=window)
+    if window is not None:
+        raise InputError("--window is for muq-eval and audio; the inputs are features")
     scorer = FeatureScorer.from_pretrained(*(head or ()), model=model, device=device)
     _warn_if_demo(scorer)
     return scorer
@@ -67,3 +88,13 @@ def say_what_intervals_need(scorer: "FeatureScorer", coverage: float) -> None:
                 f"{name}: {len(calibration.preds)} calibration songs promise no coverage of "
                 f"{coverage:g}, which takes {needed}; intervals are empty"
             )
+
+
+def say_what_is_not_explained(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Say in one line which songs ``--explain`` has nothing to say of, if there are any."""
+    if short := sum(len(row.get("explain") or ()) == 1 for row in rows):
+        typer.echo(
+            f"--explain says nothing of {short} songs under 15 s: they are one window, and without "
+            "it nothing is left to score",
+            err=True,
+        )

@@ -194,6 +194,7 @@ class FeatureScorer:
                     warnings=(*warnings, *_unlike(novelty)),
                     duration=seconds,
                     head=self.scorer_set.name,
+                    notes=self.scorer_set.notes,
                     timeline=self.scorer_set.timeline(*part) if timeline else None,
                     explain=self.scorer_set.explanation(*part) if explain else None,
                     **known,

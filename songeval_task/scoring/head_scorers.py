@@ -29,6 +29,7 @@ from hear_aesthetics.scorers import (
     scorer_names,
 )
 from hear_aesthetics.spec import HOP_LENGTH, MEL_PER_FRAME, MIN_SAMPLES
+from songeval_task.data.dataset import RATINGS_KEY, SIMULATED
 from songeval_task.scoring.judges import JUDGES
 from songeval_task.scoring.windows import attention_per_window, changes_without, window_scores
 from songeval_task.training.config import TrainableHead
@@ -54,6 +55,7 @@ NAMED_HEADS = {  # name -> that of the published checkpoint; None: bundled
     "songeval": "songeval",
     "songbench": "songbench",
     "audiobox": "audiobox",
+    "muq-eval": "muq-eval",
     "demo": None,
 }
 NAMED_CLASSES = {  # name -> class of the published weights
@@ -62,8 +64,9 @@ NAMED_CLASSES = {  # name -> class of the published weights
     "songeval": "SongEvalBaselineHead",
     "songbench": "SongEvalBaselineHead",
     "audiobox": "AudioboxHead",
+    "muq-eval": "MuQEvalHead",
 }
-HEARD_ALONE = frozenset({"audiobox"})  # those that read nothing but waveforms
+HEARD_ALONE = frozenset({"audiobox", "muq-eval"})  # those that read nothing but waveforms
 TRAINING_FILE = "checkpoint.pt"  # of Audiobox, published beside what is needed
 
 
@@ -87,7 +90,9 @@ class HeadScorer(BatchScorer):
         self.reads = (str(head.provenance.get("reads", head.reads)),)
         self.columns: tuple[str, ...] = head.config.dimensions
         self.scale = head.config.low, head.config.high
-        self.demo = head.provenance.get("status") in UNFIT
+        self.demo = (
+            head.provenance.get("status") in UNFIT or head.provenance.get(RATINGS_KEY) == SIMULATED
+        )
         mel_frames = (head.min_frames - 1) * MEL_PER_FRAME + 1
         self.min_samples = max(MIN_SAMPLES, mel_frames * HOP_LENGTH)
         self.calibration: Calibration | None = None

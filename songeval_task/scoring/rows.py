@@ -1,10 +1,10 @@
 """Score rows: the scores of clips as flat records, the same in every format.
 
 ``path, start, end, duration``, the columns of the scores and their means, of calibrated heads their
-``<column>_low, <column>_high`` and ``novelty``, then ``loudness_lufs, model, head, demo, status,
-error, warnings``; a value that does not exist is None. ``status`` is ``ok`` or ``error``;
-``warnings`` are one text in every format. In formats that nest, ``timeline`` and ``explain`` follow
-where they were asked for.
+``<column>_low, <column>_high`` and ``novelty``, then ``loudness_lufs, model, head``, of MuQ-Eval
+its ``window``, then ``demo, status, error, warnings``; a value that does not exist is None.
+``status`` is ``ok`` or ``error``; ``warnings`` are one text in every format. In formats that nest,
+``timeline`` and ``explain`` follow where they were asked for.
 """
 
 import math
@@ -68,6 +68,7 @@ class Scores:
         timeline: If asked for: :meth:`ScorerSet.timeline`.
         explain: If asked for: :meth:`ScorerSet.explanation`.
         provenance: Provenance of the model and, under ``heads``, of the heads.
+        notes: What is said of how it was scored, by the name of the column.
         warnings: What is doubtful about the scores, such as faults of the audio; often nothing.
     """
 
@@ -87,6 +88,7 @@ class Scores:
     novelty: Mapping[str, float] = field(default_factory=dict)
     distance: Mapping[str, float] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    notes: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 
@@ -96,7 +98,9 @@ def row_columns(scorer_set: ScorerSet) -> list[str]:
         *("path", "start", "end", "duration"),
         *scorer_set.all_columns,
         *scorer_set.interval_columns,
-        *("loudness_lufs", "model", "head", "demo", "status", "error", "warnings"),
+        *("loudness_lufs", "model", "head"),
+        *scorer_set.notes,
+        *("demo", "status", "error", "warnings"),
     ]
 
 
@@ -110,7 +114,7 @@ def score_row(scores: Scores, columns: Sequence[str], *, rounded: bool = True) -
     """
     said = {"status": OK, "error": None, "warnings": WARNINGS_JOIN.join(scores.warnings) or None}
     known = {**vars(scores), **scores.values, **scores.means, **said}
-    known |= {**_ends(scores.intervals), **scores.novelty}
+    known |= {**_ends(scores.intervals), **scores.novelty, **scores.notes}
     values = {column: known[column] for column in columns}
     row = rounded_row(values) | ({} if rounded else {**scores.values, **scores.means})
     for name, detail in (("timeline", scores.timeline), ("explain", scores.explain)):

@@ -26,12 +26,13 @@ from hear_aesthetics.audio.waveforms import ENCODER_FORMAT, WaveformFormat, Wave
 from hear_aesthetics.checkpoints import CHECKPOINTS, locate_model
 from hear_aesthetics.engine.inference import Result, run
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.features.fusion import Features
+from hear_aesthetics.features.fusion import SOURCES, Features
 from hear_aesthetics.model import HearModel
 from hear_aesthetics.scorers import FUSED
 from hear_aesthetics.spec import MAX_MINUTES, SAMPLE_RATE
 from songeval_task.scoring.feature_scorer import FeatureScorer, load_heads, reads_model
 from songeval_task.scoring.head_scorers import UNFIT
+from songeval_task.scoring.judges.muq_eval import WindowChoice
 from songeval_task.scoring.rows import AnySpan, AudioSpan, Scores
 from songeval_task.scoring.scorer_set import ScorerSet
 from songeval_task.uncertainty.calibration import COVERAGE
@@ -84,6 +85,7 @@ class AestheticScorer(FeatureScorer):
         model: str | PathLike[str] = "large",
         precision: str = "auto",
         device: str | torch.device | None = None,
+        window: WindowChoice | None = None,
     ) -> "AestheticScorer":
         """Load heads and the model that they read from; none where all hear waveforms alone.
 
@@ -94,6 +96,8 @@ class AestheticScorer(FeatureScorer):
             model: ``"large"``, ``"mini"`` or a model directory.
             precision: See :func:`hear_aesthetics.load_model`.
             device: Device to compute on; None: a GPU if there is one.
+            window: Which windows of 10 s MuQ-Eval scores, ``"centre"``, ``"first"`` or ``"all"``;
+                None: as published, the one in the centre.
 
         Raises:
             ValueError: If a name is unknown or a head does not fit the model.
@@ -103,14 +107,20 @@ class AestheticScorer(FeatureScorer):
         if reads_model(heads) and fspath(model) not in CHECKPOINTS:
             locate_model(fspath(model), sources=())  # says so before heads are fetched
         scorer_set = ScorerSet(load_heads(heads, fspath(model)))
+        if window is not None:
+            scorer_set.take_window(window)
         if not scorer_set.needs_model:
+            scorer_set.settle(None, precision)
             return cls(None, scorer_set, device)
-        states = tuple(dict.fromkeys((*scorer_set.states, *scorer_set.encodes)))
-        options: dict[str, Any] = {"states": states}
+        options: dict[str, Any] = {}
+        needed = scorer_set.states or scorer_set.encodes
         if FUSED not in scorer_set.reads:  # what nobody reads is neither loaded nor computed
-            sources = tuple(dict.fromkeys(state.source for state in states))
-            layer = max(state.layer for state in states)
-            options |= {"sources": sources, "views": ("track",), "layer": layer}
+            sources = {state.source for state in (*scorer_set.states, *scorer_set.encodes)}
+            options["sources"] = tuple(source for source in SOURCES if source in sources)
+            options |= {"views": ("track",), "layer": max(state.layer for state in needed)}
+        files = locate_model(fspath(model), sources=options.get("sources", SOURCES))
+        encodes = scorer_set.settle(files, precision)
+        options["states"] = tuple(dict.fromkeys((*scorer_set.states, *encodes)))
         loaded = load_model(fspath(model), precision=precision, device=device, **options)
         return cls(loaded, scorer_set)
 

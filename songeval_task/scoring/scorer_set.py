@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from hear_aesthetics.audio.waveforms import WaveformFormat
+from hear_aesthetics.checkpoints import ModelFiles
 from hear_aesthetics.errors import AudioError, HearAestheticsError, InputError
 from hear_aesthetics.features.fusion import Features, HiddenState
 from hear_aesthetics.model import HearModel
@@ -33,6 +34,7 @@ from hear_aesthetics.scorers import (
     waveform_formats,
 )
 from songeval_task.scoring.head_scorers import HeadScorer
+from songeval_task.scoring.judges.muq_eval import MuQEvalScorer, WindowChoice
 from songeval_task.scoring.windows import (
     EXPLAIN_SECONDS,
     HOP_SECONDS,
@@ -166,6 +168,34 @@ class ScorerSet:
             return {}
         hashes = {name: found.sha256 for name, found in self.calibrated.items()}
         return {"calibrations": {**hashes, "coverage": self.coverage}}
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """Column -> what every row says of how a scorer scored."""
+        return {
+            self._beside(name, column): note
+            for name, scorer in self.batched.items()
+            for column, note in scorer.notes.items()
+        }
+
+    def settle(self, files: ModelFiles | None, precision: str) -> tuple[HiddenState, ...]:
+        """Return the hidden states that scorers will compute themselves with a model.
+
+        Arguments as :meth:`BatchScorer.settle`.
+        """
+        return hidden_states(r for s in self.batched.values() for r in s.settle(files, precision))
+
+    def take_window(self, window: WindowChoice) -> None:
+        """Have MuQ-Eval score these windows.
+
+        Raises:
+            InputError: If it is not among the scorers.
+        """
+        judges = [s for s in self.batched.values() if isinstance(s, MuQEvalScorer)]
+        if not judges:
+            raise InputError(f"--window is for muq-eval; {self.name} scores the whole song")
+        for judge in judges:
+            judge.window = window
 
     def calibrate(self, files: Iterable[Path], coverage: float | None = None) -> None:
         """Give heads their calibrations.
