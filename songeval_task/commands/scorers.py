@@ -1,6 +1,6 @@
 """Scorers of the commands, loaded as options say, with warnings of what their scores lack."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -90,11 +90,11 @@ def say_what_intervals_need(scorer: "FeatureScorer", coverage: float) -> None:
             )
 
 
-def say_what_is_not_explained(rows: Iterable[Mapping[str, Any]]) -> None:
+def say_what_is_not_explained(rows: Sequence[Mapping[str, Any]]) -> None:
     """Say in one line which songs ``--explain`` has nothing to say of, if there are any."""
     if short := sum(len(row.get("explain") or ()) == 1 for row in rows):
         typer.echo(
-            f"--explain says nothing of {short} songs under 15 s: they are one window, and without "
-            "it nothing is left to score",
+            f"--explain: {short} of {len(rows)} songs last under 15 s, which is one window; "
+            "without it nothing is left to score",
             err=True,
         )

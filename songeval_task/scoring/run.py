@@ -38,7 +38,8 @@ def check_features(scorer: FeatureScorer, inputs: Inputs, options: ScoreOptions)
     """
     for kind in ("timeline", "explain"):
         if getattr(options, kind) and kind not in scorer.scorer_set.gives:
-            raise InputError(f"--{kind}: {scorer.scorer_set.name} has no windows; add a head")
+            name = scorer.scorer_set.name
+            raise InputError(f"--{kind}: {name} does not give it; add a head that reads features")
     kinds = {holds_features(item.path) for item in inputs.inputs}
     if False in kinds and not hasattr(scorer, "score_files"):
         raise InputError("heads alone score features; audio needs an AestheticScorer")

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from hear_aesthetics.checkpoints import cache_home, hashes, weight_hash
+from hear_aesthetics.checkpoints import cache_home, hashes, remembered, weight_hash
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def test_a_damaged_memory_costs_a_hashing_only(tmp_path, memory):
     path = tmp_path / "w"
     path.write_bytes(b"abc")
     cache_home().mkdir(parents=True)
-    (cache_home() / hashes.MEMORY).write_text(memory.replace("/w", str(path)))
+    (cache_home() / "hashes.json").write_text(memory.replace("/w", str(path)))
     assert weight_hash(path) == hashlib.sha256(b"abc").hexdigest()
 
 
@@ -55,3 +55,19 @@ def test_a_cache_that_cannot_be_written_is_no_error(tmp_path):
 def test_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         weight_hash(tmp_path / "none")
+
+
+def test_what_was_found_out_is_remembered_by_its_key_and_kind():
+    asked = []
+
+    def find_out():
+        asked.append(1)
+        return ""
+
+    assert [remembered("copies", "a b", find_out) for _ in range(2)] == ["", ""]
+    assert len(asked) == 1
+    remembered("copies", "a c", find_out)
+    remembered("others", "a b", find_out)
+    assert len(asked) == 3
+    (cache_home() / "copies.json").write_text('{"a b": 3}')
+    assert remembered("copies", "a b", find_out) == ""

@@ -115,7 +115,7 @@ def test_hashing_happens_once_per_file(fake_hub, tiny, monkeypatch):
     locate_checkpoint("tiny")
     monkeypatch.setattr(hashes.hashlib, "file_digest", None)  # hashing again would raise
     locate_checkpoint("tiny")
-    assert (hashes.cache_home() / hashes.MEMORY).is_file()
+    assert (hashes.cache_home() / "hashes.json").is_file()
 
 
 @pytest.mark.parametrize(

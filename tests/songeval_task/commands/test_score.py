@@ -444,3 +444,15 @@ def test_a_folder_moved_scores_the_same(command, songs, tmp_path) -> None:
     shutil.move(songs / "other.flac", tmp_path / "elsewhere.flac")
     second = read_csv(command("score", tmp_path / "elsewhere.flac", *MINI).out)
     assert float(first[1]["Clarity"]) == pytest.approx(float(second[0]["Clarity"]), abs=1e-4)
+
+
+def test_songs_too_short_to_explain_are_said(command, tmp_path, write_clip) -> None:
+    """Under 15 s a song is one window: nothing would be left without it."""
+    write_clip(tmp_path / "in" / "short.wav", seconds=9)
+    write_clip(tmp_path / "in" / "long.wav", seconds=16)
+    out = tmp_path / "o.json"
+    done = command("score", tmp_path / "in", *MINI, "--explain", "--out", out)
+    assert any("--explain: 1 of 2 songs last under 15 s" in note for note in done.notes)
+    explained = {Path(row["path"]).stem: row["explain"] for row in json.loads(out.read_text())}
+    assert explained["short"][0]["Clarity"] is None
+    assert all(window["Clarity"] is not None for window in explained["long"])

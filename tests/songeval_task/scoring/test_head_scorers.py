@@ -138,3 +138,11 @@ def test_attention_of_frames_sums_to_one_and_spares_the_rest() -> None:
     torch.testing.assert_close(shares.sum(dim=1), torch.ones(2))
     assert (shares[:, 18:] == 0).all()  # 20 frames are three whole windows of six
     assert (shares[:, :18] > 0).all()
+
+
+def test_a_head_of_simulated_ratings_is_a_demo(tmp_path) -> None:
+    """Ratings that the program made up teach nothing of what people hear."""
+    head, known = load_demo().head, {"status": "trained", "reads": "fused"}
+    for ratings, demo in (({}, False), ({"ratings": "simulated"}, True)):
+        folder = head.save_pretrained(tmp_path / str(demo), {**known, **ratings})
+        assert load_head_scorer(folder)[1].demo is demo

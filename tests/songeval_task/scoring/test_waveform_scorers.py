@@ -277,7 +277,7 @@ def test_commands_say_what_a_scorer_lacks(command, write_clip, tmp_path, registe
     path = write_clip(tmp_path / "a.wav", 1)
     explained = command("score", path, "--head", "level", "--explain", "--json")
     assert explained.code == 2
-    assert "--explain: level has no windows; add a head" in explained.errors[0]
+    assert "--explain: level does not give it; add a head" in explained.errors[0]
     (tmp_path / "r.csv").write_text("path,mean_level,peak\na.wav,0.1,0.5\n")
     calibrated = command(
         "calibrate", tmp_path / "r.csv", "--out", tmp_path / "c.json", "--head", "level"

@@ -96,7 +96,12 @@ def values(scorer, audio, **options) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "rate", "channels"), [(3, 44_100, 2), (10, 24_000, 1), (13.3, 48_000, 2)]
+    ("seconds", "rate", "channels"),
+    [
+        (3, 44_100, 2),
+        pytest.param(10, 24_000, 1, marks=pytest.mark.slow),
+        pytest.param(13.3, 48_000, 2, marks=pytest.mark.slow),
+    ],
 )
 def test_scores_are_those_of_the_published_evaluation(
     save_muq_eval, write, golden, seconds, rate, channels
@@ -109,6 +114,7 @@ def test_scores_are_those_of_the_published_evaluation(
     assert (scores.notes, scores.model) == ({"window": "centre"}, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("window", "begins"), [("centre", [7.5]), ("first", [0]), ("all", [0, 10, 15])]
 )
@@ -120,6 +126,7 @@ def test_the_window_is_the_one_that_was_asked_for(save_muq_eval, write, golden, 
     assert np.ptp([*expected, published_scores(path, audio, golden, 3)], axis=0).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_windows_over_time_are_means_of_ten_seconds(save_muq_eval, write, golden):
     path, audio = save_muq_eval(), write(42)
     timeline = loaded(path).score(audio, timeline=True).timeline
@@ -129,6 +136,7 @@ def test_windows_over_time_are_means_of_ten_seconds(save_muq_eval, write, golden
         np.testing.assert_allclose([window["MI"], window["TA"]], expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_batch_scores_as_one_by_one(save_muq_eval, write):
     scorer = loaded(save_muq_eval(), window="all")
     batch = torch.randn(3, WINDOW + 5_000) / 8
@@ -161,6 +169,7 @@ def beside(published_heads, tiny_model_directory):
     return load
 
 
+@pytest.mark.slow
 def test_an_equal_muq_is_not_loaded_twice(save_muq_eval, write, beside, golden, encoders_loaded):
     path, audio = save_muq_eval(), write(12)
     scorer = beside(path)
@@ -171,6 +180,7 @@ def test_an_equal_muq_is_not_loaded_twice(save_muq_eval, write, beside, golden, 
     assert scorer.model.fused.layer == 6  # the whole song is not encoded up to state 12
 
 
+@pytest.mark.slow
 def test_another_muq_is_loaded_beside_and_scores_as_published(
     save_muq_eval, write, beside, encoders_loaded
 ):
@@ -243,6 +253,7 @@ def test_a_truncated_file_is_refused(save_muq_eval):
         load_head_scorer(path)
 
 
+@pytest.mark.slow
 def test_rows_say_the_window_and_other_windows_are_never_mixed(
     command, save_muq_eval, write, tmp_path
 ):
