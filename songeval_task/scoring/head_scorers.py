@@ -67,7 +67,10 @@ NAMED_CLASSES = {  # name -> class of the published weights
     "muq-eval": "MuQEvalHead",
 }
 HEARD_ALONE = frozenset({"audiobox", "muq-eval"})  # those that read nothing but waveforms
-TRAINING_FILE = "checkpoint.pt"  # of Audiobox, published beside what is needed
+TRAINING_FILES = {  # of Audiobox and MuQ-Eval, published beside what is needed
+    "checkpoint.pt": WEIGHTS_FILE,
+    "best_model.pt": "model_state_dict.pt",
+}
 
 
 class HeadScorer(BatchScorer):
@@ -204,8 +207,9 @@ def load_head_scorer(source: str | Path) -> tuple[str, Scorer]:
     file = path / WEIGHTS_FILE if path.is_dir() else path
     if not file.is_file():
         remedy = "name the file itself"
-        if (path / TRAINING_FILE).is_file():
-            remedy = f"{TRAINING_FILE} does not do, take the {WEIGHTS_FILE} published beside it"
+        for training, needed in TRAINING_FILES.items():
+            if (path / training).is_file():
+                remedy = f"{training} does not do, take the {needed} published beside it"
         raise CheckpointError(f"{path}: no {WEIGHTS_FILE} in this folder; {remedy}")
     name = file.resolve().parent.name if file.name == WEIGHTS_FILE else file.stem
     return name, _load(name, file)
@@ -231,10 +235,10 @@ def load_demo() -> Scorer:
 
 def _load(name: str, file: Path, wanted: str | None = None) -> Scorer:
     """Return the scorer of a file, which holds weights of the class ``wanted`` if one is given."""
-    if file.name == TRAINING_FILE:
+    if needed := TRAINING_FILES.get(file.name):
+        with_config = ", with its config.json" if needed == WEIGHTS_FILE else ""
         raise CheckpointError(
-            f"{file}: a training checkpoint; take the {WEIGHTS_FILE} published beside it, with its "
-            "config.json"
+            f"{file}: a training checkpoint; take the {needed} published beside it{with_config}"
         )
     try:
         kind = head_name(file)
@@ -258,6 +262,6 @@ def _load(name: str, file: Path, wanted: str | None = None) -> Scorer:
     other = load_saved(kind, file)  # of another package
     if other is None:
         heads = [n for n, cls in HEADS.items() if issubclass(cls, SequenceHead)]
-        known = " or ".join([*heads, *JUDGES])
+        known = " or ".join(dict.fromkeys([*heads, *JUDGES]))
         raise CheckpointError(f"{file}: holds {kind}; this takes {known}")
     return other

@@ -246,6 +246,13 @@ def test_a_file_that_is_not_wholly_understood_is_refused(save_muq_eval, changed,
     assert "\n" not in str(error.value)
 
 
+def test_the_training_checkpoint_is_refused_with_what_is_needed(tmp_path):
+    (tmp_path / "best_model.pt").write_bytes(b"a pickle of more than tensors")
+    for source in (tmp_path, tmp_path / "best_model.pt"):
+        with pytest.raises(CheckpointError, match=r"take the model_state_dict\.pt published"):
+            load_head_scorer(source)
+
+
 def test_a_truncated_file_is_refused(save_muq_eval):
     path = save_muq_eval()
     path.write_bytes(path.read_bytes()[:-2_000])
