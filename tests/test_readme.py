@@ -14,7 +14,9 @@ from musiceval_task.features.tiny_text import write_tiny_roberta
 
 README = Path(__file__).parents[1] / "README.md"
 RUN = r"^(hear-aesthetics (?:embed|score|compare|doctor|models list)\b.*)$"
-PUBLISHED = ("large", "track1", "track2", "songeval", "audiobox")  # their weights are not here
+PUBLISHED = (  # weights that would be downloaded
+    *("large", "track1", "track2", "songeval", "audiobox", "muq-eval"),
+)
 
 
 def commands() -> list[str]:

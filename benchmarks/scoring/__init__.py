@@ -1,1 +1,1 @@
-"""Benchmarks of scoring: the service, and several judges at once."""
+"""Benchmarks of scoring songs."""
