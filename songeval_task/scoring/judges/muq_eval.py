@@ -104,7 +104,9 @@ class MuQEvalScorer(BatchScorer):
         """Return what decides its scores."""
         made = {**self.head.fingerprint(), "reads": HEARD, "window": self.window}
         if self._copy:
-            made |= {"muq": self._provenance["sha256"], "precision": str(self._dtype)}
+            dtype = self._model.precision if self._model else self._dtype
+            precision = str(dtype).removeprefix("torch.")
+            made |= {"muq": self._provenance["sha256"], "precision": precision}
         return made
 
     def settle(self, files: ModelFiles | None, precision: str) -> tuple[str, ...]:
