@@ -29,14 +29,17 @@ from songeval_task.commands.score_options import (
     OutOption,
     PlotOption,
     PromptOption,
+    ServerOption,
     SongsArgument,
     TimelineOption,
+    TokenOption,
     TopOption,
     WindowOption,
 )
 from songeval_task.commands.score_plot import plot_scores
 from songeval_task.commands.scorers import (
     load_scorer,
+    open_server,
     say_what_intervals_need,
     say_what_is_not_explained,
 )
@@ -66,6 +69,8 @@ def score(
     best_of: BestOfOption = None,
     plot: PlotOption = None,
     prompt: PromptOption = None,
+    server: ServerOption = None,
+    token: TokenOption = "",
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
     precision: PrecisionOption = "auto",
@@ -110,7 +115,11 @@ def score(
         for bad in found.errors:
             error_line(bad.message)
         raise typer.Exit(ExitCode.FAILED)
-    scorer = load_scorer(found, head, model, precision=precision, device=device, window=window)
+    own: dict[str, Any] = {
+        **{"model": model, "head": head, "window": window},
+        **{"precision": precision, "device": device},
+    }
+    scorer = open_server(server, token, own) if server else load_scorer(found, **own)
     scorer.calibrate(calibration or (), coverage)
     say_what_intervals_need(scorer, coverage)
     check_features(scorer, found, options)

@@ -5,18 +5,23 @@ from typing import Annotated, Literal
 
 import typer
 
+from hear_aesthetics.spec import LOUDEST_LUFS, QUIETEST_LUFS
+
 __all__ = [
     *("BestOfOption", "CalibrationOption", "CoverageOption", "ExplainOption", "FormatOption"),
-    *("HeadOption", "LoudnessOption", "OutOption", "PlotOption", "PromptOption", "SongsArgument"),
-    *("TimelineOption", "TopOption", "WindowOption"),
+    *("HeadOption", "LoudnessOption", "OutOption", "PlotOption", "PromptOption", "ServerOption"),
+    *("SongsArgument", "TOKEN_VARIABLE", "TimelineOption", "TokenOption", "TopOption"),
+    "WindowOption",
 ]
 
-QUIETEST, LOUDEST = -70.0, 0.0  # LUFS: the gate of the measure, and full scale
+TOKEN_VARIABLE = "HEAR_AESTHETICS_TOKEN"
 
 
 def _loudness_in_range(value: float | None) -> float | None:
-    if value is not None and not QUIETEST <= value <= LOUDEST:  # nan is in no range
-        raise typer.BadParameter(f"{value:g} LUFS is not from {QUIETEST:g} to {LOUDEST:g}")
+    if value is not None and not QUIETEST_LUFS <= value <= LOUDEST_LUFS:  # nan is in no range
+        raise typer.BadParameter(
+            f"{value:g} LUFS is not from {QUIETEST_LUFS:g} to {LOUDEST_LUFS:g}"
+        )
     return value
 
 
@@ -111,4 +116,14 @@ WindowOption = Annotated[
         help="Which 10 s of a song muq-eval hears; all: every 10 s, and their mean.",
         show_default="centre, as published",
     ),
+]
+ServerOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Have `hear-aesthetics serve` at this address score, by its model and heads.",
+    ),
+]
+TokenOption = Annotated[
+    str, typer.Option(envvar=TOKEN_VARIABLE, show_default=False, help="Token of that server.")
 ]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "load_aesthetic_scorer",
     "load_scorer",
+    "open_server",
     "say_what_intervals_need",
     "say_what_is_not_explained",
 ]
@@ -46,9 +47,9 @@ def load_aesthetic_scorer(
 
 def load_scorer(
     found: "Inputs",
+    *,
     head: list[str] | None,
     model: str,
-    *,
     precision: str,
     device: str | None,
     window: "WindowChoice | None" = None,
@@ -64,6 +65,27 @@ def load_scorer(
     scorer = FeatureScorer.from_pretrained(*(head or ()), model=model, device=device)
     _warn_if_demo(scorer)
     return scorer
+
+
+def open_server(url: str, token: str, own: Mapping[str, Any]) -> "FeatureScorer":
+    """Return the scorer of a server.
+
+    Args:
+        url: Address of the server.
+        token: Its token; empty if it has none.
+        own: Options of a model of our own, which must have been left out.
+
+    Raises:
+        InputError: If one was not, or the server cannot be reached.
+    """
+    from songeval_task.service.client import RemoteScorer
+
+    given = [name for name, value in own.items() if value not in (None, "large", "auto")]
+    if given:
+        raise InputError(f"--server scores by its own model; leave out --{given[0]}")
+    scorer: Any = RemoteScorer(url, token)  # has the methods that are called here
+    _warn_if_demo(scorer)
+    return scorer  # type: ignore[no-any-return]
 
 
 def _warn_if_demo(scorer: "FeatureScorer") -> None:

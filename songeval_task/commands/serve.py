@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hear_aesthetics.commands.options import DeviceOption, ModelOption, PrecisionOption
-from songeval_task.commands.score import (
+from songeval_task.commands.score_options import (
     TOKEN_VARIABLE,
     CalibrationOption,
     CoverageOption,
     HeadOption,
-    load_aesthetic_scorer,
 )
+from songeval_task.commands.scorers import load_aesthetic_scorer
 
 if TYPE_CHECKING:
     from songeval_task.scoring.scorer import AestheticScorer
