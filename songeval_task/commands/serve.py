@@ -10,6 +10,7 @@ from songeval_task.commands.score_options import (
     CalibrationOption,
     CoverageOption,
     HeadOption,
+    WindowOption,
 )
 from songeval_task.commands.scorers import load_aesthetic_scorer
 
@@ -22,6 +23,7 @@ __all__ = ["serve"]
 def serve(
     model: ModelOption = "large",
     head: HeadOption = None,
+    window: WindowOption = None,
     calibration: CalibrationOption = None,
     coverage: CoverageOption = 0.9,
     host: Annotated[
@@ -67,7 +69,9 @@ def serve(
     )
 
     def load() -> "AestheticScorer":
-        scorer = load_aesthetic_scorer(head, model, precision=precision, device=device)
+        scorer = load_aesthetic_scorer(
+            head, model, precision=precision, device=device, window=window
+        )
         scorer.calibrate(calibration or (), coverage)
         return scorer
 

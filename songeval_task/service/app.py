@@ -170,6 +170,7 @@ class _Service:
                 "columns": scorer_set.columns,
                 "all_columns": scorer_set.all_columns,
                 "interval_columns": scorer_set.interval_columns,
+                "notes": scorer_set.notes,
                 "row_columns": self._columns,
                 "calibrated": list(scorer_set.calibrated),
                 "gives": sorted(scorer_set.gives),

@@ -49,6 +49,7 @@ class RemoteScorerSet:
     columns: tuple[str, ...]
     all_columns: tuple[str, ...]
     interval_columns: tuple[str, ...]
+    notes: Mapping[str, str]
     coverage: float
     demo: bool
     gives: frozenset[str]
@@ -90,6 +91,7 @@ class RemoteScorer:
                 columns=tuple(about["columns"]),
                 all_columns=tuple(about["all_columns"]),
                 interval_columns=tuple(about["interval_columns"]),
+                notes=dict(about["notes"]),
                 coverage=about["coverage"],
                 demo=about["demo"],
                 gives=frozenset(about["gives"]),
@@ -294,6 +296,7 @@ class RemoteScorer:
             explain=row.get("explain"),
             intervals=ends,
             novelty={n: row[n] for n in known.interval_columns if n.endswith(NOVELTY)},
+            notes=known.notes,
             provenance=self.provenance,
             warnings=tuple(row["warnings"].split("; ")) if row["warnings"] else (),
         )

@@ -50,7 +50,16 @@ def test_it_says_what_the_scorer_says(remote, demo_scorer) -> None:
     assert isinstance(demo_scorer, AestheticScorer)
     for name in ("columns", "model_name", "demo"):
         assert getattr(remote, name) == getattr(demo_scorer, name)
-    for name in ("name", "groups", "means", "columns", "all_columns", "interval_columns", "gives"):
+    for name in (
+        "name",
+        "groups",
+        "means",
+        "columns",
+        "all_columns",
+        "interval_columns",
+        "notes",
+        "gives",
+    ):
         assert getattr(remote.scorer_set, name) == getattr(demo_scorer.scorer_set, name)
     assert remote.provenance["status"] == demo_scorer.provenance["status"]
     assert remote.fingerprint().keys() == demo_scorer.fingerprint().keys()
