@@ -52,7 +52,7 @@ class Server(NamedTuple):
     def taken(self) -> float:
         """Places that are taken."""
         text = self.ask("GET", "/metrics")[1].decode()
-        return float(re.search(r"queue_taken (\S+)", text)[1])
+        return float(re.search(r"^hear_aesthetics_queue_taken (\S+)", text, re.MULTILINE)[1])
 
     @property
     def decoders(self) -> list[psutil.Process]:
