@@ -95,7 +95,8 @@ def describe_error(error: Exception) -> str:
 def _missing_package(message: str) -> str | None:
     """Return what to install, if the message of an ImportError names a package of our extras."""
     for name, bounds, extra in requirements():
-        if extra and re.search(rf"\b{name}\b", message):
+        module = name.replace("-", "[-_]")  # in an import, the hyphen is an underscore
+        if extra and re.search(rf"\b{module}\b", message):
             remedy = f"run `pip install '{PROGRAM}[{extra}]'`"
             return f"this needs {name}{bounds}, which cannot be imported; {remedy}"
     return None

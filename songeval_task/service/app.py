@@ -26,7 +26,8 @@ from songeval_task.scoring.rows import AudioSpan, Scores, error_row, row_columns
 from songeval_task.service.answers import JsonAnswer, error_answer
 from songeval_task.service.bodies import read_body, read_waveform
 from songeval_task.service.guard import Guard
-from songeval_task.service.job_queue import EmbedJob, Job, JobQueue, QueueFullError, ScoreJob
+from songeval_task.service.job_queue import JobQueue
+from songeval_task.service.jobs import EmbedJob, Job, QueueFullError, ScoreJob
 from songeval_task.service.metrics import ServiceMetrics
 from songeval_task.service.models import (
     EmbedOptions,

@@ -3,40 +3,31 @@
 import base64
 import itertools
 import math
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from hear_aesthetics.engine.inference import Result
-from hear_aesthetics.errors import AudioError, HearAestheticsError, InputError
+from hear_aesthetics.errors import AudioError, InputError
 from hear_aesthetics.spec import MAX_MINUTES
 from songeval_task.scoring.rows import AnySpan, AudioSpan, ScoreRow, Scores
 from songeval_task.scoring.scorer import check_waveforms, waveform_warnings
 from songeval_task.scoring.scorer_set import HIGH, LOW, NOVELTY
+from songeval_task.service.connection import PATIENCE, ServiceConnection, ServiceError
 from songeval_task.uncertainty.calibration import COVERAGE
-
-if TYPE_CHECKING:
-    import httpx2
 
 __all__ = ["RemoteScorer", "ServiceError"]
 
 Item = TypeVar("Item")
-PATIENCE = 600.0  # seconds for one clip, and for a place in the queue
-FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0  # seconds before it is asked again
 NO_FEATURES = "a server scores audio; score .npy files without a server"
-
-
-class ServiceError(HearAestheticsError):
-    """Server that cannot be reached, refuses its client, or does not answer as it should."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +70,9 @@ class RemoteScorer:
     def __init__(
         self, url: str, token: str = "", *, connections: int = 8, patience: float = PATIENCE
     ) -> None:
-        self.url, self._patience = url.rstrip("/"), patience
-        self._connections = connections
-        self._client = _open_client(self.url, token, connections, patience)
-        about = self._ask("GET", "/v1/models")
+        self.url, self._at_once = url.rstrip("/"), connections
+        self._connection = ServiceConnection(self.url, token, connections, patience)
+        about = self._connection.ask("GET", "/v1/models")
         try:
             self.scorer_set = RemoteScorerSet(
                 name=about["head"],
@@ -113,7 +103,7 @@ class RemoteScorer:
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._connection.close()
 
     @property
     def title(self) -> str:
@@ -232,7 +222,7 @@ class RemoteScorer:
                 "prompt": prompt,
             }
             try:
-                row = self._ask("POST", "/v1/score", json=body)["rows"][0]
+                row = self._connection.ask("POST", "/v1/score", json=body)["rows"][0]
             except AudioError as error:
                 raise InputError(str(error)) from error
             return [row[column] for column in self.columns]
@@ -257,11 +247,11 @@ class RemoteScorer:
             if value is not None
         }
         path = Path(clip.path)
+        name = path.name.encode(errors="surrogateescape").decode(errors="backslashreplace")
         try:
             with path.open("rb") as file:
-                answer = self._ask(
-                    "POST", "/v1/score", files={"files": (path.name, file)}, data=fields
-                )
+                files = {"files": (name, file)}
+                answer = self._connection.ask("POST", "/v1/score", files=files, data=fields)
         except OSError as error:
             raise AudioError(
                 f"{path}: cannot be read ({error.strerror}); check its name"
@@ -305,10 +295,10 @@ class RemoteScorer:
         """Yield answers in order; so many are asked for at a time, and as many again wait."""
         waiting: deque[Future[Any]] = deque()
         todo = iter(items)
-        with ThreadPoolExecutor(self._connections) as pool:
+        with ThreadPoolExecutor(self._at_once) as pool:
             try:
                 while True:
-                    room = 2 * self._connections - len(waiting)
+                    room = 2 * self._at_once - len(waiting)
                     waiting += [pool.submit(ask, item) for item in itertools.islice(todo, room)]
                     if not waiting:
                         return
@@ -316,57 +306,8 @@ class RemoteScorer:
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _ask(self, method: str, path: str, **content: Any) -> dict[str, Any]:
-        """Return the answer of the server; wait where its queue is full.
-
-        Raises:
-            AudioError: If it does not take the audio.
-            ServiceError: If it does not answer as it should.
-        """
-        import httpx2
-
-        deadline, wait = time.monotonic() + self._patience, FIRST_WAIT
-        while True:
-            for _, file in content.get("files", {}).values():
-                file.seek(0)
-            try:
-                answer = self._client.request(method, path, **content)
-            except httpx2.HTTPError as error:
-                reason = str(error) or type(error).__name__
-                raise ServiceError(
-                    f"{self.url}: does not answer ({reason}); is `hear-aesthetics serve` running?"
-                ) from error
-            if answer.status_code != 503 or time.monotonic() > deadline:
-                return self._content(answer)
-            told = answer.headers.get("retry-after", "")
-            time.sleep(min(float(told) if told.isdecimal() else wait, LONGEST_WAIT))
-            wait *= 2
-
-    def _content(self, answer: "httpx2.Response") -> dict[str, Any]:
-        try:
-            content = answer.json()
-            line = content.get("error") if isinstance(content, dict) else None
-        except ValueError:
-            content = line = None
-        if answer.status_code in (400, 408, 413, 422) and line:
-            raise AudioError(line)
-        if answer.status_code != 200 or not isinstance(content, dict):
-            raise ServiceError(f"{self.url}: answers {answer.status_code} ({line or 'no JSON'})")
-        return content
-
 
 def _with_path(path: Path, line: str) -> str:
     """Return an error line of the server, which knows the name of the file alone, with its path."""
     rest = line.removeprefix(path.name)
     return f"{path}{rest}" if rest != line else f"{path}: {line}"
-
-
-def _open_client(url: str, token: str, connections: int, patience: float) -> "httpx2.Client":
-    import httpx2
-
-    headers = {"authorization": f"Bearer {token}"} if token else {}
-    limits = httpx2.Limits(max_connections=connections)
-    try:
-        return httpx2.Client(base_url=url, headers=headers, timeout=patience, limits=limits)
-    except (httpx2.InvalidURL, UnicodeError, ValueError) as error:
-        raise ServiceError(f"{url}: {error}; write it like http://127.0.0.1:7860") from error

@@ -39,7 +39,8 @@ from hear_aesthetics.features.fusion import SOURCES, VIEWS
 from hear_aesthetics.spec import MIN_SAMPLES, SAMPLE_RATE
 from songeval_task.scoring.rows import AudioSpan
 from songeval_task.scoring.scorer import AestheticScorer
-from songeval_task.service.decoding.pool import DecoderPool, Upload
+from songeval_task.service.decoding.pool import DecoderPool
+from songeval_task.service.jobs import EmbedJob, Job, QueueFullError, ScoreJob
 
 __all__ = ["EmbedJob", "Job", "JobQueue", "QueueFullError", "ScoreJob"]
 
@@ -48,60 +49,6 @@ LONGEST_RETRY = 30  # seconds
 MIN_SECONDS = MIN_SAMPLES / SAMPLE_RATE  # of audio that is embedded
 
 logger = logging.getLogger(__name__)
-
-
-class QueueFullError(HearAestheticsError):
-    """Queue without a free place.
-
-    Attributes:
-        retry_after: Whole seconds after which a place may be free.
-    """
-
-    def __init__(self, message: str, retry_after: int) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoreJob:
-    """Clip to score; its result is :class:`songeval_task.scoring.rows.Scores`.
-
-    Options as those of :meth:`AestheticScorer.score_files`.
-    """
-
-    upload: Upload
-    start: float | None = None
-    end: float | None = None
-    prompt: str | None = None
-    loudness: float | None = None
-    timeline: bool = False
-    explain: bool = False
-
-    @property
-    def kind(self) -> tuple[Any, ...]:
-        """What jobs that are computed together have in common."""
-        return "score", self.timeline, self.explain
-
-
-@dataclass(frozen=True, kw_only=True)
-class EmbedJob:
-    """Clip to embed; its result is :class:`hear_aesthetics.engine.embedding_files.Embedding`.
-
-    ``embedding`` is a kind of :func:`hear_aesthetics.engine.embedding_files.embed`.
-    """
-
-    upload: Upload
-    embedding: str = "scene"
-    start: float | None = None
-    end: float | None = None
-
-    @property
-    def kind(self) -> tuple[Any, ...]:
-        """What jobs that are computed together have in common."""
-        return "embed", self.embedding
-
-
-Job = ScoreJob | EmbedJob
 
 
 @dataclass(frozen=True)
@@ -300,6 +247,7 @@ class JobQueue:
                     _fail(waiting, error)
             seconds = (time.monotonic() - began) / len(group)
             self._pace += (seconds - self._pace) * (SMOOTHING if self._pace else 1.0)
+            group.clear()  # its audio is not kept until the next one comes
 
     def _next_group(self) -> list[_Waiting]:
         """Wait for decoded jobs, take the oldest and those like it; none: the queue has ended."""

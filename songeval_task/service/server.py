@@ -22,6 +22,7 @@ from songeval_task.service.settings import ServiceSettings, is_loopback
 __all__ = ["config_of", "serve"]
 
 HEAD_SECONDS = 20.0  # for the head of a request
+IDLE_SECONDS = 60  # of a connection after an answer
 MAX_CONNECTIONS = 1024
 
 
@@ -65,6 +66,7 @@ def config_of(app: FastAPI) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=IDLE_SECONDS,
     )
 
 

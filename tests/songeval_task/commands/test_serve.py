@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from songeval_task.service import client as client_module
+from songeval_task.service import connection
 from songeval_task.service.app import create_app
 from songeval_task.service.decoding.pool import DecoderPool
 from songeval_task.service.job_queue import JobQueue
@@ -25,7 +25,7 @@ def server(demo_scorer, monkeypatch):
     with DecoderPool(1) as decoder, JobQueue(demo_scorer, decoder) as jobs:
         app = create_app(jobs, ServiceSettings())
         opened = lambda *_: TestClient(app, base_url=URL)  # noqa: E731
-        monkeypatch.setattr(client_module, "_open_client", opened)
+        monkeypatch.setattr(connection, "open_client", opened)
         yield
 
 

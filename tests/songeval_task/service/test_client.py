@@ -11,8 +11,8 @@ import torch
 from hear_aesthetics.errors import AudioError, InputError
 from songeval_task import AestheticScorer, RemoteScorer
 from songeval_task.scoring.rows import AudioSpan
-from songeval_task.service import client as module
-from songeval_task.service.client import ServiceError
+from songeval_task.service import connection as module
+from songeval_task.service.connection import ServiceError
 
 URL = "http://127.0.0.1:7860"
 
@@ -20,7 +20,7 @@ URL = "http://127.0.0.1:7860"
 @pytest.fixture
 def remote(open_client, monkeypatch) -> RemoteScorer:
     """A client of an application in this process."""
-    monkeypatch.setattr(module, "_open_client", lambda *_: open_client())
+    monkeypatch.setattr(module, "open_client", lambda *_: open_client())
     with RemoteScorer(URL) as scorer:
         yield scorer
 
@@ -136,7 +136,7 @@ def test_it_waits_for_a_place(remote, jobs, write_clip, tmp_path, monkeypatch) -
 
 
 def test_impatience_is_an_error(open_client, jobs, write_clip, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(module, "_open_client", lambda *_: open_client())
+    monkeypatch.setattr(module, "open_client", lambda *_: open_client())
     scorer = RemoteScorer(URL, patience=0)
     with jobs.places(8), pytest.raises(ServiceError, match=r"answers 503 .*places free"):
         scorer.score(write_clip(tmp_path / "a.wav"))
@@ -147,13 +147,13 @@ def test_a_server_that_is_none_is_said_in_one_line(open_client, monkeypatch) -> 
         RemoteScorer("http://127.0.0.1:9")
     with pytest.raises(ServiceError, match="127"):
         RemoteScorer("127.0.0.1:7860")
-    monkeypatch.setattr(module, "_open_client", lambda *_: open_client(token="a"))
+    monkeypatch.setattr(module, "open_client", lambda *_: open_client(token="a"))
     with pytest.raises(ServiceError, match=r"answers 401 .*needs the token"):
         RemoteScorer(URL)
     for content in ("<html>", "[]", '{"head": "demo"}'):
         other = httpx2.MockTransport(lambda _, text=content: httpx2.Response(200, text=text))
         opened = httpx2.Client(transport=other, base_url=URL)
-        monkeypatch.setattr(module, "_open_client", lambda *_, opened=opened: opened)
+        monkeypatch.setattr(module, "open_client", lambda *_, opened=opened: opened)
         with pytest.raises(ServiceError, match=r"answers 200|is no server of hear-aesthetics"):
             RemoteScorer(URL)
 
@@ -171,7 +171,7 @@ def test_intervals_and_novelty_come_along(
     scorer.calibrate([calibrate_demo(tmp_path / "c.json", 0.1)])
     with JobQueue(scorer, decoder) as queue:
         app = create_app(queue, ServiceSettings())
-        monkeypatch.setattr(module, "_open_client", lambda *_: TestClient(app, base_url=URL))
+        monkeypatch.setattr(module, "open_client", lambda *_: TestClient(app, base_url=URL))
         remote = RemoteScorer(URL)
         path = write_clip(tmp_path / "a.wav", 3.0)
         found, right = remote.score(path), scorer.score(path)
