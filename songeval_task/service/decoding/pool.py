@@ -69,24 +69,21 @@ class DecoderPool:
         self.max_seconds = max_seconds
         waveform = round(max_seconds * 48_000) * 4
         memory = MEMORY + 3 * max_bytes + 4 * waveform
-        self._folder = TemporaryDirectory()  # of links to what is decoded just now
-        limits = memory, timeout, self._folder.name
-        self._all = [_Worker(*limits) for _ in range(self.workers)]
+        self._all = [_Worker(memory, timeout) for _ in range(self.workers)]
+        self._folder: TemporaryDirectory[str] | None = None  # of links to what is decoded just now
         self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
 
     @contextmanager
     def starting(self) -> Iterator[None]:
         """Start the processes before the pool is entered; they end with the block."""
         try:
-            for worker in self._all:
-                worker.start()
+            self._start()
             yield
         finally:
             self.__exit__()
 
     def __enter__(self) -> Self:
-        for worker in self._all:
-            worker.start()
+        self._start()
         for worker in reversed(self._all):
             worker.wait_until_ready()
             self._idle.put(worker)
@@ -95,7 +92,15 @@ class DecoderPool:
     def __exit__(self, *_: object) -> None:
         for worker in self._all:
             worker.stop()
-        self._folder.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()
+        self._folder = None
+
+    def _start(self) -> None:
+        if self._folder is None:
+            self._folder = TemporaryDirectory()
+            for worker in self._all:
+                worker.start(self._folder.name)
 
     @property
     def process_ids(self) -> list[int]:
@@ -124,21 +129,20 @@ class DecoderPool:
 class _Worker:
     """One worker process and the socket to it; used by one thread at a time."""
 
-    def __init__(self, memory: int, timeout: float, folder: str) -> None:
-        self._memory, self._timeout, self._folder = memory, timeout, folder
+    def __init__(self, memory: int, timeout: float) -> None:
+        self._memory, self._timeout, self._folder = memory, timeout, ""
         self.process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
 
-    def start(self) -> None:
-        """Start the process, unless it is there; it is not ready yet."""
-        if self.process is not None:
-            return
+    def start(self, folder: str) -> None:
+        """Start the process, which may put links into a folder; it is not ready yet."""
+        self._folder = folder
         self._channel, theirs = socket.socketpair()
         one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         program = [sys.executable, "-P", "-m", "songeval_task.service.decoding.worker"]
         with theirs:
             self.process = subprocess.Popen(
-                [*program, str(theirs.fileno()), str(self._memory), self._folder],
+                [*program, str(theirs.fileno()), str(self._memory), folder],
                 pass_fds=[theirs.fileno()],
                 process_group=0,  # an interrupt from a terminal is for the server alone
                 env={**os.environ, **one_thread},
@@ -170,7 +174,7 @@ class _Worker:
         """Send a request, and return its answer."""
         if self.process is None or self.process.poll() is not None:  # died since the last file
             self.stop()
-            self.start()
+            self.start(self._folder)
             self.wait_until_ready()
         assert self.process
         assert self._channel
