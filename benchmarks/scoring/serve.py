@@ -218,4 +218,4 @@ def measure(quick: bool = False) -> BenchmarkReport:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main("serve", measure))
+    raise SystemExit(main("scoring.serve", measure))
