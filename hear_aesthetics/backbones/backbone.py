@@ -130,6 +130,19 @@ class Backbone(nn.Module):
         Raises:
             CheckpointError: If the tensors are not exactly those of one encoder.
         """
+        backbone = cls.trainable(state, statistics)
+        if layers is not None:
+            backbone.encoder.truncate(layers)
+        backbone.encoder.prepare(dtype)
+        return backbone
+
+    @classmethod
+    def trainable(cls, state: dict[str, Tensor], statistics: MelStatistics) -> Self:
+        """Return an encoder of published tensors with its batch norms, as training needs it.
+
+        The tensors are shared with ``state`` where their layout is the same. Arguments and errors
+        are those of :meth:`from_published`.
+        """
         try:
             config = config_from_tensors(state)
             native = encoder_state(state, config)
@@ -142,11 +155,7 @@ class Backbone(nn.Module):
         except (ArithmeticError, IndexError, RuntimeError, TypeError, ValueError) as error:
             reason = next(iter(str(error).splitlines()), "")
             raise CheckpointError(f"tensors of shapes that no encoder has ({reason})") from error
-        backbone = cls(config, statistics, encoder)
-        if layers is not None:
-            backbone.encoder.truncate(layers)
-        backbone.encoder.prepare(dtype)
-        return backbone
+        return cls(config, statistics, encoder)
 
     def fingerprint(self) -> dict[str, str | float]:
         """Return what decides the encoder's numbers: hash of the weight file, mel statistics.

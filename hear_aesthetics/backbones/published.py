@@ -12,7 +12,7 @@ from torch import Tensor
 from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.errors import CheckpointError
 
-__all__ = ["config_from_tensors", "encoder_state", "published_state"]
+__all__ = ["config_from_tensors", "encoder_state", "published_state", "training_tensors"]
 
 State = dict[str, Tensor]
 
@@ -141,6 +141,11 @@ def encoder_state(state: State, config: ConformerConfig) -> State:
         raise CheckpointError(f"checkpoint does not fit: {'; '.join(wrong)}")
     channels = config.conv_channels
     return {k: _change_layout(k, v, channels, native=True) for k, v in native.items()}
+
+
+def training_tensors(state: State) -> State:
+    """Return the published tensors that are not on the path from audio to features."""
+    return {name: tensor for name, tensor in state.items() if IGNORED.match(name)}
 
 
 def published_state(state: State, config: ConformerConfig) -> State:

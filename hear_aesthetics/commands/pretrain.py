@@ -1,11 +1,11 @@
 """``hear-aesthetics pretrain``: an encoder of any size, from rendered audio or recordings."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from hear_aesthetics.commands.console import write_json
+from hear_aesthetics.commands.console import warning_line, write_json
 from hear_aesthetics.commands.options import (
     DeviceOption,
     JsonOption,
@@ -15,7 +15,8 @@ from hear_aesthetics.commands.options import (
 
 __all__ = ["pretrain"]
 
-CLIPS_PER_HOUR = 450  # of 8 s
+# Defaults of a run that starts from an encoder
+STARTED = {"seconds": 8.0, "learning_rate": 2e-5}
 
 
 def pretrain(
@@ -24,23 +25,68 @@ def pretrain(
         typer.Option(help="Objective to train with: MuQ's or MusicFM's targets."),
     ],
     out: Annotated[Path, typer.Option(help="Model directory; both encoders may share it.")],
+    init: Annotated[
+        str | None,
+        typer.Option(
+            metavar="large|mini|DIR",
+            help="Model whose encoder training starts from, with its own objective. Sizes follow "
+            "from it.",
+            show_default="random weights",
+        ),
+    ] = None,
     audio: Annotated[
         Path | None, typer.Option(help="Folder of recordings.", show_default="rendered audio")
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Number of updates.")] = 30_000,
-    batch: Annotated[int, typer.Option(min=1, help="Clips per update.")] = 4,
-    seconds: Annotated[float, typer.Option(min=0.0, help="Length of a clip in seconds.")] = 2.4,
-    learning_rate: Annotated[float, typer.Option(min=0.0, help="Peak learning rate.")] = 1e-3,
+    batch: Annotated[int, typer.Option(min=1, help="Clips per update, of all processes.")] = 4,
+    micro_batch: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Clips in memory at once; processes share the micro-batches of an update.",
+            show_default="--batch",
+        ),
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, help="Length of a clip in seconds.", show_default="2.4; 8 with --init"
+        ),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Peak learning rate.", show_default="1e-3; 2e-5 with --init"),
+    ] = None,
+    head_steps: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="First updates that train the prediction head alone.",
+            show_default="0; 500 where --init has no head",
+        ),
+    ] = None,
+    augment: Annotated[
+        bool | None,
+        typer.Option(
+            "--augment/--no-augment",
+            help="Change speed, level, bandwidth and noise of every clip.",
+            show_default="not with --init of a published encoder",
+        ),
+    ] = None,
     visible_weight: Annotated[
         float, typer.Option(min=0.0, help="Weight of the loss of visible frames.")
     ] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 1,
     size: Annotated[
-        str, typer.Option(help="Encoder size: mini, published, or sizes such as dim=256,depth=6.")
-    ] = "mini",
+        str | None,
+        typer.Option(
+            help="Encoder size: mini, published, or sizes such as dim=256,depth=6.",
+            show_default="mini",
+        ),
+    ] = None,
     targets: Annotated[
-        str, typer.Option(help="Sizes of the targets, such as codebooks=8,codes=1024.")
-    ] = "",
+        str | None, typer.Option(help="Sizes of the targets, such as codebooks=8,codes=1024.")
+    ] = None,
     pool: Annotated[
         Path | None, typer.Option(help="Folder of the training audio.", show_default="OUT/pool")
     ] = None,
@@ -63,45 +109,73 @@ def pretrain(
 
     The same command resumes an interrupted run, and the same seed gives the same weights on the
     same machine. OUT then loads like any model: `hear-aesthetics embed SONG --model OUT`.
+    On several GPUs: accelerate launch --num_processes 4 -m hear_aesthetics pretrain ...
     """
-    from hear_aesthetics.compute.precision import usable_device
+    from hear_aesthetics.compute.processes import joined_processes
     from hear_aesthetics.engine.progress import ProgressBar
-    from hear_aesthetics.pretraining.config import PretrainingConfig, encoder_sizes, target_sizes
+    from hear_aesthetics.pretraining.config import (
+        CLIP_SECONDS,
+        PretrainingConfig,
+        encoder_sizes,
+        target_sizes,
+    )
     from hear_aesthetics.pretraining.data.pool import open_pool
+    from hear_aesthetics.pretraining.initialization import InitialEncoder
     from hear_aesthetics.pretraining.training import pretrain as run
 
+    initial = InitialEncoder.read(init, source) if init else None
+    options = {
+        "micro_batch": micro_batch,
+        "seconds": seconds,
+        "learning_rate": learning_rate,
+        "head_steps": head_steps,
+        "augment": augment,
+        "targets": None if targets is None else target_sizes(targets),
+        "encoder": None if size is None else encoder_sizes(size),
+    }
+    begun: dict[str, Any] = {**STARTED, **initial.options()} if initial else {}
+    values = {**begun, **{key: value for key, value in options.items() if value is not None}}
     config = PretrainingConfig(
-        source=source,
+        **{"source": source, **values},
         seed=seed,
         steps=steps,
         batch=batch,
-        seconds=seconds,
-        learning_rate=learning_rate,
         visible_weight=visible_weight,
         precision=precision,
         evaluate_every=evaluate_every,
         save_every=save_every,
         snapshot_every=snapshot_every,
-        targets=target_sizes(targets),
-        encoder=encoder_sizes(size),
     )
-    chosen = usable_device(device)  # before the pool is made, which may take long
-    folder, most = pool or out / "pool", round(pool_hours * CLIPS_PER_HOUR)
-    with ProgressBar(source) as bar:
-        clips = open_pool(folder, audio, seed, most, bar.stage("audio"), overwrite=overwrite)
-        metrics = run(
-            config,
-            clips,
-            out,
-            device=chosen,
-            resume=not overwrite,
-            progress=lambda name, done, total: bar.stage(name)(done, total),
-        )
+    length = max(CLIP_SECONDS, config.seconds)
+    most = round(pool_hours * 3600 / length)
+    opened = pool or out / "pool", audio, seed, most
+    with joined_processes(device) as processes:
+        processes.check_share(config.micro_batches, config.batch)
+        if initial:
+            initial.check(config, out)  # before the pool is made, which may take long
+            if not initial.objective and processes.is_main:
+                warning_line(f"{init}: has no prediction head; targets and head are made anew")
+        with ProgressBar(source, shown=None if processes.is_main else False) as bar:
+            if processes.is_main:
+                open_pool(*opened, bar.stage("audio"), seconds=length, overwrite=overwrite)
+            processes.wait()
+            metrics = run(
+                config,
+                open_pool(*opened, seconds=length),
+                out,
+                resume=not overwrite,
+                progress=lambda name, done, total: bar.stage(name)(done, total),
+                initial=initial,
+                processes=processes,
+            )
+    if not processes.is_main:
+        return
     if as_json:
         write_json(metrics)
         return
+    start = f" ({metrics['accuracy_at_start']:.4f} at step 0)" if initial else ""
     typer.echo(
         f"{out / source}: {metrics['step']} steps, {metrics['hours_of_audio']:.2f} h of "
-        f"audio; held-out accuracy {metrics['accuracy']:.4f}, {metrics['lift']:.2f} times the "
-        f"most frequent code's share; {metrics['steps_per_second']:.2f} steps/s"
+        f"audio; held-out accuracy {metrics['accuracy']:.4f}{start}, {metrics['lift']:.2f} times "
+        f"the most frequent code's share; {metrics['steps_per_second']:.2f} steps/s"
     )

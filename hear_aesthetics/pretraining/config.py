@@ -1,7 +1,7 @@
 """Pretraining configuration, and sizes written as text; equal values give equal weights."""
 
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypeVar
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal, TypeVar
 
 from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.errors import InputError
@@ -18,7 +18,9 @@ __all__ = [
 ]
 
 SOURCES = ("muq", "musicfm")
-CLIP_SECONDS = 8.0  # of a clip in the pool
+CLIP_SECONDS = 8.0  # of a clip in the pool, if training takes no longer ones
+MAX_SECONDS = 60.0  # of a clip that is not augmented
+LATER = ("micro_batch", "augment", "batch_norm", "head_steps", "published_targets")
 MINI = ConformerConfig(dim=128, depth=4, heads=4, ffn_dim=256, conv_channels=32)
 NAMED_SIZES = {"mini": MINI, "published": ConformerConfig()}
 
@@ -52,6 +54,8 @@ class PretrainingConfig:
         seed: Random seed of weights, audio, masks and order.
         steps: Updates of the encoder.
         batch: Clips per update.
+        micro_batch: Clips that go through the encoder at once, of which ``batch`` is a multiple;
+            batch norms see these alone. None: all clips of an update.
         seconds: Length of a clip, a multiple of ``mask_seconds``.
         learning_rate: Peak learning rate.
         warmup: Updates of linear warm-up; a cosine decay to a twentieth of the peak follows.
@@ -67,6 +71,12 @@ class PretrainingConfig:
         save_every: Updates between checkpoints.
         snapshot_every: Updates between copies of the model that are kept; 0 keeps none.
         calibration_batches: Clean batches that give the final statistics of the batch norms.
+        augment: Draw speed, mix, bandwidth, level and noise floor of every clip.
+        batch_norm: ``"batch"``: batch norms train with the statistics of a micro-batch;
+            ``"frozen"``: with those of the encoder that training started from.
+        head_steps: First updates, in which only the prediction head is trained.
+        published_targets: Targets as of the published encoders: codes of the normalized log-mel, by
+            the quantizer of the file that training started from.
         targets: Sizes of the targets.
         encoder: Sizes of the encoder.
     """
@@ -75,6 +85,7 @@ class PretrainingConfig:
     seed: int = 1
     steps: int = 30_000
     batch: int = 4
+    micro_batch: int | None = None
     seconds: float = 2.4
     learning_rate: float = 1e-3
     warmup: int = 500
@@ -90,6 +101,10 @@ class PretrainingConfig:
     save_every: int = 500
     snapshot_every: int = 0
     calibration_batches: int = 64
+    augment: bool = True
+    batch_norm: Literal["batch", "frozen"] = "batch"
+    head_steps: int = 0
+    published_targets: bool = False
     targets: TargetConfig = field(default_factory=TargetConfig)
     encoder: ConformerConfig = MINI
 
@@ -100,15 +115,40 @@ class PretrainingConfig:
             raise InputError(f"precision {self.precision!r}; choose auto, float32 or bfloat16")
         if self.mask_frames < 1 or round(self.mask_seconds * SAMPLE_RATE) % FRAME_HOP:
             raise InputError(f"masked spans of {self.mask_seconds} s; use a multiple of 0.04 s")
-        if self.spans < 1 or self.samples % self.mask_samples or self.seconds > CLIP_SECONDS:
+        longest = CLIP_SECONDS if self.augment else MAX_SECONDS
+        if self.spans < 1 or self.samples % self.mask_samples or self.seconds > longest:
             raise InputError(
                 f"clips of {self.seconds} s; use a multiple of the masked spans' "
-                f"{self.mask_seconds} s, at most {CLIP_SECONDS:g} s"
+                f"{self.mask_seconds} s, at most {longest:g} s"
             )
         if min(self.steps, self.batch, self.evaluate_every, self.save_every) < 1:
             raise InputError("steps, batch and intervals are whole numbers of at least 1")
+        if self.micro_batch is not None and (self.micro_batch < 1 or self.batch % self.micro_batch):
+            raise InputError(
+                f"a batch of {self.batch} clips in micro-batches of {self.micro_batch}; "
+                "the batch is a multiple of the micro-batch"
+            )
         if not 0.0 < self.mask_probability <= 1.0:
             raise InputError(f"mask probability {self.mask_probability}; it lies in (0, 1]")
+
+    @property
+    def clips_at_once(self) -> int:
+        """Clips of a micro-batch."""
+        return self.micro_batch or self.batch
+
+    @property
+    def micro_batches(self) -> int:
+        """Micro-batches of an update."""
+        return self.batch // self.clips_at_once
+
+    def settings(self) -> dict[str, Any]:
+        """Return what is compared before a run is gone on with, as JSON values.
+
+        Fields that earlier versions did not have are there where they are not the default.
+        """
+        defaults = {item.name: item.default for item in fields(self)}
+        values = asdict(self)
+        return {k: v for k, v in values.items() if k not in LATER or v != defaults[k]}
 
     @property
     def samples(self) -> int:

@@ -7,11 +7,15 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
 from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.files import atomic_file, json_text, write_text
 from hear_aesthetics.model import ModelConfig
+from hear_aesthetics.pretraining.batch_norms import batch_norms
+from hear_aesthetics.pretraining.initialization import OBJECTIVE_FILE, InitialEncoder
+from hear_aesthetics.pretraining.objective import MaskedPrediction
+from hear_aesthetics.pretraining.targets.published import published_head
 from hear_aesthetics.spec import FRAME_MS, FRAME_RATE, HOP_LENGTH, N_MELS
 from hear_aesthetics.version import __version__
 
@@ -45,7 +49,7 @@ def calibrate(backbone: Backbone, batches: Iterable[Tensor]) -> None:
         backbone: Not yet prepared for inference; left in evaluation mode.
         batches: Waveforms at 24 kHz, each ``(B, samples)``.
     """
-    norms = [m for m in backbone.modules() if isinstance(m, nn.BatchNorm2d)]
+    norms = batch_norms(backbone)
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
@@ -58,15 +62,29 @@ def calibrate(backbone: Backbone, batches: Iterable[Tensor]) -> None:
         norm.momentum = momentum
 
 
-def write_encoder(directory: Path, source: str, backbone: Backbone, about: str) -> None:
+def write_encoder(
+    directory: Path,
+    source: str,
+    backbone: Backbone,
+    about: str,
+    *,
+    training_only: Mapping[str, Tensor] | None = None,
+    layout: Mapping[str, Any] | None = None,
+) -> None:
     """Write one encoder, not prepared for inference, into its folder of a model directory.
 
-    The line ``about`` goes into the metadata of the weight file.
+    Args:
+        directory: Model directory.
+        source: ``"muq"`` or ``"musicfm"``.
+        backbone: The encoder.
+        about: Line for the metadata of the weight file.
+        training_only: Published tensors, without ``model.``, that no feature depends on.
+        layout: ``config.json`` of MuQ; by default of what decides features alone.
     """
     folder = directory / source
     folder.mkdir(parents=True, exist_ok=True)
-    state = backbone.published_state()
-    tensors = {f"model.{name}": tensor.cpu() for name, tensor in state.items()}
+    state = {**(training_only or {}), **backbone.published_state()}
+    tensors = {f"model.{name}": tensor.cpu().contiguous() for name, tensor in state.items()}
     with atomic_file(folder / "model.safetensors") as file:
         file.write(save(tensors, metadata={"about": about}))  # one key: their order varies
     stat = {
@@ -85,7 +103,7 @@ def write_encoder(directory: Path, source: str, backbone: Backbone, about: str) 
         "encoder_depth": backbone.config.depth,
         "stat": stat,
     }
-    _write_json(folder / "config.json", config)
+    _write_json(folder / "config.json", layout or config)
 
 
 def write_model_json(
@@ -96,14 +114,16 @@ def write_model_json(
     provenance: Mapping[str, Any],
     pooling: str = ModelConfig.pooling,
     delay_ms: int = ModelConfig.delay_ms,
+    precision: str = "float32",  # at the size of `mini` bfloat16 is no faster
+    licence: str = LICENCE,
 ) -> None:
     """Write the configuration of a model directory (:class:`hear_aesthetics.model.ModelConfig`)."""
     values = {
         "layer": layer,
         "pooling": pooling,
         "delay_ms": delay_ms,
-        "precision": "float32",  # at this size bfloat16 is no faster
-        "licence": LICENCE,
+        "precision": precision,
+        "licence": licence,
         "status": status,
         "provenance": provenance,
     }
@@ -114,48 +134,90 @@ def write_result(
     out: Path,
     settings: Mapping[str, Any],
     metrics: Mapping[str, Any],
+    model: MaskedPrediction,
     backbone: Backbone,
+    *,
+    initial: InitialEncoder | None = None,
     folder: Path | None = None,
 ) -> None:
-    """Write a calibrated encoder into a model directory.
+    """Write a trained encoder, with the objective that it was trained by, into a model directory.
 
-    The provenance of other encoders in it is kept. Into ``folder``, if there is one, go
-    ``metrics.json`` and ``README.md``, the model card.
+    Args:
+        out: Model directory; the provenance of other encoders in it is kept.
+        settings: Settings of the run.
+        metrics: Metrics of the last evaluation.
+        model: Quantizer and head.
+        backbone: Encoder, with the final statistics of its batch norms.
+        initial: Encoder that training started from. Layer, pooling, delay and licence stay its own.
+        folder: Takes ``metrics.json`` and ``README.md``, the model card, if it is given.
     """
     source = settings["source"]
     status = SYNTHETIC if settings["pool"]["audio"] == "synthetic" else OWN_AUDIO
-    write_encoder(out, source, backbone, f"{status}, seed {settings['seed']}, Apache-2.0")
+    values: dict[str, Any] = {"layer": backbone.config.depth, "delay_ms": DELAY_MS}
+    training_only, layout = {}, {}
     made = {"steps": metrics["step"], "seed": settings["seed"], "version": __version__}
+    if initial:
+        status = f"continued from {initial.name}, {status}"
+        kept = initial.model
+        values = {"layer": kept.layer, "delay_ms": kept.delay_ms, "pooling": kept.pooling}
+        values |= {"precision": kept.precision, "licence": initial.licence}
+        training_only, layout = initial.training_only, initial.layout
+        made |= {"init": initial.name, "init_sha256": initial.made["sha256"]}
+    licence = values.get("licence", LICENCE)
+    if settings.get("published_targets"):
+        training_only = {**training_only, **published_head(model.state_dict())}
+    else:
+        (out / source).mkdir(parents=True, exist_ok=True)
+        objective = {name: t.cpu().contiguous() for name, t in model.objective_state().items()}
+        with atomic_file(out / source / OBJECTIVE_FILE) as file:
+            file.write(save(objective))
+    about = f"{status}, seed {settings['seed']}, {licence}"
+    extras = {"training_only": training_only, "layout": layout}
+    write_encoder(out, source, backbone, about, **extras)
     try:
         about = json.loads((out / MODEL_JSON).read_text(encoding="utf-8"))
         provenance = dict(about.get("provenance", {}))
     except (OSError, ValueError):
         provenance = {}
     provenance[source] = made
-    layer = backbone.config.depth
-    write_model_json(out, layer=layer, delay_ms=DELAY_MS, status=status, provenance=provenance)
+    write_model_json(out, status=status, provenance=provenance, **values)
     if folder:
         write_text(folder / "metrics.json", json_text(metrics))
-        write_text(folder / "README.md", _card(settings, metrics, status))
+        write_text(folder / "README.md", _card(settings, metrics, status, initial))
 
 
-def _card(settings: Mapping[str, Any], metrics: Mapping[str, Any], status: str) -> str:
+def _card(
+    settings: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    status: str,
+    initial: InitialEncoder | None,
+) -> str:
+    drawn = "as they are" if settings.get("augment") is False else "remixed each time"
+    limits = f"a small encoder that has heard {metrics['hours_of_audio']:.1f} hours; measure it"
+    begun = ""
+    if initial:
+        limits = f"nobody but its user has measured it; compare it with {initial.name}"
+        begun = (
+            f"- Started from {initial.name} (sha256 {initial.made['sha256']}), licence "
+            f"{initial.licence}; accuracy at step 0 {metrics['accuracy_at_start']:.4f}.\n"
+        )
     sizes = ", ".join(f"{key} {value}" for key, value in settings["encoder"].items())
     targets = ", ".join(f"{key} {value}" for key, value in settings["targets"].items())
     return f"""\
 # {settings["source"]}, {status}
 
+{begun}\
 - Objective: {OBJECTIVES[settings["source"]]}; masks of {settings["mask_seconds"]:g} s with
   probability {settings["mask_probability"]:g}.
 - Sizes: {sizes}.
 - Targets: {targets}.
 - Audio: {settings["pool"]["clips"]} clips in the pool; {metrics["hours_of_audio"]:.2f} hours drawn
-  from it, remixed each time.
+  from it, {drawn}.
 - Steps: {metrics["step"]} of {settings["batch"]} x {settings["seconds"]:g} s, learning rate
   {settings["learning_rate"]:g}, seed {settings["seed"]}, {settings["precision"]}.
 - Held-out masked frames: accuracy {metrics["accuracy"]:.4f}, most frequent code
   {metrics["majority_share"]:.4f}, lift {metrics["lift"]:.2f}; the curve is in `log.csv`.
-- Limits: a small encoder that has heard {metrics["hours_of_audio"]:.1f} hours; measure it on your
+- Limits: {limits} on your
   task before you rely on it.
 """
 

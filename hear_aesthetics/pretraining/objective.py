@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hear_aesthetics.backbones import Backbone
+from hear_aesthetics.backbones import Backbone, MelStatistics
+from hear_aesthetics.compute.processes import Processes
 from hear_aesthetics.pretraining.config import PretrainingConfig, TargetConfig
-from hear_aesthetics.pretraining.targets.normalized_mel import TargetFeatures
+from hear_aesthetics.pretraining.targets.normalized_mel import PublishedFeatures, TargetFeatures
 from hear_aesthetics.pretraining.targets.quantizers import MelRVQ, RandomProjection
 from hear_aesthetics.spec import FRAME_HOP
 
@@ -77,15 +78,26 @@ class Prediction(NamedTuple):
 
 
 class MaskedPrediction(nn.Module):
-    """An encoder, its targets, and a linear head that predicts them from its last state."""
+    """An encoder, its targets, and a linear head that predicts them from its last state.
 
-    def __init__(self, config: PretrainingConfig) -> None:
+    Args:
+        config: Objective and sizes.
+        statistics: Normalization of the encoder's input; None: that of the published encoders.
+    """
+
+    def __init__(self, config: PretrainingConfig, statistics: MelStatistics | None = None) -> None:
         super().__init__()
         self.config = config
-        self.backbone = Backbone(config.encoder)
-        self.features = TargetFeatures()
-        quantizer = MelRVQ if config.source == "muq" else RandomProjection
-        self.quantizer: nn.Module = quantizer(config.targets)
+        self.backbone = Backbone(config.encoder, statistics)
+        self.features: nn.Module = TargetFeatures()
+        if config.published_targets:
+            mel = self.backbone.statistics
+            self.features = PublishedFeatures(mel.mean, mel.std)
+        self.quantizer: nn.Module
+        if config.source == "muq":
+            self.quantizer = MelRVQ(config.targets, unit_entries=not config.published_targets)
+        else:
+            self.quantizer = RandomProjection(config.targets)
         targets = config.targets
         self.head = nn.Linear(config.encoder.dim, targets.codebooks * targets.codes)
         nn.init.normal_(self.head.weight, std=HEAD_STD)
@@ -107,6 +119,11 @@ class MaskedPrediction(nn.Module):
             state = encoder(encoder.subsampling(heard), (depth,))[depth]
             logits = self.head(state)
         return Prediction(logits.float().unflatten(-1, (codes.shape[-1], -1)), codes, mask)
+
+    def objective_state(self) -> dict[str, Tensor]:
+        """Return the state of all but the encoder: constants of the targets, quantizer, head."""
+        state = self.state_dict()
+        return {name: tensor for name, tensor in state.items() if not name.startswith("backbone.")}
 
     @torch.no_grad()
     def codes(self, log_mel: Tensor) -> Tensor:
@@ -132,7 +149,7 @@ class MaskedPredictionMetrics:
     def __init__(self, config: TargetConfig) -> None:
         self.counts = torch.zeros(config.codebooks, config.codes)
         self.correct = torch.zeros(config.codebooks)
-        self.loss, self.batches = 0.0, 0
+        self.loss, self.batches = (torch.zeros((), dtype=torch.float64) for _ in range(2))
 
     def add(self, prediction: Prediction) -> None:
         """Count a batch."""
@@ -140,8 +157,13 @@ class MaskedPredictionMetrics:
         guesses = prediction.logits[prediction.mask].argmax(dim=-1).cpu()
         self.correct += (codes == guesses).sum(dim=0)
         self.counts += count_codes(codes, self.counts.shape[1])
-        self.loss += float(prediction.loss())
+        self.loss += prediction.loss().cpu()
         self.batches += 1
+
+    def merge(self, processes: Processes) -> None:
+        """Add what the other processes counted."""
+        for name in ("counts", "correct", "loss", "batches"):
+            setattr(self, name, processes.sum(getattr(self, name)))
 
     def compute(self) -> dict[str, float]:
         """Return means over the codebooks.
@@ -158,5 +180,5 @@ class MaskedPredictionMetrics:
             "majority_share": majority_share,
             "lift": accuracy / majority_share,
             "perplexity": float(entropy.exp().mean()),
-            "loss": self.loss / self.batches,
+            "loss": float(self.loss / self.batches),
         }

@@ -3,29 +3,40 @@
 ``OUT/<source>/`` becomes the encoder in the published layout; ``OUT/<source>/pretraining/`` keeps
 ``config.json``, ``log.csv``, ``metrics.json`` and the checkpoint. Both sources may share an
 ``OUT``, which is then a model directory like any other.
+
+An update is the mean gradient of its micro-batches, and each of these is drawn from the seed and
+its number. Several processes share them: what a run ends with does not depend on how many there
+are, but for the order in which gradients are added. The main process makes the targets and writes.
 """
 
 import json
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
 from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.compute.precision import auto_precision
+from hear_aesthetics.compute.processes import Processes
 from hear_aesthetics.engine.progress import no_progress
+from hear_aesthetics.errors import InputError
 from hear_aesthetics.files import write_text
+from hear_aesthetics.pretraining.batch_norms import batch_norms, moved_once
 from hear_aesthetics.pretraining.config import PretrainingConfig
 from hear_aesthetics.pretraining.data.augmentation import draw_batch, generator
 from hear_aesthetics.pretraining.data.pool import Pool
 from hear_aesthetics.pretraining.export import calibrate, write_result
+from hear_aesthetics.pretraining.initialization import InitialEncoder
 from hear_aesthetics.pretraining.objective import (
     MaskedPrediction,
     MaskedPredictionMetrics,
@@ -42,6 +53,9 @@ TARGET_BATCHES = 64  # of clean audio, for band statistics, codebooks and code f
 FLOOR_SHARE = 0.05  # of the peak learning rate, at the end
 BETAS = (0.9, 0.98)
 RUN_FOLDER = "pretraining"
+NO_MEMORY = "allocate memory"  # in the processor's error, which has no class of its own
+
+logger = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int], None]  # stage, steps done, steps in all
 
@@ -54,24 +68,39 @@ def pretrain(
     device: torch.device | str = "cpu",
     resume: bool = True,
     progress: Progress = no_progress,
+    initial: InitialEncoder | None = None,
+    processes: Processes | None = None,
 ) -> dict[str, Any]:
     """Train an encoder and write it into the model directory ``out``.
 
-    A run that was interrupted there is resumed, unless ``resume`` is False.
+    Args:
+        config: Settings; with ``initial``, over its options.
+        pool: Training audio.
+        out: Model directory.
+        device: Device of this process, unless ``processes`` say it.
+        resume: Go on with a run that was interrupted in ``out``.
+        progress: Called with the stage, its steps done and in all.
+        initial: Encoder to start from; None: random weights.
+        processes: Processes that share every update; None: this one alone.
 
     Returns:
         The content of ``metrics.json``: metrics of the last evaluation, time and speed.
 
     Raises:
-        InputError: If the checkpoint in ``out`` belongs to other settings.
+        InputError: If the checkpoint in ``out`` belongs to other settings, ``initial`` does not fit
+            them, the processes cannot share an update evenly, or memory does not suffice.
     """
-    device = torch.device(device)
+    processes = processes or Processes(device=torch.device(device))
     if config.precision == "auto":
-        name = str(auto_precision(device)).removeprefix("torch.")
+        name = str(auto_precision(processes.device)).removeprefix("torch.")
         config = replace(config, precision=name)
-    run = Pretraining(config, pool, out, device, progress)
-    run.prepare(resume)
-    return run.train()
+    processes.check_share(config.micro_batches, config.batch)
+    if initial:
+        initial.check(config, out)
+    with _enough_memory(config, processes.device):
+        run = Pretraining(config, pool, out, processes, progress, initial)
+        run.prepare(resume)
+        return run.train()
 
 
 class Pretraining:
@@ -82,20 +111,27 @@ class Pretraining:
         config: PretrainingConfig,
         pool: Pool,
         out: Path,
-        device: torch.device,
+        processes: Processes,
         progress: Progress,
+        initial: InitialEncoder | None,
     ) -> None:
-        self.config, self.pool, self.device, self.progress = config, pool, device, progress
+        self.config, self.pool, self.progress = config, pool, progress
+        self.processes, self.device, self.initial = processes, processes.device, initial
         self.out, self.folder = out, out / config.source / RUN_FOLDER
-        self.settings = {**asdict(config), "pool": pool.about}
+        self.settings = {**config.settings(), "pool": pool.about}
+        if initial:
+            self.settings["init"] = initial.made
         self.step, self.seconds = 0, 0.0
         self.history: list[dict[str, Any]] = []
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.model = MaskedPrediction(config)
-        self.model.to(device)
+            self.model = MaskedPrediction(config, initial.backbone.statistics if initial else None)
+        if initial:
+            initial.load_into(self.model)
+        self.model.to(self.device)
+        self.parameters = [*self.model.backbone.parameters(), *self.model.head.parameters()]
         self.optimizer = torch.optim.AdamW(
-            [*self.model.backbone.parameters(), *self.model.head.parameters()],
+            self.parameters,
             lr=config.learning_rate,
             betas=BETAS,
             weight_decay=config.weight_decay,
@@ -103,10 +139,12 @@ class Pretraining:
         )
 
     def prepare(self, resume: bool) -> None:
-        """Resume from the checkpoint, or make the targets."""
+        """Resume from the checkpoint, or make the targets where there are none."""
         found = load_checkpoint(self.folder / "state", self.settings) if resume else None
         if found is None:
-            self._make_targets()
+            if self.processes.is_main and not (self.initial and self.initial.objective):
+                self._make_targets()
+            self.processes.copy_from_main(self.model.state_dict().values())
             return
         self.model.load_state_dict(found["model"])
         self.optimizer.load_state_dict(found["optimizer"])
@@ -117,6 +155,7 @@ class Pretraining:
         config = self.config
         if not self.history:
             self._record()
+            self._judge_start()
         start, before = time.perf_counter(), self.seconds
         while self.step < config.steps:
             self._update()
@@ -129,17 +168,18 @@ class Pretraining:
             if last or self.step % config.save_every == 0:
                 self._save()
             if config.snapshot_every and self.step % config.snapshot_every == 0:
-                folder = self.out / "snapshots" / f"step-{self.step:06d}"
-                write_result(folder, self.settings, self.history[-1], self._calibrated())
+                self._write(self.out / "snapshots" / f"step-{self.step:06d}", self._newest())
         metrics = {
-            **self.history[-1],
+            **self._newest(),
             "hours_of_audio": self.step * self.config.batch * self.config.seconds / 3600,
             "training_seconds": self.seconds,
             "steps_per_second": self.step / self.seconds,
             "threads": torch.get_num_threads(),
             "device": self.device.type,
+            **({"processes": self.processes.count} if self.processes.count > 1 else {}),
         }
-        write_result(self.out, self.settings, metrics, self._calibrated(), self.folder)
+        self._write(self.out, metrics, self.folder)
+        self.processes.wait()
         return metrics
 
     def _make_targets(self) -> None:
@@ -159,21 +199,31 @@ class Pretraining:
         self.model.start_from_frequencies(self.model.codes(log_mel))
 
     def _update(self) -> None:
-        self.model.train()
+        config, count = self.config, self.config.micro_batches
+        frozen = config.batch_norm == "frozen"
+        self.model.train(not frozen)  # of its parts the batch norms alone tell the two apart
+        self.model.backbone.requires_grad_(self.step >= config.head_steps)
         (group,) = self.optimizer.param_groups
-        group["lr"] = learning_rate(self.config, self.step)
-        loss = self._predict("train", self.step).loss(self.config.visible_weight)
+        group["lr"] = learning_rate(config, self.step)
+        own = self.processes.share(range(count))
+        one_pass = frozen or count == 1
+        norms = [] if one_pass else batch_norms(self.model.backbone)
         self.optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(group["params"], self.config.gradient_norm)
+        with moved_once(norms, len(own), count, self.processes):
+            for place in own:
+                prediction = self._predict("train", self.step * count + place)
+                (prediction.loss(config.visible_weight) / count).backward()
+        self.processes.sum_gradients(self.parameters)
+        torch.nn.utils.clip_grad_norm_(self.parameters, config.gradient_norm)
         self.optimizer.step()
 
-    def _predict(self, purpose: str, step: int, *, held_out: bool = False) -> Prediction:
+    def _predict(self, purpose: str, number: int, *, held_out: bool = False) -> Prediction:
+        """Draw the micro-batch of a number, and predict its codes."""
         config = self.config
-        rng = generator(config.seed, purpose, step)
-        waveform = draw_batch(self.pool, rng, config.batch, config.samples, held_out=held_out)
+        rng = generator(config.seed, purpose, number)
+        waveform = self._draw(rng, held_out=held_out)
         mask = draw_mask(
-            rng, config.batch, config.spans, config.mask_frames, config.mask_probability
+            rng, len(waveform), config.spans, config.mask_frames, config.mask_probability
         )
         masked = mask_waveform(waveform, mask, rng, config.mask_noise).to(self.device)
         log_mel = self.model.backbone.log_mel(waveform.to(self.device))
@@ -181,25 +231,55 @@ class Pretraining:
         return prediction
 
     def _clean(self, purpose: str, batches: int) -> Iterator[Tensor]:
-        """Yield batches of unmasked audio."""
+        """Yield batches of unmasked audio, in micro-batches."""
+        for number in range(batches * self.config.micro_batches):
+            yield self._draw(generator(self.config.seed, purpose, number)).to(self.device)
+
+    def _draw(self, rng: np.random.Generator, *, held_out: bool = False) -> Tensor:
         config = self.config
-        for index in range(batches):
-            rng = generator(config.seed, purpose, index)
-            yield draw_batch(self.pool, rng, config.batch, config.samples).to(self.device)
+        drawn = config.clips_at_once, config.samples
+        return draw_batch(self.pool, rng, *drawn, held_out=held_out, augment=config.augment)
 
     @torch.no_grad()
     def _record(self) -> None:
         """Evaluate on held-out clips: the same clips and masks every time."""
         self.model.eval()
         metrics = MaskedPredictionMetrics(self.config.targets)
-        for index in range(self.config.held_out_batches):
-            metrics.add(self._predict("held out", index, held_out=True))
+        numbers = range(self.config.held_out_batches * self.config.micro_batches)
+        for number in self.processes.share(numbers):
+            metrics.add(self._predict("held out", number, held_out=True))
+        metrics.merge(self.processes)
         row = {"step": self.step, **metrics.compute(), "seconds": round(self.seconds, 1)}
         self.history.append(row)
+        if not self.processes.is_main:
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
         write_text(self.folder / "log.csv", pd.DataFrame(self.history).to_csv(index=False))
 
+    def _judge_start(self) -> None:
+        """Warn of a head that does not predict the codes of the quantizer beside it."""
+        (row,) = self.history
+        read = self.initial is not None and bool(self.initial.objective)
+        if read and row["accuracy"] < row["majority_share"] and self.processes.is_main:
+            logger.warning(
+                "%s: its prediction head is right for %.4f of the held-out codes, always the most "
+                "frequent one would be for %.4f; train the head alone first (--head-steps)",
+                self.out, row["accuracy"], row["majority_share"],
+            )  # fmt: skip
+
+    def _newest(self) -> dict[str, Any]:
+        """Return the metrics of the last evaluation."""
+        start = {"accuracy_at_start": self.history[0]["accuracy"]} if self.initial else {}
+        return {**self.history[-1], **start}
+
+    def _write(self, out: Path, metrics: dict[str, Any], folder: Path | None = None) -> None:
+        if self.processes.is_main:
+            parts = self.model, self._calibrated()
+            write_result(out, self.settings, metrics, *parts, initial=self.initial, folder=folder)
+
     def _save(self) -> None:
+        if not self.processes.is_main:
+            return
         values = {
             "config": self.settings,
             "model": self.model.state_dict(),
@@ -212,12 +292,31 @@ class Pretraining:
         write_text(self.folder / "config.json", json.dumps(self.settings, indent=1) + "\n")
 
     def _calibrated(self) -> Backbone:
-        """Return a copy of the encoder with batch norm statistics of clean audio."""
-        backbone = Backbone(self.config.encoder)
+        """Return a copy of the encoder with batch norm statistics of clean audio.
+
+        Statistics that were frozen in training stay as they are.
+        """
+        if self.config.batch_norm == "frozen":
+            return self.model.backbone.eval()
+        backbone = Backbone(self.config.encoder, self.model.backbone.statistics)
         backbone.load_state_dict(self.model.backbone.state_dict())
         backbone.to(self.device)
         calibrate(backbone, self._clean("calibration", self.config.calibration_batches))
         return backbone
+
+
+@contextmanager
+def _enough_memory(config: PretrainingConfig, device: torch.device) -> Iterator[None]:
+    """Turn the error of a device without memory into one that says what takes less."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and NO_MEMORY not in str(error):
+            raise
+        raise InputError(
+            f"{device}: no memory for {config.clips_at_once} x {config.seconds:g} s of audio at "
+            "once; take a smaller --micro-batch, whatever --batch is, or shorter --seconds"
+        ) from error
 
 
 def learning_rate(config: PretrainingConfig, step: int) -> float:

@@ -49,23 +49,20 @@ def epoch_batches(
     batch_size: int,
     accumulation: int,
     generator: torch.Generator,
-    processes: int = 1,
     *,
     keep_single: bool = False,
 ) -> list[list[Tensor]]:
     """Return the updates of an epoch: a few micro-batches of row numbers each, in random order.
 
     Every row comes once. A last row alone is left out unless ``keep_single``, since one song cannot
-    be ranked; so are micro-batches that the processes cannot share evenly.
+    be ranked.
 
     Shape:
         - output: updates x up to ``accumulation`` micro-batches of ``(<= batch_size,)``
     """
     order = torch.randperm(rows, generator=generator)
     batches = [batch for batch in order.split(batch_size) if len(batch) > 1 or keep_single]
-    updates = [batches[i : i + accumulation] for i in range(0, len(batches), accumulation)]
-    even = [update[: len(update) // processes * processes] for update in updates]
-    return [update for update in even if update]
+    return [batches[i : i + accumulation] for i in range(0, len(batches), accumulation)]
 
 
 def group_by_length(lengths: Sequence[int], max_padding: float = MAX_PADDING) -> list[list[int]]:

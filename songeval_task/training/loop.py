@@ -3,12 +3,12 @@
 A run is a function of its configuration, its data and its features. All randomness of an epoch is
 drawn at its start from the seed and its number, down to a seed of each micro-batch for dropout and
 ties. So a run that was killed goes on as if it had not been: to the bit on a processor with the
-same number of threads.
+same number of threads. And several processes, which share the micro-batches of every update, end
+as one does, but for the order in which gradients are added.
 """
 
 import math
 from collections.abc import Iterator
-from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
@@ -84,7 +84,10 @@ class Trainer:
             patience=config.plateau_patience,
             min_lr=config.min_learning_rate,
         )
-        self.step, self.optimizer = accelerator.prepare(MixingStep(head, config), optimizer)
+        # Gradients are added here, and not by a wrapper of the head, which would want equally many
+        # micro-batches of every process.
+        self.step = accelerator.prepare_model(MixingStep(head, config), evaluation_mode=True)
+        self.optimizer = accelerator.prepare(optimizer)
         self.progress = Progress()
         self._restore()
 
@@ -109,7 +112,7 @@ class Trainer:
         plan = self._plan(progress.epoch)
         self.head.train()
         remaining = plan[progress.update :]
-        own = [draw.rows for draws in remaining for draw in self._own(draws)]
+        own = [draw.rows for draws in remaining for _, draw in self._own(draws)]
         wanted = [[self.rows[i] for i in rows] for rows in own]
         half = self.accelerator.mixed_precision == "bf16"
         dtype = torch.bfloat16 if half else torch.float32  # of the head's first product
@@ -134,7 +137,7 @@ class Trainer:
         """Return all draws of an epoch, update by update; the same in every process."""
         seed = np.random.SeedSequence([self.config.seed, epoch]).generate_state(1, np.uint64)[0]
         generator = torch.Generator().manual_seed(int(seed) >> 1)
-        config, processes = self.config, self.accelerator.num_processes
+        config = self.config
         sizes = len(self.rows), config.batch_size, config.accumulation
         draw = partial(
             draw_pairs,
@@ -143,30 +146,32 @@ class Trainer:
             per_sample=config.mixup_per_sample,
             apart=self.released,
         )
-        updates = epoch_batches(*sizes, generator, processes, keep_single=self.released)
+        updates = epoch_batches(*sizes, generator, keep_single=self.released)
         return [list(map(draw, batches)) for batches in updates]
 
-    def _own(self, draws: list[Draw]) -> list[Draw]:
-        """Return the micro-batches of an update that this process computes."""
-        return draws[self.accelerator.process_index :: self.accelerator.num_processes]
+    def _own(self, draws: list[Draw]) -> list[tuple[int, Draw]]:
+        """Return the micro-batches of an update that this process computes, with their places.
+
+        In a short last update some processes may have none.
+        """
+        accelerator = self.accelerator
+        return list(enumerate(draws))[accelerator.process_index :: accelerator.num_processes]
 
     def _update(self, draws: list[Draw], batches: Iterator[list[PaddedBatch]]) -> None:
         """Update the head by the mean gradient of its micro-batches, clipped."""
         accelerator, progress, own = self.accelerator, self.progress, self._own(draws)
-        count = len(own)
-        if self.released:  # also of a short last update
-            count = self.config.accumulation // accelerator.num_processes
-        total = last_loss = torch.zeros((), device=accelerator.device)
-        for place, draw in enumerate(own):
+        # Of a short last update too, where it is as released.
+        count = self.config.accumulation if self.released else len(draws)
+        losses = torch.zeros(len(draws), device=accelerator.device)
+        for place, draw in own:
             parts = [batch.to(accelerator.device) for batch in next(batches)]
             torch.manual_seed(draw.seed)  # of dropout
-            last = place == len(own) - 1
-            with nullcontext() if last else accelerator.no_sync(self.step):
-                loss = self.step(parts, self.labels[draw.rows], draw)
-                accelerator.backward(loss / count)
-            last_loss = loss.detach()
-            total = total + last_loss / len(own)
-        mean, newest = accelerator.reduce(torch.stack((total, last_loss)), "mean").tolist()
+            loss = self.step(parts, self.labels[draw.rows], draw)
+            accelerator.backward(loss / count)
+            losses[place] = loss.detach()
+        self._sum_gradients()
+        losses = accelerator.reduce(losses, "sum")
+        mean, newest = losses.mean().item(), losses[-1].item()
         if not math.isfinite(mean):
             raise InputError(
                 f"{self.state.folder.parent}: the loss of update {progress.updates + 1} is "
@@ -181,6 +186,13 @@ class Trainer:
         progress.update += 1
         progress.updates += 1
         self.schedule.step(newest if self.released else progress.smoothed_loss)
+
+    def _sum_gradients(self) -> None:
+        """Add the gradients of all processes; one without a micro-batch adds nothing."""
+        if self.accelerator.num_processes > 1:
+            for parameter in self.head.parameters():
+                own = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+                parameter.grad = self.accelerator.reduce(own, "sum")
 
     def _evaluate(self, line: ProgressLine) -> None:
         """Score the selection songs; keep the head if it is the best so far."""

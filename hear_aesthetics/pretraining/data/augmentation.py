@@ -27,16 +27,31 @@ def generator(seed: int, purpose: str, step: int) -> np.random.Generator:
 
 
 def draw_batch(
-    pool: Pool, rng: np.random.Generator, batch: int, samples: int, *, held_out: bool = False
+    pool: Pool,
+    rng: np.random.Generator,
+    batch: int,
+    samples: int,
+    *,
+    held_out: bool = False,
+    augment: bool = True,
 ) -> Tensor:
     """Return augmented clips, of the held-out ones or of all others.
+
+    Args:
+        pool: Audio to draw from.
+        rng: Source of randomness.
+        batch: Number of clips.
+        samples: Length of a clip.
+        held_out: Draw from the held-out clips of the pool instead of the others.
+        augment: Change the clips; otherwise they are parts of the pool's, as they are.
 
     Shape:
         - output: ``(batch, samples)`` float32 in [-1, 1]
     """
     last = len(pool.clips) - pool.held_out
     clips = range(last, len(pool.clips)) if held_out else range(last)
-    rows = [_example(pool, clips, rng, samples) for _ in range(batch)]
+    draw = _example if augment else _part
+    rows = [draw(pool, clips, rng, samples) for _ in range(batch)]
     return from_numpy(np.stack(rows))
 
 
@@ -55,6 +70,12 @@ def _example(pool: Pool, clips: range, rng: np.random.Generator, samples: int) -
     if rng.random() < LOW_PASS_SHARE:
         wave = _low_pass(wave, float(np.exp(rng.uniform(*np.log(LOW_PASS_HZ)))))
     return np.clip(wave, -1.0, 1.0, dtype=np.float32)
+
+
+def _part(pool: Pool, clips: range, rng: np.random.Generator, samples: int) -> np.ndarray:
+    """Return a random part of a random clip."""
+    first = int(rng.integers(0, pool.clips.shape[1] - samples + 1))
+    return pool.crop(clips[int(rng.integers(len(clips)))], first, samples)
 
 
 def _crop(pool: Pool, clips: range, rng: np.random.Generator, samples: int) -> np.ndarray:

@@ -64,11 +64,12 @@ def open_pool(
     clips: int,
     progress: ProgressCallback = no_progress,
     *,
+    seconds: float = CLIP_SECONDS,
     overwrite: bool = False,
 ) -> Pool:
     """Open the pool of a folder; a missing or damaged one is made.
 
-    Recordings are taken in random order and cut into clips of 8 s. Held-out clips are the last
+    Recordings are taken in random order and cut into clips. Held-out clips are the last
     ones, so they come from other files but for one that may be cut through. A file that cannot be
     read is left out, with a warning.
 
@@ -76,8 +77,9 @@ def open_pool(
         folder: Folder of the two files.
         audio: Folder of recordings, searched recursively; None renders audio.
         seed: Random seed of the rendered audio, or of the order of the recordings.
-        clips: Maximum number of clips of 8 s, at least 2.
+        clips: Maximum number of clips, at least 2.
         progress: Called with the clips done and their maximum number.
+        seconds: Length of a clip.
         overwrite: Replace a pool of other audio or settings.
 
     Raises:
@@ -88,29 +90,34 @@ def open_pool(
     paths = [item.path for item in collect_inputs([str(audio)]).inputs] if audio else []
     names = [f"{path} {path.stat().st_size}" for path in paths] if audio else "synthetic"
     about = {"format": FORMAT, "audio": names, "seed": seed, "clips": clips}
+    if seconds != CLIP_SECONDS:
+        about["seconds"] = seconds
     if found := _open(folder, about, overwrite):
         return found
-    rendered = (render_clip(seed, index, CLIP_SECONDS) for index in itertools.count())
-    made = _recorded(paths, seed) if audio else rendered
+    samples = round(seconds * SAMPLE_RATE)
+    rendered = (render_clip(seed, index, seconds) for index in itertools.count())
+    made = _recorded(paths, seed, samples) if audio else rendered
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_file(folder / CLIPS) as file:
-        _write_header(file, 0)
+        _write_header(file, 0, samples)
         count = 0
         for count, clip in enumerate(itertools.islice(made, clips), 1):
             file.write(np.rint(np.clip(clip, -1.0, 1.0) * FULL_SCALE).astype(np.int16).tobytes())
             progress(count, clips)
         if count < 2:
-            raise InputError(f"{audio}: {count} clips of audio; give at least two files of 2 s")
+            shortest = SHORTEST_SHARE * seconds
+            raise InputError(
+                f"{audio}: {count} clips of audio; give at least two files of {shortest:g} s"
+            )
         file.seek(0)
-        _write_header(file, count)
+        _write_header(file, count, samples)
         (folder / ABOUT).unlink(missing_ok=True)
     write_text(folder / ABOUT, json.dumps(about, indent=1) + "\n")
     return Pool(np.load(folder / CLIPS, mmap_mode="r"), about)
 
 
-def _recorded(paths: Sequence[Path], seed: int) -> Iterator[np.ndarray]:
-    """Yield files in random order, in clips of the pool's length, the last of a file padded."""
-    samples = round(CLIP_SECONDS * SAMPLE_RATE)
+def _recorded(paths: Sequence[Path], seed: int, samples: int) -> Iterator[np.ndarray]:
+    """Yield files in random order, in clips of a length, the last of a file padded."""
     for index in np.random.default_rng(seed).permutation(len(paths)):
         try:
             waveform = load_audio(paths[index])
@@ -136,8 +143,7 @@ def _open(folder: Path, about: dict[str, Any], overwrite: bool) -> Pool | None:
     return Pool(clips, about)
 
 
-def _write_header(file: BinaryIO, clips: int) -> None:
+def _write_header(file: BinaryIO, clips: int, samples: int) -> None:
     """Write the header; its length does not depend on ``clips``: numpy leaves room for growth."""
-    shape = clips, round(CLIP_SECONDS * SAMPLE_RATE)
-    header = {"descr": "<i2", "fortran_order": False, "shape": shape}
+    header = {"descr": "<i2", "fortran_order": False, "shape": (clips, samples)}
     np.lib.format.write_array_header_1_0(file, header)

@@ -4,6 +4,9 @@ Raw decibels let a few codes take everything: silence, and whatever is loud. Her
 floored relative to the clip's loudest bin, the clip's mean is removed, and each mel band is
 standardized with constants measured once on the pool. Removing each band's mean over the clip
 instead would make every target depend on the whole clip: the encoder then learns half as fast.
+
+The published encoders were trained on codes of raw decibels, with one mean and deviation for all
+bands; training that goes on from them takes the same.
 """
 
 import torch
@@ -11,7 +14,7 @@ from torch import Tensor, nn
 
 from hear_aesthetics.spec import MEL_PER_FRAME, N_MELS
 
-__all__ = ["TARGET_DIM", "TargetFeatures"]
+__all__ = ["TARGET_DIM", "PublishedFeatures", "TargetFeatures"]
 
 TARGET_DIM = N_MELS * MEL_PER_FRAME
 RANGE_DB = 40.0  # below the loudest bin of the clip; quieter bins are mostly noise
@@ -36,8 +39,7 @@ class TargetFeatures(nn.Module):
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Return the vectors of the frames."""
-        scaled = (self._level_normalized(log_mel) - self.band_mean) / self.band_std
-        return scaled.unflatten(1, (-1, MEL_PER_FRAME)).flatten(2)
+        return _frames((self._level_normalized(log_mel) - self.band_mean) / self.band_std)
 
     def fit(self, log_mel: Tensor) -> None:
         """Measure the bands' means and standard deviations."""
@@ -48,3 +50,28 @@ class TargetFeatures(nn.Module):
     def _level_normalized(self, log_mel: Tensor) -> Tensor:
         floored = log_mel.maximum(log_mel.amax(dim=(1, 2), keepdim=True) - RANGE_DB)
         return (floored - floored.mean(dim=(1, 2), keepdim=True)).transpose(1, 2)
+
+
+class PublishedFeatures(nn.Module):
+    """Log-mel in dB, normalized as the encoder's input is, to one vector per encoder frame.
+
+    Args:
+        mean: Mean of the log-mel in dB over the encoder's training set.
+        std: Its standard deviation.
+
+    Shape:
+        - input and output: as of :class:`TargetFeatures`
+    """
+
+    def __init__(self, mean: float, std: float) -> None:
+        super().__init__()
+        self.mean, self.std = mean, std
+
+    def forward(self, log_mel: Tensor) -> Tensor:
+        """Return the vectors of the frames."""
+        return _frames(((log_mel - self.mean) / self.std).transpose(1, 2))
+
+
+def _frames(mel: Tensor) -> Tensor:
+    """Put the mel frames of each encoder frame side by side."""
+    return mel.unflatten(1, (-1, MEL_PER_FRAME)).flatten(2)

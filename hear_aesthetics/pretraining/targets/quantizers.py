@@ -31,14 +31,19 @@ def nearest_code(vectors: Tensor, codebook: Tensor) -> Tensor:
 class Stage(nn.Module):
     """One quantizer: into a small space, to the entry of closest direction, and back.
 
+    Args:
+        config: Sizes.
+        unit_entries: Map the entry's direction back; otherwise the entry itself, as in MuQ's file.
+
     Attributes:
         unused: Updates since a frame last took each entry.
     """
 
     unused: Tensor
 
-    def __init__(self, config: TargetConfig) -> None:
+    def __init__(self, config: TargetConfig, *, unit_entries: bool = True) -> None:
         super().__init__()
+        self.unit_entries = unit_entries
         self.project_in = nn.Linear(TARGET_DIM, config.code_dim)
         self.project_out = nn.Linear(config.code_dim, TARGET_DIM)
         self.codebook = nn.Parameter(torch.randn(config.codes, config.code_dim))
@@ -52,7 +57,7 @@ class Stage(nn.Module):
         """
         directions = F.normalize(self.project_in(residual), dim=-1)
         code = nearest_code(directions, self.codebook)
-        entries = F.normalize(self.codebook, dim=-1)[code]
+        entries = (F.normalize(self.codebook, dim=-1) if self.unit_entries else self.codebook)[code]
         loss = F.mse_loss(entries, directions.detach())
         loss = loss + COMMITMENT * F.mse_loss(directions, entries.detach())
         passed = directions + (entries - directions).detach()  # gradients pass straight through
@@ -72,13 +77,19 @@ class Stage(nn.Module):
 class MelRVQ(nn.Module):
     """Residual vector quantizer, trained: each stage quantizes the residual of those before it.
 
+    Args:
+        config: Sizes.
+        unit_entries: See :class:`Stage`.
+
     Shape:
         - input: ``(B, T, 512)``; output: ``(B, T, codebooks)`` int64
     """
 
-    def __init__(self, config: TargetConfig) -> None:
+    def __init__(self, config: TargetConfig, *, unit_entries: bool = True) -> None:
         super().__init__()
-        self.stages = nn.ModuleList(Stage(config) for _ in range(config.codebooks))
+        self.stages = nn.ModuleList(
+            Stage(config, unit_entries=unit_entries) for _ in range(config.codebooks)
+        )
 
     def quantize(self, features: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Yield the residual after each stage, its code and the codebook's loss."""

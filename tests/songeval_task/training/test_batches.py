@@ -29,11 +29,6 @@ def test_a_single_last_row_is_left_out_because_it_cannot_be_ranked():
     assert [len(batch) for update in updates for batch in update] == [4, 4]
 
 
-def test_processes_get_equally_many_micro_batches():
-    updates = epoch_batches(28, 4, 4, torch.Generator(), processes=2)
-    assert [len(update) for update in updates] == [4, 2]
-
-
 @pytest.mark.parametrize(
     "lengths", [[5], [100, 100, 100], [10, 100, 95, 11, 50], list(range(1, 40))]
 )
