@@ -1,6 +1,10 @@
-"""Paths of the parity fixtures and, where the checkout has it, of the shared real data."""
+"""Paths of the parity fixtures and of the shared real data, and several processes at once."""
 
+import os
 import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -44,3 +48,41 @@ def tiny_model_directory(golden: Path, tmp_path_factory: pytest.TempPathFactory)
         shutil.copy(golden / "muq_tiny" / name, directory / "muq" / name)
     shutil.copytree(golden / "musicfm_tiny" / "musicfm", directory / "musicfm")
     return directory
+
+
+Launch = Callable[[Sequence[object], int], "subprocess.Popen[str]"]
+
+
+@pytest.fixture(scope="session")
+def launch() -> Launch:
+    """Starts ``hear-aesthetics`` on the processor in that many processes, as the documents say."""
+
+    def start(words: Sequence[object], processes: int) -> "subprocess.Popen[str]":
+        command = [sys.executable]
+        if processes > 1:
+            command += ["-m", "accelerate.commands.accelerate_cli", "launch", "--multi_gpu"]
+            command += ["--num_processes", str(processes), "--main_process_port", "0"]
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "1"}
+        return subprocess.Popen(
+            [*command, "-m", "hear_aesthetics", *map(str, words)],
+            env=environment | {"CUDA_VISIBLE_DEVICES": ""},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            text=True,
+        )
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def run_in(launch: Launch) -> Callable[..., str]:
+    """Runs a command in that many processes to its end; what it says."""
+
+    def run(words: Sequence[object], processes: int = 1) -> str:
+        process = launch(words, processes)
+        said, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, said
+        return said
+
+    return run

@@ -74,13 +74,31 @@ class Processes:
         return total.to(values.device)
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replace every gradient by the sum over the processes; those that are None stay so."""
+        """Replace every gradient by the sum over the processes.
+
+        The main process, which always has a micro-batch, tells which parameters have one; a process
+        that had no micro-batch adds zeros.
+        """
         if self.count == 1:
             return
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        works = [dist.all_reduce(gradient, async_op=True) for gradient in gradients]
+        parameters = list(parameters)
+        has_gradient = self.of_main(torch.tensor([p.grad is not None for p in parameters]))
+        works = []
+        for parameter, reached in zip(parameters, has_gradient.tolist(), strict=True):
+            if reached:
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+                works.append(dist.all_reduce(parameter.grad, async_op=True))
         for work in works:
             work.wait()
+
+    def of_main(self, values: Tensor) -> Tensor:
+        """Return the values of the main process."""
+        if self.count == 1:
+            return values
+        theirs = values.detach().to(self.device, copy=True)
+        dist.broadcast(theirs, 0)
+        return theirs.to(values.device)
 
     def copy_from_main(self, tensors: Iterable[Tensor]) -> None:
         """Overwrite tensors, on the processes' device, by those of the main process."""

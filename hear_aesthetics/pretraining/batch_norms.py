@@ -33,17 +33,18 @@ def moved_once(
         every: Micro-batches of the update.
         processes: Processes that share them.
     """
-    before = [(norm.momentum or 0.0, *(t.clone() for t in _statistics(norm))) for norm in norms]
+    momenta = [norm.momentum or 0.0 for norm in norms]
+    before = [[tensor.clone() for tensor in _statistics(norm)] for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # the plain mean over the micro-batches of this process
     yield
-    for norm, (momentum, *former, updates) in zip(norms, before, strict=True):
+    for norm, momentum, (mean, variance, updates) in zip(norms, momenta, before, strict=True):
         norm.momentum = momentum
-        *running, count = _statistics(norm)
+        new_mean, new_variance, count = _statistics(norm)
         count.copy_(updates + 1)
-        for now, then in zip(running, former, strict=True):
-            now.copy_(torch.lerp(then, processes.sum(now * own) / every, momentum))
+        for new, former in ((new_mean, mean), (new_variance, variance)):
+            new.copy_(torch.lerp(former, processes.sum(new * own) / every, momentum))
 
 
 def _statistics(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor, Tensor]:

@@ -45,6 +45,7 @@ from hear_aesthetics.pretraining.objective import (
     mask_waveform,
 )
 from hear_aesthetics.pretraining.resume import load_checkpoint, save_checkpoint
+from hear_aesthetics.pretraining.targets.normalized_mel import TargetFeatures
 from hear_aesthetics.pretraining.targets.quantizers import MelRVQ, train_rvq
 
 __all__ = ["Pretraining", "pretrain"]
@@ -189,7 +190,8 @@ class Pretraining:
             mels.append(self.model.backbone.log_mel(waveform))
             self.progress("listening", index + 1, TARGET_BATCHES)
         log_mel = torch.cat(mels)
-        self.model.features.fit(log_mel)
+        if isinstance(self.model.features, TargetFeatures):
+            self.model.features.fit(log_mel)
         quantizer = self.model.quantizer
         if isinstance(quantizer, MelRVQ):
             frames = self.model.features(log_mel).flatten(0, 1)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from hear_aesthetics.compute.processes import Processes
     from musiceval_task.data.dataset import MusicEvalClip
     from musiceval_task.training.inference import Example
     from musiceval_task.training.runs import Encoders
@@ -26,10 +27,16 @@ StatesOption = Annotated[
 ]
 
 
-def encode_all(clips: "list[MusicEvalClip]", encoders: "Encoders") -> "list[Example]":
+def encode_all(
+    clips: "list[MusicEvalClip]", encoders: "Encoders", processes: "Processes | None" = None
+) -> "list[Example]":
     """Return the states of all clips; a line on stderr says how many were computed."""
     from hear_aesthetics.commands.console import Report
+    from hear_aesthetics.compute.processes import Processes
     from musiceval_task.training.runs import encode
 
+    processes = processes or Processes()
+    if not processes.is_main:
+        return encode(clips, encoders, processes=processes)
     with Report(None, "encoded", "clip") as report:
-        return encode(clips, encoders, report.done)
+        return encode(clips, encoders, report.done, processes)

@@ -42,6 +42,14 @@ def train(
     epochs: Annotated[int, typer.Option(min=1, help="Maximum number of epochs.")] = 100,
     patience: Annotated[int, typer.Option(min=1, help="Epochs without progress to stop at.")] = 15,
     batch_size: Annotated[int, typer.Option(min=1, help="Clips per batch.")] = 32,
+    micro_batch: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Clips computed at once; processes share the micro-batches of a batch.",
+            show_default="--batch-size",
+        ),
+    ] = None,
     learning_rate: Annotated[
         float | None,
         typer.Option(
@@ -65,8 +73,10 @@ def train(
     The best epoch is selected on the inner split, a share of the train list that is held back from
     training; dev and test are only reported. A finished member is kept. `--recipe published` trains
     on all of the train list and keeps three checkpoints, selected on dev: OUT/MEMBER, and loss and
-    system-srcc in it.
+    system-srcc in it. On two GPUs: accelerate launch --num_processes 2 -m hear_aesthetics
+    musiceval train DATA --micro-batch 16 ...
     """
+    from hear_aesthetics.compute.processes import joined_processes
     from hear_aesthetics.files import one_line_when_full
     from musiceval_task.data.dataset import read_clips
     from musiceval_task.training.loop import TrainingConfig
@@ -83,37 +93,42 @@ def train(
         epochs=epochs,
         patience=patience,
         batch_size=batch_size,
+        micro_batch=micro_batch,
         learning_rate=learning_rate,
         recipe=recipe,  # type: ignore[arg-type]
     )
     clips = read_clips(data)
     divide(clips, config)  # says what is wrong before hours of encoding
-    encoders = Encoders.load(
-        model,
-        text,
-        states or out / "states",
-        precision=precision,
-        device=device,
-        released=recipe == "published",
-    )
-    with one_line_when_full(out):
-        examples = encode_all(clips, encoders)
+    with joined_processes(device) as processes, one_line_when_full(out):
+        config.check_share(processes)
+        encoders = Encoders.load(
+            model,
+            text,
+            states or out / "states",
+            precision=precision,
+            device=str(processes.device),
+            released=recipe == "published",
+        )
+        examples = encode_all(clips, encoders, processes)
         for name in names:
-            folder = out / name
+            run = partial(
+                train_run,
+                out / name,
+                MEMBERS[name],
+                config,
+                clips,
+                examples,
+                encoders,
+                overwrite=overwrite,
+                processes=processes,
+            )
+            if not processes.is_main:
+                run()
+                continue
             seen: list[Epoch] = []
             with Report(epochs, f"of {name} trained", "epoch") as report:
-                train_run(
-                    folder,
-                    MEMBERS[name],
-                    config,
-                    clips,
-                    examples,
-                    encoders,
-                    overwrite=overwrite,
-                    device=device,
-                    on_epoch=partial(_record, seen, report),
-                )
-            typer.echo(f"{folder}: {_best(seen)}")
+                run(on_epoch=partial(_record, seen, report))
+            typer.echo(f"{out / name}: {_best(seen)}")
 
 
 def _record(seen: "list[Epoch]", report: Report, epoch: "Epoch") -> None:

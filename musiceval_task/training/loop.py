@@ -7,11 +7,14 @@ The inner split, a share of every system's clips of the train list, is held back
 selects the best epoch, by the mean of the two system-level SRCCs, and an ensemble may be fitted on
 it. The dev and test lists are only reported. The recipe of the released code is in
 :mod:`musiceval_task.training.released`.
+
+A batch may be computed in micro-batches, each with dropout of its own, which several processes
+share: the gradient of a batch is the mean over its clips, whichever process computed them.
 """
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, get_args
 
@@ -21,10 +24,11 @@ from torch.utils.data import DataLoader
 
 from heads import DualBranchHead
 from hear_aesthetics.compute.precision import usable_device
+from hear_aesthetics.compute.processes import Processes
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.metrics.correlation import mse, srcc, system_means
 from musiceval_task.data.dataset import MusicEvalClip
-from musiceval_task.training.inference import Example, apply_head, run_head
+from musiceval_task.training.inference import Example, apply_head, chunks, run_head
 from musiceval_task.training.members import (
     PUBLISHED_AUDIO_DIM,
     EnsembleMember,
@@ -59,18 +63,21 @@ class TrainingConfig:
         patience: Epochs with neither a higher SRCC nor a lower MSE on the inner split, after which
             training ends. (Heads learn to compare text and audio late, when the SRCC has settled.)
         batch_size: Clips per batch.
+        micro_batch: Clips computed at once; None: all of a batch. The published recipe takes no
+            other, for what a clip gets there depends on its batch.
         learning_rate: Learning rate of AdamW; None is 5e-5 at the published width, more below it.
         inner_share: Share of each system's clips held back from training; none by the published
             recipe.
         recipe: "corrected" or "published": :func:`musiceval_task.training.members.head_config`.
 
     Raises:
-        InputError: If the recipe is neither, or there are no epochs.
+        InputError: If the recipe is neither, there are no epochs, or the micro-batches are not.
     """
 
     epochs: int = 100
     patience: int = 15
     batch_size: int = 32
+    micro_batch: int | None = None
     learning_rate: float | None = None
     inner_share: float = 0.15
     recipe: TrainingRecipe = "corrected"
@@ -80,8 +87,32 @@ class TrainingConfig:
             raise InputError(f"recipe {self.recipe!r}: choose corrected or published")
         if self.epochs < 1:
             raise InputError(f"{self.epochs} epochs: take at least one")
+        if self.micro_batch is not None:
+            if self.micro_batch < 1:
+                raise InputError(f"micro-batches of {self.micro_batch} clips: take at least one")
+            if self.recipe == "published":
+                raise InputError("the published recipe computes a batch at once: no micro-batches")
         if self.learning_rate is not None and not self.learning_rate > 0:
             raise InputError(f"learning rate {self.learning_rate}: take one above 0")
+
+    def settings(self) -> dict[str, Any]:
+        """Return what decides a run; what earlier versions did not have is left out if unset."""
+        values = asdict(self)
+        return {k: v for k, v in values.items() if k != "micro_batch" or v is not None}
+
+    def check_share(self, processes: Processes) -> None:
+        """Check that processes can share a batch.
+
+        Raises:
+            InputError: If they cannot.
+        """
+        if processes.count > 1 and self.recipe == "published":
+            raise InputError("the published recipe computes a batch at once: train in one process")
+        if processes.count > 1 and not self.micro_batch:
+            raise InputError(
+                f"{processes.count} processes cannot share a batch that is computed at once; take "
+                f"--micro-batch {max(1, self.batch_size // processes.count)}"
+            )
 
     def rate(self, audio_dim: int) -> float:
         """Return the learning rate for states of this width."""
@@ -153,23 +184,29 @@ def fit(
     *,
     device: str | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
+    processes: Processes | None = None,
 ) -> Fit:
     """Train a member on scored examples; ``inner``, of ``inner_systems``, selects the epoch.
 
-    The device is such as "cpu" or "cuda:0"; None is a GPU if there is one.
+    The device is such as "cpu" or "cuda:0"; None is a GPU if there is one. ``processes``, which
+    have devices of their own, share every batch.
 
     Raises:
-        InputError: If a loss is not finite, or there is no such device.
+        InputError: If a loss is not finite, there is no such device, or the processes cannot share
+            a batch.
     """
+    processes = processes or Processes(device=usable_device(device))
     truth = np.array([example.scores for example in inner])
     log: list[Epoch] = []
     with torch.random.fork_rng():
-        head, train_epoch = begin(member, config, train, device)
+        head, train_epoch = begin(member, config, train, processes)
         for number in range(1, config.epochs + 1):
             mean = train_epoch()
             scores, _ = apply_head(head, inner)
             order = selection_score(scores, truth, inner_systems)
-            epoch = Epoch(number, mean, order, float(mse(scores, truth).mean()))
+            found = torch.tensor([order, float(mse(scores, truth).mean())], dtype=torch.float64)
+            order, error = processes.of_main(found).tolist()  # all of them end at the same epoch
+            epoch = Epoch(number, mean, order, error)
             log.append(epoch)
             best = max(log, key=lambda epoch: epoch.rank)
             if best is epoch:
@@ -190,13 +227,18 @@ def begin(
     member: EnsembleMember,
     config: TrainingConfig,
     train: Sequence[Example],
-    device: str | None,
+    processes: Processes,
 ) -> tuple[DualBranchHead, Callable[[], float]]:
-    """Seed PyTorch, and return a new head and the training of one epoch, which returns its loss."""
+    """Seed PyTorch, and return a new head and the training of one epoch, which returns its loss.
+
+    Raises:
+        InputError: If the processes cannot share a batch.
+    """
+    config.check_share(processes)
     torch.manual_seed(member.seed)
     audio_dim, text_dim = train[0].audio.shape[1], train[0].text.shape[1]
     head = DualBranchHead(head_config(member, audio_dim, text_dim, config.recipe))
-    head.to(usable_device(device))
+    head.to(processes.device)
     optimizer = torch.optim.AdamW(head.parameters(), lr=config.rate(audio_dim))
     loader: DataLoader[list[Example]] = DataLoader(
         train,  # type: ignore[arg-type]
@@ -205,7 +247,8 @@ def begin(
         collate_fn=list,
         generator=torch.Generator().manual_seed(member.seed),
     )
-    return head, partial(_run_epoch, head, optimizer, loader, member, config)
+    dropout = torch.Generator().manual_seed(member.seed)
+    return head, partial(_run_epoch, head, optimizer, loader, member, config, processes, dropout)
 
 
 def _run_epoch(
@@ -214,22 +257,30 @@ def _run_epoch(
     loader: DataLoader[list[Example]],
     member: EnsembleMember,
     config: TrainingConfig,
+    processes: Processes,
+    dropout: torch.Generator,
 ) -> float:
     """Train on every clip once; return the mean loss, both branches added."""
     head.train()
     total, clips = torch.zeros(()), 0
     for examples in loader:
-        outputs = run_head(head, examples)
-        truth = torch.tensor([example.scores for example in examples], device=outputs[0].device)
-        objective = losses(outputs, truth, member.target, config.recipe).sum()
-        if not torch.isfinite(objective):
-            raise InputError(
-                f"training {member.name}: the loss is not finite; check the scores, or take a "
-                "lower learning rate"
-            )
+        parts = chunks(examples, config.micro_batch or len(examples))
+        seeds = torch.randint(2**31, (len(parts),), generator=dropout).tolist()
         optimizer.zero_grad()
-        objective.backward()
+        for part, seed in processes.share(list(zip(parts, seeds, strict=True))):
+            if config.micro_batch:
+                torch.manual_seed(seed)
+            outputs = run_head(head, part)
+            truth = torch.tensor([example.scores for example in part], device=outputs[0].device)
+            objective = losses(outputs, truth, member.target, config.recipe).sum()
+            if not torch.isfinite(objective):
+                raise InputError(
+                    f"training {member.name}: the loss is not finite; check the scores, or take a "
+                    "lower learning rate"
+                )
+            (objective * (len(part) / len(examples))).backward()
+            total += objective.detach().cpu() * len(part)
+        processes.sum_gradients(head.parameters())
         optimizer.step()
-        total += objective.detach().cpu() * len(examples)
         clips += len(examples)
-    return float(total) / clips
+    return float(processes.sum(total)) / clips

@@ -16,6 +16,8 @@ import numpy as np
 import torch
 
 from heads import DualBranchHead
+from hear_aesthetics.compute.precision import usable_device
+from hear_aesthetics.compute.processes import Processes
 from hear_aesthetics.metrics.correlation import srcc, system_means
 from musiceval_task.training.inference import RELEASED_BATCH, Example, chunks, run_head
 from musiceval_task.training.loop import Fit, TrainingConfig, begin
@@ -70,6 +72,7 @@ def fit_released(
     *,
     device: str | None = None,
     on_epoch: Callable[[ReleasedEpoch], None] | None = None,
+    processes: Processes | None = None,
 ) -> dict[str, Fit]:
     """Train a member on scored examples; return its fit for each of ``CHECKPOINTS``.
 
@@ -77,13 +80,15 @@ def fit_released(
     "cuda:0"; None is a GPU if there is one.
 
     Raises:
-        InputError: If a loss is not finite, or there is no such device.
+        InputError: If a loss is not finite, there is no such device, or there are several
+            processes.
     """
     log: list[ReleasedEpoch] = []
     best: dict[str, ReleasedEpoch] = {}
     weights: dict[str, dict[str, torch.Tensor]] = {}
     with torch.random.fork_rng():
-        head, train_epoch = begin(member, config, train, device)
+        processes = processes or Processes(device=usable_device(device))
+        head, train_epoch = begin(member, config, train, processes)
         for number in range(1, config.epochs + 1):
             mean = train_epoch()
             epoch = ReleasedEpoch(number, mean, *_evaluate(head, member, dev, dev_systems))

@@ -10,7 +10,7 @@ score; ``loss/`` and ``system-srcc/`` in it are folders of the same kind for the
 ``log.csv`` and ``run.json``.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ import pandas as pd
 
 from heads import DualBranchHead
 from heads.checkpoint import WEIGHTS_FILE
+from hear_aesthetics.compute.precision import usable_device
+from hear_aesthetics.compute.processes import Processes
 from hear_aesthetics.errors import CheckpointError, InputError
 from hear_aesthetics.files import json_text, remove_leftovers, write_text
 from hear_aesthetics.fingerprint import is_finished, start_over
@@ -39,7 +41,7 @@ from musiceval_task.predictions import (
 )
 from musiceval_task.protocol import as_table, compute_metrics
 from musiceval_task.training.inference import Example, is_released, predict_clips
-from musiceval_task.training.loop import Epoch, TrainingConfig
+from musiceval_task.training.loop import Epoch, Fit, TrainingConfig
 from musiceval_task.training.members import EnsembleMember
 from musiceval_task.training.recipes import divide, fit_by_recipe
 from musiceval_task.training.released import REPORTED, ReleasedEpoch
@@ -50,6 +52,7 @@ LISTS = ("dev", "test")  # whose metrics are reported
 METRICS, RECORD = "metrics.json", "run.json"
 FORMER_KEYS = {"recipe": "protocol"}  # names in the record of a run, the same in all versions
 LICENCE = "other"
+ALONE = Processes()
 CHECKED = {"weights_sha256": "--model", "reads": "--model", "text_sha256": "--text"}
 KNOWN = (*CHECKED, "model", "text_encoder")  # what provenance says of the encoders
 
@@ -105,13 +108,21 @@ class Encoders:
 
 
 def encode(
-    clips: Sequence[MusicEvalClip], encoders: Encoders, advance: Callable[[], None] | None = None
+    clips: Sequence[MusicEvalClip],
+    encoders: Encoders,
+    advance: Callable[[], None] | None = None,
+    processes: Processes = ALONE,
 ) -> list[Example]:
     """Return the states of clips and prompts; only those that the store lacks are computed.
+
+    Processes share the clips to encode, and then read what all of them have stored.
 
     Raises:
         AudioError: If a clip cannot be read.
     """
+    if processes.count > 1:
+        clip_states(processes.share(clips), encoders.audio, encoders.store, advance)
+        processes.wait()
     audio = clip_states(clips, encoders.audio, encoders.store, advance)
     text = prompt_states([clip.prompt for clip in clips], encoders.text, encoders.store)
     examples = []
@@ -134,11 +145,12 @@ def train_run(
     overwrite: bool = False,
     device: str | None = None,
     on_epoch: Callable[[Epoch | ReleasedEpoch], None] | None = None,
+    processes: Processes | None = None,
 ) -> ClipPredictions:
     """Train a member and write its run folder, or return what a finished one predicts.
 
     ``examples`` are those of :func:`encode` for the clips of all splits. ``overwrite`` deletes a
-    run that the folder holds, this one or another.
+    run that the folder holds, this one or another. Of ``processes`` the main one writes.
 
     Raises:
         InputError: As :func:`musiceval_task.training.recipes.divide`, or if the encoders prepare
@@ -152,29 +164,46 @@ def train_run(
         "clips": {"sha256": list_hash(clips), "audio_sha256": audio_hash(clips)},
         "encoders": encoders.fingerprint(),
         "member": asdict(member),
-        "training": {FORMER_KEYS.get(key, key): value for key, value in asdict(config).items()},
+        "training": {FORMER_KEYS.get(key, key): value for key, value in config.settings().items()},
     }
-    if overwrite:
-        (out / METRICS).unlink(missing_ok=True)
-        start_over(out / RECORD)
-    remove_leftovers(out)
-    if is_finished(out / METRICS, out / RECORD, made, encoders.provenance()):
+    processes = processes or Processes(device=usable_device(device))
+    if processes.is_main:
+        if overwrite:
+            (out / METRICS).unlink(missing_ok=True)
+            start_over(out / RECORD)
+        remove_leftovers(out)
+        is_finished(out / METRICS, out / RECORD, made, encoders.provenance())
+    processes.wait()
+    if (out / METRICS).is_file():
         return read_predictions(out)
-    fits = fit_by_recipe(member, config, divided, examples, device=device, on_epoch=on_epoch)
+    fits = fit_by_recipe(member, config, divided, examples, on_epoch=on_epoch, processes=processes)
+    if processes.is_main:
+        known = {"data_sha256": list_hash(clips), "license": LICENCE, **encoders.provenance()}
+        known |= {"member": asdict(member), "training": config.settings()}
+        _write_fits(out, fits, known, divided, examples)
+    processes.wait()
+    return read_predictions(out)
+
+
+def _write_fits(
+    out: Path,
+    fits: Mapping[str, Fit],
+    known: Mapping[str, Any],
+    divided: Sequence[MusicEvalClip],
+    examples: Sequence[Example],
+) -> None:
+    """Write the folders of a run, that of the run itself last: its metrics say it is finished."""
     log = pd.DataFrame(map(asdict, next(iter(fits.values())).log))
     write_text(out / "log.csv", log.to_csv(index=False, float_format="%.6g"))
-    known = {"data_sha256": list_hash(clips), "license": LICENCE, **encoders.provenance()}
-    known |= {"member": asdict(member), "training": asdict(config)}
-    for name, result in fits.items():  # the folder itself last: its metrics say that it is finished
+    for name, result in fits.items():
         folder = out / name
         predictions = predict_clips(result.head, divided, examples)
         record = {**known, "best": asdict(result.best)}
-        if released:
+        if is_released(result.head):
             record |= {"selected_by": name or REPORTED, "selected_on": "dev"}
         result.head.save_pretrained(folder, record)
         write_predictions(folder / FILE_NAME, predictions)
         write_metrics(folder, predictions)
-    return predictions
 
 
 def write_metrics(out: Path, predictions: ClipPredictions) -> None:

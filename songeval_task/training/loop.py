@@ -8,17 +8,17 @@ as one does, but for the order in which gradients are added.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from heads import CMixupSampler
 from hear_aesthetics.compute.precision import auto_precision, usable_device
+from hear_aesthetics.compute.processes import Processes
 from hear_aesthetics.errors import InputError
 from songeval_task.protocol import metrics_of, selection_score
 from songeval_task.training.batches import PaddedBatch, epoch_batches, read_ahead
@@ -68,6 +68,9 @@ class Trainer:
     ) -> None:
         self.config, self.data, self.head = config, data, head
         self.state, self.logs, self.accelerator = state, logs, accelerator
+        self.processes = Processes(
+            accelerator.process_index, accelerator.num_processes, accelerator.device
+        )
         self.released = config.updates == "released"
         self.rows = data.splits["train"]
         self.labels = data.labels("train").to(accelerator.device)
@@ -149,13 +152,12 @@ class Trainer:
         updates = epoch_batches(*sizes, generator, keep_single=self.released)
         return [list(map(draw, batches)) for batches in updates]
 
-    def _own(self, draws: list[Draw]) -> list[tuple[int, Draw]]:
+    def _own(self, draws: list[Draw]) -> Sequence[tuple[int, Draw]]:
         """Return the micro-batches of an update that this process computes, with their places.
 
         In a short last update some processes may have none.
         """
-        accelerator = self.accelerator
-        return list(enumerate(draws))[accelerator.process_index :: accelerator.num_processes]
+        return self.processes.share(list(enumerate(draws)))
 
     def _update(self, draws: list[Draw], batches: Iterator[list[PaddedBatch]]) -> None:
         """Update the head by the mean gradient of its micro-batches, clipped."""
@@ -169,8 +171,8 @@ class Trainer:
             loss = self.step(parts, self.labels[draw.rows], draw)
             accelerator.backward(loss / count)
             losses[place] = loss.detach()
-        self._sum_gradients()
-        losses = accelerator.reduce(losses, "sum")
+        self.processes.sum_gradients(self.head.parameters())
+        losses = self.processes.sum(losses)
         mean, newest = losses.mean().item(), losses[-1].item()
         if not math.isfinite(mean):
             raise InputError(
@@ -187,22 +189,13 @@ class Trainer:
         progress.updates += 1
         self.schedule.step(newest if self.released else progress.smoothed_loss)
 
-    def _sum_gradients(self) -> None:
-        """Add the gradients of all processes; one without a micro-batch adds nothing."""
-        if self.accelerator.num_processes > 1:
-            for parameter in self.head.parameters():
-                own = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-                parameter.grad = self.accelerator.reduce(own, "sum")
-
     def _evaluate(self, line: ProgressLine) -> None:
         """Score the selection songs; keep the head if it is the best so far."""
         config, progress = self.config, self.progress
         found = predict(self.head, self.data, config.select_on)
         rounded = config.select_on == "test"
         score = selection_score(found.preds, found.target, found.track, rounded=rounded)
-        score = float(
-            broadcast(torch.tensor(score, dtype=torch.float64, device=self.accelerator.device))
-        )
+        score = float(self.processes.of_main(torch.tensor(score, dtype=torch.float64)))
         means = {
             name: float(metric(found.preds, found.target).mean())
             for name, metric in metrics_of(found.track).items()

@@ -89,7 +89,7 @@ def open_pool(
         raise InputError(f"a pool of {clips} clips; ask for at least 2: one is held out")
     paths = [item.path for item in collect_inputs([str(audio)]).inputs] if audio else []
     names = [f"{path} {path.stat().st_size}" for path in paths] if audio else "synthetic"
-    about = {"format": FORMAT, "audio": names, "seed": seed, "clips": clips}
+    about: dict[str, Any] = {"format": FORMAT, "audio": names, "seed": seed, "clips": clips}
     if seconds != CLIP_SECONDS:
         about["seconds"] = seconds
     if found := _open(folder, about, overwrite):

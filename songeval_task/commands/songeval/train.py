@@ -1,6 +1,5 @@
 """``songeval train``: a head from stored features, resumable, in one folder."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -89,9 +88,10 @@ def train(
     The defaults are the published training with its faults mended; --recipe published is the
     released one: all songs train, and the head is selected on the test songs. The same command goes
     on after an interruption, exactly. OUT is complete where it holds metrics.json.
-    On several GPUs: torchrun --nproc-per-node 4 -m songeval_task train ...
+    On several GPUs: accelerate launch --num_processes 4 -m hear_aesthetics songeval train ...
     """
     from hear_aesthetics.commands.console import print_table
+    from hear_aesthetics.compute.processes import is_main_process
     from hear_aesthetics.files import one_line_when_full
     from songeval_task.scoring.head_scorers import load_saved_head
     from songeval_task.training.config import read_config
@@ -116,7 +116,7 @@ def train(
         raise InputError(f"{out}: is a file; name a folder")
     with one_line_when_full(out):
         metrics = train_run(chosen, data, features, out, init=initial, resume=not overwrite)
-    if os.environ.get("RANK", "0") == "0":  # of several processes, one speaks
+    if is_main_process():  # of several processes, one speaks
         figures = metrics["test"]["utterance"]
         heading = f"{figures.pop('count')} test songs"
         names = [heading, *(name.upper() for name in figures["mean"])]
