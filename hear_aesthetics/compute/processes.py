@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from hear_aesthetics.compute.precision import usable_device
 from hear_aesthetics.errors import InputError
 
-__all__ = ["Processes", "is_main_process", "joined_processes"]
+__all__ = ["Processes", "is_main_process", "joined_processes", "warn_of_one_process"]
 
 logger = logging.getLogger(__name__)
 
@@ -143,8 +143,7 @@ def joined_processes(device: str | torch.device | None = None) -> Iterator[Proce
         device = "cpu"
     chosen = usable_device(device)
     if count == 1:
-        if "MASTER_ADDR" in os.environ and "WORLD_SIZE" not in os.environ:
-            _warn_of_one_process()
+        warn_of_one_process()
         yield Processes(device=chosen)
         return
     if chosen.type == "cuda":
@@ -156,8 +155,10 @@ def joined_processes(device: str | torch.device | None = None) -> Iterator[Proce
     dist.destroy_process_group()  # not after an error, when the others may be waiting
 
 
-def _warn_of_one_process() -> None:
-    if not any(name in os.environ for name in MPI_SIZES):
+def warn_of_one_process() -> None:
+    """Warn where ``accelerate launch --cpu`` was asked for several processes and started one."""
+    told = "MASTER_ADDR" in os.environ and "WORLD_SIZE" not in os.environ
+    if told and not any(name in os.environ for name in MPI_SIZES):
         logger.warning(
             "the launcher started one process: `accelerate launch --cpu` needs MPI for more; take "
             "`ACCELERATE_USE_CPU=1 accelerate launch --multi_gpu`, or torchrun"

@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from heads import CMixupSampler
 from hear_aesthetics.compute.precision import auto_precision, usable_device
-from hear_aesthetics.compute.processes import Processes
+from hear_aesthetics.compute.processes import Processes, warn_of_one_process
 from hear_aesthetics.errors import InputError
 from songeval_task.protocol import metrics_of, selection_score
 from songeval_task.training.batches import PaddedBatch, epoch_batches, read_ahead
@@ -38,6 +38,7 @@ CHECKPOINT_UPDATES = 200  # between two checkpoints of one epoch
 
 def make_accelerator(config: SongEvalConfig) -> Accelerator:
     """Return the device, autocast and processes of a run."""
+    warn_of_one_process()
     device = usable_device().type
     half = config.precision == "bfloat16" or (
         config.precision == "auto" and auto_precision(device) == torch.bfloat16
