@@ -67,6 +67,25 @@ def test_a_pool_of_other_settings_is_replaced_only_on_demand(run, tmp_path: Path
     assert run(*words, "--seed", 2, "--overwrite").exit_code == 0
 
 
+def test_a_run_from_an_encoder_says_where_it_started(
+    run, tmp_path: Path, tiny_model_directory: Path
+):
+    words = "--source", "musicfm", "--init", tiny_model_directory
+    result = run(*words, "--out", tmp_path)
+    assert isinstance(result.exception, InputError)
+    assert "leave --size out, it follows from --init" in str(result.exception)
+    assert not list(tmp_path.iterdir())
+    short = ["--steps", 1, "--batch", 1, "--seconds", 0.8, "--pool-hours", 0.01, "--device", "cpu"]
+    app = typer.Typer()
+    app.command()(pretrain)
+    result = CliRunner().invoke(app, [*map(str, (*words, "--out", tmp_path / "out", *short))])
+    assert result.exit_code == 0, result.output
+    assert "(0.0000 at step 0)" in result.stdout
+    settings = json.loads((tmp_path / "out/musicfm/pretraining/config.json").read_text())
+    assert (settings["learning_rate"], settings["augment"]) == (2e-5, False)
+    assert set(settings["init"]) == {"sha256", "mel_mean", "mel_std"}
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [(("--targets", "codes=none"), "names: codebooks"), (("--seconds", "0.5"), "multiple of")],
