@@ -20,7 +20,7 @@ BYTES_PER_WEIGHT = 16  # weight, gradient and two moments of Adam
 
 
 def prepare(clips: int, seconds: float) -> Callable[[], None]:
-    """Return an update from nothing: weights, optimizer, forward and backward pass."""
+    """Return an update, with the moments of Adam that updates before it have left."""
     config = PretrainingConfig(
         "muq",
         batch=clips,
@@ -37,6 +37,9 @@ def prepare(clips: int, seconds: float) -> Callable[[], None]:
         model = MaskedPrediction(config).eval()
         parameters = [*model.backbone.parameters(), *model.head.parameters()]
         optimizer = torch.optim.AdamW(parameters, fused=True)
+        for parameter in parameters:
+            parameter.grad = torch.zeros_like(parameter)
+        optimizer.step()
         waveform = torch.randn(clips, config.samples)
         mask = torch.ones(clips, config.samples // 960, dtype=torch.bool)
         model(model.backbone.log_mel(waveform), waveform, mask).loss().backward()

@@ -123,7 +123,6 @@ def pretrain(
     from hear_aesthetics.pretraining.initialization import InitialEncoder
     from hear_aesthetics.pretraining.training import pretrain as run
 
-    initial = InitialEncoder.read(init, source) if init else None
     options = {
         "micro_batch": micro_batch,
         "seconds": seconds,
@@ -133,35 +132,44 @@ def pretrain(
         "targets": None if targets is None else target_sizes(targets),
         "encoder": None if size is None else encoder_sizes(size),
     }
-    begun: dict[str, Any] = {**STARTED, **initial.options()} if initial else {}
-    values = {**begun, **{key: value for key, value in options.items() if value is not None}}
-    config = PretrainingConfig(
-        **{"source": source, **values},
-        seed=seed,
-        steps=steps,
-        batch=batch,
-        visible_weight=visible_weight,
-        precision=precision,
-        evaluate_every=evaluate_every,
-        save_every=save_every,
-        snapshot_every=snapshot_every,
-    )
-    length = max(CLIP_SECONDS, config.seconds)
-    most = round(pool_hours * 3600 / length)
-    opened = pool or out / "pool", audio, seed, most
+    values: dict[str, Any] = {k: value for k, value in options.items() if value is not None}
     with joined_processes(device) as processes:
+        initial = None
+        if init:
+            with processes.main_first():
+                initial = InitialEncoder.read(init, source)
+            values = {**STARTED, **initial.options(), **values}
+        config = PretrainingConfig(
+            **{"source": source, **values},
+            seed=seed,
+            steps=steps,
+            batch=batch,
+            visible_weight=visible_weight,
+            precision=precision,
+            evaluate_every=evaluate_every,
+            save_every=save_every,
+            snapshot_every=snapshot_every,
+        )
         processes.check_share(config.micro_batches, config.batch)
         if initial:
             initial.check(config, out)  # before the pool is made, which may take long
             if not initial.objective and processes.is_main:
                 warning_line(f"{init}: has no prediction head; targets and head are made anew")
+        length = max(CLIP_SECONDS, config.seconds)
         with ProgressBar(source, shown=None if processes.is_main else False) as bar:
-            if processes.is_main:
-                open_pool(*opened, bar.stage("audio"), seconds=length, overwrite=overwrite)
-            processes.wait()
+            with processes.main_first():
+                clips = open_pool(
+                    pool or out / "pool",
+                    audio,
+                    seed,
+                    round(pool_hours * 3600 / length),
+                    bar.stage("audio"),
+                    seconds=length,
+                    overwrite=overwrite and processes.is_main,
+                )
             metrics = run(
                 config,
-                open_pool(*opened, seconds=length),
+                clips,
                 out,
                 resume=not overwrite,
                 progress=lambda name, done, total: bar.stage(name)(done, total),

@@ -65,6 +65,18 @@ class Processes:
         if self.count > 1:
             dist.barrier()
 
+    @contextmanager
+    def main_first(self) -> Iterator[None]:
+        """Let the main process leave the block before the others enter it.
+
+        For what one process downloads or makes, and the others then find.
+        """
+        if not self.is_main:
+            self.wait()
+        yield
+        if self.is_main:
+            self.wait()
+
     def sum(self, values: Tensor) -> Tensor:
         """Return the sum of the values of all processes; their device may be any."""
         if self.count == 1:

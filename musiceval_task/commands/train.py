@@ -101,14 +101,15 @@ def train(
     divide(clips, config)  # says what is wrong before hours of encoding
     with joined_processes(device) as processes, one_line_when_full(out):
         config.check_share(processes)
-        encoders = Encoders.load(
-            model,
-            text,
-            states or out / "states",
-            precision=precision,
-            device=str(processes.device),
-            released=recipe == "published",
-        )
+        with processes.main_first():
+            encoders = Encoders.load(
+                model,
+                text,
+                states or out / "states",
+                precision=precision,
+                device=str(processes.device),
+                released=recipe == "published",
+            )
         examples = encode_all(clips, encoders, processes)
         for name in names:
             run = partial(

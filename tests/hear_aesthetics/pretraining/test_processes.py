@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -17,18 +18,34 @@ SETTINGS = [
     *["--steps", STEPS, "--batch", 4, "--micro-batch", 1, "--seconds", "0.8"],
     *["--learning-rate", RATE, "--precision", "float32", "--device", "cpu"],
     *["--pool-hours", "0.02", "--evaluate-every", 3, "--save-every", 1],
+]
+SIZES = [
     *["--size", "dim=16,depth=1,heads=2,ffn_dim=16,conv_channels=4"],
     *["--targets", "codebooks=2,codes=8,code_dim=4,rvq_steps=20,rvq_frames=64"],
 ]
 
+Words = Callable[[str, Path], list[object]]
+
 
 @pytest.fixture(scope="module")
-def pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("pool")
+def words(tiny_model_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Words:
+    """The command for a source: MuQ from random weights, MusicFM from a published layout."""
+    pool = tmp_path_factory.mktemp("pool")
+
+    def command(source: str, out: Path) -> list[object]:
+        start = SIZES if source == "muq" else ["--init", tiny_model_directory]
+        return ["pretrain", "--source", source, "--out", out, "--pool", pool, *start, *SETTINGS]
+
+    return command
 
 
-def words(source: str, out: Path, pool: Path) -> list[object]:
-    return ["pretrain", "--source", source, "--out", out, "--pool", pool, *SETTINGS]
+@pytest.fixture(scope="module")
+def whole(words, tmp_path_factory: pytest.TempPathFactory, run_in) -> Path:
+    """Both runs in one process, from beginning to end."""
+    out = tmp_path_factory.mktemp("whole")
+    for source in ("muq", "musicfm"):
+        run_in(words(source, out))
+    return out
 
 
 def log(out: Path, source: str) -> pd.DataFrame:
@@ -51,20 +68,17 @@ def expect_equal(one: Path, two: Path, source: str) -> None:
 
 
 @pytest.mark.parametrize("source", ["muq", "musicfm"])
-def test_two_processes_end_as_one_does(source, pool, tmp_path, run_in):
-    run_in(words(source, tmp_path / "one", pool))
-    said = run_in(words(source, tmp_path / "two", pool), 2)
+def test_two_processes_end_as_one_does(source, words, whole, tmp_path, run_in):
+    said = run_in(words(source, tmp_path), 2)
     assert said.count("held-out accuracy") == 1, said
-    expect_equal(tmp_path / "one", tmp_path / "two", source)
+    expect_equal(whole, tmp_path, source)
 
 
-def test_a_killed_process_ends_all_and_the_run_goes_on_in_any_number(
-    pool, tmp_path, launch, run_in
+def test_a_killed_process_ends_all_and_the_run_goes_on_in_one(
+    words, whole, tmp_path, launch, run_in
 ):
-    run_in(words("musicfm", tmp_path / "whole", pool))
-    cut = tmp_path / "cut"
-    process = launch(words("musicfm", cut, pool), 2)
-    state = cut / "musicfm" / "pretraining" / "state" / "checkpoint.pt"
+    process = launch(words("musicfm", tmp_path), 2)
+    state = tmp_path / "musicfm" / "pretraining" / "state" / "checkpoint.pt"
     while not state.is_file():
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
@@ -74,9 +88,9 @@ def test_a_killed_process_ends_all_and_the_run_goes_on_in_any_number(
     process.communicate(timeout=60)
     assert process.returncode != 0
     assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
-    assert not (cut / "musicfm" / "model.safetensors").exists()
-    run_in(words("musicfm", cut, pool))
-    expect_equal(tmp_path / "whole", cut, "musicfm")
+    assert not (tmp_path / "musicfm" / "model.safetensors").exists()
+    run_in(words("musicfm", tmp_path))
+    expect_equal(whole, tmp_path, "musicfm")
 
 
 def children(parent: int) -> list[int]:
@@ -84,8 +98,8 @@ def children(parent: int) -> list[int]:
     return sorted(int(child) for child in text.split())
 
 
-def test_processes_that_cannot_share_an_update_say_what_to_take(pool, tmp_path, launch):
-    process = launch([*words("muq", tmp_path, pool), "--micro-batch", 4], 2)
+def test_processes_that_cannot_share_an_update_say_what_to_take(words, tmp_path, launch):
+    process = launch([*words("muq", tmp_path), "--micro-batch", 4], 2)
     said, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "take --micro-batch 2" in said

@@ -14,10 +14,13 @@ import pytest
 import torch
 
 from hear_aesthetics import load_model
+from hear_aesthetics.compute.processes import Processes
+from hear_aesthetics.engine.progress import no_progress
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.pretraining.config import PretrainingConfig
 from hear_aesthetics.pretraining.data.pool import Pool
-from hear_aesthetics.pretraining.training import learning_rate, pretrain
+from hear_aesthetics.pretraining.objective import MaskedPrediction
+from hear_aesthetics.pretraining.training import Pretraining, learning_rate, pretrain
 
 RUN = """
 import json, os, signal, sys
@@ -154,6 +157,31 @@ def test_the_log_begins_before_training_and_ends_with_the_last_step(tmp_path, po
     assert json.loads((folder / "metrics.json").read_text()) == metrics
     assert f"accuracy {metrics['accuracy']:.4f}" in (folder / "README.md").read_text()
     assert metrics["hours_of_audio"] == pytest.approx(6 * 2 * 0.8 / 3600)
+
+
+def test_memory_that_does_not_suffice_is_an_error_with_a_remedy(
+    tmp_path, pool: Pool, tiny, monkeypatch
+):
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(MaskedPrediction, "forward", fail)
+    with pytest.raises(InputError, match=r"no memory for 2 x 0\.8 s of audio.*--micro-batch"):
+        pretrain(tiny, pool, tmp_path)
+
+
+def test_with_frozen_batch_norms_micro_batches_learn_from_all_clips(tmp_path, pool: Pool, tiny):
+    """The gradient is the mean of theirs: two of one clip, drawn twice, are that clip alone."""
+    found = []
+    for name, batch in (("one", 1), ("two", 2)):
+        config = replace(tiny, batch=batch, micro_batch=1, batch_norm="frozen", steps=1)
+        run = Pretraining(config, pool, tmp_path / name, Processes(), no_progress, None)
+        draw = run._predict
+        run._predict = lambda purpose, _, draw=draw, **options: draw(purpose, 0, **options)
+        run._update()
+        found.append([p.grad for p in run.parameters])
+    for first, second in zip(*found, strict=True):
+        torch.testing.assert_close(first, second)
 
 
 def test_the_learning_rate_rises_then_falls_to_a_twentieth(tiny):
