@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from hear_aesthetics.audio.loading import convert
 from hear_aesthetics.audio.waveforms import WaveformFormat, Waveforms
+from hear_aesthetics.corpus.stored import AnyPath
 from hear_aesthetics.engine.inference import Result, run
 from hear_aesthetics.engine.inputs import Input
 from hear_aesthetics.errors import AudioError, HearAestheticsError
@@ -130,7 +130,7 @@ class _Clip:
     loudness_lufs: float | None = None
 
     @property
-    def path(self) -> Path:
+    def path(self) -> AnyPath:
         """File, for messages."""
         return self.song.path
 
