@@ -42,7 +42,7 @@ class TarRows:
     def __init__(self, source: Path | RemoteFile) -> None:
         self.source = source
         self.errors: list[str] = []
-        self.carried: dict[str, Any] = {KEY: None}
+        self.carried: Mapping[str, Any] = {KEY: None}
         self._stamp = dict(stamp_of_source(source))
         self._names: list[str] = []
         self._places = array("q")  # offset and size of each row's audio
@@ -147,7 +147,7 @@ class TarRows:
             del self._beside[index]
             self.errors.append(str(error))
             return
-        self.carried |= dict.fromkeys(fields)
+        self.carried = {**self.carried, **dict.fromkeys(fields)}
         prompt = fields.get(PROMPT) or fields.get(TEXT)
         if isinstance(prompt, str):
             self._prompts[index] = prompt
