@@ -59,7 +59,7 @@ def write_text(path: Path, text: str) -> None:
 
 def json_text(value: Any, **options: Any) -> str:
     """Return a JSON document, by ``json.dumps``; numbers that are not finite are null."""
-    return json.dumps(_finite(value), indent=1, allow_nan=False, **options) + "\n"
+    return json.dumps(finite(value), indent=1, allow_nan=False, **options) + "\n"
 
 
 def csv_text(rows: Iterable[Iterable[Any]]) -> str:
@@ -128,9 +128,10 @@ def _is_locked(path: Path) -> bool:
     return False
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return a JSON value whose numbers that are not finite are None."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

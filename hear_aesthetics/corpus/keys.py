@@ -50,7 +50,7 @@ def digests(texts: Iterable[str]) -> np.ndarray:
         data.frombytes(
             blake2b(text.encode("utf-8", "surrogateescape"), digest_size=DIGEST_BYTES).digest()
         )
-    return np.frombuffer(data, dtype=f"S{DIGEST_BYTES}")
+    return np.array(memoryview(data)).view(f"S{DIGEST_BYTES}")
 
 
 def check_unique(keys: Iterable[str], inputs: Sequence[Any]) -> None:

@@ -47,8 +47,10 @@ from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hear_aesthetics.audio.decoding import AUDIO_EXTENSIONS
-from hear_aesthetics.corpus.keys import check_unique
+from hear_aesthetics.corpus.keys import Shard, check_unique, digests
 from hear_aesthetics.corpus.parquet_rows import ParquetRows
 from hear_aesthetics.corpus.remote import RemoteFile, is_url, listing, local_or_url
 from hear_aesthetics.corpus.rows import Rows, safe_key, span_key
@@ -58,13 +60,8 @@ from hear_aesthetics.errors import InputError
 from hear_aesthetics.text_files import read_text
 
 __all__ = [
-    "BadInput",
-    "Input",
-    "Inputs",
-    "collect_inputs",
-    "holds_features",
-    "keys_of",
-    "labels_of",
+    *("BadInput", "Input", "Inputs"),
+    *("collect_inputs", "holds_features", "keys_of", "labels_of", "part_of", "select"),
 ]
 
 FEATURES_EXTENSION = ".npy"
@@ -278,6 +275,32 @@ def _carried(tables: Sequence[Rows]) -> dict[str, Any]:
         for name, kind in table.carried.items():
             carried[name] = kind if carried.get(name, kind) == kind else None
     return carried
+
+
+def select(inputs: Sequence[Input], positions: Sequence[int] | np.ndarray) -> Sequence[Input]:
+    """Return some of the inputs; those of a corpus are made when they are asked for."""
+    return _Selected(inputs, positions)
+
+
+def part_of(found: Inputs, shard: Shard) -> Inputs:
+    """Return the inputs that are in a shard by their keys, and its share of the errors."""
+    positions = np.flatnonzero(shard.owns(digests(keys_of(found.inputs))))
+    mine = shard.owns(digests(bad.message for bad in found.errors))
+    errors = [bad for bad, own in zip(found.errors, mine, strict=True) if own]
+    return replace(found, inputs=select(found.inputs, positions), errors=errors)
+
+
+class _Selected(Sequence[Input]):
+    """Some of the inputs of a sequence."""
+
+    def __init__(self, inputs: Sequence[Input], positions: Sequence[int] | np.ndarray) -> None:
+        self._inputs, self._positions = inputs, positions
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._inputs[int(self._positions[index])]
 
 
 # Arguments

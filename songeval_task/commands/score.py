@@ -14,10 +14,12 @@ from hear_aesthetics.commands.options import (
     ModelOption,
     OverwriteOption,
     PrecisionOption,
+    ShardOption,
 )
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.spec import MAX_MINUTES
 from songeval_task.commands.listing import BestOf, Listing, ranked, take_groups
+from songeval_task.commands.shards import check_sharded, is_shard_folder, score_to_shards
 
 if TYPE_CHECKING:
     from hear_aesthetics.engine.inputs import Inputs
@@ -68,7 +70,8 @@ CoverageOption = Annotated[
 SongsArgument = Annotated[
     list[str],
     typer.Argument(
-        help="Audio or .npy files, folders, globs, .txt or .jsonl lists, or - for standard input."
+        help="Audio or .npy files, folders, globs, .txt or .jsonl lists, .parquet or .tar files, "
+        "URLs (s3://, hf://), or - for standard input."
     ),
 ]
 LoudnessOption = Annotated[
@@ -86,8 +89,11 @@ def score(
     inputs: SongsArgument,
     out: Annotated[
         Path | None,
-        typer.Option(help="FILE.csv, .jsonl, .json or .scp; default: stdout."),
+        typer.Option(
+            help="FILE.csv, .jsonl, .json or .scp, or a folder for Parquet shards; default: stdout."
+        ),
     ] = None,
+    shard: ShardOption = None,
     released: Annotated[
         Literal["ear-hear", "songeval"] | None,
         typer.Option(
@@ -162,29 +168,34 @@ def score(
     With --timeline and --explain, rows in .json and .jsonl hold the windows; beside .csv and .scp
     they are OUT.timeline.csv and OUT.explain.csv. OUT.meta.json says what made the numbers.
 
+    A folder holds Parquet files of bounded size; --shard 2/3 scores the second third of the songs,
+    by their keys, and `hear-aesthetics merge` joins the shards.
+
     Exit codes: 0 all good, 1 nothing worked, 2 wrong usage, 3 some inputs failed.
     """
     from hear_aesthetics.engine.inputs import collect_inputs
     from songeval_task.scoring.formats import write_rows
     from songeval_task.scoring.released_formats import released_document
-    from songeval_task.scoring.rows import row_columns
+    from songeval_task.scoring.rows import table_columns
     from songeval_task.scoring.run import ScoreOptions, check_features, score_inputs
 
-    found = collect_inputs(inputs, prompt=prompt, features=True)
+    sharded = is_shard_folder(out)
+    check_sharded(*(out, shard), json=as_json, format=released, top=top, best_of=best_of, plot=plot)
+    found = collect_inputs(inputs, prompt=prompt, features=True, unique=sharded)
     options = ScoreOptions(timeline=timeline, explain=explain, loudness=loudness)
     _check_usage(found, options, out, plot, as_json, released)
     groups = take_groups(found, best_of, tables=bool(top or (released and out is None)))
-    if not found.inputs:
-        for bad in found.errors:
-            error_line(bad.message)
-        raise typer.Exit(ExitCode.FAILED)
+    _need_inputs(found)
     scorer = _load_scorer(found, head, model, precision=precision, device=device)
     scorer.calibrate(calibration or (), coverage)
     _say_what_intervals_need(scorer, coverage)
     check_features(scorer, found, options)
+    if out and sharded:
+        how: dict[str, Any] = {"overwrite": overwrite, "max_minutes": max_minutes}
+        raise typer.Exit(score_to_shards(scorer, found, options, out, shard, **how))
     document = released_document(released, scorer.columns) if released else None
     journal = _open_journal(scorer, found, options, out, overwrite, released) if out else None
-    columns = row_columns(scorer.scorer_set)
+    columns = table_columns(scorer.scorer_set, found)
     listing = (
         BestOf(groups, scorer.scorer_set, out, as_json=as_json)
         if groups
@@ -220,6 +231,14 @@ def score(
     if plot:
         _plot(plot, rows, scorer, top)
     raise typer.Exit(report.exit_code)
+
+
+def _need_inputs(found: "Inputs") -> None:
+    """End the command if there are no inputs, and say what is wrong with those that were given."""
+    if not found.inputs:
+        for bad in found.errors:
+            error_line(bad.message)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def load_aesthetic_scorer(
@@ -298,7 +317,7 @@ def _check_usage(
         raise InputError(f"{plot}: --plot needs a name ending with .png, in a folder that exists")
     if released:
         check_released(released, found, out, as_json=as_json)
-    if out is not None:
+    if out is not None and not is_shard_folder(out):
         formats.check_out(out)
         if out.suffix.lower() == ".scp":
             formats.check_utterances(item.path for item in found.inputs)
