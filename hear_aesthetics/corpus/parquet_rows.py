@@ -11,6 +11,7 @@ Bytes are read when they are decoded, a row group at a time. What is kept in mem
 key, path, prompt and span.
 """
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -91,7 +92,9 @@ class ParquetRows:
 
     def __init__(self, source: Path | RemoteFile) -> None:
         self.source = source
+        self._place_of_row, self._folder = f"{source}: row", str(source.parent)
         self.errors: list[str] = []
+        self.suffixes: set[str] = set()
         with _readable(source, InputError):
             file = self._open()
         self._schema = file.schema_arrow
@@ -115,8 +118,8 @@ class ParquetRows:
     def key(self, index: int) -> str:
         """Return the key of a row."""
         row = int(self._rows[index])
-        text = self._text(self._keys, row)
-        if text is None and (path := self._text(self._paths, row)) is not None:
+        text = self._keys[row]
+        if not text and (path := self._paths[row]):
             text = safe_key(path)
         text = text or f"{Path(self.source.name).stem}/{row}"
         return span_key(text, *self._span_of(row))
@@ -126,10 +129,10 @@ class ParquetRows:
         row = int(self._rows[index])
         path: AnyPath = ParquetAudio(self, row)
         if self._kind == "path":
-            path = self._resolve(self._paths[row].as_py())
-        prompt = self._text(self._prompts, row) or None
+            path = self._resolve(self._paths[row] or "")
+        prompt = self._prompts[row] or None
         span = self._span_of(row)
-        return CorpusRow(path, self.key(index), *span, prompt, f"{self.source}: row {row}")
+        return CorpusRow(path, self.key(index), *span, prompt, f"{self._place_of_row} {row}")
 
     def fields(self, index: int) -> dict[str, Any]:
         """Return the carried columns of a row."""
@@ -156,7 +159,7 @@ class ParquetRows:
         content = value.get("bytes") if isinstance(value, dict) else value
         if content is not None:
             return bytes(content)
-        name = self._text(self._paths, row)
+        name = self._paths[row]
         if not name:
             raise AudioError(f"{self.source}: row {row}: no audio; remove the row")
         path = self._resolve(name)
@@ -171,7 +174,7 @@ class ParquetRows:
 
     def name_of(self, row: int) -> str:
         """Return the name of a row's audio in messages and tables."""
-        return f"{self.source}/{self._text(self._paths, row) or row}"
+        return f"{self.source}/{self._paths[row] or row}"
 
     def stamp_of(self, row: int) -> Mapping[str, Any]:
         """Return evidence that a row's audio is still the same."""
@@ -215,8 +218,9 @@ class ParquetRows:
         found = dict(zip(table.schema.names, table.columns, strict=True))
         if self._kind == "struct":
             found[self._audio] = pc.struct_field(found[self._audio], "path")
-        self._keys, self._prompts = _texts(found.get(self._key)), _texts(found.get(prompt))
-        self._paths = _texts(found.get(self._audio))
+        self._keys, self._prompts, self._paths = (
+            _Texts(found.get(name)) for name in (self._key, prompt, self._audio)
+        )
         self._starts, self._stops = (_numbers(found.get(name)) for name in (START, END))
         self._rows = np.flatnonzero(self._usable())
 
@@ -256,8 +260,8 @@ class ParquetRows:
             )
         empty = np.zeros(count, bool)
         if self._kind == "path":
-            lengths = self._paths.fill_null("").to_numpy(zero_copy_only=False)
-            empty = lengths == ""
+            empty = self._paths.empty()
+            self.suffixes = self._paths.suffixes()
         for row in np.flatnonzero(empty):
             self.errors.append(f"{self.source}: row {row}: no path in it; remove the row")
         return ~(wrong | empty)
@@ -269,12 +273,10 @@ class ParquetRows:
         group = int(np.searchsorted(self._ends, row, side="right"))
         return group, row - (int(self._ends[group - 1]) if group else 0)
 
-    @staticmethod
-    def _text(column: Any, row: int) -> str | None:
-        return None if column is None else column[row].as_py()
-
     def _span_of(self, row: int) -> tuple[float | None, float | None]:
         columns = (self._starts, self._stops)
+        if columns == (None, None):
+            return None, None
         start, end = (None if c is None or np.isnan(c[row]) else float(c[row]) for c in columns)
         return start or None, end
 
@@ -284,8 +286,9 @@ class ParquetRows:
             return RemoteFile(text)
         if isinstance(self.source, RemoteFile):
             return RemoteFile(f"{self.source.parent}/{text}")
-        beside = self.source.parent / text
-        return beside if beside.exists() or not (path := Path(text)).exists() else path
+        beside = os.path.join(self._folder, text)  # noqa: PTH118 - a million times
+        is_beside = os.path.exists(beside) or not os.path.exists(text)  # noqa: PTH110
+        return Path(beside if is_beside else text)
 
 
 class ParquetAudio(StoredFile):
@@ -329,14 +332,42 @@ def _reason(error: Exception) -> str:
     return " ".join(str(error).split()).rstrip(".")[:MAX_REASON] or type(error).__name__
 
 
-def _texts(column: Any) -> Any:
-    """Return a column as one array of texts, however many they are; None stays None."""
-    import pyarrow as pa
+class _Texts:
+    """Column of texts, which is decoded a block at a time; without a column, of nothing."""
 
-    if column is None:
-        return None
-    cast = column.cast(pa.large_string())
-    return cast.combine_chunks() if cast.num_chunks != 1 else cast.chunk(0)
+    BLOCK = 4096
+
+    def __init__(self, column: Any) -> None:
+        import pyarrow as pa
+
+        self._column = None
+        if column is not None:
+            self._column = column.cast(pa.large_string()).combine_chunks()
+        self._block: tuple[int, list[str | None]] = (-1, [])
+
+    def __getitem__(self, row: int) -> str | None:
+        if self._column is None:
+            return None
+        number, place = divmod(row, self.BLOCK)
+        known, texts = self._block  # read once: another thread may replace it
+        if known != number:
+            texts = self._column.slice(number * self.BLOCK, self.BLOCK).to_pylist()
+            self._block = number, texts
+        return texts[place]
+
+    def empty(self) -> np.ndarray:
+        """Return which texts are missing or empty."""
+        import pyarrow.compute as pc
+
+        column: Any = self._column
+        return np.asarray(pc.equal(column.fill_null(""), ""))
+
+    def suffixes(self) -> set[str]:
+        """Return the extensions of all texts, in lower case."""
+        import pyarrow.compute as pc
+
+        found = pc.extract_regex(self._column, r"(?P<suffix>\.[^./]*)$").field("suffix")
+        return {suffix.lower() for suffix in pc.unique(found).to_pylist() if suffix}
 
 
 def _numbers(column: Any) -> np.ndarray | None:

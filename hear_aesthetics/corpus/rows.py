@@ -1,7 +1,6 @@
 """Rows of a corpus, whatever container they come from."""
 
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 from typing import Any, NamedTuple, Protocol
 
 from hear_aesthetics.corpus.remote import URL
@@ -27,10 +26,13 @@ class Rows(Protocol):
     Attributes:
         carried: Further columns -> their Arrow type, None where each value has its own.
         errors: What is wrong with rows that are left out, and with the container.
+        suffixes: Extensions of the audio files that rows name, in lower case; none where the audio
+            is in the container.
     """
 
     carried: Mapping[str, Any]
     errors: list[str]
+    suffixes: set[str]
 
     def __len__(self) -> int: ...
 
@@ -46,8 +48,8 @@ class Rows(Protocol):
 
 def safe_key(text: str) -> str:
     """Return the key of a path or URL: a relative path that leads nowhere else."""
-    parts = PurePosixPath(URL.sub("", text)).parts
-    return "/".join(part for part in parts if part not in ("/", "//", "..", "."))
+    parts = (URL.sub("", text) if ":" in text else text).split("/")
+    return "/".join([part for part in parts if part not in ("", ".", "..")])
 
 
 def span_key(key: str, start: float | None, end: float | None) -> str:

@@ -72,4 +72,4 @@ def stamp_of(path: str | os.PathLike[str]) -> Mapping[str, Any]:
     Raises:
         OSError: If it is to be a file on this machine, and there is none.
     """
-    return path.stamp() if isinstance(path, StoredFile) else file_stamp(Path(path))
+    return path.stamp() if isinstance(path, StoredFile) else file_stamp(path)

@@ -42,6 +42,7 @@ class TarRows:
     def __init__(self, source: Path | RemoteFile) -> None:
         self.source = source
         self.errors: list[str] = []
+        self.suffixes: set[str] = set()
         self.carried: Mapping[str, Any] = {KEY: None}
         self._stamp = dict(stamp_of_source(source))
         self._names: list[str] = []

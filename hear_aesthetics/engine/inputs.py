@@ -61,7 +61,7 @@ from hear_aesthetics.text_files import read_text
 
 __all__ = [
     *("BadInput", "Input", "Inputs"),
-    *("collect_inputs", "holds_features", "keys_of", "labels_of", "part_of", "select"),
+    *("collect_inputs", "holds_features", "keys_of", "kinds_of", "labels_of", "part_of", "select"),
 ]
 
 FEATURES_EXTENSION = ".npy"
@@ -275,6 +275,17 @@ def _carried(tables: Sequence[Rows]) -> dict[str, Any]:
         for name, kind in table.carried.items():
             carried[name] = kind if carried.get(name, kind) == kind else None
     return carried
+
+
+def kinds_of(inputs: Sequence[Input]) -> set[bool]:
+    """Return whether inputs are files of features; both, if some are."""
+    kinds: set[bool] = set()
+    for part in inputs.parts if isinstance(inputs, _Joined) else [inputs]:
+        if isinstance(part, _CorpusInputs):
+            kinds |= {suffix == FEATURES_EXTENSION for suffix in part.rows.suffixes} or {False}
+        else:
+            kinds |= {holds_features(item.path) for item in part}
+    return kinds
 
 
 def select(inputs: Sequence[Input], positions: Sequence[int] | np.ndarray) -> Sequence[Input]:

@@ -262,10 +262,10 @@ def _load_scorer(
     found: "Inputs", head: list[str] | None, model: str, *, precision: str, device: str | None
 ) -> "FeatureScorer":
     """Return the scorer of these inputs: heads alone where all of them are features."""
-    from hear_aesthetics.engine.inputs import holds_features
+    from hear_aesthetics.engine.inputs import kinds_of
     from songeval_task.scoring.feature_scorer import FeatureScorer
 
-    if not all(holds_features(item.path) for item in found.inputs):
+    if False in kinds_of(found.inputs):
         return load_aesthetic_scorer(head, model, precision=precision, device=device)
     scorer = FeatureScorer.from_pretrained(*(head or ()), model=model, device=device)
     _warn_if_demo(scorer)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hear_aesthetics.engine.inputs import Input, Inputs, holds_features
+from hear_aesthetics.engine.inputs import Input, Inputs, holds_features, kinds_of
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.spec import MAX_MINUTES
 from songeval_task.scoring.feature_scorer import FeatureScorer
@@ -41,7 +41,7 @@ def check_features(scorer: FeatureScorer, inputs: Inputs, options: ScoreOptions)
     for kind in ("timeline", "explain"):
         if getattr(options, kind) and kind not in scorer.scorer_set.gives:
             raise InputError(f"--{kind}: {scorer.scorer_set.name} has no windows; add a head")
-    kinds = {holds_features(item.path) for item in inputs.inputs}
+    kinds = kinds_of(inputs.inputs)
     if False in kinds and not isinstance(scorer, AestheticScorer):
         raise InputError("heads alone score features; audio needs an AestheticScorer")
     if True in kinds and options.loudness is not None:
