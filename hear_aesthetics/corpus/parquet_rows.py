@@ -275,7 +275,7 @@ class ParquetRows:
 
     def _span_of(self, row: int) -> tuple[float | None, float | None]:
         columns = (self._starts, self._stops)
-        if columns == (None, None):
+        if self._starts is None and self._stops is None:
             return None, None
         start, end = (None if c is None or np.isnan(c[row]) else float(c[row]) for c in columns)
         return start or None, end

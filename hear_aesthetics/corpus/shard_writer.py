@@ -150,6 +150,8 @@ class ShardWriter:
             kept |= np.isin(wanted, pairs[current])
         if changed:
             LOGGER.warning("%s: %d rows are of audio that has changed since", self.folder, changed)
+        for path in part_paths(self.folder, self.shard, errors=True):
+            path.unlink()  # what failed is tried again
         todo = np.flatnonzero(~kept)
         together = np.bitwise_xor.reduce(listed.view("<u8").reshape(-1, 2), axis=0)
         plan = Plan(
@@ -197,8 +199,6 @@ class ShardWriter:
 
     def _check(self, overwrite: bool) -> None:
         own = self._record.path(self.folder)
-        for path in part_paths(self.folder, self.shard, errors=True):
-            path.unlink()
         remove_leftovers(self.folder, recursive=False)
         if overwrite:
             own.unlink(missing_ok=True)
