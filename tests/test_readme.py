@@ -14,7 +14,13 @@ from musiceval_task.features.tiny_text import write_tiny_roberta
 
 README = Path(__file__).parents[1] / "README.md"
 RUN = r"^(hear-aesthetics (?:embed|score|compare|doctor|models list)\b.*)$"
-PUBLISHED = ("large", "track1", "track2", "songeval", "audiobox")  # weights that would be downloaded
+PUBLISHED = (
+    "large",
+    "track1",
+    "track2",
+    "songeval",
+    "audiobox",
+)  # weights that would be downloaded
 
 
 def commands() -> list[str]:

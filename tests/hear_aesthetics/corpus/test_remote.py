@@ -51,7 +51,7 @@ def upload(bucket: str, source: Path, name: str) -> str:
     return f"{bucket}/{name}"
 
 
-@pytest.mark.slow
+@pytest.mark.store
 def test_a_store_has_the_rows_of_the_folder(bucket, songs, parquet, tar) -> None:
     expected = {item.key: load_audio(item.path) for item in collect_inputs([str(songs)]).inputs}
     urls = {
@@ -73,7 +73,7 @@ def test_a_store_has_the_rows_of_the_folder(bucket, songs, parquet, tar) -> None
     assert [item.key for item in many] == list(NAMES)
 
 
-@pytest.mark.slow
+@pytest.mark.store
 def test_a_table_names_objects_and_a_missing_one_is_its_own_error(bucket, songs) -> None:
     import pyarrow as pa
 
@@ -88,7 +88,7 @@ def test_a_table_names_objects_and_a_missing_one_is_its_own_error(bucket, songs)
     assert [str(item.path) for item in collect_inputs(["list.txt"]).inputs] == paths
 
 
-@pytest.mark.slow
+@pytest.mark.store
 def test_a_store_without_the_bucket_is_one_line(bucket) -> None:
     found = collect_inputs(["s3://no-such-bucket-here/songs"])
     (bad,) = found.errors
