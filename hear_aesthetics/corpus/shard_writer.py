@@ -202,8 +202,9 @@ class ShardWriter:
         remove_leftovers(self.folder, recursive=False)
         if overwrite:
             own.unlink(missing_ok=True)
-            for path in part_paths(self.folder, self.shard):
-                path.unlink()
+            for errors in (False, True):
+                for path in part_paths(self.folder, self.shard, errors=errors):
+                    path.unlink()
         elif not own.is_file() and part_paths(self.folder, self.shard):
             raise InputError(f"{self.folder}: holds rows without {own.name}; {REMEDY}")
         for record in read_records(self.folder):

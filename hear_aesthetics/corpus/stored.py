@@ -7,7 +7,7 @@ from typing import Any
 
 from hear_aesthetics.fingerprint import file_stamp
 
-__all__ = ["AnyPath", "StoredFile", "as_path", "stamp_of"]
+__all__ = ["AnyPath", "StoredBytes", "StoredFile", "as_path", "stamp_of"]
 
 
 class StoredFile(os.PathLike[str]):
@@ -56,6 +56,26 @@ class StoredFile(os.PathLike[str]):
     def stamp(self) -> Mapping[str, Any]:
         """Return cheap evidence that it is still the same; empty if there is none."""
         raise NotImplementedError
+
+
+class StoredBytes(StoredFile):
+    """Contents that were read already, under the name of where they came from."""
+
+    __slots__ = ("_content", "_name")
+
+    def __init__(self, name: str, content: bytes) -> None:
+        self._name, self._content = name, content
+
+    def __str__(self) -> str:
+        return self._name
+
+    def read(self) -> bytes:
+        """Return the contents."""
+        return self._content
+
+    def stamp(self) -> Mapping[str, Any]:
+        """Return their number."""
+        return {"bytes": len(self._content)}
 
 
 AnyPath = Path | StoredFile
