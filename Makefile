@@ -1,10 +1,10 @@
 # Everything runs in .venv (made here) except the official HEAR tools, which need .venv-kit, and other
-# benchmarks and original models, which need .venv-judges.
+# benchmarks and original models, which need .venv-judges, and an S3 server, in .venv-store.
 # `make PYTHON=/path/to/python3` picks the interpreter; pip's own configuration picks the index.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test portable lint kit judges bench fresh lock clean
+.PHONY: help venv demo test portable lint kit judges store bench fresh lock clean
 
 TORCH    := torch==2.13.0
 PACKAGES := $(wildcard hear_aesthetics heads songeval_task musiceval_task)
@@ -15,7 +15,7 @@ RUN      := .venv/bin/python
 PYTEST   := $(RUN) -m pytest -q
 PIP      := -m pip --disable-pip-version-check --no-input install -qq
 # Tests over a second run in CI, or with `make test CI=1`; outside tools have targets of their own.
-MARKS    := not official_kit and not judges$(if $(CI),, and not slow)
+MARKS    := not official_kit and not judges and not store$(if $(CI),, and not slow)
 RECENT   := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON   ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c '$(RECENT)' 2>/dev/null && echo $$p && break; done)
@@ -46,6 +46,9 @@ kit: venv .venv-kit/.stamp  ## .venv-kit with the official HEAR tools, and our t
 judges: .venv-judges/.stamp  ## .venv-judges with mteb, xares and audiobox_aesthetics, and our tests that run them
 	JUDGES=required HF_HUB_OFFLINE=1 .venv-judges/bin/python -m pytest -q -m judges tests/judges
 
+store: .venv-store/.stamp  ## .venv-store with an S3 server, and our tests of object stores
+	.venv-store/bin/python -m pytest -q -m store tests/hear_aesthetics/corpus
+
 bench: venv  ## every benchmark; refreshes benchmarks/RESULTS.md
 	@missed=0; for name in $(BENCH); do echo "benchmarks.$$name"; \
 		$(RUN) -m benchmarks.$$name --write || missed=1; done; exit $$missed
@@ -55,14 +58,15 @@ fresh:  ## make demo and make test in a fresh clone of HEAD
 		&& $(MAKE) --no-print-directory -C "$$clone" demo \
 		&& $(MAKE) --no-print-directory -C "$$clone" test && echo "a fresh clone works"
 
-lock: venv .venv-kit/.stamp .venv-judges/.stamp  ## requirements/*.lock from what is installed
+lock: venv .venv-kit/.stamp .venv-judges/.stamp .venv-store/.stamp  ## requirements/*.lock from what is installed
 	@$(RUN) scripts/lock.py core > requirements/core.lock
 	@$(RUN) scripts/lock.py dev > requirements/dev.lock
 	@.venv-kit/bin/python scripts/lock.py hear-kit > requirements/hear-kit.lock
 	@.venv-judges/bin/python scripts/lock.py judges > requirements/judges.lock
+	@.venv-store/bin/python scripts/lock.py store > requirements/store.lock
 
 clean:  ## removes the environments and every cache
-	rm -rf .venv .venv-kit .venv-judges .venv-oldest build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-kit .venv-judges .venv-store .venv-oldest build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 # $(call environment,FOLDER): a virtual environment that holds torch, whose build (CPU or CUDA) and
 # platform packages pip chooses by itself before the locks fix all the rest.
@@ -99,6 +103,13 @@ endef
 	@.venv-judges/bin/python $(PIP) -r requirements/judges.lock
 	@rm -f .venv-judges/lib/python3*/site-packages/torchaudio/lib/*.so
 	@.venv-judges/bin/python $(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv-store/.stamp: requirements/core.lock requirements/store.lock setup.py
+	$(call environment,.venv-store)
+	@echo ".venv-store: requirements/store.lock, with moto's S3 server"
+	@.venv-store/bin/python $(PIP) --no-deps -r requirements/store.lock
+	@.venv-store/bin/python $(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 # The lowest versions that setup.py allows; tensorboard of that age needs an old setuptools.

@@ -42,6 +42,7 @@ COMMANDS = {
     "pretrain": "hear_aesthetics.commands.pretrain:pretrain",
     "leaderboard": "hear_aesthetics.commands.leaderboard:leaderboard",
     "score": "songeval_task.commands.score:score",
+    "merge": "songeval_task.commands.shards:merge",
     "compare": "songeval_task.commands.compare:compare",
     "calibrate": "songeval_task.commands.calibrate:calibrate",
     "serve": "songeval_task.commands.serve:serve",

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS: dict[str, tuple[set[str], ...]] = {
     "hear_aesthetics": (
         {"spec", "errors", "lazy", "version", "files", "text_files", "fingerprint"} | {"markdown"},
-        {"audio", "compute", "metrics", "checkpoints"},
+        {"audio", "compute", "corpus", "metrics", "checkpoints"},
         {"backbones", "synthesis"},
         {"features"},
         {"model", "scorers", "plotting"},

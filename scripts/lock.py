@@ -24,6 +24,8 @@ HEADERS = {
     "dev": "core, with what training, text, PyAV, the tests and the linters need.",
     "hear-kit": "core, with the official HEAR tools. Only for `pip install --no-deps "
     "--ignore-requires-python`:\n# the tools' own pins (numpy 1.19, numba 0.48) resolve no more.",
+    "store": "core, with the S3 server that tests of object stores need. Only for `pip install "
+    "--no-deps`:\n# botocore refuses the python-dateutil of core, with which the tests pass.",
     "judges": "core, with other benchmarks and original models, which the tests of adapters run.",
 }
 LISTS = Path("requirements")

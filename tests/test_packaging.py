@@ -23,6 +23,7 @@ LOCKS = {
     "dev": "dev",
     "hear-kit": "",
     "judges": "",
+    "store": "",
 }  # lock -> the extra whose needs it must meet
 ALIKE_EVERYWHERE = ("torch==2.13.0", "soxr==0.5.0.post1")
 BUNDLED_LIMIT = 12 * 2**20  # bytes of each model that ships in the package

@@ -1,5 +1,7 @@
 """Decoding of audio files to blocks of samples: libsndfile, or FFmpeg (PyAV, an extra).
 
+Files stored in a container or an object store are read whole and decoded from memory.
+
 The length in a header is a hint, the decoder's end is the end. Joined MP3s and chained Oggs are
 decoded part after part; rate and channels of the blocks may change with the part. A *frame* here is
 one sample of every channel, at the rate of the file.
@@ -11,11 +13,10 @@ ends with such an error, which says where; a file that merely ends early gives w
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
-from io import BytesIO
+from io import SEEK_END, BytesIO
 from mmap import ACCESS_READ, mmap
-from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import numpy as np
@@ -23,6 +24,7 @@ import soundfile
 
 from hear_aesthetics.audio.quiet import quiet_libraries
 from hear_aesthetics.audio.streams import is_plain, mend_wav, mpeg_parts, ogg_links
+from hear_aesthetics.corpus.stored import AnyPath, StoredFile
 from hear_aesthetics.errors import AudioError
 
 _LIBSNDFILE = "aif aifc aiff au caf flac mp3 oga ogg opus rf64 w64 wav wave"
@@ -93,7 +95,7 @@ class Decoder(Protocol):
 
 
 @contextmanager
-def open_decoder(path: Path) -> Iterator[Decoder]:
+def open_decoder(path: AnyPath) -> Iterator[Decoder]:
     """Open the decoder that reads ``path``; it is closed at the end of the block.
 
     Raises:
@@ -111,7 +113,7 @@ def open_decoder(path: Path) -> Iterator[Decoder]:
             yield decoder
 
 
-def _open(path: Path, raw: BinaryIO) -> Decoder:
+def _open(path: AnyPath, raw: BinaryIO) -> Decoder:
     for attempt in (_open_parts, SoundFileDecoder):
         with suppress(soundfile.LibsndfileError):
             if decoder := attempt(path, raw):
@@ -119,8 +121,11 @@ def _open(path: Path, raw: BinaryIO) -> Decoder:
     return _open_pyav(path, raw)
 
 
-def _open_file(path: Path) -> BinaryIO:
+def _open_file(path: AnyPath) -> BinaryIO:
     """Open a file, unless it is absent, special, empty, or known to be no audio."""
+    if isinstance(path, StoredFile):
+        stored = BytesIO(path.read())
+        return _checked(path, stored, stored.getvalue()[:HEAD_BYTES])
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -136,6 +141,11 @@ def _open_file(path: Path) -> BinaryIO:
         raise AudioError(f"{path}: no permission to read it; run `chmod u+r` on it") from error
     except (OSError, ValueError) as error:  # a name too long, a link in a loop, a null byte
         raise AudioError(f"{str(path)!r}: cannot be opened ({error}); check its name") from error
+    return _checked(path, file, head)
+
+
+def _checked(path: AnyPath, file: BinaryIO, head: bytes) -> BinaryIO:
+    """Return an open file, unless its head says that it is empty or no audio."""
     text = head.decode("latin-1").lower().lstrip()
     problems = [problem for start, problem in _IMPOSTORS.items() if text.startswith(start)]
     if problems or not head:
@@ -144,7 +154,7 @@ def _open_file(path: Path) -> BinaryIO:
     return file
 
 
-def _damaged(path: Path, info: AudioInfo, seconds: float, error: Exception) -> AudioError:
+def _damaged(path: AnyPath, info: AudioInfo, seconds: float, error: Exception) -> AudioError:
     at = f"{seconds:.2f} s" if info.duration is None else f"{seconds:.2f} of {info.duration:.2f} s"
     reason = " ".join(str(getattr(error, "strerror", error)).split()).rstrip(".")
     return AudioError(
@@ -169,7 +179,7 @@ class SoundFileDecoder(soundfile.SoundFile):
             then goes by the content alone and hunts for no MPEG frames in what is called .mp3.
     """
 
-    def __init__(self, path: Path, raw: BinaryIO) -> None:
+    def __init__(self, path: AnyPath, raw: BinaryIO) -> None:
         self._path = path
         with quiet_libraries():
             super().__init__(raw if isinstance(raw, BytesIO) else raw.fileno(), closefd=False)
@@ -208,7 +218,7 @@ class SoundFileDecoder(soundfile.SoundFile):
 class PartsDecoder:
     """Decoder for streams that follow each other in one file, each read from memory."""
 
-    def __init__(self, path: Path, parts: list[bytes], missing: float) -> None:
+    def __init__(self, path: AnyPath, parts: list[bytes], missing: float) -> None:
         self._decoders = [SoundFileDecoder(path, BytesIO(part)) for part in parts]
         first = self._decoders[0].info
         lengths = [decoder.info.duration for decoder in self._decoders]
@@ -234,9 +244,9 @@ class PartsDecoder:
             decoder.close()
 
 
-def _open_parts(path: Path, raw: BinaryIO) -> PartsDecoder | None:
+def _open_parts(path: AnyPath, raw: BinaryIO) -> PartsDecoder | None:
     """Open files that libsndfile alone would read in part, or not at all; None for others."""
-    with mmap(raw.fileno(), 0, access=ACCESS_READ) as data:
+    with _contents(raw) as data:
         missing = 0.0
         if data[:4] == b"OggS":
             links = ogg_links(data)
@@ -255,12 +265,20 @@ def _open_parts(path: Path, raw: BinaryIO) -> PartsDecoder | None:
     return PartsDecoder(path, contents, missing) if contents else None
 
 
+def _contents(raw: BinaryIO) -> AbstractContextManager[mmap | bytes]:
+    """Return all of an open file, mapped unless it is in memory."""
+    if isinstance(raw, BytesIO):
+        return nullcontext(raw.getvalue())
+    return mmap(raw.fileno(), 0, access=ACCESS_READ)
+
+
 class PyAVDecoder:
     """Decoder for m4a, aac, webm, mp4 and whatever else FFmpeg reads."""
 
-    def __init__(self, path: Path, raw: BinaryIO, av: Any) -> None:
+    def __init__(self, path: AnyPath, raw: BinaryIO, av: Any) -> None:
         self._path = path
         self._av = av
+        length = raw.seek(0, SEEK_END)
         raw.seek(0)
         head = raw.read(HEAD_BYTES)
         raw.seek(0)  # a file object: playlists cannot lead FFmpeg to other files
@@ -282,7 +300,7 @@ class PyAVDecoder:
         at = head.find(b"data")
         if head[:4] == b"caff" and at > 0 and duration:  # FFmpeg tells what is there
             size = int.from_bytes(head[at + 4 : at + 12], "big", signed=True)
-            self.promised = duration * max(size / (path.stat().st_size - at - 12), 1)
+            self.promised = duration * max(size / (length - at - 12), 1)
 
     def blocks_from(self, start: float) -> Iterator[Block]:
         """See ``Decoder``. Seeks in mp4 and m4a, whose index is exact; decodes from 0 elsewhere."""
@@ -314,7 +332,7 @@ class PyAVDecoder:
         self._container.close()
 
 
-def _open_pyav(path: Path, raw: BinaryIO) -> PyAVDecoder:
+def _open_pyav(path: AnyPath, raw: BinaryIO) -> PyAVDecoder:
     try:
         import av
     except ImportError as error:

@@ -18,7 +18,6 @@ from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
 from os import PathLike
-from pathlib import Path
 
 import numpy as np
 import soxr
@@ -26,6 +25,7 @@ import soxr
 from hear_aesthetics.audio.decoding import AudioInfo, Block, Decoder, open_decoder
 from hear_aesthetics.audio.sinc import SincResampler, sinc_resample
 from hear_aesthetics.audio.waveforms import SINC, WaveformFormat, Waveforms
+from hear_aesthetics.corpus.stored import AnyPath, as_path
 from hear_aesthetics.errors import AudioError
 from hear_aesthetics.spec import MAX_MINUTES, MIN_SAMPLES, SAMPLE_RATE
 
@@ -60,7 +60,7 @@ def load_audio(
     (``pip install "hear-aesthetics[av]"``).
 
     Args:
-        path: Audio file.
+        path: Audio file, on disk or stored in a container.
         sample_rate: Rate of the result in Hz.
         start: Beginning of the span in seconds; None is the beginning of the file.
         end: End of the span in seconds; None, or a time past it, is the end of the file.
@@ -115,7 +115,7 @@ def load_waveforms(
     Raises:
         AudioError: As :func:`load_audio`.
     """
-    path, low = Path(path), start or 0.0
+    path, low = as_path(path), start or 0.0
     if not 0 <= low < (math.inf if end is None else end) or end == math.inf:
         raise AudioError(f"{path}: span {start} to {end} s; need 0 <= start < end, in seconds")
     tracks = [_Track(waveform_format) for waveform_format in formats]
@@ -182,7 +182,7 @@ def audio_info(path: str | PathLike[str]) -> AudioInfo:
     Raises:
         AudioError: If the file cannot be read.
     """
-    with open_decoder(Path(path)) as decoder:
+    with open_decoder(as_path(path)) as decoder:
         info = decoder.info
         if info.frames is None:
             last = deque(decoder.blocks_from(0.0), maxlen=1)
@@ -300,7 +300,7 @@ def _exact_length(samples: int, orig: int, new: int) -> int:
     return -(-samples * new // orig)
 
 
-def _span(path: Path, decoder: Decoder, start: float, end: float | None) -> Iterator[Block]:
+def _span(path: AnyPath, decoder: Decoder, start: float, end: float | None) -> Iterator[Block]:
     """Yield the blocks from ``start`` to ``end`` seconds, cut to the span; none is empty."""
     for samples, rate, position in decoder.blocks_from(start):
         first = max(round(start * rate) - position, 0)
@@ -332,7 +332,7 @@ def mix(block: np.ndarray) -> np.ndarray:
     return mono
 
 
-def _warn_of_integers(path: Path, peak: float) -> None:
+def _warn_of_integers(path: AnyPath, peak: float) -> None:
     """Warn of samples that look like integers which nobody divided."""
     if peak > INTEGER_SAMPLE:
         scale = next(bits for bits in (15, 23, 31) if peak <= 2**bits)
@@ -345,7 +345,7 @@ def _warn_of_integers(path: Path, peak: float) -> None:
 
 
 def _check_length(
-    path: Path, seconds: float, needed: float, start: float | None, end: float | None
+    path: AnyPath, seconds: float, needed: float, start: float | None, end: float | None
 ) -> None:
     if seconds >= needed:
         return

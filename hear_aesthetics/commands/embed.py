@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
@@ -16,18 +16,21 @@ from hear_aesthetics.commands.options import (
     ModelOption,
     OverwriteOption,
     PrecisionOption,
+    ShardOption,
 )
 from hear_aesthetics.errors import AudioError, InputError
 from hear_aesthetics.spec import MAX_MINUTES
 
 if TYPE_CHECKING:
+    from hear_aesthetics.corpus.keys import Shard
     from hear_aesthetics.engine.inference import Result
-    from hear_aesthetics.engine.inputs import Input
+    from hear_aesthetics.engine.inputs import Input, Inputs
+    from hear_aesthetics.model import HearModel
 
 __all__ = ["embed"]
 
 Kind = Literal["scene", "timestamps", "features"]
-Format = Literal["npz", "npy"]
+Format = Literal["npz", "npy", "parquet"]
 
 
 def embed(
@@ -46,7 +49,7 @@ def embed(
         typer.Option(
             "--format",
             help="npz: with times and what made it; npy: features as EAR_HEAR extracts them, and "
-            "their list OUT.txt.",
+            "their list OUT.txt; parquet: many to a file, for `merge`.",
         ),
     ] = "npz",
     layer: Annotated[
@@ -62,18 +65,19 @@ def embed(
     precision: PrecisionOption = "auto",
     device: DeviceOption = None,
     max_minutes: MaxMinutesOption = MAX_MINUTES,
+    shard: ShardOption = None,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the embeddings of audio files, each to OUT under its own path.
+    """Write the embeddings of audio files, each to OUT under its own path, or many to a file.
 
     The same command goes on after an interruption. Exit codes: 0 all good, 1 nothing worked,
     2 wrong usage, 3 some files failed.
     """
-    from hear_aesthetics.engine.embedding_files import embed as embed_files
+    from hear_aesthetics.corpus.keys import Shard
     from hear_aesthetics.engine.embedding_files import origin
     from hear_aesthetics.engine.inputs import collect_inputs
-    from hear_aesthetics.engine.npy_files import check_list, list_path, write_list
+    from hear_aesthetics.engine.npy_files import check_list, list_path
     from hear_aesthetics.model import load_model
 
     if scales is not None:
@@ -82,8 +86,11 @@ def embed(
     if listing:
         if kind != "features":
             raise InputError("--format npy holds features; add --kind features")
+        if shard:
+            raise InputError("--format npy writes one list; --shard goes with npz or parquet")
         check_list(listing)
-    found = collect_inputs(inputs)
+    part = Shard.parse(shard) if shard else None
+    found = collect_inputs(inputs, unique=out_format == "parquet" or part is not None)
     loaded = load_model(
         model,
         sources=sources.split(","),
@@ -96,8 +103,42 @@ def embed(
     made = origin(loaded, kind)
     warn_if_untrained(loaded.provenance())
     _make_writable(out)
-    places = {item: _place(out, item, out_format) for item in found.inputs}
-    done, refused = _look(places, made, overwrite=overwrite)
+    run = _Run(loaded, kind, found, out, overwrite, max_minutes)
+    made_now = (
+        _to_shards(run, part) if out_format == "parquet" else _to_files(run, out_format, part)
+    )
+    report, kept, seconds = made_now
+    if kept:
+        typer.echo(f"{kept} of them were there already; --overwrite makes them again", err=True)
+    if as_json:
+        summary = {"made": report.worked - kept, "kept": kept, "failed": report.failed}
+        audio = {"out": str(out), "audio_seconds": seconds, "errors": report.errors}
+        write_json(summary | audio | made)
+    raise typer.Exit(report.exit_code)
+
+
+class _Run(NamedTuple):
+    """A run of the command."""
+
+    model: "HearModel"
+    kind: str
+    found: "Inputs"
+    out: Path
+    overwrite: bool
+    max_minutes: float
+
+
+def _to_files(run: _Run, out_format: Format, part: "Shard | None") -> tuple[Report, int, float]:
+    """Write a file for each input; return the report, how many were there, and seconds of audio."""
+    from hear_aesthetics.engine.embedding_files import embed as embed_files
+    from hear_aesthetics.engine.embedding_files import origin
+    from hear_aesthetics.engine.inputs import part_of
+    from hear_aesthetics.engine.npy_files import list_path, write_list
+
+    found = part_of(run.found, part) if part else run.found
+    made = origin(run.model, run.kind)
+    places = {item: _place(run.out, item, out_format) for item in found.inputs}
+    done, refused = _look(places, made, overwrite=run.overwrite)
     if len(refused) == len(found.inputs) > 0:
         raise next(iter(refused.values()))
     todo = [item for item in places if item not in done and item not in refused]
@@ -106,18 +147,33 @@ def embed(
         for bad in [*(bad.message for bad in found.errors), *refused.values()]:
             report.fail(bad)
         report.done(kept)
-        results = embed_files(todo, loaded, kind, max_minutes=max_minutes)
+        results = embed_files(todo, run.model, run.kind, max_minutes=run.max_minutes)
         written = _write(results, places, made, report)
-        if listing:
+        if out_format == "npy":
             done |= written.keys()
-            write_list(listing, [(i.path, path) for i, path in places.items() if i in done])
-    if kept:
-        typer.echo(f"{kept} of them were there already; --overwrite makes them again", err=True)
-    if as_json:
-        summary = {"made": report.worked - kept, "kept": kept, "failed": report.failed}
-        audio = {"out": str(out), "audio_seconds": sum(written.values()), "errors": report.errors}
-        write_json(summary | audio | made)
-    raise typer.Exit(report.exit_code)
+            rows = [(i.path, path) for i, path in places.items() if i in done]
+            write_list(list_path(run.out), rows)
+    return report, kept, sum(written.values())
+
+
+def _to_shards(run: _Run, part: "Shard | None") -> tuple[Report, int, float]:
+    """Write the files of a shard; return the report, how many rows were there, and seconds."""
+    from hear_aesthetics.corpus.keys import Shard
+    from hear_aesthetics.engine.embedding_shards import embed_shard, open_embedding_shard
+    from hear_aesthetics.engine.inputs import keys_of
+
+    of_model = run.model, run.kind, run.found
+    seconds = 0.0
+    with open_embedding_shard(
+        run.out, part or Shard(1, 1), *of_model, overwrite=run.overwrite
+    ) as writer:
+        plan = writer.plan(keys_of(run.found.inputs), run.found.inputs)
+        with Report(plan.rows, "embedded") as report:
+            report.done(plan.kept)
+            for row in embed_shard(*of_model, writer, plan, max_minutes=run.max_minutes):
+                report.fail(row["error"]) if row["error"] else report.done()
+                seconds += 0.0 if row["error"] else row["duration"]
+    return report, plan.kept, seconds
 
 
 def _look(

@@ -12,13 +12,15 @@ __all__ = [
     "ModelOption",
     "OverwriteOption",
     "PrecisionOption",
+    "ShardOption",
     "WorkersOption",
 ]
 
 InputsArgument = Annotated[
     list[str],
     typer.Argument(
-        help="Audio files, folders, globs, .txt or .jsonl lists, or - for standard input."
+        help="Audio files, folders, globs, .txt or .jsonl lists, .parquet or .tar files, URLs "
+        "(s3://, hf://), or - for standard input."
     ),
 ]
 ModelOption = Annotated[
@@ -38,6 +40,15 @@ OverwriteOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
 MaxMinutesOption = Annotated[
     float, typer.Option(min=0.001, help="Longest file or span to load, in minutes.")
+]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I/N",
+        help="Part of the inputs to take, such as 2/3: which one a song is in follows from its key "
+        "alone, so that lists may grow.",
+        show_default="all",
+    ),
 ]
 WorkersOption = Annotated[
     int | None,

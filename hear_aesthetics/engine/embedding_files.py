@@ -22,12 +22,13 @@ import torch
 from torch import Tensor
 
 from hear_aesthetics.audio.loading import LENGTH_RULE
+from hear_aesthetics.corpus.stored import stamp_of
 from hear_aesthetics.engine.inference import Result, run
 from hear_aesthetics.engine.inputs import holds_features
 from hear_aesthetics.engine.npy_files import read_record, write_features
 from hear_aesthetics.errors import AudioError, InputError
 from hear_aesthetics.files import atomic_file, one_line_when_full
-from hear_aesthetics.fingerprint import FINGERPRINT, check, file_stamp
+from hear_aesthetics.fingerprint import FINGERPRINT, check
 from hear_aesthetics.model import HearModel, get_scene_embeddings, get_timestamp_embeddings
 from hear_aesthetics.spec import API_SAMPLE_RATE, FRAME_MS, SAMPLE_RATE
 
@@ -229,4 +230,4 @@ def _read(path: Path, *names: str) -> tuple[dict[str, np.ndarray], dict[str, Any
 
 def _input_of(item: Any) -> dict[str, Any]:
     """Return which audio file this is, and evidence that it is still the same."""
-    return {"path": str(item.path), "file": file_stamp(item.path)}
+    return {"path": str(item.path), "file": dict(stamp_of(item.path))}

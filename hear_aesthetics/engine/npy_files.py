@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from hear_aesthetics.corpus.stored import AnyPath
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.files import atomic_file, one_line_when_full, write_text
 from hear_aesthetics.fingerprint import REMEDY
@@ -69,7 +70,7 @@ def check_list(path: Path) -> None:
             raise InputError(f"{path}: is there, and lists no features; take another --out")
 
 
-def check_listed(audio: Path, array: Path) -> None:
+def check_listed(audio: AnyPath, array: Path) -> None:
     """Check that a list can hold an audio file and its array.
 
     Raises:
@@ -82,7 +83,7 @@ def check_listed(audio: Path, array: Path) -> None:
         )
 
 
-def write_list(path: Path, rows: Iterable[tuple[Path, Path]]) -> None:
+def write_list(path: Path, rows: Iterable[tuple[AnyPath, Path]]) -> None:
     """Write the list of audio files and their arrays."""
     named = ((f"./{audio}" if str(audio)[0] == "#" else audio, array) for audio, array in rows)
     lines = (f"{audio}\t{array.resolve()}\n" for audio, array in named)

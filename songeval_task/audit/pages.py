@@ -12,7 +12,7 @@ from hear_aesthetics.files import json_text, write_text
 from hear_aesthetics.markdown import markdown_table
 from hear_aesthetics.metrics.intervals import METHOD
 from songeval_task.audit.effects import RANK_PLACES, Effect, describe
-from songeval_task.scoring.formats import rows_csv
+from songeval_task.scoring.outputs.formats import rows_csv
 
 __all__ = ["sentences", "signed", "write_pages"]
 

@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,13 +16,14 @@ from torch import Tensor
 
 from hear_aesthetics.audio.loading import convert
 from hear_aesthetics.audio.waveforms import WaveformFormat, Waveforms
+from hear_aesthetics.corpus.stored import AnyPath
 from hear_aesthetics.engine.inference import Result, run
 from hear_aesthetics.engine.inputs import Input
 from hear_aesthetics.errors import AudioError, HearAestheticsError
 from hear_aesthetics.spec import MAX_MINUTES, SAMPLE_RATE
 from songeval_task.audit.samples import Audio, decode, loudness_of
 from songeval_task.audit.variants import ORIGINAL, VERSION, Variant
-from songeval_task.scoring.journal import Journal, Key, clip_key
+from songeval_task.scoring.outputs.journal import Journal, Key, clip_key
 from songeval_task.scoring.rows import ERROR, OK, ScoreRow
 from songeval_task.scoring.scorer import AestheticScorer
 from songeval_task.scoring.scorer_set import ScorerSet
@@ -130,7 +130,7 @@ class _Clip:
     loudness_lufs: float | None = None
 
     @property
-    def path(self) -> Path:
+    def path(self) -> AnyPath:
         """File, for messages."""
         return self.song.path
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hear_aesthetics.engine.inputs import Inputs
     from songeval_task.audit.effects import Effect
     from songeval_task.audit.variants import Variant
-    from songeval_task.scoring.journal import Journal
+    from songeval_task.scoring.outputs.journal import Journal
     from songeval_task.scoring.scorer import AestheticScorer
 
 __all__ = ["audit"]
@@ -87,7 +87,7 @@ def audit(
     from songeval_task.audit.effects import effects_of
     from songeval_task.audit.run import fingerprint
     from songeval_task.audit.variants import ORIGINAL, choose_variants
-    from songeval_task.scoring.journal import Journal
+    from songeval_task.scoring.outputs.journal import Journal
 
     chosen = choose_variants(variants.split(",") if variants is not None else None)
     found = collect_inputs(songs)

@@ -51,7 +51,7 @@ def calibrate(
         pool_rated_songs,
         read_ratings,
     )
-    from songeval_task.scoring.journal import Journal, journal_path
+    from songeval_task.scoring.outputs.journal import Journal, journal_path
 
     if out.is_dir() or not out.parent.is_dir():
         raise InputError(f"{out}: --out names a file, in a folder that exists")

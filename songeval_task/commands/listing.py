@@ -48,7 +48,7 @@ class Listing:
 
     def add(self, row: dict[str, Any]) -> None:
         """Write a row at once in a pipe; elsewhere wait for :meth:`finish`."""
-        from songeval_task.scoring.formats import rows_csv
+        from songeval_task.scoring.outputs.formats import rows_csv
 
         if self._streams:
             sys.stdout.write(rows_csv([row], self._columns, header=self._header))
@@ -105,7 +105,7 @@ class BestOf(Listing):
     def finish(self, rows: Sequence[dict[str, Any]]) -> None:
         """Show the best takes among ``rows``, which begin with those of the inputs."""
         from hear_aesthetics.files import write_text
-        from songeval_task.scoring.formats import rows_csv
+        from songeval_task.scoring.outputs.formats import rows_csv
         from songeval_task.scoring.rows import rounded_row
         from songeval_task.uncertainty.choice import ROUGH, best_takes
 

@@ -14,6 +14,7 @@ from hear_aesthetics.commands.options import (
     ModelOption,
     OverwriteOption,
     PrecisionOption,
+    ShardOption,
 )
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.spec import MAX_MINUTES
@@ -43,11 +44,12 @@ from songeval_task.commands.scorers import (
     say_what_intervals_need,
     say_what_is_not_explained,
 )
+from songeval_task.commands.shards import check_sharded, is_shard_folder, score_to_shards
 
 if TYPE_CHECKING:
     from hear_aesthetics.engine.inputs import Inputs
     from songeval_task.scoring.feature_scorer import FeatureScorer
-    from songeval_task.scoring.journal import Journal
+    from songeval_task.scoring.outputs.journal import Journal
     from songeval_task.scoring.run import ScoreOptions
 
 __all__ = ["score"]
@@ -56,6 +58,7 @@ __all__ = ["score"]
 def score(
     inputs: SongsArgument,
     out: OutOption = None,
+    shard: ShardOption = None,
     released: FormatOption = None,
     model: ModelOption = "large",
     head: HeadOption = None,
@@ -99,22 +102,24 @@ def score(
     With --timeline and --explain, rows in .json and .jsonl hold the windows; beside .csv and .scp
     they are OUT.timeline.csv and OUT.explain.csv. OUT.meta.json says what made the numbers.
 
+    A folder holds Parquet files of bounded size; --shard 2/3 scores the second third of the songs,
+    by their keys, and `hear-aesthetics merge` joins the shards.
+
     Exit codes: 0 all good, 1 nothing worked, 2 wrong usage, 3 some inputs failed.
     """
     from hear_aesthetics.engine.inputs import collect_inputs
-    from songeval_task.scoring.formats import write_rows
-    from songeval_task.scoring.released_formats import released_document
-    from songeval_task.scoring.rows import row_columns
+    from songeval_task.scoring.outputs.formats import write_rows
+    from songeval_task.scoring.outputs.released_formats import released_document
+    from songeval_task.scoring.rows import table_columns
     from songeval_task.scoring.run import ScoreOptions, check_features, score_inputs
 
-    found = collect_inputs(inputs, prompt=prompt, features=True)
+    sharded = is_shard_folder(out)
+    check_sharded(*(out, shard), json=as_json, format=released, top=top, best_of=best_of, plot=plot)
+    found = collect_inputs(inputs, prompt=prompt, features=True, unique=sharded)
     options = ScoreOptions(timeline=timeline, explain=explain, loudness=loudness)
     _check_usage(found, options, out, plot, as_json, released)
     groups = take_groups(found, best_of, tables=bool(top or (released and out is None)))
-    if not found.inputs:
-        for bad in found.errors:
-            error_line(bad.message)
-        raise typer.Exit(ExitCode.FAILED)
+    _need_inputs(found)
     own: dict[str, Any] = {
         **{"model": model, "head": head, "window": window},
         **{"precision": precision, "device": device},
@@ -123,9 +128,12 @@ def score(
     scorer.calibrate(calibration or (), coverage)
     say_what_intervals_need(scorer, coverage)
     check_features(scorer, found, options)
+    if out and sharded:
+        how: dict[str, Any] = {"overwrite": overwrite, "max_minutes": max_minutes}
+        raise typer.Exit(score_to_shards(scorer, found, options, out, shard, **how))
     document = released_document(released, scorer.columns) if released else None
     journal = _open_journal(scorer, found, options, out, overwrite, released) if out else None
-    columns = row_columns(scorer.scorer_set)
+    columns = table_columns(scorer.scorer_set, found)
     listing = (
         BestOf(groups, scorer.scorer_set, out, as_json=as_json)
         if groups
@@ -164,6 +172,14 @@ def score(
     raise typer.Exit(report.exit_code)
 
 
+def _need_inputs(found: "Inputs") -> None:
+    """End the command if there are no inputs, and say what is wrong with those that were given."""
+    if not found.inputs:
+        for bad in found.errors:
+            error_line(bad.message)
+        raise typer.Exit(ExitCode.FAILED)
+
+
 def _check_usage(
     found: "Inputs",
     options: "ScoreOptions",
@@ -173,8 +189,8 @@ def _check_usage(
     released: str | None,
 ) -> None:
     """Check the options before anything is loaded."""
-    from songeval_task.scoring import formats
-    from songeval_task.scoring.released_formats import check_released
+    from songeval_task.scoring.outputs import formats
+    from songeval_task.scoring.outputs.released_formats import check_released
 
     nests = out is not None or as_json
     if options.timeline and not (nests or plot):
@@ -185,7 +201,7 @@ def _check_usage(
         raise InputError(f"{plot}: --plot needs a name ending with .png, in a folder that exists")
     if released:
         check_released(released, found, out, as_json=as_json)
-    if out is not None:
+    if out is not None and not is_shard_folder(out):
         formats.check_out(out)
         if out.suffix.lower() == ".scp":
             formats.check_utterances(item.path for item in found.inputs)
@@ -200,8 +216,8 @@ def _open_journal(
     released: str | None,
 ) -> "Journal":
     """Open the journal of OUT; write which rows are kept, and which OUT will no longer hold."""
-    from songeval_task.scoring.formats import check_scp_scores
-    from songeval_task.scoring.journal import Journal, clip_key
+    from songeval_task.scoring.outputs.formats import check_scp_scores
+    from songeval_task.scoring.outputs.journal import Journal, clip_key
     from songeval_task.scoring.rows import row_columns
 
     if out.suffix.lower() == ".scp":

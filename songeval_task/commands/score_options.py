@@ -54,7 +54,8 @@ CoverageOption = Annotated[
 SongsArgument = Annotated[
     list[str],
     typer.Argument(
-        help="Audio or .npy files, folders, globs, .txt or .jsonl lists, or - for standard input."
+        help="Audio or .npy files, folders, globs, .txt or .jsonl lists, .parquet or .tar files, "
+        "URLs (s3://, hf://), or - for standard input."
     ),
 ]
 LoudnessOption = Annotated[
@@ -67,7 +68,10 @@ LoudnessOption = Annotated[
     ),
 ]
 OutOption = Annotated[
-    Path | None, typer.Option(help="FILE.csv, .jsonl, .json or .scp; default: stdout.")
+    Path | None,
+    typer.Option(
+        help="FILE.csv, .jsonl, .json or .scp, or a folder for Parquet shards; default: stdout."
+    ),
 ]
 FormatOption = Annotated[
     Literal["ear-hear", "songeval"] | None,

@@ -55,10 +55,10 @@ def load_scorer(
     window: "WindowChoice | None" = None,
 ) -> "FeatureScorer":
     """Return the scorer of these inputs: heads alone where all of them are features."""
-    from hear_aesthetics.engine.inputs import holds_features
+    from hear_aesthetics.engine.inputs import kinds_of
     from songeval_task.scoring.feature_scorer import FeatureScorer
 
-    if not all(holds_features(item.path) for item in found.inputs):
+    if False in kinds_of(found.inputs):
         return load_aesthetic_scorer(head, model, precision=precision, device=device, window=window)
     if window is not None:
         raise InputError("--window is for muq-eval and audio; the inputs are features")

@@ -18,13 +18,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import soundfile
 
 from hear_aesthetics.audio.loading import load_audio
+from hear_aesthetics.corpus.stored import AnyPath
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.spec import SAMPLE_RATE
 
@@ -135,7 +135,7 @@ def augment(
 
 
 def load_version(
-    path: Path, *, name: str, version: str, seed: int
+    path: AnyPath, *, name: str, version: str, seed: int
 ) -> tuple[np.ndarray, list[dict[str, Any]]]:
     """Load a song and return :func:`augment` of it.
 

@@ -6,7 +6,7 @@ row is appended once its file is whole; in the end the table is put in order.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hear_aesthetics.audio.saving import write_audio
+from hear_aesthetics.corpus.stored import AnyPath
 from hear_aesthetics.engine.workers import in_processes
 from hear_aesthetics.errors import AudioError, InputError
 from hear_aesthetics.files import remove_leftovers, write_text
@@ -47,7 +48,7 @@ class SongVersion:
 
     song: PreparedSong
     version: str
-    path: Path
+    path: AnyPath
     seed: int = 0
     augmentation: list[dict[str, Any]] = field(default_factory=list)
     made: bool = True
@@ -80,6 +81,7 @@ def plan_versions(
     versions: str,
     seed: int,
     augmented: Path | None = None,
+    audio: Mapping[str, AnyPath] | None = None,
 ) -> list[SongVersion]:
     """Return every song as it is, and the augmented versions of those that train.
 
@@ -89,16 +91,19 @@ def plan_versions(
         versions: One of ``VERSIONS``.
         seed: Of the versions that are not made yet.
         augmented: Folder of ``songeval augment``, to take the versions from.
+        audio: Song name -> its audio, where that is not in the prepared folder.
 
     Raises:
-        InputError: If ``versions`` is unknown or takes one of none, or a version is not in
-            ``augmented``.
+        InputError: If ``versions`` is unknown or takes one of none, a song is not in ``audio``, or
+            a version not in ``augmented``.
     """
     names = [name for name in version_names(augmentations, versions) if name != ORIGINAL]
     written = read_augmented(augmented) if augmented else {}
     planned = []
     for song in prepared.songs:
-        path = prepared.path(song)
+        path: AnyPath | None = prepared.path(song) if audio is None else audio.get(song.name)
+        if path is None:
+            raise InputError(f"{song.name}: is not in --audio; its keys are to be names of songs")
         planned.append(SongVersion(song, ORIGINAL, path))
         for name in names if song.split == "train" else ():
             if augmented is None:

@@ -5,6 +5,7 @@ worker processes. What the store has already, of the same audio and seed, is not
 song that cannot be read costs its own files and no other's.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from concurrent.futures.process import BrokenProcessPool
@@ -16,9 +17,10 @@ import torch
 from torch import Tensor
 
 from hear_aesthetics.audio.loading import LENGTH_RULE, load_audio
+from hear_aesthetics.corpus.stored import StoredBytes, StoredFile
 from hear_aesthetics.engine.inference import Result, run
 from hear_aesthetics.engine.workers import worker_pool
-from hear_aesthetics.errors import HearAestheticsError, InputError
+from hear_aesthetics.errors import AudioError, HearAestheticsError, InputError
 from hear_aesthetics.features.fusion import HiddenState
 from hear_aesthetics.fingerprint import check
 from hear_aesthetics.model import HearModel
@@ -118,14 +120,19 @@ def load(version: SongVersion, pool: Executor) -> np.ndarray:
     """Return the waveform, augmented in the pool unless the file is this version already.
 
     Raises:
-        AudioError: If the file cannot be read.
+        AudioError: If the file cannot be read, or is not the audio that was prepared.
         HearAestheticsError: If the worker process was killed.
     """
+    path = version.path
+    if isinstance(path, StoredFile):
+        path = StoredBytes(str(path), path.read())
+        if hashlib.sha256(path.read()).hexdigest() != version.song.sha256:
+            raise AudioError(f"{path}: not the audio that was prepared; prepare the songs again")
     if version.made:
-        return load_audio(version.path)
+        return load_audio(path)
     make = partial(load_version, name=version.song.name, version=version.version, seed=version.seed)
     try:
-        waveform, version.augmentation = pool.submit(make, version.path).result()
+        waveform, version.augmentation = pool.submit(make, path).result()
     except BrokenProcessPool as error:
         raise HearAestheticsError(
             f"{version.path}: the process that augmented it was killed, perhaps for want of "

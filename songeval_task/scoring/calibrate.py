@@ -20,7 +20,7 @@ from hear_aesthetics.model import HearModel
 from hear_aesthetics.spec import MAX_MINUTES
 from hear_aesthetics.text_files import finite_number, read_table
 from songeval_task.scoring.head_scorers import HeadScorer
-from songeval_task.scoring.journal import Journal, clip_key
+from songeval_task.scoring.outputs.journal import Journal, clip_key
 from songeval_task.scoring.rows import OK, AudioSpan
 from songeval_task.scoring.scorer import AestheticScorer
 from songeval_task.uncertainty.calibration import Calibration, check_songs

@@ -4,7 +4,9 @@
 ``<column>_low, <column>_high`` and ``novelty``, then ``loudness_lufs, model, head``, of MuQ-Eval
 its ``window``, then ``demo, status, error, warnings``; a value that does not exist is None.
 ``status`` is ``ok`` or ``error``; ``warnings`` are one text in every format. In formats that nest,
-``timeline`` and ``explain`` follow where they were asked for.
+``timeline`` and ``explain`` follow where they were asked for. Rows of a corpus, a Parquet or tar
+file, begin with their ``key`` and end with the columns that they carry; a carried column named as
+one of these becomes ``input_<name>``.
 """
 
 import math
@@ -13,17 +15,20 @@ from dataclasses import dataclass, field
 from os import PathLike, fspath
 from typing import Any
 
-from hear_aesthetics.engine.inputs import Input
+from hear_aesthetics.engine.inputs import Input, Inputs
+from hear_aesthetics.files import finite_or_null
 from songeval_task.scoring.scorer_set import HIGH, LOW, Detail, ScorerSet
 
 __all__ = [
     *("ERROR", "OK", "AnySpan", "AudioSpan", "ScoreRow", "Scores"),
     *("error_row", "row_columns", "rounded_row", "score_row"),
+    *("DETAILS", "table_columns", "with_corpus"),
 ]
 
 ScoreRow = dict[str, Any]
 
 OK, ERROR = "ok", "error"
+DETAILS = ("timeline", "explain")
 WARNINGS_JOIN = "; "
 SCORE_DECIMALS = 6  # float32 has no more
 DECIMALS = {"start": 3, "end": 3, "duration": 3, "loudness_lufs": 2, "novelty": 1}
@@ -128,6 +133,33 @@ def error_row(clip: AnySpan, error: object, columns: Sequence[str], **known: Any
     span = rounded_row({"start": clip.start, "end": clip.end})
     fault = {"status": ERROR, "error": " ".join(str(error).split())}
     return {**dict.fromkeys(columns), "path": fspath(clip.path), **span, **known, **fault}
+
+
+def table_columns(scorer_set: ScorerSet, inputs: Inputs) -> list[str]:
+    """Return the columns of a table of rows of these inputs, in order.
+
+    Rows of a corpus begin with their ``key`` and end with the columns that they carry.
+    """
+    columns = row_columns(scorer_set)
+    names = _carried_names(inputs, columns).values()
+    return ["key", *columns, *names] if inputs.keyed else columns
+
+
+def with_corpus(row: ScoreRow, inputs: Inputs, item: Input | None) -> ScoreRow:
+    """Return a row with what its corpus knows of it; an unusable input, None, has nothing."""
+    if not inputs.keyed:
+        return row
+    names = _carried_names(inputs, [name for name in row if name not in DETAILS])
+    fields = dict(item.fields) if item and names else {}
+    carried = finite_or_null({out: fields.get(name) for name, out in names.items()})
+    details = {name: row[name] for name in DETAILS if name in row}
+    return {"key": item.key if item else None, **row, **carried, **details}
+
+
+def _carried_names(inputs: Inputs, columns: Sequence[str]) -> dict[str, str]:
+    """Return the column of the output of each that is carried; own columns keep their names."""
+    taken = {"key", *DETAILS, *columns}
+    return {name: f"input_{name}" if name in taken else name for name in inputs.carried}
 
 
 def _ends(intervals: Mapping[str, tuple[float, float]]) -> dict[str, float]:

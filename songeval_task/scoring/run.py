@@ -1,20 +1,21 @@
 """Scoring run: inputs to rows, kept in a journal where they are to survive the process."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hear_aesthetics.engine.inputs import Inputs, holds_features
+from hear_aesthetics.engine.inputs import Input, Inputs, holds_features, kinds_of
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.spec import MAX_MINUTES
 from songeval_task.scoring.feature_scorer import FeatureScorer
-from songeval_task.scoring.journal import Journal, clip_key
+from songeval_task.scoring.outputs.journal import Journal, Key, clip_key
 from songeval_task.scoring.rows import (
     AudioSpan,
     ScoreRow,
     error_row,
     row_columns,
     score_row,
+    with_corpus,
 )
 
 __all__ = ["ScoreOptions", "check_features", "score_inputs"]
@@ -40,7 +41,7 @@ def check_features(scorer: FeatureScorer, inputs: Inputs, options: ScoreOptions)
         if getattr(options, kind) and kind not in scorer.scorer_set.gives:
             name = scorer.scorer_set.name
             raise InputError(f"--{kind}: {name} does not give it; add a head that reads features")
-    kinds = {holds_features(item.path) for item in inputs.inputs}
+    kinds = kinds_of(inputs.inputs)
     if False in kinds and not hasattr(scorer, "score_files"):
         raise InputError("heads alone score features; audio needs an AestheticScorer")
     if True in kinds and options.loudness is not None:
@@ -76,16 +77,22 @@ def score_inputs(
     known: dict[str, Any] = {"model": scorer.model_name, "head": head, "demo": scorer.demo}
     of_features = {**known, "model": None, "demo": scorer.scorer_set.demo}
     done = journal.done if journal else {}
-    keyed = [(clip_key(item), item) for item in inputs.inputs]  # as the files are before the run
-    todo = [item for key, item in keyed if key not in done]
-    arrays = (item for item in todo if holds_features(item.path))
-    audio = (item for item in todo if not holds_features(item.path))
+    # Keys as the files are before the run. A corpus makes its inputs anew for each reader.
+    keys: Sequence[Key] = [clip_key(item) for item in inputs.inputs] if journal else ()
+
+    def todo(arrays: bool) -> Iterator[Input]:
+        for index, item in enumerate(inputs.inputs):
+            if holds_features(item.path) is arrays and not (keys and keys[index] in done):
+                yield item
+
     windows = {"timeline": options.timeline, "explain": options.explain}
-    results = {True: scorer.score_features(arrays, **windows)}
+    results = {True: scorer.score_features(todo(arrays=True), **windows)}
     if hasattr(scorer, "score_files"):
-        results[False] = scorer.score_files(audio, max_minutes=max_minutes, **vars(options))
-    for key, item in keyed:
-        row = done.get(key)
+        results[False] = scorer.score_files(
+            todo(arrays=False), max_minutes=max_minutes, **vars(options)
+        )
+    for index, item in enumerate(inputs.inputs):
+        row = done.get(keys[index]) if keys else None
         if row is None:
             is_array = holds_features(item.path)
             result = next(results[is_array])
@@ -95,7 +102,8 @@ def score_inputs(
                 facts = {**(of_features if is_array else known), "duration": result.seconds or None}
                 row = error_row(item, result.error, columns, **facts)
             if journal:
-                journal.add(key, row)
-        yield row
+                journal.add(keys[index], row)
+        yield with_corpus(row, inputs, item)
     for bad in inputs.errors:
-        yield error_row(AudioSpan(bad.path or bad.source), bad.message, columns, **known)
+        row = error_row(AudioSpan(bad.path or bad.source), bad.message, columns, **known)
+        yield with_corpus(row, inputs, None)

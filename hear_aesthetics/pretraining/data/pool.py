@@ -87,7 +87,10 @@ def open_pool(
     """
     if clips < 2:
         raise InputError(f"a pool of {clips} clips; ask for at least 2: one is held out")
-    paths = [item.path for item in collect_inputs([str(audio)]).inputs] if audio else []
+    inputs = collect_inputs([str(audio)]).inputs if audio else []
+    paths = [item.path for item in inputs if isinstance(item.path, Path)]
+    if len(paths) < len(inputs):
+        raise InputError(f"{audio}: a pool is made of audio files; unpack what is in containers")
     names = [f"{path} {path.stat().st_size}" for path in paths] if audio else "synthetic"
     about: dict[str, Any] = {"format": FORMAT, "audio": names, "seed": seed, "clips": clips}
     if seconds != CLIP_SECONDS:

@@ -16,6 +16,7 @@ from hear_aesthetics.commands.options import (
 )
 
 if TYPE_CHECKING:
+    from hear_aesthetics.corpus.stored import AnyPath
     from hear_aesthetics.features.fusion import HiddenState
     from hear_aesthetics.model import HearModel
 
@@ -45,6 +46,14 @@ def features(
     augmented: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder of `songeval augment`, to take versions from."),
+    ] = None,
+    audio: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|URL",
+            help="Parquet or tar file, glob, folder or URL of the songs, by their names.",
+            show_default="where they were prepared",
+        ),
     ] = None,
     workers: WorkersOption = None,
     states: Annotated[
@@ -77,7 +86,9 @@ def features(
 
     if augmentations is None:
         augmentations = AUGMENTATIONS if augmented or versions == "published" else 0
-    planned = plan_versions(read_prepared(prepared), augmentations, versions, seed, augmented)
+    data = read_prepared(prepared, need_audio=audio is None)
+    stored = _audio_by_name(audio) if audio else None
+    planned = plan_versions(data, augmentations, versions, seed, augmented, stored)
     warn_if_published(versions)
     loaded, wanted = _load(model, states, precision, device)
     with one_line_when_full(out):
@@ -101,6 +112,20 @@ def features(
         speed = f"{count / took:.2f} files/s, {seconds / took:.0f} x real time"
         typer.echo(f"{count} made in {took:.0f} s: {speed}", err=True)
     raise typer.Exit(report.exit_code)
+
+
+def _audio_by_name(audio: str) -> dict[str, "AnyPath"]:
+    """Return the audio of all songs by their keys.
+
+    Raises:
+        InputError: If it cannot be read, or two have one key.
+    """
+    from hear_aesthetics.engine.inputs import collect_inputs
+
+    found = collect_inputs([audio], unique=True)
+    for bad in found.errors:
+        warning_line(bad.message)
+    return {item.key: item.path for item in found.inputs}
 
 
 def warn_if_published(versions: str) -> None:

@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from songeval_task.scoring.formats import jsonl_text, rows_csv
 from songeval_task.scoring.head_scorers import load_demo
+from songeval_task.scoring.outputs.formats import jsonl_text, rows_csv
 from songeval_task.scoring.rows import Scores, error_row, row_columns, score_row
 from songeval_task.scoring.scorer import AudioSpan
 from songeval_task.scoring.scorer_set import ScorerSet

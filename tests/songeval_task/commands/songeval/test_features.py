@@ -3,6 +3,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pandas as pd
@@ -218,3 +219,30 @@ def test_an_unprepared_folder_is_refused(command, tmp_path):
     outcome = command("songeval", "features", tmp_path, "--out", tmp_path / "x", "--model", "mini")
     assert outcome.code == 2
     assert "run `songeval prepare`" in outcome.errors[0]
+
+
+def test_audio_may_come_from_a_container_and_has_to_be_what_was_prepared(
+    command, prepared, whole, tmp_path
+) -> None:
+    root = Path(json.loads((prepared / "dataset.json").read_text())["root"])
+    songs = sorted(path for path in root.rglob("*.mp3"))
+    names = [path.relative_to(root).as_posix() for path in songs]
+    box = tmp_path / "songs.tar"
+    with tarfile.open(box, "w") as tar:
+        for path, name in zip(songs, names, strict=True):
+            tar.add(path, name)
+    words = ("songeval", "features", prepared, "--model", "mini", "--audio", box, "--out")
+    assert command(*words, tmp_path / "store").code == 0
+    assert files(tmp_path / "store").keys() == files(whole).keys()
+    with tarfile.open(box, "w") as tar:
+        for path, name in zip([songs[1], *songs[1:]], names, strict=True):
+            tar.add(path, name)
+    other = command(*words, tmp_path / "other")
+    assert other.code == 3
+    (line,) = other.errors
+    assert f"{box}/{names[0]}: not the audio that was prepared" in line
+    with tarfile.open(box, "w") as tar:
+        tar.add(songs[0], names[0])
+    lacking = command(*words, tmp_path / "third")
+    assert lacking.code == 2
+    assert "is not in --audio" in lacking.errors[0]

@@ -8,7 +8,7 @@ import pytest
 from hear_aesthetics.engine.inputs import Input, Inputs
 from hear_aesthetics.errors import InputError
 from songeval_task.dimensions import TRACKS
-from songeval_task.scoring.released_formats import check_released, released_document
+from songeval_task.scoring.outputs.released_formats import check_released, released_document
 
 ONE, FIVE = TRACKS["track1"].names, TRACKS["track2"].names
 

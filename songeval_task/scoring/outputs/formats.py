@@ -17,13 +17,12 @@ from typing import Any
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.files import atomic_file, csv_text, json_text
 from songeval_task.protocol import scp_text
-from songeval_task.scoring.released_formats import Document
-from songeval_task.scoring.rows import OK, ScoreRow
+from songeval_task.scoring.outputs.released_formats import Document
+from songeval_task.scoring.rows import DETAILS, OK, ScoreRow
 
 __all__ = ["check_out", "check_scp_scores", "check_utterances", "rows_csv", "write_rows"]
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # spreadsheets compute cells that begin so
-DETAILS = ("timeline", "explain")
 SCP_WIDTHS = (1, 5)  # columns of track 1 and of track 2
 
 
@@ -35,13 +34,14 @@ def rows_csv(rows: Iterable[ScoreRow], columns: Sequence[str], header: bool = Tr
 
 def jsonl_text(rows: Iterable[ScoreRow]) -> str:
     """Return rows as JSON, one per line."""
-    return "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+    options: dict[str, Any] = {"ensure_ascii": False, "allow_nan": False, "default": str}
+    return "".join(json.dumps(row, **options) + "\n" for row in rows)
 
 
 FORMATS: dict[str, Callable[[Sequence[ScoreRow], Sequence[str], Sequence[str]], str]] = {
     ".csv": lambda rows, columns, scores: rows_csv(rows, columns),
     ".jsonl": lambda rows, columns, scores: jsonl_text(rows),
-    ".json": lambda rows, columns, scores: json_text(rows, ensure_ascii=False),
+    ".json": lambda rows, columns, scores: json_text(rows, ensure_ascii=False, default=str),
     ".scp": lambda rows, columns, scores: scp_text(
         (row["path"], [row[name] for name in scores]) for row in rows if row["status"] == OK
     ),
@@ -139,4 +139,6 @@ def write_rows(
 def _cell(value: Any) -> Any:
     if isinstance(value, str) and value.startswith(FORMULA):
         return f"'{value}"
+    if isinstance(value, dict | list):  # carried from a corpus
+        return json.dumps(value, ensure_ascii=False, default=str)
     return str(value).lower() if isinstance(value, bool) else value

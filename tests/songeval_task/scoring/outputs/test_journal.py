@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hear_aesthetics.errors import InputError
-from songeval_task.scoring.journal import Journal, clip_key, journal_path
+from songeval_task.scoring.outputs.journal import Journal, clip_key, journal_path
 from songeval_task.scoring.rows import AudioSpan
 
 RUN = {"model": "mini", "heads": [{"sha256": "0"}], "loudness": None}

@@ -7,6 +7,7 @@ dimensions, numbers in full. That program takes one song; several are a list of 
 """
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -54,7 +55,7 @@ def check_released(name: str, found: Inputs, out: Path | None, *, as_json: bool)
     """
     if as_json or (out is not None and out.suffix.lower() != ".json"):
         raise InputError(f"--format {name} is its own JSON: leave out --json, name --out FILE.json")
-    seen: dict[str, Path] = {}
+    seen: dict[str, os.PathLike[str]] = {}
     for item in found.inputs if name == "songeval" else ():
         key = _file_id(item.path)
         if seen.setdefault(key, item.path) is not item.path:
@@ -82,5 +83,5 @@ def released_document(name: str, scores: Sequence[str]) -> Document:
     return partial(FORMATS[name], scores)
 
 
-def _file_id(path: str | Path) -> str:
+def _file_id(path: str | os.PathLike[str]) -> str:
     return Path(path).name.partition(".")[0]

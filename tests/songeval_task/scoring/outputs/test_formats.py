@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from hear_aesthetics.errors import InputError
-from songeval_task.scoring.formats import (
+from songeval_task.scoring.outputs.formats import (
     check_out,
     check_scp_scores,
     check_utterances,

@@ -16,13 +16,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from hear_aesthetics.corpus.stored import stamp_of
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.fingerprint import check, file_stamp
+from hear_aesthetics.fingerprint import check
 from songeval_task.scoring.rows import ERROR, AnySpan, ScoreRow
 
 __all__ = ["Journal", "Key", "clip_key", "journal_path"]
 
 Key = tuple[str | float | None, ...]
+NO_STAMP = None, None  # size and time of a file that is not there
 SYNC_SECONDS = 5.0
 FIRST = b'{"fingerprint": '  # begins every journal
 WAYS_ON = "take another --out, or --overwrite to replace what is there"
@@ -36,11 +38,11 @@ def journal_path(out: Path, *, finished: bool = False) -> Path:
 def clip_key(clip: AnySpan) -> Key:
     """Return what identifies a clip: file, span, prompt, and the file's size and time."""
     try:
-        stamp = file_stamp(Path(clip.path))
+        stamp = tuple(stamp_of(clip.path).values())
     except (OSError, ValueError):  # what is wrong with it is told as it is scored
-        stamp = {}
+        stamp = ()
     span = (os.fspath(clip.path), clip.start, clip.end, clip.prompt)
-    return (*span, stamp.get("bytes"), stamp.get("mtime_ns"))
+    return (*span, *(stamp or NO_STAMP))
 
 
 class Journal:

@@ -1,0 +1,1 @@
+"""Corpora: audio in Parquet files, tar shards and object stores; results in Parquet shards."""

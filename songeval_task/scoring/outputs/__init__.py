@@ -1,0 +1,1 @@
+"""Outputs of scoring: rows as files, journals and shards, and reading them again."""
