@@ -128,34 +128,23 @@ def _section(benchmark: str, results: list[TaskResult]) -> str:
         interval = result.width.replace(",", " to") or "-"
         rows.append([result.task, result.score_name, f"{result.score:.3f}", interval])
     facts = _facts(results[0]) if benchmark == HEAR else _mteb_facts(results)
-    command = _command(results[0]) if benchmark == HEAR else _mteb_command(results)
     lines = [
         f"## {benchmark} benchmark",
         "",
         _table(["task", "score", "value", "95 % interval"], rows),
         *(f"- {name}: {_escaped(str(value))}" for name, value in facts.items()),
-        f"- Reproduce: {_code(command)}",
     ]
+    if benchmark == HEAR:
+        lines.append(f"- Reproduce: {_code(_command(results[0]))}")
     return "\n".join(lines) + "\n"
 
 
 def _mteb_facts(results: list[TaskResult]) -> dict[str, Any]:
-    first, versions = results[0].settings, {r.settings["mteb_version"] for r in results}
+    first, versions = results[0].settings, {str(r.settings["mteb_version"]) for r in results}
     return {
-        "Model": _pairs({results[0].model: first["model_revision"] or "no revision"}),
-        "Evaluation": "mteb " + ", ".join(sorted(map(str, versions))),
+        "Model": f"{first['model']}, revision {first['model_revision']}",
+        "Evaluation": f"mteb {', '.join(sorted(versions))}",
     }
-
-
-def _mteb_command(results: list[TaskResult]) -> str:
-    tasks = [result.settings["task"] for result in results]
-    model = results[0].settings["model"]
-    own = results[0].settings["own_model"]
-    if own:
-        words = ["python", "-m", "hear_aesthetics.adapters.mteb", "--model", own, "--tasks"]
-    else:
-        words = ["mteb", "run", "-m", model, "-t"]
-    return shlex.join([*words, *tasks])
 
 
 def _code(text: str) -> str:

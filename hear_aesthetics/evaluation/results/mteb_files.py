@@ -20,7 +20,6 @@ __all__ = ["find_mteb_results", "read_mteb_result"]
 
 META_FILE = "model_meta.json"
 SEARCH_DEPTH = 5  # OUT/results/<model>/<revision>/experiments/<options>
-LOADER = "load_encoder"  # of hear_aesthetics.adapters.mteb
 REMEDY = "evaluate again with mteb 2"
 
 
@@ -40,9 +39,7 @@ def read_mteb_result(path: Path) -> TaskResult:
     meta = read_json(path.parent / META_FILE, dict, REMEDY)
     content = read_json(path, dict, REMEDY)
     try:
-        model, made_here = str(meta["name"]), meta.get("loader") == LOADER
-        own_model = str(meta["loader_kwargs"]["model"]) if made_here else None
-        options = flatten(meta.get("experiment_kwargs") or {})
+        model, options = str(meta["name"]), flatten(meta.get("experiment_kwargs") or {})
         entries = [entry for split in content["scores"].values() for entry in split]
         score = fmean(float(entry["main_score"]) for entry in entries)
         subsets = tuple(dict.fromkeys(str(entry["hf_subset"]) for entry in entries))
@@ -62,12 +59,9 @@ def read_mteb_result(path: Path) -> TaskResult:
         parts=subsets,
         settings={
             "model": model,
-            "own_model": own_model,
-            "task": task,
-            "splits": splits,
+            "model_revision": meta.get("revision"),
             "mteb_version": content.get("mteb_version"),
             "dataset_revision": content.get("dataset_revision"),
-            "model_revision": meta.get("revision"),
         },
     )
 
