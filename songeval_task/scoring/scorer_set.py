@@ -34,7 +34,7 @@ from hear_aesthetics.scorers import (
     waveform_formats,
 )
 from songeval_task.scoring.head_scorers import HeadScorer
-from songeval_task.scoring.judges.muq_eval import MuQEvalScorer, WindowChoice
+from songeval_task.scoring.judges.muq_eval import WINDOWS, MuQEvalScorer, WindowChoice
 from songeval_task.scoring.windows import (
     EXPLAIN_SECONDS,
     HOP_SECONDS,
@@ -189,8 +189,10 @@ class ScorerSet:
         """Have MuQ-Eval score these windows.
 
         Raises:
-            InputError: If it is not among the scorers.
+            InputError: If it is not among the scorers, or there is no such choice.
         """
+        if window not in WINDOWS:
+            raise InputError(f"window is {window!r}; it takes {', '.join(WINDOWS)}")
         judges = [s for s in self.batched.values() if isinstance(s, MuQEvalScorer)]
         if not judges:
             raise InputError(f"--window is for muq-eval; {self.name} scores the whole song")

@@ -279,6 +279,11 @@ def test_the_column_of_a_further_head_has_its_name(save_muq_eval, beside):
     assert scorer_set.notes == {"model_state_dict:window": "centre"}
 
 
+def test_a_window_that_does_not_exist_is_refused(save_muq_eval):
+    with pytest.raises(InputError, match="window is 'center'; it takes centre, first, all"):
+        loaded(save_muq_eval(), window="center")
+
+
 def test_a_window_without_muq_eval_is_wrong_usage(command, write):
     done = command("score", write(1), "--model", "mini", "--window", "first")
     assert done.code == 2
