@@ -122,9 +122,8 @@ class TarRows:
             if not end:
                 reason = "it is compressed: unpack it" if _is_compressed(file) else REMEDY
                 raise InputError(f"{self.source}: not a tar file ({error}); {reason}") from error
-            self.errors.append(
-                f"{self.source}: torn after its first {len(self)} audio files ({error}); {REMEDY}"
-            )
+            whole = f"{len(self)} audio file{'' if len(self) == 1 else 's'}"
+            self.errors.append(f"{self.source}: torn after {whole} ({error}); {REMEDY}")
         for index, name in enumerate(self._names):
             if found := beside.get(_split(name)[0]):
                 self._beside[index] = found

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -19,7 +20,9 @@ from tests.hear_aesthetics.corpus.conftest import NAMES
 @pytest.fixture(scope="session")
 def endpoint():
     """The URL of an S3 server on this machine."""
-    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server = pytest.importorskip("moto.server", reason="make store").ThreadedMotoServer(
+        "127.0.0.1", 0, verbose=False
+    )
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
@@ -29,7 +32,7 @@ def endpoint():
 @pytest.fixture
 def bucket(endpoint, monkeypatch, tmp_path) -> str:
     """An empty bucket, found through the environment as users set it."""
-    s3fs = pytest.importorskip("s3fs")
+    s3fs = pytest.importorskip("s3fs", reason="make store")
     for name, value in {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": "test",
@@ -71,6 +74,30 @@ def test_a_store_has_the_rows_of_the_folder(bucket, songs, parquet, tar) -> None
     assert [str(item.path) for item in one] == [f"{bucket}/data/deep/b.flac"]
     many = collect_inputs([f"{bucket}/box/*.parquet"]).inputs
     assert [item.key for item in many] == list(NAMES)
+
+
+@pytest.mark.store
+def test_scores_of_a_store_are_those_of_the_folder(bucket, songs, parquet, tar) -> None:
+    from hear_aesthetics.cli import main
+    from songeval_task import read_scores
+
+    sources = {
+        "folder": str(songs),
+        "store": upload(bucket, songs, "data"),
+        "parquet": upload(bucket, parquet, "box/songs.parquet"),
+        "tar": upload(bucket, tar, "box/songs.tar"),
+    }
+    frames = {}
+    for name, source in sources.items():
+        with pytest.raises(SystemExit) as exit_:
+            main(["score", source, "--model", "mini", "--out", f"{name}.csv"])
+        assert not exit_.value.code
+        frames[name] = read_scores(f"{name}.csv").sort_values("path", ignore_index=True)
+    expected = frames["folder"].drop(columns="path")
+    for name in ("store", "parquet", "tar"):
+        made = frames[name][expected.columns]
+        pd.testing.assert_frame_equal(made, expected, check_exact=False, atol=2e-5, rtol=0)
+        assert list(frames[name]["key"]) == sorted(NAMES)
 
 
 @pytest.mark.store
