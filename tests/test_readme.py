@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 
@@ -48,7 +50,7 @@ def run(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path, tiny_model_directory: Path) -> Path:
-    """What the commands read: songs, a list, two folders of takes, a model, a MusicEval run."""
+    """What the commands read: songs and lists of them, two folders of takes, a model, a run."""
     folders = [tmp_path / name for name in ("songs", "takes_a", "takes_b")]
     songs = [folder / f"{take}.wav" for folder in folders for take in range(3)]
     for seed, path in enumerate([*songs, tmp_path / "clip.wav"]):
@@ -56,6 +58,8 @@ def folder(tmp_path: Path, tiny_model_directory: Path) -> Path:
         noise = np.random.default_rng(seed).uniform(-0.5, 0.5, 48_000)
         soundfile.write(path, noise, 24_000)
     (tmp_path / "list.txt").write_text("songs/0.wav\nsongs/1.wav\n")
+    paths = [str(path.relative_to(tmp_path)) for path in songs]
+    pq.write_table(pa.table({"path": paths}), tmp_path / "songs.parquet")
     (tmp_path / "pair").symlink_to(tiny_model_directory)
     rows = [f"{path},solo flute,{1 + n % 4},{1 + n % 3},S{n % 3}" for n, path in enumerate(songs)]
     table = "path,prompt,overall,textual,system\n" + "\n".join(rows) + "\n"
