@@ -1,10 +1,11 @@
 # Everything runs in .venv (made here) except the official HEAR tools, which need .venv-kit, and other
-# benchmarks and original models, which need .venv-judges, and an S3 server, in .venv-store.
+# benchmarks and original models, which need .venv-judges, an S3 server, in .venv-store, and the page, in
+# .venv-page.
 # `make PYTHON=/path/to/python3` picks the interpreter; pip's own configuration picks the index.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test portable lint kit judges store bench fresh lock clean
+.PHONY: help venv demo test portable lint kit judges store page bench fresh lock clean
 
 TORCH    := torch==2.13.0
 PACKAGES := $(wildcard hear_aesthetics heads songeval_task musiceval_task)
@@ -12,10 +13,11 @@ PACKAGES := $(wildcard hear_aesthetics heads songeval_task musiceval_task)
 BENCH    := $(filter-out %__init__ published,$(subst /,.,$(patsubst benchmarks/%.py,%,\
 	$(wildcard benchmarks/*.py benchmarks/musiceval/*.py benchmarks/scoring/*.py))))
 RUN      := .venv/bin/python
+PAGE     := songeval_task/service/page
 PYTEST   := $(RUN) -m pytest -q
 PIP      := -m pip --disable-pip-version-check --no-input install -qq
 # Tests over a second run in CI, or with `make test CI=1`; outside tools have targets of their own.
-MARKS    := not official_kit and not judges and not store$(if $(CI),, and not slow)
+MARKS    := not official_kit and not judges and not store and not page$(if $(CI),, and not slow)
 RECENT   := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON   ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c '$(RECENT)' 2>/dev/null && echo $$p && break; done)
@@ -30,7 +32,7 @@ demo: venv  ## a generated song -> embeddings, demo scores and a picture; offlin
 
 test: venv  ## the tests (parity included; slow ones in CI or with CI=1) and the examples in docstrings
 	$(PYTEST) -m "$(MARKS)"
-	$(PYTEST) --doctest-modules $(PACKAGES)
+	$(PYTEST) --doctest-modules $(PACKAGES) --ignore $(PAGE)
 
 portable: venv $(if $(findstring oldest,$(or $(ROWS),oldest)),.venv-oldest/.stamp)  ## the fast tests under settings that change kernels and versions; ROWS="avx2 oldest", ARGS=--write
 	$(RUN) -m scripts.portable $(ROWS) $(ARGS)
@@ -49,6 +51,13 @@ judges: .venv-judges/.stamp  ## .venv-judges with mteb, xares and audiobox_aesth
 store: .venv-store/.stamp  ## .venv-store with an S3 server, and our tests of object stores
 	.venv-store/bin/python -m pytest -q -m store tests/hear_aesthetics/corpus
 
+page: .venv-page/.stamp  ## .venv-page with Gradio and Playwright, and the page's tests in Chromium
+	@command -v chromium > /dev/null || { apt-get update -qq \
+		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } \
+		|| { echo "Chromium is needed: install it as root" >&2; exit 1; }
+	PAGE=required .venv-page/bin/python -m pytest -q -m page tests/$(PAGE)
+	.venv-page/bin/python -m pytest -q --doctest-modules $(PAGE)
+
 bench: venv  ## every benchmark; refreshes benchmarks/RESULTS.md
 	@missed=0; for name in $(BENCH); do echo "benchmarks.$$name"; \
 		$(RUN) -m benchmarks.$$name --write || missed=1; done; exit $$missed
@@ -58,15 +67,16 @@ fresh:  ## make demo and make test in a fresh clone of HEAD
 		&& $(MAKE) --no-print-directory -C "$$clone" demo \
 		&& $(MAKE) --no-print-directory -C "$$clone" test && echo "a fresh clone works"
 
-lock: venv .venv-kit/.stamp .venv-judges/.stamp .venv-store/.stamp  ## requirements/*.lock from what is installed
+lock: venv .venv-kit/.stamp .venv-judges/.stamp .venv-store/.stamp .venv-page/.stamp  ## requirements/*.lock from what is installed
 	@$(RUN) scripts/lock.py core > requirements/core.lock
 	@$(RUN) scripts/lock.py dev > requirements/dev.lock
 	@.venv-kit/bin/python scripts/lock.py hear-kit > requirements/hear-kit.lock
 	@.venv-judges/bin/python scripts/lock.py judges > requirements/judges.lock
 	@.venv-store/bin/python scripts/lock.py store > requirements/store.lock
+	@.venv-page/bin/python scripts/lock.py page > requirements/page.lock
 
 clean:  ## removes the environments and every cache
-	rm -rf .venv .venv-kit .venv-judges .venv-store .venv-oldest build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-kit .venv-judges .venv-store .venv-page .venv-oldest build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 # $(call environment,FOLDER): a virtual environment that holds torch, whose build (CPU or CUDA) and
 # platform packages pip chooses by itself before the locks fix all the rest.
@@ -110,6 +120,13 @@ endef
 	@echo ".venv-store: requirements/store.lock, with moto's S3 server"
 	@.venv-store/bin/python $(PIP) --no-deps -r requirements/store.lock
 	@.venv-store/bin/python $(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv-page/.stamp: requirements/page.lock setup.py
+	$(call environment,.venv-page)
+	@echo ".venv-page: requirements/page.lock"
+	@.venv-page/bin/python $(PIP) -r requirements/page.lock
+	@.venv-page/bin/python $(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 # The lowest versions that setup.py allows; tensorboard of that age needs an old setuptools.

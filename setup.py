@@ -23,6 +23,13 @@ CORE = [
     "typer>=0.29",
     "rich>=13.8",
 ]
+SERVICE = [
+    "fastapi>=0.160",
+    "httpx2>=2.5",
+    "prometheus-client>=0.22",
+    "python-multipart>=0.0.27",
+    "uvicorn>=0.45",
+]
 EXTRAS = {
     "train": [
         "accelerate>=1.0",
@@ -38,13 +45,7 @@ EXTRAS = {
     "boost": ["lightgbm>=4.3"],
     "muq": ["muq>=0.1.0"],
     "mteb": ["mteb>=2.26"],
-    "web": [
-        "fastapi>=0.160",
-        "httpx2>=2.5",
-        "prometheus-client>=0.22",
-        "python-multipart>=0.0.27",
-        "uvicorn>=0.45",
-    ],
+    "web": [*SERVICE, "gradio>=6.31"],
 }
 EXTRAS["dev"] = [
     *EXTRAS["train"],
@@ -52,7 +53,7 @@ EXTRAS["dev"] = [
     *EXTRAS["audiobox"],
     *EXTRAS["av"],
     *EXTRAS["corpus"],
-    *EXTRAS["web"],
+    *SERVICE,  # the page has an environment of its own, `make page`
     "pytest>=8",
     "ruff>=0.8",
     "mypy>=1.13",

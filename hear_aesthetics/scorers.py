@@ -11,6 +11,8 @@ A scorer may name its inputs in an attribute ``reads``:
 - ``"waveform_24000"`` is the audio itself, mono, at any rate through soxr, and
   ``"waveform_16000_sinc"`` through torchaudio's resampler (:mod:`hear_aesthetics.audio.waveforms`).
 
+With an attribute ``reads_prompt``, true, it says that every clip needs a prompt.
+
 Files are decoded once, whatever scorers read, and encoders that nobody reads are not loaded.
 
 A :class:`Scorer` is asked about one clip at a time. A :class:`BatchScorer` computes whole batches

@@ -33,6 +33,7 @@ class MusicEvalScorer:
     Attributes:
         columns: ``MusicImpression`` and ``TextAlignment``.
         reads: The hidden state that the head needs, such as ``"muq_12"``.
+        reads_prompt: True: a clip needs a prompt.
         demo: True if the head was trained on states of an untrained encoder.
 
     Raises:
@@ -40,6 +41,7 @@ class MusicEvalScorer:
     """
 
     columns = tuple(COLUMNS.values())
+    reads_prompt = True
 
     def __init__(self, head: DualBranchHead, text: TextEncoder) -> None:
         if is_released(head):

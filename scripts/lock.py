@@ -3,7 +3,8 @@
     .venv/bin/python scripts/lock.py core > requirements/core.lock
 
 A lock names the exact version of everything that its roots need, and of nothing else that happens
-to be installed. All others start from ``core`` and list only what they add.
+to be installed. All others start from ``core`` and list only what they add;
+``page`` lists all.
 """
 
 import argparse
@@ -22,12 +23,14 @@ INSTALLERS = {"pip", "setuptools", "wheel"}
 HEADERS = {
     "core": "What `import hear_aesthetics` and inference need; install torch first.",
     "dev": "core, with what training, text, PyAV, the tests and the linters need.",
+    "page": "What the page and its tests in a browser need; install torch first.",
     "hear-kit": "core, with the official HEAR tools. Only for `pip install --no-deps "
     "--ignore-requires-python`:\n# the tools' own pins (numpy 1.19, numba 0.48) resolve no more.",
     "store": "core, with the S3 server that tests of object stores need. Only for `pip install "
     "--no-deps`:\n# botocore refuses the python-dateutil of core, with which the tests pass.",
     "judges": "core, with other benchmarks and original models, which the tests of adapters run.",
 }
+ALONE = {"page"}  # Gradio takes no Pillow as new as that of core
 LISTS = Path("requirements")
 
 
@@ -76,8 +79,9 @@ def lock(name: str) -> str:
     listed, first = core, []
     if name != "core":
         roots = project_requirements(("dev",)) if name == "dev" else listed_requirements(name)
-        listed = needed([*roots, Requirement("setuptools")], installed) - core - {"pip", "wheel"}
-        first = ["-r core.lock"]
+        listed = needed([*roots, Requirement("setuptools")], installed) - {PROJECT, "pip", "wheel"}
+        if name not in ALONE:
+            listed, first = listed - core, ["-r core.lock"]
     pins = [f"{dist}=={Version(installed[dist].version).public}" for dist in sorted(listed)]
     return "\n".join([f"# {HEADERS[name]}\n# Written by `make lock`.", *first, *pins]) + "\n"
 

@@ -58,7 +58,8 @@ def make_clips(folder: Path) -> list[Path]:
 @contextmanager
 def running_server(*options: str) -> Iterator[tuple[str, int, psutil.Process]]:
     """Run a server; yield its host, port and process."""
-    program = [sys.executable, "-m", "hear_aesthetics", "serve", "--model", "mini", "--port", "0"]
+    program = [sys.executable, "-m", "hear_aesthetics", "serve", "--no-page"]
+    program += ["--model", "mini", "--port", "0"]
     process = subprocess.Popen([*program, *options], stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr

@@ -18,7 +18,7 @@ from hear_aesthetics.spec import N_MELS, SAMPLE_RATE
 if TYPE_CHECKING:
     from hear_aesthetics.synthesis.composition.records import Section
 
-__all__ = ["draw_song", "self_similarity"]
+__all__ = ["draw_song", "self_similarity", "song_figure"]
 
 # Inches. The similarity matrix is square; the spectrogram above it has the same width.
 WIDTH, LEFT, SQUARE, BOTTOM = 9.0, 1.1, 6.75, 0.7
@@ -58,16 +58,20 @@ def self_similarity(embeddings: np.ndarray, smoothing: int = SMOOTHING) -> np.nd
     return np.clip(means @ means.T, -1.0, 1.0)
 
 
-def draw_song(
-    path: Path,
+def draw_song(path: Path, waveform: np.ndarray, embeddings: np.ndarray, **options: Any) -> None:
+    """Write a PNG of a song; arguments as those of :func:`song_figure`."""
+    save(song_figure(waveform, embeddings, **options), path)
+
+
+def song_figure(
     waveform: np.ndarray,
     embeddings: np.ndarray,
     *,
-    title: str,
+    title: str = "",
     subtitle: str = "",
     sections: "Sequence[Section]" = (),
-) -> None:
-    """Write a PNG of a song: log-mel above, self-similarity below, on one time axis.
+) -> Figure:
+    """Return a figure of a song: log-mel above, self-similarity below, on one time axis.
 
     Sections are marked in both panels; equal names share a colour.
 
@@ -94,7 +98,7 @@ def draw_song(
         mel.axvline(section.start, color="white", lw=0.9, ls=(0, (4, 3)), alpha=0.75)
         square.axvline(section.start, color=INK, lw=0.6, alpha=0.55)
         square.axhline(section.start, color=INK, lw=0.6, alpha=0.55)
-    save(figure, path)
+    return figure
 
 
 def _draw_similarity(figure: Figure, axes: Axes, similarity: np.ndarray, seconds: float) -> None:

@@ -4,6 +4,7 @@ Figures are made without pyplot: they need no display and leave the caller's fig
 alone.
 """
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hear_aesthetics.files import atomic_file
 
 __all__ = [
     *("ACCENT", "BLUE", "COLD", "COLOURS", "DIVERGING", "FAINT", "INK", "LIGHT", "QUIET"),
-    *("new_figure", "place", "save"),
+    *("literal", "new_figure", "place", "png", "save"),
 ]
 
 DPI = 150
@@ -56,7 +57,19 @@ def place(
     return axes
 
 
+def literal(text: str) -> str:
+    """Return text that matplotlib writes as it is: dollar signs begin no formula."""
+    return text.replace("$", r"\$")
+
+
+def png(figure: Figure) -> bytes:
+    """Return a PNG, equal for equal figures."""
+    picture = BytesIO()
+    figure.savefig(picture, format="png", metadata={"Software": "hear-aesthetics"})
+    return picture.getvalue()
+
+
 def save(figure: Figure, path: Path) -> None:
-    """Write a PNG, equal for equal figures."""
+    """Write :func:`png` to a file."""
     with atomic_file(path) as file:
-        figure.savefig(file, format="png", metadata={"Software": "hear-aesthetics"})
+        file.write(png(figure))

@@ -13,13 +13,10 @@ from songeval_task.commands.scorers import load_aesthetic_scorer
 if TYPE_CHECKING:
     from hear_aesthetics.engine.inputs import Inputs
     from songeval_task.scoring.comparison import Difference
-    from songeval_task.scoring.rows import Scores
     from songeval_task.scoring.scorer import AestheticScorer
-    from songeval_task.scoring.scorer_set import ScorerSet
 
 __all__ = ["compare"]
 
-DECIMALS = 6  # of scores, as in rows: float32 has no more
 Side = dict[str, dict[str, Any]]  # name that pairs takes -> row
 
 
@@ -48,7 +45,7 @@ def compare(
     Exit codes: 0 all good, 1 nothing to compare, 2 wrong usage, 3 some inputs failed.
     """
     from hear_aesthetics.engine.inputs import collect_inputs
-    from songeval_task.scoring.comparison import compare_takes
+    from songeval_task.scoring.comparison import compare_takes, probabilities_of_ratings
 
     found = [collect_inputs([argument]) for argument in (a, b)]
     scorer = load_aesthetic_scorer(head, model, precision=precision, device=device)
@@ -70,7 +67,9 @@ def compare(
         paired=paired,
         loudness_normalized_to=loudness,
         demo=scorer.demo,
-        probabilities=_of_ratings(scorer.scorer_set, columns, *songs) if songs else None,
+        probabilities=(
+            probabilities_of_ratings(scorer.scorer_set, columns, *songs) if songs else None
+        ),
     )
     if as_json:
         write_json({"a": a, "b": b, **result.as_json(), "provenance": scorer.provenance})
@@ -86,40 +85,19 @@ def _score(
     scorer: "AestheticScorer", found: "Inputs", loudness: float | None, report: Report
 ) -> Side:
     """Return the rows of the takes of one side that could be scored, by name of the take."""
+    from songeval_task.scoring.comparison import take
+
     side: Side = {}
     results = scorer.score_files(found.inputs, loudness=loudness)
     for name, item, result in zip(_names(found), found.inputs, results, strict=True):
         if result.error is not None:
             report.fail(result.error)
             continue
-        scores: Scores = result.output
-        side[name] = {
-            **{k: round(v, DECIMALS) for k, v in {**scores.values, **scores.means}.items()},
-            "loudness_lufs": scores.loudness_lufs,
-            "prompt": item.prompt,
-            "system": item.fields.get("system"),
-            "distance": scores.distance,
-        }
+        side[name] = take(result.output, prompt=item.prompt, system=item.fields.get("system"))
         report.done()
     for bad in found.errors:
         report.fail(bad.message)
     return side
-
-
-def _of_ratings(
-    scorer_set: "ScorerSet", columns: list[str], first: dict[str, Any], second: dict[str, Any]
-) -> list[float]:
-    """Return the probability of each column that the second song's rating is the higher."""
-    import numpy as np
-
-    known: dict[str, float] = {}
-    for name, calibration in scorer_set.calibrated.items():
-        scored = (*scorer_set.groups[name], scorer_set.means[name])
-        ours, theirs = ([row[column] for column in scored] for row in (first, second))
-        distance = np.array([row["distance"][name] for row in (first, second)])
-        chances = calibration.probability_higher(ours, theirs, distance)
-        known |= dict(zip(scored, chances.tolist(), strict=True))
-    return [known.get(column, float("nan")) for column in columns]
 
 
 def _names(found: "Inputs") -> list[str]:

@@ -45,10 +45,13 @@ def serve(
     queue: Annotated[
         int, typer.Option(min=1, help="Number of clips that wait or are computed at a time.")
     ] = 64,
+    no_page: Annotated[
+        bool, typer.Option("--no-page", help="Leave out the page for browsers, and Gradio.")
+    ] = False,
     precision: PrecisionOption = "auto",
     device: DeviceOption = None,
 ) -> None:
-    """Score and embed over HTTP: one process, one model, one queue.
+    """Score and embed over HTTP: one process, one model, one queue, and a page for browsers.
 
     POST /v1/score, /v1/embed, /v1/reward; GET /v1/models, /healthz, /readyz, /metrics and
     /openapi.json. Nothing is kept of what is sent, and nothing is loaded from another host.
@@ -66,6 +69,7 @@ def serve(
         max_file_mb=max_file_mb,
         max_seconds=max_seconds,
         queue=queue,
+        page=not no_page,
     )
 
     def load() -> "AestheticScorer":

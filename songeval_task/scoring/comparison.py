@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 
 from hear_aesthetics.metrics.intervals import Array
+from songeval_task.scoring.rows import SCORE_DECIMALS, Scores
+from songeval_task.scoring.scorer_set import ScorerSet
 from songeval_task.uncertainty.resampling import resample_difference
 
-__all__ = ["Comparison", "Difference", "compare_takes"]
+__all__ = ["Comparison", "Difference", "compare_takes", "probabilities_of_ratings", "take"]
 
 METHOD = "Student's t"
 CLUSTERINGS = ("prompt", "system")  # columns of rows whose takes are alike
@@ -26,6 +28,7 @@ FEW_TAKES = 10  # the shape of the distribution matters with fewer
 SAME = 1e-9  # standard errors below are those of equal numbers
 SURE = 0.95  # probability from which a side is called better
 AUDIBLE_LU = 0.5  # a difference in loudness that is worth a word
+LEVEL_REMEDY = "compare again with --loudness -14"
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,15 @@ class Comparison:
     @property
     def sentence(self) -> str:
         """Conclusion in plain words."""
-        parts = [self._verdict(), self._unvaried(), self._caution(), self._loudness()]
+        return self.conclusion()
+
+    def conclusion(self, level_remedy: str = LEVEL_REMEDY) -> str:
+        """Return the conclusion in plain words.
+
+        Args:
+            level_remedy: What to do where one side is louder.
+        """
+        parts = [self._verdict(), self._unvaried(), self._caution(), self._loudness(level_remedy)]
         if self.demo:
             parts.insert(1, "These are demo scores, learned from no ratings by people.")
         return " ".join(part for part in parts if part)
@@ -145,7 +156,7 @@ class Comparison:
             return f"With {few}{what} on a side intervals and probabilities are rough."
         return ""
 
-    def _loudness(self) -> str:
+    def _loudness(self, remedy: str) -> str:
         if self.loudness_normalized_to is not None:
             return f"All takes were brought to {self.loudness_normalized_to:g} LUFS before scoring."
         if self.loudness is None or abs(self.loudness.difference) < AUDIBLE_LU:
@@ -153,7 +164,7 @@ class Comparison:
         louder = "louder" if self.loudness.difference > 0 else "quieter"
         return (
             f"B is {abs(self.loudness.difference):.1f} LU {louder}, and loudness alone moves such "
-            "scores: compare again with --loudness -14."
+            f"scores: {remedy}."
         )
 
     @property
@@ -168,6 +179,43 @@ class Comparison:
     def _unsure(self) -> bool:
         """Whether a side is a single take, and no calibration tells how sure a difference is."""
         return self._fewest == 1 and all(d.probability is None for d in self.differences)
+
+
+def take(scores: Scores, **labels: Any) -> dict[str, Any]:
+    """Return what is compared of a song that was scored.
+
+    Args:
+        scores: Its scores.
+        **labels: ``prompt`` and ``system``, where they are known.
+    """
+    numbers = {**scores.values, **scores.means}
+    return {
+        **{name: round(value, SCORE_DECIMALS) for name, value in numbers.items()},
+        "loudness_lufs": scores.loudness_lufs,
+        "distance": scores.distance,
+        **labels,
+    }
+
+
+def probabilities_of_ratings(
+    scorer_set: ScorerSet, columns: Sequence[str], first: dict[str, Any], second: dict[str, Any]
+) -> list[float]:
+    """Return the probability of each column that the second song's rating is the higher.
+
+    Args:
+        scorer_set: Scorers, of which those that are calibrated tell probabilities.
+        columns: Columns, means included; NaN where nothing tells.
+        first: From :func:`take`.
+        second: Likewise.
+    """
+    known: dict[str, float] = {}
+    for name, calibration in scorer_set.calibrated.items():
+        scored = (*scorer_set.groups[name], scorer_set.means[name])
+        ours, theirs = ([row[column] for column in scored] for row in (first, second))
+        distance = np.array([row["distance"][name] for row in (first, second)])
+        chances = calibration.probability_higher(ours, theirs, distance)
+        known |= dict(zip(scored, chances.tolist(), strict=True))
+    return [known.get(column, float("nan")) for column in columns]
 
 
 def compare_takes(

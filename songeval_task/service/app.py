@@ -37,6 +37,7 @@ from songeval_task.service.models import (
     ScoreOptions,
     ScoreWaveform,
 )
+from songeval_task.service.page.late_page import LatePage
 from songeval_task.service.settings import RequestError, ServiceSettings
 
 __all__ = ["DEMO_NOTICE", "create_app"]
@@ -60,7 +61,9 @@ def create_app(jobs: JobQueue, settings: ServiceSettings, *, local: bool = True)
         settings: Limits and token.
         local: Whether it listens on loopback only.
     """
+    page = LatePage(jobs, max_file_mb=settings.max_file_mb) if settings.page else None
     app = FastAPI(
+        lifespan=page.lifespan if page else None,
         title="hear-aesthetics",
         version=__version__,
         summary="Scores and embeddings of music.",
@@ -89,6 +92,9 @@ def create_app(jobs: JobQueue, settings: ServiceSettings, *, local: bool = True)
 
     api = frozenset({*posts, "/v1/models", "/healthz", "/readyz", "/metrics", SCHEMA})
     _answer_errors(app)
+    if page is not None:
+        app.mount("/", page)
+    app.state.page = page
     app.add_middleware(Guard, token=settings.token, local=local, api=api, observe=metrics.observe)
     return app
 

@@ -17,6 +17,7 @@ from songeval_task.scoring.scorer import AestheticScorer
 from songeval_task.service.app import create_app
 from songeval_task.service.decoding.pool import DecoderPool
 from songeval_task.service.job_queue import JobQueue
+from songeval_task.service.page import check_gradio
 from songeval_task.service.settings import ServiceSettings, is_loopback
 
 __all__ = ["config_of", "serve"]
@@ -39,10 +40,12 @@ def serve(
         announce: Called with the address once requests are answered.
 
     Raises:
-        InputError: If it cannot listen there.
+        InputError: If it cannot listen there, or Gradio is missing for the page.
         HearAestheticsError: If the model cannot be loaded, or the workers do not start.
     """
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # of what strangers sent
+    if settings.page:
+        check_gradio()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     decoder = DecoderPool(max_bytes=settings.max_bytes, max_seconds=settings.max_seconds)
     with settings.listen() as listener, decoder.starting():
@@ -81,6 +84,12 @@ class _Server(uvicorn.Server):
         """Begin to answer."""
         await super().startup(sockets)
         self._announce()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer what was begun, and end; open pages are told to let go."""
+        if (page := self.config.app.state.page) is not None:  # type: ignore[union-attr]
+            page.end_streams()
+        await super().shutdown(sockets)
 
 
 class _PunctualProtocol(H11Protocol):

@@ -31,6 +31,7 @@ class ServiceSettings:
         max_file_mb: Largest body of a request in MB, its files together.
         max_seconds: Longest audio.
         queue: Number of clips that wait or are computed; what is beyond is turned away.
+        page: Whether there is a page for browsers; it needs Gradio.
     """
 
     host: str = "127.0.0.1"
@@ -39,6 +40,7 @@ class ServiceSettings:
     max_file_mb: float = 200.0
     max_seconds: float = 1200.0
     queue: int = 64
+    page: bool = False
 
     @property
     def max_bytes(self) -> int:

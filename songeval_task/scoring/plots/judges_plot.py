@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from hear_aesthetics.plotting.style import COLOURS, FAINT, INK, QUIET, new_figure, place
+from hear_aesthetics.plotting.style import COLOURS, FAINT, INK, QUIET, literal, new_figure, place
 from songeval_task.scoring.plots.curves import Curve, curves_height, draw_curves
 from songeval_task.scoring.plots.song_rows import (
     MAX_SONGS,
@@ -68,7 +68,7 @@ def judges_figure(
     top = HEADER + legend
     height = top + sum(panels) + GAP * len(panels) + curves_height(len(curves))
     figure = new_figure(WIDTH, height, title, subtitle)
-    _draw_legend(figure, short_names([str(row["path"]) for row in rows]))
+    _draw_legend(figure, list(map(literal, short_names([str(row["path"]) for row in rows]))))
     for (name, columns), panel in zip(lines.items(), panels, strict=True):
         _draw_panel(figure, rows, name, columns, means[name], top, line)
         top += panel + GAP

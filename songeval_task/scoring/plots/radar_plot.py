@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from hear_aesthetics.plotting.style import COLOURS, FAINT, INK, QUIET, new_figure, place
+from hear_aesthetics.plotting.style import COLOURS, FAINT, INK, QUIET, literal, new_figure, place
 from songeval_task.scoring.plots.curves import Curve, curves_height, draw_curves
 from songeval_task.scoring.plots.song_rows import (
     MAX_SONGS,
@@ -56,7 +56,7 @@ def score_figure(
     height = HEADER + top + curves_height(len(curves))
     size = (2 * SIDE + RADAR_WIDTH * max(columns, 2), height)
     figure = new_figure(*size, title, subtitle, left=SIDE)
-    names = short_names([str(row["path"]) for row in rows])
+    names = [literal(name) for name in short_names([str(row["path"]) for row in rows])]
     labels = [f"{name}: mean {row['mean']:.2f}" for name, row in zip(names, rows, strict=True)]
     if radar:
         _draw_radars(figure, rows, dimensions, labels, columns)

@@ -78,7 +78,8 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def server(folder) -> Iterator[Server]:
     """A server that lives as long as these tests."""
-    program = [sys.executable, "-m", "hear_aesthetics", "serve", "--model", "mini", "--port", "0"]
+    program = [sys.executable, "-m", "hear_aesthetics", "serve", "--no-page"]
+    program += ["--model", "mini", "--port", "0"]
     environment = {**os.environ, "TMPDIR": str(folder)}
     process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env=environment)
     try:

@@ -130,3 +130,10 @@ def test_intervals_are_bands_that_fit_the_axes(dimensions, windows) -> None:
     if windows:
         label = with_bands.axes[-1].xaxis.label.get_text()
         assert label.endswith("band: the interval of the whole song")
+
+
+def test_names_with_dollar_signs_are_no_formulas(tmp_path) -> None:
+    songs = rows(1, FIVE)
+    songs[0]["path"] = r"$\frac$ and $x$.wav"
+    save(score_figure(songs, FIVE), tmp_path / "radar.png")  # a formula so wrong would raise
+    assert (tmp_path / "radar.png").is_file()
