@@ -156,16 +156,16 @@ def test_a_list_that_grew_is_told_until_every_shard_has_seen_it(command, songs, 
 def test_a_run_goes_on_with_what_is_new_changed_or_failed(
     command, songs, write_clip, monkeypatch
 ) -> None:
-    from songeval_task.scoring import scorer
+    from hear_aesthetics.audio import measured
 
     loaded = []
-    original = scorer.load_waveforms
+    original = measured.load_waveforms
 
     def counted(path, *args, **options):
         loaded.append(Path(path).name)
         return original(path, *args, **options)
 
-    monkeypatch.setattr(scorer, "load_waveforms", counted)
+    monkeypatch.setattr(measured, "load_waveforms", counted)
     command("score", songs, *MINI, "--out", "out")
     assert sorted(loaded) == ["a.wav", "b.flac", "c.wav", "d.wav", "e.wav", "z.wav"]
     loaded.clear()
