@@ -18,6 +18,7 @@ from hear_aesthetics.commands.options import (
     PrecisionOption,
     ShardOption,
 )
+from hear_aesthetics.corpus.rows import safe_key
 from hear_aesthetics.errors import AudioError, InputError
 from hear_aesthetics.spec import MAX_MINUTES
 
@@ -238,7 +239,8 @@ def _make_writable(out: Path) -> None:
 
 def _place(out: Path, item: "Input", out_format: Format) -> Path:
     """Return the file of an input; ``.npy`` stands in place of the extension, as released."""
+    key = safe_key(item.key)  # those of a corpus may be anything
     is_whole = item.start is None and item.end is None
     if out_format == "npy" and is_whole:
-        return (out / item.key).with_suffix(".npy")
-    return out / f"{item.key}.{out_format}"
+        return (out / key).with_suffix(".npy")
+    return out / f"{key}.{out_format}"

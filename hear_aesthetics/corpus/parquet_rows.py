@@ -221,6 +221,9 @@ class ParquetRows:
         self._keys, self._prompts, self._paths = (
             _Texts(found.get(name)) for name in (self._key, prompt, self._audio)
         )
+        for name in self._span:
+            if not _is_number(found[name].type):
+                raise InputError(f"{self.source}: {name} is {found[name].type}; write seconds")
         self._starts, self._stops = (_numbers(found.get(name)) for name in (START, END))
         self._rows = np.flatnonzero(self._usable())
 
@@ -378,6 +381,12 @@ def _numbers(column: Any) -> np.ndarray | None:
         return None
     values: np.ndarray = column.cast(pa.float64()).to_numpy()
     return values
+
+
+def _is_number(kind: Any) -> bool:
+    import pyarrow.types as types
+
+    return types.is_integer(kind) or types.is_floating(kind) or types.is_null(kind)
 
 
 def _holds_bytes(kind: Any) -> bool:

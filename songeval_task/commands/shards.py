@@ -20,7 +20,11 @@ PARQUET = ".parquet"
 
 def is_shard_folder(out: Path | None) -> bool:
     """Return whether OUT names a folder: one that is there, or a name without a suffix."""
-    return out is not None and not out.suffix and not out.is_file()
+    from songeval_task.scoring.outputs.formats import FORMATS
+
+    if out is None or out.is_file() or out.suffix.lower() in FORMATS:
+        return False
+    return out.is_dir() or not out.suffix
 
 
 def check_sharded(out: Path | None, shard: str | None, **others: Any) -> None:

@@ -57,7 +57,10 @@ def check_out(out: Path) -> None:
             has the name.
     """
     if out.suffix.lower() not in FORMATS:
-        raise InputError(f"{out}: unknown format; its name must end with {' or '.join(FORMATS)}")
+        raise InputError(
+            f"{out}: unknown format; its name must end with {' or '.join(FORMATS)}; a folder of "
+            "Parquet files has a name without an ending"
+        )
     if not out.parent.is_dir():
         raise InputError(f"{out}: there is no folder {out.parent}; make it first")
     if out.is_dir():

@@ -57,6 +57,13 @@ def test_what_is_there_is_kept_and_what_failed_is_a_row(songs, capsys) -> None:
     assert [(row["key"], row["status"], row["year"]) for row in errors] == [("bad.wav", "error", 5)]
 
 
+def test_no_key_leads_out_of_the_folder(songs) -> None:
+    rows = {"key": ["../../up", "/abs"], "path": ["songs/0.wav", "songs/1.wav"]}
+    pq.write_table(pa.table(rows), "t.parquet")
+    assert run("t.parquet", "--out", "deep/npz") == 0
+    assert sorted(path.name for path in Path("deep/npz").iterdir()) == ["abs.npz", "up.npz"]
+
+
 def test_shards_of_npz_files_make_the_whole(songs) -> None:
     for shard in ("1/3", "2/3", "3/3"):
         assert run(songs, "--out", "npz", "--shard", shard) == 0

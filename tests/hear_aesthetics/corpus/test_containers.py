@@ -155,6 +155,12 @@ def test_rows_without_audio_are_errors_of_their_own(songs) -> None:
     assert len(found.errors) == 2
 
 
+def test_times_that_are_no_numbers_are_one_error(songs) -> None:
+    pq.write_table(pa.table({"path": ["songs/a.wav"], "start_time": ["0:30"]}), "t.parquet")
+    (bad,) = collect_inputs(["t.parquet"]).errors
+    assert bad.message == "t.parquet: start_time is string; write seconds"
+
+
 def test_a_table_without_audio_names_its_columns(tmp_path) -> None:
     pq.write_table(pa.table({"title": ["x"]}), tmp_path / "t.parquet")
     (bad,) = collect_inputs([str(tmp_path / "t.parquet")]).errors
