@@ -37,7 +37,8 @@ def head_name(path: Path) -> str:
     for mark, head in PUBLISHED_MARKS.items():
         if mark in names:
             return head.__name__
+    known = {*HEADS, *(head.__name__ for head in PUBLISHED_MARKS.values())}
     raise ValueError(
-        f"{path}: holds no head known here, but tensors of no published layout; the known ones "
-        f"are {sorted(HEADS)}"
+        f"{path}: holds no head: its tensors are of no layout known here, which are those of "
+        f"{', '.join(sorted(known))}"
     )

@@ -204,15 +204,29 @@ def load_head_scorer(source: str | Path) -> tuple[str, Scorer]:
     if not path.exists():
         known = ", ".join(dict.fromkeys([*NAMED_HEADS, *scorer_names()]))
         raise InputError(f"{name!r} is neither a head ({known}) nor a file or folder")
-    file = path / WEIGHTS_FILE if path.is_dir() else path
-    if not file.is_file():
-        remedy = "name the file itself"
-        for training, needed in TRAINING_FILES.items():
-            if (path / training).is_file():
-                remedy = f"{training} does not do, take the {needed} published beside it"
-        raise CheckpointError(f"{path}: no {WEIGHTS_FILE} in this folder; {remedy}")
-    name = file.resolve().parent.name if file.name == WEIGHTS_FILE else file.stem
+    file = _file_in(path) if path.is_dir() else path
+    of_folder = path.is_dir() or file.name == WEIGHTS_FILE
+    name = file.resolve().parent.name if of_folder else file.stem
     return name, _load(name, file)
+
+
+def _file_in(folder: Path) -> Path:
+    """Return the weights in a folder, which bear the name of saved or of published ones."""
+    published = [by_name(name).files[0].name for name in NAMED_HEADS.values() if name]
+    names = dict.fromkeys([WEIGHTS_FILE, *published])
+    found = [folder / name for name in names if (folder / name).is_file()]
+    if found and (len(found) == 1 or found[0].name == WEIGHTS_FILE):
+        return found[0]
+    if found:
+        several = " and ".join(file.name for file in found)
+        raise CheckpointError(f"{folder}: holds {several}; name the file itself")
+    for training, needed in TRAINING_FILES.items():
+        if (folder / training).is_file():
+            raise CheckpointError(
+                f"{folder}: no {needed} in this folder; if its {training} is the published one, "
+                f"take the {needed} beside it, otherwise name the file itself"
+            )
+    raise CheckpointError(f"{folder}: no {WEIGHTS_FILE} in this folder; name the file itself")
 
 
 def load_saved_head(source: str | Path) -> SavedHead:
@@ -235,11 +249,6 @@ def load_demo() -> Scorer:
 
 def _load(name: str, file: Path, wanted: str | None = None) -> Scorer:
     """Return the scorer of a file, which holds weights of the class ``wanted`` if one is given."""
-    if needed := TRAINING_FILES.get(file.name):
-        with_config = ", with its config.json" if needed == WEIGHTS_FILE else ""
-        raise CheckpointError(
-            f"{file}: a training checkpoint; take the {needed} published beside it{with_config}"
-        )
     try:
         kind = head_name(file)
         if wanted not in (None, kind):
@@ -258,7 +267,12 @@ def _load(name: str, file: Path, wanted: str | None = None) -> Scorer:
     except InputError:
         raise
     except (ValueError, OSError) as error:
-        raise CheckpointError(str(error)) from error
+        hint = ""
+        if needed := TRAINING_FILES.get(file.name):
+            with_config = " with its config.json" if needed == WEIGHTS_FILE else ""
+            hint = f"; if it is a published training checkpoint, take the {needed} beside it"
+            hint += with_config
+        raise CheckpointError(f"{error}{hint}") from error
     other = load_saved(kind, file)  # of another package
     if other is None:
         heads = [n for n, cls in HEADS.items() if issubclass(cls, SequenceHead)]

@@ -175,6 +175,7 @@ def test_what_is_broken_is_one_line(write_audiobox, tmp_path) -> None:
     file.with_name("config.json").unlink()
     assert "config.json: no such file; Audiobox's weights come with it" in message()
     file.rename(file.with_name("checkpoint.pt"))
-    assert "checkpoint.pt does not do, take the model.safetensors published" in message()
-    with pytest.raises(CheckpointError, match="a training checkpoint; take the model"):
+    assert "if its checkpoint.pt is the published one, take the model.safetensors" in message()
+    torch.save({"state_dict": tensors, "model_cfg": {}}, file.with_name("checkpoint.pt"))
+    with pytest.raises(CheckpointError, match=r"take the model\.safetensors beside it with its co"):
         load_head_scorer(file.with_name("checkpoint.pt"))

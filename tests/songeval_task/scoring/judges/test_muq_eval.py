@@ -249,8 +249,24 @@ def test_a_file_that_is_not_wholly_understood_is_refused(save_muq_eval, changed,
 def test_the_training_checkpoint_is_refused_with_what_is_needed(tmp_path):
     (tmp_path / "best_model.pt").write_bytes(b"a pickle of more than tensors")
     for source in (tmp_path, tmp_path / "best_model.pt"):
-        with pytest.raises(CheckpointError, match=r"take the model_state_dict\.pt published"):
+        with pytest.raises(CheckpointError, match=r"take the model_state_dict\.pt beside it"):
             load_head_scorer(source)
+
+
+@pytest.mark.parametrize("name", ["best_model.pt", "checkpoint.pt"])
+def test_a_state_dict_of_ones_own_may_have_the_name_of_a_training_checkpoint(save_muq_eval, name):
+    path = save_muq_eval()
+    assert loaded(path.rename(path.with_name(name))).columns == ("MI", "TA")
+
+
+def test_the_published_folder_is_a_head_too(save_muq_eval, tmp_path):
+    path = save_muq_eval()
+    name, _ = load_head_scorer(path.parent)
+    assert path.name == "model_state_dict.pt"
+    assert name == path.parent.name
+    path.with_name("track_2.pth").write_bytes(b"another")
+    with pytest.raises(CheckpointError, match="holds track_2.pth and model_state_dict.pt; name"):
+        load_head_scorer(path.parent)
 
 
 def test_a_truncated_file_is_refused(save_muq_eval):
