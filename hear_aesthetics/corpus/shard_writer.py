@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -61,6 +61,15 @@ class Plan:
     kept: int
     inputs: int
     listed: str
+
+
+class _Rows(NamedTuple):
+    """Rows of the parts of a shard: the part of each, digests of its key, and of key and stamp."""
+
+    paths: list[Path]
+    parts: np.ndarray
+    keys: np.ndarray
+    pairs: np.ndarray
 
 
 class ShardWriter:
@@ -132,22 +141,13 @@ class ShardWriter:
         owned = np.flatnonzero(self.shard.owns(listed))
         stamps = [_stamp(inputs[int(index)]) for index in owned]
         wanted = _pair(listed[owned], digests(stamps))
-        kept = np.zeros(len(owned), bool)
-        changed = 0
-        for path in part_paths(self.folder, self.shard):
-            table = read_part(path, [KEY, STAMP])
-            there = digests(table[KEY].to_pylist())
-            if not (known := np.isin(there, listed)).all():
-                others = np.flatnonzero(~known)
-                raise InputError(
-                    f"{path}: holds {len(others)} rows of inputs that are not given now, such as "
-                    f"{table[KEY][int(others[0])].as_py()!r}; give all inputs, or {REMEDY}"
-                )
-            pairs = _pair(there, digests(table[STAMP].to_pylist()))
-            if not (current := np.isin(pairs, wanted)).all():
-                changed += int(np.count_nonzero(~current))
-                _keep(path, current)
-            kept |= np.isin(wanted, pairs[current])
+        there = self._rows_there()
+        self._check_given(there, listed)
+        current = np.isin(there.pairs, wanted)
+        kept = np.isin(wanted, there.pairs[current])
+        for part in np.unique(there.parts[~current]):
+            _keep(there.paths[part], current[there.parts == part])
+        changed = int(np.count_nonzero(~current))
         if changed:
             LOGGER.warning("%s: %d rows are of audio that has changed since", self.folder, changed)
         for path in part_paths(self.folder, self.shard, errors=True):
@@ -196,6 +196,31 @@ class ShardWriter:
         self._record.write(self.folder)
 
     # Folder
+
+    def _rows_there(self) -> "_Rows":
+        """Return the rows of all parts."""
+        paths = part_paths(self.folder, self.shard)
+        keys, pairs, sizes = [digests([])], [digests([])], []
+        for path in paths:
+            table = read_part(path, [KEY, STAMP])
+            keys.append(digests(table[KEY].to_pylist()))
+            pairs.append(_pair(keys[-1], digests(table[STAMP].to_pylist())))
+            sizes.append(len(table))
+        parts = np.repeat(np.arange(len(paths)), sizes)
+        return _Rows(paths, parts, np.concatenate(keys), np.concatenate(pairs))
+
+    def _check_given(self, there: "_Rows", listed: np.ndarray) -> None:
+        """Raise an error if there are rows of inputs that are not listed."""
+        others = np.flatnonzero(~np.isin(there.keys, listed))
+        if not len(others):
+            return
+        part = there.parts[others[0]]
+        path, place = there.paths[part], others[0] - np.searchsorted(there.parts, part)
+        key = read_part(path, [KEY])[KEY][int(place)].as_py()
+        raise InputError(
+            f"{self.folder}: holds {len(others)} rows of inputs that are not given now, such as "
+            f"{key!r}; give all inputs, or {REMEDY}"
+        )
 
     def _check(self, overwrite: bool) -> None:
         own = self._record.path(self.folder)
