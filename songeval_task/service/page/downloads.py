@@ -10,7 +10,7 @@ import gradio as gr
 
 from hear_aesthetics.files import json_text
 from hear_aesthetics.plotting.style import png
-from songeval_task.scoring.formats import rows_csv
+from songeval_task.scoring.outputs.formats import rows_csv
 from songeval_task.scoring.plots.scores_figure import scores_figure
 from songeval_task.scoring.rows import row_columns
 from songeval_task.scoring.scorer import AestheticScorer
