@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from hear_aesthetics.cli import COMMANDS
-from scripts.import_graph import LAYERS, Import, imports, layer, room, rooms
+from scripts.import_graph import LAYERS, Import, imports, is_module, layer, room, rooms
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = tuple(LAYERS)
@@ -49,6 +49,12 @@ def _report(violations: list[Import], rule: str) -> None:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_the_layers_name_every_room_and_nothing_else(package: str) -> None:
     assert rooms(package) == set().union(*LAYERS[package])
+
+
+def test_every_module_that_is_imported_exists() -> None:
+    """Also those that are imported where their packages are: no test of this environment would."""
+    lost = [i for i in imports() if i.target.split(".")[0] in PACKAGES and not is_module(i.target)]
+    _report(lost, "modules of these packages exist")
 
 
 def test_no_folder_has_too_many_files() -> None:

@@ -81,7 +81,7 @@ def test_unknown_names_list_the_known_ones() -> None:
 
 
 def test_files_that_hold_no_head_are_refused(tmp_path, golden) -> None:
-    with pytest.raises(CheckpointError, match="holds no head: .*, AudioboxHead, "):
+    with pytest.raises(CheckpointError, match=r"holds no head: .*, AudioboxHead, "):
         load_head_scorer(golden / "mqmhastp" / "a.model.safetensors")
     (tmp_path / "broken.pth").write_bytes(b"no checkpoint")
     with pytest.raises(CheckpointError, match=r"broken\.pth: not a readable"):

@@ -265,7 +265,7 @@ def test_the_published_folder_is_a_head_too(save_muq_eval, tmp_path):
     assert path.name == "model_state_dict.pt"
     assert name == path.parent.name
     path.with_name("track_2.pth").write_bytes(b"another")
-    with pytest.raises(CheckpointError, match="holds track_2.pth and model_state_dict.pt; name"):
+    with pytest.raises(CheckpointError, match=r"holds track_2\.pth and model_state_dict\.pt; name"):
         load_head_scorer(path.parent)
 
 
