@@ -43,7 +43,6 @@ EXTRAS = {
     "audiobox": ["transformers>=4.46.1"],
     "av": ["av>=13"],
     "boost": ["lightgbm>=4.3"],
-    "muq": ["muq>=0.1.0"],
     "mteb": ["mteb>=2.26"],
     "web": [*SERVICE, "gradio>=6.31"],
 }

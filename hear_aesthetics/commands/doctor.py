@@ -17,7 +17,19 @@ from hear_aesthetics.engine.workers import usable_cores
 from hear_aesthetics.files import describe_size
 from hear_aesthetics.version import __version__
 
-__all__ = ["diagnose", "doctor"]
+__all__ = ["EXTRAS", "diagnose", "doctor"]
+
+EXTRAS = {  # name -> what only works with it
+    "train": "training, augmentation and pretraining",
+    "corpus": "Parquet files and folders, object stores",
+    "s3": "s3:// addresses",
+    "text": "text alignment of MusicEval",
+    "audiobox": "--head audiobox",
+    "av": "m4a, aac, webm and video files",
+    "boost": "musiceval ensemble --regressor lightgbm",
+    "mteb": "the tasks of MTEB and MAEB, SongEval among them",
+    "web": "serve, score --server",
+}
 
 USE = {True: "allowed", False: "not_allowed", None: "not_stated"}
 
@@ -38,6 +50,7 @@ def diagnose() -> dict[str, dict[str, Any]]:
     """Return all that the command shows: section -> name -> JSON value, None if absent."""
     return {
         "versions": _versions(),
+        "extras": _extras(),
         "devices": _devices(),
         "precision": _precision(),
         "weights": {name: asdict(whereabouts(record)) for name, record in CHECKPOINTS.items()},
@@ -56,13 +69,37 @@ def diagnose() -> dict[str, dict[str, Any]]:
 
 def _versions() -> dict[str, str]:
     versions = {"hear-aesthetics": __version__, "python": platform.python_version()}
-    for name, _, extra in requirements():
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = f"not installed: extra {extra}" if extra else "not installed"
+    for name, extras in _bringers().items():
+        brought = f": extra {' or '.join(extras)}" if extras else ""
+        versions[name] = _version(name) or f"not installed{brought}"
     versions["libsndfile"] = _libsndfile()
     return versions
+
+
+def _extras() -> dict[str, str]:
+    """Return what works with each extra, and the packages that it lacks."""
+    facts = {}
+    for extra, use in EXTRAS.items():
+        packages = [name for name, extras in _bringers().items() if extra in extras]
+        lacking = [name for name in packages if _version(name) is None]
+        state = f"lacks {', '.join(lacking)}" if lacking else "installed"
+        facts[extra] = f"{state}; for {use}"
+    return facts
+
+
+def _bringers() -> dict[str, list[str]]:
+    """Return package -> extras that bring it, in the order of ``EXTRAS``; none: always there."""
+    found: dict[str, list[str]] = {}
+    for name, _, extra in requirements():
+        found.setdefault(name, []).extend([extra] if extra else [])
+    return {name: [e for e in EXTRAS if e in extras] for name, extras in found.items()}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _libsndfile() -> str:

@@ -1,6 +1,8 @@
 import json
+import re
 import sys
 from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 
 import pytest
 import torch
@@ -55,10 +57,20 @@ def test_a_missing_package_names_the_extra_that_brings_it(monkeypatch):
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr(module, "version", absent)
-    versions = diagnose()["versions"]
-    assert versions["av"] == "not installed: extra av"
-    assert versions["transformers"] == "not installed: extra text"
-    assert versions["numpy"] == "not installed"
+    report = diagnose()
+    assert report["versions"]["av"] == "not installed: extra av"
+    assert report["versions"]["transformers"] == "not installed: extra text or audiobox"
+    assert report["versions"]["numpy"] == "not installed"
+    assert report["extras"]["audiobox"] == "lacks transformers; for --head audiobox"
+
+
+def test_every_extra_is_known_and_those_that_are_there_say_so(monkeypatch):
+    setup = (Path(__file__).parents[3] / "setup.py").read_text(encoding="utf-8")
+    extras = set(re.findall(r'^    "(\w+)": \[', setup, re.MULTILINE))
+    monkeypatch.setattr(module, "version", lambda name: "1.0")
+    facts = diagnose()["extras"]
+    assert set(facts) == extras
+    assert all(fact.startswith("installed; for ") for fact in facts.values())
 
 
 def test_a_missing_sound_library_is_told_not_raised(monkeypatch):
