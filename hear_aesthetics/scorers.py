@@ -22,7 +22,7 @@ where the model is, and may have windows and states that it encodes itself.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -227,13 +227,13 @@ def load_scorer(name: str) -> Scorer:
     """Load an installed scorer.
 
     Raises:
-        ValueError: If there is none; lists the names.
+        InputError: If there is none, with the names, or its package cannot be imported.
     """
     found = entry_points(group=GROUP)
     if name not in found.names:
         known = ", ".join(scorer_names()) or "none: no package that scores is installed"
         raise InputError(f"unknown scorer {name!r}; known: {known}")
-    return found[name].load()()
+    return _loader(found[name])()
 
 
 def load_saved(kind: str, path: Path) -> Scorer | None:
@@ -247,4 +247,16 @@ def load_saved(kind: str, path: Path) -> Scorer | None:
         None if no installed package knows the class.
     """
     found = entry_points(group=SAVED_GROUP)
-    return found[kind].load()(path) if kind in found.names else None
+    return _loader(found[kind])(path) if kind in found.names else None
+
+
+def _loader(entry: EntryPoint) -> Any:
+    """Return the loader that a package registered."""
+    try:
+        return entry.load()
+    except (ImportError, AttributeError) as error:
+        package = entry.dist.name if entry.dist else "its package"
+        raise InputError(
+            f"scorer {entry.name}: {entry.value} of {package} cannot be imported ({error}); "
+            "install that package again"
+        ) from error

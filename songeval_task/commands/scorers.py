@@ -91,7 +91,7 @@ def open_server(url: str, token: str, own: Mapping[str, Any]) -> "FeatureScorer"
 def _warn_if_demo(scorer: "FeatureScorer") -> None:
     if scorer.demo:
         learned = "never learned from people's ratings and says nothing about the music"
-        warning_line(f"demo scores: {scorer.title} {learned}")
+        warning_line(f"demo scores: {scorer.demo_title} {learned}")
 
 
 def say_what_intervals_need(scorer: "FeatureScorer", coverage: float) -> None:

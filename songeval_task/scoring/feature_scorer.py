@@ -101,8 +101,16 @@ class FeatureScorer:
     @property
     def title(self) -> str:
         """Model, if there is one, and heads in words."""
+        return self._title(self.scorer_set.name)
+
+    @property
+    def demo_title(self) -> str:
+        """Model, and the heads whose scores say nothing: all of them where the model is why."""
+        return self._title("+".join(self.scorer_set.demo_heads) or self.scorer_set.name)
+
+    def _title(self, heads: str) -> str:
         model = f"model {self.model_name} with " if self.model_name else ""
-        return f"{model}head {self.scorer_set.name}"
+        return f"{model}head {heads}"
 
     def check_reads(self) -> None:
         """Raise ``InputError`` unless all heads read the same: a file holds one thing."""
@@ -220,15 +228,18 @@ def reads_model(sources: Iterable[str | PathLike[str]]) -> bool:
 
 
 def load_heads(sources: Iterable[str | PathLike[str]], model: str) -> dict[str, Scorer]:
-    """Return name -> scorer; of two heads with one name the second is called by its path.
+    """Return name -> scorer; of two heads with one name the one that is given by name has it.
+
+    The other, or the second of two paths, is called by its path.
 
     Args:
         sources: Names or paths; none: the default head of the model.
         model: Name or directory of the model.
     """
-    chosen = tuple(sources) or (DEMO_HEAD if model == DEMO_MODEL else DEFAULT_HEAD,)
+    given = tuple(sources) or (DEMO_HEAD if model == DEMO_MODEL else DEFAULT_HEAD,)
+    chosen = dict.fromkeys(map(fspath, given))
     heads: dict[str, Scorer] = {}
-    for source in dict.fromkeys(fspath(source) for source in chosen):
+    for source in chosen:
         try:
             name, scorer = load_head_scorer(source)
         except WeightsUnavailableError as error:
@@ -238,5 +249,6 @@ def load_heads(sources: Iterable[str | PathLike[str]], model: str) -> dict[str, 
                     f"{error}; {model} is missing too: `hear-aesthetics models info {model}`"
                 ) from error
             raise
-        heads[source if name in heads else name] = scorer
+        taken = name in heads or name in chosen
+        heads[source if taken else name] = scorer
     return heads

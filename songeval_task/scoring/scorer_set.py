@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hear_aesthetics.audio.waveforms import WaveformFormat
+from hear_aesthetics.audio.waveforms import ENCODER_FORMAT, WaveformFormat
 from hear_aesthetics.checkpoints import ModelFiles
 from hear_aesthetics.errors import AudioError, HearAestheticsError, InputError
 from hear_aesthetics.features.fusion import Features, HiddenState
@@ -146,7 +146,12 @@ class ScorerSet:
     @property
     def demo(self) -> bool:
         """Whether a scorer is untrained or a demonstration, whose scores say nothing."""
-        return any(getattr(scorer, "demo", False) for scorer in self.scorers.values())
+        return bool(self.demo_heads)
+
+    @property
+    def demo_heads(self) -> list[str]:
+        """Names of those."""
+        return [name for name, s in self.scorers.items() if getattr(s, "demo", False)]
 
     def provenance(self) -> list[dict[str, Any]]:
         """Return what each scorer says of itself."""
@@ -409,8 +414,14 @@ def _features(outputs: Outputs, reads: Sequence[str], index: int) -> Features:
 
 def _check_reads(name: str, scorer: Scorer) -> None:
     """Check that there is what a scorer reads."""
+    reads = getattr(scorer, "reads", (FUSED,))
+    if isinstance(reads, str) or not reads:
+        raise InputError(
+            f"scorer {name}: reads is {reads!r}; write names in it, such as ('fused',)"
+        )
     try:
-        hidden_states(reads_of(scorer))
-        waveform_formats(reads_of(scorer))
+        hidden_states(reads)
+        waveform_formats(reads)
     except InputError as error:
-        raise InputError(f"scorer {name}: {error}") from error
+        known = f"a scorer reads '{FUSED}', hidden states and waveforms such as '{ENCODER_FORMAT}'"
+        raise InputError(f"scorer {name}: {error}; {known}") from error

@@ -111,6 +111,11 @@ class RemoteScorer:
         return f"{self.url} with model {self.model_name} and head {self.scorer_set.name}"
 
     @property
+    def demo_title(self) -> str:
+        """The same: a server does not say which of its heads it is whose scores say nothing."""
+        return self.title
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of the scores, in order."""
         return self.scorer_set.columns

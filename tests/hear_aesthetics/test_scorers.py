@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hear_aesthetics import scorers
+from hear_aesthetics.errors import InputError
 from hear_aesthetics.features.fusion import HiddenState
 from hear_aesthetics.scorers import hidden_states, load_saved, load_scorer, reads_of, scorer_names
 
@@ -35,6 +36,14 @@ def test_a_registered_scorer_is_found_by_its_name(installed) -> None:
 def test_unknown_names_list_the_known_ones(installed) -> None:
     with pytest.raises(ValueError, match="unknown scorer 'width'; known: length"):
         load_scorer("width")
+
+
+@pytest.mark.parametrize("value", ["hear_aesthetics.scorers:Gone", "no_such_module:Length"])
+def test_a_package_that_cannot_be_imported_is_named(monkeypatch, value) -> None:
+    entry = EntryPoint("length", value, scorers.GROUP)
+    monkeypatch.setattr(scorers, "entry_points", lambda **keys: EntryPoints([entry]).select(**keys))
+    with pytest.raises(InputError, match=f"scorer length: {value} of its package cannot be impor"):
+        load_scorer("length")
 
 
 def test_without_scorers_the_message_says_so(monkeypatch) -> None:

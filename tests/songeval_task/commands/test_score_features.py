@@ -85,6 +85,11 @@ def test_the_demo_head_says_that_it_is_one(command, arrays) -> None:
     assert "features 128 wide, head demo takes" in outcome.errors[0]
 
 
+def test_only_heads_that_learned_nothing_are_called_demo(command, arrays, head) -> None:
+    outcome = command("score", arrays / "a.npy", *head, "--head", "demo")
+    assert any("demo scores: head demo never learned" in note for note in outcome.notes)
+
+
 def test_scores_of_features_can_be_drawn(command, arrays, head, tmp_path) -> None:
     outcome = command("score", arrays, *head, "--plot", tmp_path / "r.png", "--top", 2)
     assert outcome.code == 0

@@ -20,6 +20,7 @@ from hear_aesthetics.checkpoints import CHECKPOINTS
 from hear_aesthetics.errors import CheckpointError, WeightsUnavailableError
 from hear_aesthetics.scorers import load_scorer, scorer_names
 from songeval_task.dimensions import TRACKS
+from songeval_task.scoring.feature_scorer import load_heads
 from songeval_task.scoring.head_scorers import NAMED_HEADS, load_demo, load_head_scorer
 
 ROOT = Path(__file__).parents[3]
@@ -73,6 +74,16 @@ def test_saved_heads_are_called_like_their_folder(tmp_path) -> None:
     for source in (folder, folder / "model.safetensors"):
         name, scorer = load_head_scorer(source)
         assert (name, scorer.reads, scorer.demo) == ("mine", ("muq_02",), False)
+
+
+@pytest.mark.parametrize("named_first", [True, False])
+def test_of_two_heads_with_one_name_none_is_lost(tmp_path, named_first) -> None:
+    folder = str(load_demo().head.save_pretrained(tmp_path / "demo", {"status": "trained"}))
+    sources = ["demo", folder] if named_first else [folder, "demo"]
+    heads = load_heads(sources, "mini")
+    assert list(heads) == sources
+    assert heads["demo"].demo
+    assert not heads[folder].demo
 
 
 def test_unknown_names_list_the_known_ones() -> None:

@@ -233,13 +233,15 @@ def test_a_scorer_may_encode_a_part_itself(
 @pytest.mark.parametrize(
     ("reads", "message"),
     [
-        ("waveform_999", "scorer level: 'waveform_999' is no waveform.*1000 to 768000 Hz"),
-        ("clap_06", "scorer level: 'clap_06' is no hidden state"),
+        (("waveform_999",), "scorer level: 'waveform_999' is no waveform.*1000 to 768000 Hz"),
+        (("clap_06",), "scorer level: 'clap_06' is no hidden state.*waveforms such as"),
+        ((), r"scorer level: reads is \(\); write names in it"),
+        ("waveform_8000", "scorer level: reads is 'waveform_8000'; write names in it"),
     ],
 )
 def test_what_does_not_exist_is_named_with_its_scorer(reads, message) -> None:
     scorer = Level()
-    scorer.reads = (reads,)
+    scorer.reads = reads
     with pytest.raises(InputError, match=message):
         ScorerSet({"level": scorer})
 
