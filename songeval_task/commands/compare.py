@@ -67,6 +67,7 @@ def compare(
         paired=paired,
         loudness_normalized_to=loudness,
         demo=scorer.demo,
+        may_be_calibrated=bool(scorer.scorer_set.heads),
         probabilities=(
             probabilities_of_ratings(scorer.scorer_set, columns, *songs) if songs else None
         ),

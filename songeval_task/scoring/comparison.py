@@ -68,6 +68,7 @@ class Comparison:
         loudness_normalized_to: LUFS that all takes were brought to before scoring, or None.
         demo: Whether the scores say nothing about music.
         clusters: Number of observations on the side with fewest, such as prompts; None: takes.
+        may_be_calibrated: Whether there are heads that take a calibration.
         method: Name of the method of the intervals.
     """
 
@@ -79,6 +80,7 @@ class Comparison:
     loudness_normalized_to: float | None = None
     demo: bool = False
     clusters: int | None = None
+    may_be_calibrated: bool = True
     method: str = METHOD
 
     @property
@@ -100,6 +102,7 @@ class Comparison:
     def as_json(self) -> dict[str, Any]:
         """Return all of it as JSON values; ``levelled`` is ``loudness_normalized_to``."""
         values = asdict(self)
+        del values["may_be_calibrated"]
         values["levelled"] = values.pop("loudness_normalized_to")
         return {**values, "sentence": self.sentence}
 
@@ -144,10 +147,10 @@ class Comparison:
 
     def _caution(self) -> str:
         if self.a_takes == self.b_takes == 1 and self._unsure:
-            return (
-                "Nothing tells how sure that is: --calibration FILE does, made by "
-                "`hear-aesthetics calibrate`."
-            )
+            remedy = "folders of several takes do."
+            if self.may_be_calibrated:
+                remedy = "--calibration FILE does, made by `hear-aesthetics calibrate`."
+            return f"Nothing tells how sure that is: {remedy}"
         if self._fewest == 1:
             return "A single take has no interval: this holds for these files and no others."
         few = self._fewest if self.clusters is None else self.clusters
@@ -226,6 +229,7 @@ def compare_takes(
     paired: bool,
     loudness_normalized_to: float | None = None,
     demo: bool = False,
+    may_be_calibrated: bool = True,
     probabilities: Sequence[float] | None = None,
 ) -> Comparison:
     """Compare rows of two sides.
@@ -238,6 +242,7 @@ def compare_takes(
         paired: Whether ``a[i]`` and ``b[i]`` belong together.
         loudness_normalized_to: LUFS that all takes were brought to before scoring, or None.
         demo: Whether the scores say nothing about music.
+        may_be_calibrated: Whether there are heads that take a calibration.
         probabilities: Of two single takes: that the rating of B is higher, per column.
 
     Raises:
@@ -279,6 +284,7 @@ def compare_takes(
         loudness=_loudness(a, b),
         loudness_normalized_to=loudness_normalized_to,
         demo=demo,
+        may_be_calibrated=may_be_calibrated,
         clusters=found.clusters if found else None,
     )
 

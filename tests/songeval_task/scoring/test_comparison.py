@@ -82,6 +82,8 @@ def test_single_takes_have_no_interval_and_say_so() -> None:
         "B scores higher in Clarity. Nothing tells how sure that is: --calibration FILE does, made "
         "by `hear-aesthetics calibrate`."
     )
+    others = compare_takes(rows([3.0]), rows([3.5]), COLUMNS, paired=False, may_be_calibrated=False)
+    assert others.sentence.endswith("how sure that is: folders of several takes do.")
     against_many = compare_takes(rows([3.0]), rows(songs(5)), COLUMNS, paired=False)
     assert against_many.differences[0].low is None
     assert against_many.sentence.startswith("Over 1 takes against 5, B scores")
