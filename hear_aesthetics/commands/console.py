@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import sys
+import traceback
 import unicodedata
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
@@ -247,10 +248,18 @@ class Report:
 
 
 class _LineHandler(logging.Handler):
-    """Log records as ``warning: message`` on whatever stderr is at the time."""
+    """Log records as ``warning: message (error)`` on whatever stderr is at the time.
+
+    With ``--debug`` the traceback of the error follows.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
-        _write_line(record.levelname.lower(), "yellow", record.getMessage())
+        line, error = record.getMessage(), record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            line = f"{line} ({type(error).__name__}: {error})"
+        _write_line(record.levelname.lower(), "yellow", line)
+        if error is not None and tracebacks_shown():
+            traceback.print_exception(error)
 
 
 def _write_line(label: str, style: str, message: object, console: "Console | None" = None) -> None:

@@ -237,7 +237,7 @@ def load_heads(sources: Iterable[str | PathLike[str]], model: str) -> dict[str, 
         model: Name or directory of the model.
     """
     given = tuple(sources) or (DEMO_HEAD if model == DEMO_MODEL else DEFAULT_HEAD,)
-    chosen = dict.fromkeys(map(fspath, given))
+    chosen = dict.fromkeys(fspath(source) for source in given)
     heads: dict[str, Scorer] = {}
     for source in chosen:
         try:

@@ -61,6 +61,7 @@ def compare_songs(
         columns,
         paired=False,
         demo=scorer.demo,
+        may_be_calibrated=bool(scorer.scorer_set.heads),
         probabilities=(
             probabilities_of_ratings(scorer.scorer_set, columns, a[0], b[0]) if single else None
         ),

@@ -60,8 +60,9 @@ class LatePage:
         try:
             page = await asyncio.to_thread(self._build)
             await stack.enter_async_context(page.router.lifespan_context(page))
-        except Exception:
-            logger.exception("the page did not load")
+        except Exception as error:
+            text = " ".join(f"{type(error).__name__}: {error}".split())
+            logger.error("the page did not load (%s)", text, exc_info=error)
             raise
         self._page = page
         return page

@@ -15,6 +15,7 @@ from hear_aesthetics.commands.console import (
     exit_code,
     log_to_stderr,
     print_table,
+    show_tracebacks,
     write_json,
 )
 
@@ -138,6 +139,26 @@ def test_warnings_of_libraries_are_lines_on_stderr(capsys):
     finally:
         root.handlers[:] = before
     assert capsys.readouterr().err == "warning: a.mp3: cut off\n"
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_log_line_says_which_error_it_is_about(capsys, monkeypatch, debug):
+    monkeypatch.setenv("HEAR_AESTHETICS_DEBUG", str(int(debug)))
+    root = logging.getLogger()
+    before = list(root.handlers)
+    log_to_stderr()
+    show_tracebacks(False)
+    try:
+        raise KeyError("lost")
+    except KeyError as error:
+        logging.getLogger("hear_aesthetics").error("it failed", exc_info=error)
+    finally:
+        root.handlers[:] = before
+        monkeypatch.undo()
+        show_tracebacks(False)
+    line, *rest = capsys.readouterr().err.splitlines()
+    assert line == "error: it failed (KeyError: 'lost')"
+    assert (rest[:1] == ["Traceback (most recent call last):"]) == debug
 
 
 def test_names_cannot_steer_the_terminal_or_turn_the_text(capsys):

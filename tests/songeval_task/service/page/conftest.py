@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import pytest
 
@@ -112,6 +113,7 @@ def server(tmp_path_factory) -> Iterator[Server]:
                 break
         else:
             raise AssertionError("".join(lines))
+        urlopen(found[1]).close()  # waits until the page is there, or fails
         yield Server(found[1], process, folder)
     finally:
         process.kill()
