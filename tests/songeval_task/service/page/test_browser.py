@@ -247,4 +247,4 @@ def test_a_visitor_who_leaves_gives_back_the_places(visit, server, songs) -> Non
 def test_an_open_page_does_not_keep_the_server_from_ending(visit, server) -> None:
     visit()
     server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(30) == 0
+    assert server.process.wait(90) == 0
