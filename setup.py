@@ -44,6 +44,7 @@ EXTRAS = {
     "av": ["av>=13"],
     "boost": ["lightgbm>=4.3"],
     "mteb": ["mteb>=2.26"],
+    "ray": ["ray[data]>=2.60"],
     "web": [*SERVICE, "gradio>=6.31"],
 }
 EXTRAS["dev"] = [
@@ -52,6 +53,7 @@ EXTRAS["dev"] = [
     *EXTRAS["audiobox"],
     *EXTRAS["av"],
     *EXTRAS["corpus"],
+    *EXTRAS["ray"],
     *SERVICE,  # the page has an environment of its own, `make page`
     "pytest>=8",
     "ruff>=0.8",

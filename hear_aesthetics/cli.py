@@ -18,6 +18,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from hear_aesthetics.commands.cluster import with_ray_address
 from hear_aesthetics.commands.console import (
     ExitCode,
     describe_error,
@@ -97,7 +98,8 @@ def _execute(command: Any, program: str, args: Sequence[str] | None) -> None:
     args = list(sys.argv[1:] if args is None else args)
     options = args[: args.index("--")] if "--" in args else args
     show_tracebacks("--debug" in options)
-    args = [option for option in options if option != "--debug"] + args[len(options) :]
+    options, others = [word for word in options if word != "--debug"], args[len(options) :]
+    args = with_ray_address(options) + others
     try:
         command.main(args=args, prog_name=program)
     except KeyboardInterrupt:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from hear_aesthetics.commands.cluster import RayOption
 from hear_aesthetics.commands.console import ExitCode, Report, error_line, warning_line
 from hear_aesthetics.commands.options import (
     DeviceOption,
@@ -39,6 +40,7 @@ from songeval_task.commands.score_options import (
 )
 from songeval_task.commands.score_plot import plot_scores
 from songeval_task.commands.scorers import (
+    load_ray_scorer,
     load_scorer,
     open_server,
     say_what_intervals_need,
@@ -56,6 +58,7 @@ __all__ = ["score"]
 
 
 def score(
+    ctx: typer.Context,
     inputs: SongsArgument,
     out: OutOption = None,
     shard: ShardOption = None,
@@ -72,6 +75,7 @@ def score(
     best_of: BestOfOption = None,
     plot: PlotOption = None,
     prompt: PromptOption = None,
+    ray: RayOption = None,
     server: ServerOption = None,
     token: TokenOption = "",
     overwrite: OverwriteOption = False,
@@ -103,7 +107,7 @@ def score(
     they are OUT.timeline.csv and OUT.explain.csv. OUT.meta.json says what made the numbers.
 
     A folder holds Parquet files of bounded size; --shard 2/3 scores the second third of the songs,
-    by their keys, and `hear-aesthetics merge` joins the shards.
+    by their keys, and `hear-aesthetics merge` joins the shards. --ray scores on a cluster.
 
     Exit codes: 0 all good, 1 nothing worked, 2 wrong usage, 3 some inputs failed.
     """
@@ -124,7 +128,7 @@ def score(
         **{"model": model, "head": head, "window": window},
         **{"precision": precision, "device": device},
     }
-    scorer = open_server(server, token, own) if server else load_scorer(found, **own)
+    scorer = _open_scorer(ctx, found, own, ray, server, token)
     scorer.calibrate(calibration or (), coverage)
     say_what_intervals_need(scorer, coverage)
     check_features(scorer, found, options)
@@ -170,6 +174,28 @@ def score(
     if plot:
         plot_scores(plot, rows, scorer, top)
     raise typer.Exit(report.exit_code)
+
+
+def _open_scorer(
+    ctx: typer.Context,
+    found: "Inputs",
+    own: dict[str, Any],
+    ray: str | None,
+    server: str | None,
+    token: str,
+) -> "FeatureScorer":
+    """Return the scorer of a server, of a cluster, or of this process."""
+    from hear_aesthetics.engine.inputs import kinds_of
+
+    if server and ray:
+        raise InputError("--server scores by its own machines; leave out --ray")
+    if server:
+        return open_server(server, token, own)
+    if ray is None:
+        return load_scorer(found, **own)
+    if False not in kinds_of(found.inputs):
+        raise InputError("--ray is for audio; score .npy files without it")
+    return load_ray_scorer(ctx, ray, **own)
 
 
 def _need_inputs(found: "Inputs") -> None:

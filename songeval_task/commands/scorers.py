@@ -10,12 +10,14 @@ from hear_aesthetics.errors import InputError
 
 if TYPE_CHECKING:
     from hear_aesthetics.engine.inputs import Inputs
+    from songeval_task.distributed import RayScorer
     from songeval_task.scoring.feature_scorer import FeatureScorer
     from songeval_task.scoring.judges.muq_eval import WindowChoice
     from songeval_task.scoring.scorer import AestheticScorer
 
 __all__ = [
     "load_aesthetic_scorer",
+    "load_ray_scorer",
     "load_scorer",
     "open_server",
     "say_what_intervals_need",
@@ -41,6 +43,38 @@ def load_aesthetic_scorer(
     scorer = AestheticScorer.from_pretrained(
         *(head or ()), model=model, precision=precision, device=device, window=window
     )
+    _warn_if_demo(scorer)
+    return scorer
+
+
+def load_ray_scorer(
+    ctx: typer.Context,
+    address: str,
+    head: list[str] | None,
+    model: str,
+    *,
+    precision: str,
+    device: str | None,
+    window: "WindowChoice | None" = None,
+) -> "RayScorer":
+    """Return a scorer whose songs are scored on a cluster of Ray until the command ends.
+
+    Raises:
+        InputError: As :func:`load_aesthetic_scorer`, or if no cluster can be joined.
+    """
+    from hear_aesthetics.commands.cluster import join_cluster, ray_device
+    from songeval_task.distributed import RayScorer, ScorerRecipe
+
+    ray = join_cluster(ctx, address)
+    heads, kind = tuple(head or ()), ray_device(device)
+    scorer = RayScorer.from_pretrained(
+        *heads,
+        model=model,
+        precision=precision,
+        device="cpu" if kind == "cpu" else None,
+        window=window,
+    )
+    scorer.join(ray, ScorerRecipe(heads, model, precision, window), kind)
     _warn_if_demo(scorer)
     return scorer
 

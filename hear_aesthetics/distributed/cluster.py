@@ -1,0 +1,131 @@
+"""Cluster of Ray: started on this machine or joined, quietly, without telemetry."""
+
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from hear_aesthetics.engine.workers import usable_cores
+from hear_aesthetics.errors import HearAestheticsError, InputError
+
+__all__ = ["LOCAL", "Share", "joined", "share_out"]
+
+LOCAL, AUTO = "local", "auto"
+CONNECT_SECONDS = 10.0
+MAX_CORES = 8  # of one encoder: batches of a few clips keep no more busy
+CORES_PER_DECODER, CORES_PER_GPU_DECODER = 4, 2
+ENCODER_SHARE = 0.5  # of its cores that an encoder reserves: one that lost its node finds a place
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a cluster gives: so many encoders, each of so many threads, and so many decoders."""
+
+    encoders: int
+    threads: int
+    decoders: int
+    cpus: float  # that an encoder reserves
+    gpus: int  # that an encoder has
+
+
+@contextmanager
+def joined(address: str) -> Iterator[Any]:
+    """Join a cluster, and leave it when the block ends.
+
+    Args:
+        address: ``"local"``: one is started on this machine, and ends with the block; ``"auto"``:
+            the one that runs here; ``HOST:PORT`` of its head.
+
+    Yields:
+        The module ``ray``.
+
+    Raises:
+        InputError: If Ray is not installed, or there is no cluster.
+    """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray warns without it
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # of lines on the terminal
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise InputError(
+            '--ray needs Ray, which is not installed; pip install "hear-aesthetics[ray]"'
+        ) from error
+    if ray.is_initialized():
+        raise HearAestheticsError("this process is in a cluster of Ray already; leave it first")
+    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if address == LOCAL:
+        options |= {"num_cpus": usable_cores(), "include_dashboard": False}
+        options |= {"_node_ip_address": "127.0.0.1", "dashboard_host": "127.0.0.1"}
+    else:
+        _check_reachable(address)
+    try:
+        ray.init(address=address, **options)
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"--ray {address}: no cluster of Ray can be joined ({reason})") from error
+    try:
+        _quiet(ray)
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def share_out(ray: Any, device: str | None) -> Share:
+    """Return the encoders and decoders that the nodes of a cluster have room for now.
+
+    Args:
+        ray: The module, in a cluster.
+        device: ``"cpu"``, ``"cuda"``, or None: GPUs if there are any.
+
+    Raises:
+        InputError: If GPUs are asked for and there are none, or there are no cores.
+    """
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    cores = [int(node.get("CPU", 0)) for node in nodes if node.get("CPU", 0) >= 1]
+    gpus = int(sum(node.get("GPU", 0) for node in nodes))
+    if not cores:
+        raise InputError("the cluster of Ray has no processor cores; start nodes that have some")
+    if device not in (None, "cpu") and not gpus:
+        raise InputError(f"--device {device}: the cluster of Ray has no GPU; leave it out")
+    if gpus and device != "cpu":
+        decoders = max(len(cores), sum(cores) // CORES_PER_GPU_DECODER)
+        return Share(gpus, 1, decoders, cpus=ENCODER_SHARE, gpus=1)
+    threads = min(*cores, MAX_CORES)
+    encoders = sum(count // threads for count in cores)
+    decoders = max(len(cores), sum(cores) // CORES_PER_DECODER)
+    return Share(encoders, threads, decoders, cpus=threads * ENCODER_SHARE, gpus=0)
+
+
+def _check_reachable(address: str) -> None:
+    """Raise ``InputError`` unless something listens at an address."""
+    if address == AUTO:
+        return
+    if "://" in address:
+        raise InputError(
+            f"--ray {address}: Ray Client is not taken; run the command on a machine of the "
+            "cluster, with --ray auto or --ray HOST:PORT"
+        )
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdecimal()):
+        raise InputError(f"--ray {address}: write local, auto or HOST:PORT of the head node")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(
+            f"--ray {address}: nothing answers there ({error}); check the address, or start a "
+            "cluster with `ray start --head`"
+        ) from error
+
+
+def _quiet(ray: Any) -> None:
+    """Leave progress and errors to the command."""
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -1,0 +1,221 @@
+"""Pipeline of Ray Data: decoding tasks, encoder actors, and results as they come.
+
+Rows travel as pickled items; what is decoded waits in the object stores of the nodes, and Ray Data
+decodes no further than there is room. An encoder takes a block at a time through the engine, which
+batches clips of equal length. What is lost with a node or a process, Ray computes again; a result
+that comes twice counts once. Where Ray gives up or stands still, what is missing is started anew
+on the nodes that are left.
+"""
+
+import logging
+import os
+import pickle
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import numpy as np
+
+from hear_aesthetics.distributed.cluster import share_out
+from hear_aesthetics.distributed.decoder import Decoder
+from hear_aesthetics.distributed.work import LoadedItem, Work
+from hear_aesthetics.engine.inference import Result
+from hear_aesthetics.errors import HearAestheticsError
+
+__all__ = ["in_order", "run_on_ray"]
+
+Item = TypeVar("Item")
+FILE_SECONDS = 300.0  # for loading one file
+STALL_SECONDS = 300.0  # without any progress, of loading a model too, before a new start
+BLOCK_ROWS = 24  # of one decoding task, at most
+BLOCK_BYTES = 64 << 20
+TASKS_PER_DECODER = 4  # at least, so that all have something to do until the end
+STARTS = 4
+DECODER_CPUS = 0.25
+
+LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What every process of the pipeline needs."""
+
+    work: bytes
+    folder: str  # working directory, to which paths are relative
+    file_seconds: float
+
+
+def run_on_ray(
+    ray: Any,
+    items: Sequence[Item],
+    work: Work,
+    *,
+    device: str | None = None,
+    file_seconds: float | None = None,
+    stall_seconds: float | None = None,
+) -> Iterator[tuple[int, Result[Item]]]:
+    """Yield the place and the result of each item, as they come.
+
+    Args:
+        ray: From :func:`hear_aesthetics.distributed.cluster.joined`.
+        items: Items that can be pickled, each with a ``path``.
+        work: What is done with them.
+        device: ``"cpu"``, ``"cuda"``, or None: GPUs if the cluster has any.
+        file_seconds: Time for loading one item; one that takes longer is an error.
+        stall_seconds: Time without progress before what is missing is started anew.
+
+    Raises:
+        HearAestheticsError: If no encoder starts.
+        ImportError: If a package is missing where the work is done.
+    """
+    settings = _Settings(pickle.dumps(work), os.getcwd(), file_seconds or FILE_SECONDS)  # noqa: PTH109
+    context = ray.data.DataContext.get_current()
+    context.target_max_block_size = BLOCK_BYTES
+    context.execution_no_progress_timeout_s = stall_seconds or STALL_SECONDS
+    missing = np.ones(len(items), bool)
+    for start in range(STARTS):
+        places = np.flatnonzero(missing)
+        if not len(places):
+            return
+        alone = start == STARTS - 1  # an item that kills whatever computes it leaves the others
+        failure = None
+        failures = ray.exceptions.RayError, *_failures()
+        try:
+            for place, result in _stream(ray, items, places, settings, device, alone=alone):
+                if missing[place]:
+                    missing[place] = False
+                    yield place, result
+        except failures as error:
+            _raise_known(error)
+            failure = error
+        if failure is not None:
+            LOGGER.debug("start %d ended early", start + 1, exc_info=failure)
+            if start < STARTS - 1:
+                LOGGER.warning(
+                    "Ray stopped with %d of %d rows missing; they are started again",
+                    *(np.count_nonzero(missing), len(items)),
+                )
+    for place in np.flatnonzero(missing).tolist():
+        message = f"{items[place].path}: the processes that computed it died {STARTS} times; leave it out"  # type: ignore[attr-defined]
+        yield place, Result(items[place], 0.0, error=HearAestheticsError(message))
+
+
+def in_order(results: Iterator[tuple[int, Result[Item]]]) -> Iterator[Result[Item]]:
+    """Yield results in the order of their places; those that come early wait."""
+    waiting: dict[int, Result[Item]] = {}
+    wanted = 0
+    for place, result in results:
+        waiting[place] = result
+        while wanted in waiting:
+            yield waiting.pop(wanted)
+            wanted += 1
+
+
+def _stream(
+    ray: Any,
+    items: Sequence[Item],
+    places: np.ndarray,
+    settings: _Settings,
+    device: str | None,
+    *,
+    alone: bool,
+) -> Iterator[tuple[int, Result[Item]]]:
+    """Run the pipeline once over the items at some places."""
+    share = share_out(ray, device)
+    rows = min(BLOCK_ROWS, max(1, len(places) // (share.decoders * TASKS_PER_DECODER)))
+    rows = 1 if alone else rows
+    blocks = [_block(items, places[at : at + rows]) for at in range(0, len(places), rows)]
+    decoded = ray.data.from_arrow(blocks).map_batches(
+        _decode,
+        batch_size=None,
+        batch_format="pyarrow",
+        compute=ray.data.TaskPoolStrategy(size=share.decoders),
+        num_cpus=DECODER_CPUS,
+        fn_args=(settings,),
+    )
+    encoded = decoded.map_batches(
+        _Encoder,
+        batch_size=None,
+        batch_format="pyarrow",
+        compute=ray.data.ActorPoolStrategy(
+            min_size=1, max_size=share.encoders, initial_size=share.encoders
+        ),
+        num_cpus=share.cpus,
+        num_gpus=share.gpus,
+        fn_constructor_args=(settings, share.threads, "cuda" if share.gpus else "cpu"),
+    )
+    for batch in encoded.iter_batches(batch_size=None, batch_format="pyarrow"):
+        for place, made in zip(*(batch[name].to_pylist() for name in ("place", "made")), strict=True):
+            seconds, output, error, warnings = pickle.loads(made)
+            for line in warnings:
+                LOGGER.warning("%s", line)
+            yield place, Result(items[place], seconds, output, error)
+
+
+def _block(items: Sequence[Any], places: np.ndarray) -> Any:
+    return _table(places.tolist(), item=[pickle.dumps(items[int(place)]) for place in places])
+
+
+def _table(places: Sequence[int], **columns: Sequence[bytes]) -> Any:
+    import pyarrow as pa
+
+    data = {name: pa.array(values, pa.large_binary()) for name, values in columns.items()}
+    return pa.table({"place": pa.array(places, pa.int64()), **data})
+
+
+def _decode(table: Any, settings: _Settings) -> Iterator[Any]:
+    """Load the items of a block, one by one."""
+    decoder = _decoder(settings)
+    for place, item in zip(table["place"].to_pylist(), table["item"].to_pylist(), strict=True):
+        yield _table([place], loaded=[decoder.load(item)])
+
+
+@lru_cache(maxsize=1)
+def _decoder(settings: _Settings) -> Decoder:
+    """Return the decoder of this process, which later tasks use too."""
+    _enter(settings.folder)
+    return Decoder(settings.work, settings.file_seconds)
+
+
+class _Encoder:
+    """Actor that holds a model."""
+
+    def __init__(self, settings: _Settings, threads: int, device: str) -> None:
+        import torch
+
+        _enter(settings.folder)
+        torch.set_num_threads(threads)
+        work: Work = pickle.loads(settings.work)
+        self._compute = work.open(device)
+
+    def __call__(self, table: Any) -> Iterator[Any]:
+        items: list[LoadedItem] = [pickle.loads(item) for item in table["loaded"].to_pylist()]
+        results = self._compute(items)
+        for place, item, done in zip(table["place"].to_pylist(), items, results, strict=True):
+            made = (done.seconds, done.output, done.error, item.warnings)
+            yield _table([place], made=[pickle.dumps(made, protocol=pickle.HIGHEST_PROTOCOL)])
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """Return the errors of an execution that is not to blame on the work."""
+    from ray.data.exceptions import ExecutionTimeoutError, SystemException
+
+    return ExecutionTimeoutError, SystemException
+
+
+def _enter(folder: str) -> None:
+    """Work where the command was started, as far as this machine has the folder."""
+    with suppress(OSError):
+        os.chdir(folder)
+
+
+def _raise_known(error: Exception) -> None:
+    """Raise what the work itself raised; return where Ray, a node or a process failed."""
+    link: BaseException | None = error
+    while link is not None:
+        cause = getattr(link, "cause", None)
+        if isinstance(cause, HearAestheticsError | ImportError):
+            raise cause from None
+        link = cause if isinstance(cause, BaseException) else link.__cause__

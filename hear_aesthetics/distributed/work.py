@@ -1,0 +1,72 @@
+"""Work that is shared among machines: what loads an item, and what computes loaded ones."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from hear_aesthetics.engine.inference import Result
+from hear_aesthetics.errors import InputError
+from hear_aesthetics.fingerprint import SHOWN, differences
+
+__all__ = ["Compute", "LoadedItem", "Work", "check_same"]
+
+
+@dataclass(frozen=True)
+class LoadedItem:
+    """An item with what was loaded of it, or the error instead.
+
+    Attributes:
+        item: As it was given; has a ``path``, for messages.
+        value: What ``Work.load`` returned.
+        error: What it raised.
+        warnings: Lines that it logged.
+    """
+
+    item: Any
+    value: Any = None
+    error: Exception | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> Any:
+        """File, for messages."""
+        return self.item.path
+
+    def take(self) -> Any:
+        """Return what was loaded, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
+class Compute(Protocol):
+    """Results of loaded items, in their order."""
+
+    def __call__(self, items: Sequence[LoadedItem]) -> Iterator[Result[Any]]: ...
+
+
+class Work(Protocol):
+    """Work on items; pickled to where it is done, so that it holds names and paths, no models."""
+
+    def load(self, item: Any) -> Any:
+        """Load one item, in a process that ends where it takes too long.
+
+        Raises:
+            HearAestheticsError: If it cannot be loaded.
+        """
+
+    def open(self, device: str) -> Compute:
+        """Load the model on a device, once in each process that computes."""
+
+
+def check_same(here: Mapping[str, Any], there: Mapping[str, Any]) -> None:
+    """Check that a node computes what the machine that started the run would.
+
+    Raises:
+        InputError: If fingerprints differ, perhaps because processors or versions do.
+    """
+    if changed := differences(here, there):
+        raise InputError(
+            f"a node of the cluster computes otherwise ({'; '.join(changed[:SHOWN])}); name "
+            "--precision, and install the same version and weights everywhere"
+        )
