@@ -1,11 +1,12 @@
 """Scoring on many machines: songs through a cluster of Ray."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hear_aesthetics.distributed.cluster import Cluster
 from hear_aesthetics.distributed.pipeline import in_order, run_on_ray
 from hear_aesthetics.distributed.work import Compute, LoadedItem, check_same
 from hear_aesthetics.engine.inference import Result
@@ -15,7 +16,7 @@ from songeval_task.scoring.rows import AnySpan, AudioSpan
 from songeval_task.scoring.scorer import AestheticScorer, Measure, measure_clip
 from songeval_task.uncertainty.calibration import COVERAGE
 
-__all__ = ["RayScorer", "ScorerRecipe"]
+__all__ = ["RayScorer", "ScoreWork", "ScorerRecipe"]
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,19 @@ class ScorerRecipe:
         scorer.calibrate(self.calibration, self.coverage)
         return scorer
 
+    def load_checked(self, device: str, fingerprint: Mapping[str, Any]) -> AestheticScorer:
+        """Load the scorer on a node.
+
+        Raises:
+            InputError: If it has another fingerprint than where the run was started.
+        """
+        scorer = self.load(device)
+        check_same(fingerprint, scorer.fingerprint())
+        return scorer
+
 
 @dataclass(frozen=True)
-class _ScoreWork:
+class ScoreWork:
     """Scores of songs; a :class:`hear_aesthetics.distributed.work.Work`."""
 
     recipe: ScorerRecipe
@@ -66,9 +77,7 @@ class _ScoreWork:
 
     def open(self, device: str) -> Compute:
         """Load the scorer."""
-        scorer = self.recipe.load(device)
-        check_same(self.fingerprint, scorer.fingerprint())
-        return partial(self._compute, scorer)
+        return partial(self._compute, self.recipe.load_checked(device, self.fingerprint))
 
     def _compute(
         self, scorer: AestheticScorer, items: Sequence[LoadedItem]
@@ -88,7 +97,8 @@ class _LoadedClip(AudioSpan):
 
     @classmethod
     def of(cls, loaded: LoadedItem) -> "_LoadedClip":
-        return cls(**vars(loaded.item), loaded=loaded)
+        clip = loaded.item
+        return cls(clip.path, clip.start, clip.end, clip.prompt, loaded=loaded)
 
     def take(self, **_: Any) -> Any:
         """Return the audio, which was measured with these options."""
@@ -101,26 +111,29 @@ class RayScorer(AestheticScorer):
     It is loaded here too, on the processor's side, for its columns and fingerprint.
     """
 
-    _ray: Any = None
-    _recipe = ScorerRecipe()
-    _on: str | None = None
+    cluster: Cluster
+    recipe: ScorerRecipe
 
-    def join(self, ray: Any, recipe: ScorerRecipe, device: str | None) -> None:
-        """Score on a cluster from now on.
-
-        Args:
-            ray: From :func:`hear_aesthetics.distributed.cluster.joined`.
-            recipe: What this scorer was loaded from.
-            device: ``"cpu"``, ``"cuda"``, or None: GPUs if the cluster has any.
-        """
-        self._ray, self._recipe, self._on = ray, recipe, device
-        self.to("cpu")
+    @classmethod
+    def on(cls, cluster: Cluster, recipe: ScorerRecipe) -> "RayScorer":
+        """Load a scorer for a cluster."""
+        scorer = cls.from_pretrained(
+            *recipe.heads,
+            model=recipe.model,
+            precision=recipe.precision,
+            device=cluster.device_here,
+            window=recipe.window,
+        )
+        scorer.to("cpu")  # GPUs are for the nodes
+        assert isinstance(scorer, cls)
+        scorer.cluster, scorer.recipe = cluster, recipe
+        return scorer
 
     def calibrate(self, files: Iterable[Path], coverage: float = COVERAGE) -> None:
         """Give heads their calibrations, here and on the nodes."""
         files = tuple(files)
         super().calibrate(files, coverage)
-        self._recipe = replace(self._recipe, calibration=files, coverage=coverage)
+        self.recipe = replace(self.recipe, calibration=files, coverage=coverage)
 
     def score_files(
         self,
@@ -137,16 +150,13 @@ class RayScorer(AestheticScorer):
         What could not be scored because the cluster failed is an error of the clip.
         """
         clips = list(clips)
-        work = _ScoreWork(
-            self._recipe,
+        work = ScoreWork(
+            self.recipe,
             self.fingerprint(),
             {**self.measure_options, "target": loudness, "max_minutes": max_minutes},
             {"timeline": timeline, "explain": explain},
         )
-        spans = [AudioSpan(clip.path, clip.start, clip.end, clip.prompt) for clip in clips]
-        results = in_order(run_on_ray(self._ray, spans, work, device=self._on))
-        for clip, result in zip(clips, results, strict=True):
-            output = result.output
-            if output is not None:
-                output = replace(output, provenance=self.provenance)
-            yield replace(result, item=clip, output=output)
+        for result in in_order(run_on_ray(self.cluster, clips, work)):
+            if result.error is None:
+                result = replace(result, output=replace(result.output, provenance=self.provenance))
+            yield result

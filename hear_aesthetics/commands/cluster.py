@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from hear_aesthetics.distributed.cluster import Cluster
 
-__all__ = ["RayOption", "join_cluster", "ray_device", "with_ray_address"]
+__all__ = ["RayOption", "join_cluster", "with_ray_address"]
 
 OPTION, LOCAL = "--ray", "local"
 ADDRESS = re.compile(r"local|auto|[\w.-]+:\d+|\[[0-9a-fA-F:]+\]:\d+|ray://.*")
@@ -39,17 +41,17 @@ def with_ray_address(args: Sequence[str]) -> list[str]:
     return words
 
 
-def join_cluster(ctx: typer.Context, address: str) -> Any:
-    """Join a cluster until the command ends; return the module ``ray``.
+def join_cluster(ctx: typer.Context, address: str, device: str | None) -> "Cluster":
+    """Join a cluster until the command ends.
+
+    Args:
+        ctx: Context of the command.
+        address: Value of ``--ray``.
+        device: Value of ``--device``; which GPU it is, the cluster decides.
 
     Raises:
         InputError: If Ray is not installed, or there is no cluster.
     """
     from hear_aesthetics.distributed.cluster import joined
 
-    return ctx.with_resource(joined(address))
-
-
-def ray_device(device: str | None) -> str | None:
-    """Return the kind of a device: which GPU it is, the cluster decides."""
-    return device.partition(":")[0] if device else None
+    return ctx.with_resource(joined(address, device.partition(":")[0] if device else None))

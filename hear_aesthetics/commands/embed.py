@@ -1,12 +1,13 @@
 """``hear-aesthetics embed``: embeddings of files, each in a file of its own."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
+from hear_aesthetics.commands.cluster import RayOption, join_cluster
 from hear_aesthetics.commands.console import Report, warn_if_untrained, write_json
 from hear_aesthetics.commands.options import (
     DeviceOption,
@@ -24,9 +25,12 @@ from hear_aesthetics.spec import MAX_MINUTES
 
 if TYPE_CHECKING:
     from hear_aesthetics.corpus.keys import Shard
+    from hear_aesthetics.distributed.cluster import Cluster
     from hear_aesthetics.engine.inference import Result
     from hear_aesthetics.engine.inputs import Input, Inputs
     from hear_aesthetics.model import HearModel
+
+    Compute = Callable[[Sequence[Input]], Iterator[tuple[int, Result[Input]]]]
 
 __all__ = ["embed"]
 
@@ -35,6 +39,7 @@ Format = Literal["npz", "npy", "parquet"]
 
 
 def embed(
+    ctx: typer.Context,
     inputs: InputsArgument,
     out: Annotated[Path, typer.Option(help="Folder for the files.")],
     model: ModelOption = "mini",
@@ -67,6 +72,7 @@ def embed(
     device: DeviceOption = None,
     max_minutes: MaxMinutesOption = MAX_MINUTES,
     shard: ShardOption = None,
+    ray: RayOption = None,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -92,19 +98,19 @@ def embed(
         check_list(listing)
     part = Shard.parse(shard) if shard else None
     found = collect_inputs(inputs, unique=out_format == "parquet" or part is not None)
-    loaded = load_model(
-        model,
-        sources=sources.split(","),
-        views=views.split(","),
-        layer=layer,
-        pooling=pooling,
-        precision=precision,
-        device=device,
-    )
+    options: dict[str, Any] = {
+        **{"model_file_path": model, "precision": precision},
+        **{"sources": sources.split(","), "views": views.split(",")},
+        **{"layer": layer, "pooling": pooling},
+    }
+    cluster = join_cluster(ctx, ray, device) if ray else None
+    loaded = load_model(**options, device=cluster.device_here if cluster else device)
     made = origin(loaded, kind)
     warn_if_untrained(loaded.provenance())
     _make_writable(out)
-    run = _Run(loaded, kind, found, out, overwrite, max_minutes)
+    run = _Run(loaded, kind, found, out, overwrite, _compute_by(loaded, kind, max_minutes))
+    if cluster:
+        run = run._replace(compute=_compute_on(cluster, loaded, options, kind, max_minutes))
     made_now = (
         _to_shards(run, part) if out_format == "parquet" else _to_files(run, out_format, part)
     )
@@ -126,12 +132,30 @@ class _Run(NamedTuple):
     found: "Inputs"
     out: Path
     overwrite: bool
-    max_minutes: float
+    compute: "Compute"
+
+
+def _compute_by(model: "HearModel", kind: str, max_minutes: float) -> "Compute":
+    """Return what embeds inputs in this process, in their order."""
+    from hear_aesthetics.engine.embedding_files import embed as embed_files
+
+    return lambda inputs: enumerate(embed_files(inputs, model, kind, max_minutes=max_minutes))
+
+
+def _compute_on(
+    cluster: "Cluster", model: "HearModel", options: dict[str, Any], kind: str, max_minutes: float
+) -> "Compute":
+    """Return what embeds inputs on a cluster, as they come."""
+    from hear_aesthetics.distributed.embedder import EmbedWork
+    from hear_aesthetics.distributed.pipeline import run_on_ray
+
+    work = EmbedWork(options, kind, model.fingerprint(kind), max_minutes)
+    model.to("cpu")  # GPUs are for the nodes
+    return lambda inputs: run_on_ray(cluster, inputs, work)
 
 
 def _to_files(run: _Run, out_format: Format, part: "Shard | None") -> tuple[Report, int, float]:
     """Write a file for each input; return the report, how many were there, and seconds of audio."""
-    from hear_aesthetics.engine.embedding_files import embed as embed_files
     from hear_aesthetics.engine.embedding_files import origin
     from hear_aesthetics.engine.inputs import part_of
     from hear_aesthetics.engine.npy_files import list_path, write_list
@@ -148,7 +172,7 @@ def _to_files(run: _Run, out_format: Format, part: "Shard | None") -> tuple[Repo
         for bad in [*(bad.message for bad in found.errors), *refused.values()]:
             report.fail(bad)
         report.done(kept)
-        results = embed_files(todo, run.model, run.kind, max_minutes=run.max_minutes)
+        results = (result for _, result in run.compute(todo))
         written = _write(results, places, made, report)
         if out_format == "npy":
             done |= written.keys()
@@ -171,7 +195,7 @@ def _to_shards(run: _Run, part: "Shard | None") -> tuple[Report, int, float]:
         plan = writer.plan(keys_of(run.found.inputs), run.found.inputs)
         with Report(plan.rows, "embedded") as report:
             report.done(plan.kept)
-            for row in embed_shard(*of_model, writer, plan, max_minutes=run.max_minutes):
+            for row in embed_shard(run.compute, run.kind, run.found, writer, plan):
                 report.fail(row["error"]) if row["error"] else report.done()
                 seconds += 0.0 if row["error"] else row["duration"]
     return report, plan.kept, seconds

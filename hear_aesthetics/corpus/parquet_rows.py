@@ -16,7 +16,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -312,6 +312,20 @@ class ParquetAudio(StoredFile):
     def stamp(self) -> Mapping[str, Any]:
         """Return the stamp of the Parquet file, and the row."""
         return self._rows.stamp_of(self._row)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to other processes as file and row."""
+        return _audio_of, (self._rows.source, self._row)
+
+
+def _audio_of(source: Path | RemoteFile, row: int) -> ParquetAudio:
+    return ParquetAudio(_rows_of(source), row)
+
+
+@lru_cache(maxsize=8)
+def _rows_of(source: Path | RemoteFile) -> ParquetRows:
+    """Return the rows of a file that rows of another process are of."""
+    return ParquetRows(source)
 
 
 @contextmanager

@@ -81,17 +81,12 @@ class TarRows:
         Raises:
             AudioError: If they cannot be read.
         """
+        return _read_span(self.source, *self.place_of(index))
+
+    def place_of(self, index: int) -> tuple[int, int]:
+        """Return where a row's audio begins in the file, and its bytes."""
         offset, size = self._places[2 * index : 2 * index + 2]
-        if isinstance(self.source, RemoteFile):
-            return self.source.read_span(offset, offset + size)
-        try:
-            with self.source.open("rb") as file:
-                file.seek(offset)
-                return file.read(size)
-        except OSError as error:
-            raise AudioError(f"{self.source}: cannot be read ({error.strerror}); {REMEDY}") from (
-                error
-            )
+        return offset, size
 
     def name_of(self, index: int) -> str:
         """Return the name of a row's audio in messages and tables."""
@@ -187,6 +182,57 @@ class TarAudio(StoredFile):
     def stamp(self) -> Mapping[str, Any]:
         """Return the stamp of the tar file, and the place in it."""
         return self._rows.stamp_of(self._index)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to other processes as file and place in it."""
+        place = self._rows.place_of(self._index)
+        return TarSpan, (str(self), self._rows.source, *place, self.stamp())
+
+
+class TarSpan(StoredFile):
+    """Audio of a row of a tar file that was read elsewhere.
+
+    Args:
+        name: What it is called.
+        source: The tar file.
+        offset: Where the audio begins in it.
+        size: Its bytes.
+        known: Its stamp.
+    """
+
+    __slots__ = ("_known", "_name", "_place", "_source")
+
+    def __init__(
+        self, name: str, source: Path | RemoteFile, offset: int, size: int, known: Mapping[str, Any]
+    ) -> None:
+        self._name, self._source, self._place, self._known = name, source, (offset, size), known
+
+    def __str__(self) -> str:
+        return self._name
+
+    def read(self) -> bytes:
+        """Return the bytes."""
+        return _read_span(self._source, *self._place)
+
+    def stamp(self) -> Mapping[str, Any]:
+        """Return the stamp of the tar file, and the place in it."""
+        return self._known
+
+
+def _read_span(source: Path | RemoteFile, offset: int, size: int) -> bytes:
+    """Return some bytes of a tar file.
+
+    Raises:
+        AudioError: If they cannot be read.
+    """
+    if isinstance(source, RemoteFile):
+        return source.read_span(offset, offset + size)
+    try:
+        with source.open("rb") as file:
+            file.seek(offset)
+            return file.read(size)
+    except OSError as error:
+        raise AudioError(f"{source}: cannot be read ({error.strerror}); {REMEDY}") from error
 
 
 def _members(file: BinaryIO) -> Iterator[tarfile.TarInfo]:

@@ -11,7 +11,7 @@ from hear_aesthetics.lazy import lazy_names
 if TYPE_CHECKING:
     from hear_aesthetics.distributed.embedder import Embedder
 
-__all__ = ["Embedder", "Scorer"]  # noqa: F822 - the second is of a package above, by its name
+__all__ = ["Embedder", "Scorer"]
 __getattr__, __dir__ = lazy_names(
     __name__,
     {

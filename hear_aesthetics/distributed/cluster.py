@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from hear_aesthetics.audio.quiet import quiet_libraries
 from hear_aesthetics.engine.workers import usable_cores
 from hear_aesthetics.errors import HearAestheticsError, InputError
 
-__all__ = ["LOCAL", "Share", "joined", "share_out"]
+__all__ = ["LOCAL", "Cluster", "Share", "joined"]
 
 LOCAL, AUTO = "local", "auto"
 CONNECT_SECONDS = 10.0
@@ -31,16 +32,55 @@ class Share:
     gpus: int  # that an encoder has
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster that this process is in.
+
+    Attributes:
+        ray: The module.
+        device: What computes: ``"cpu"``, ``"cuda"``, or None: GPUs if there are any.
+    """
+
+    ray: Any
+    device: str | None = None
+
+    @property
+    def device_here(self) -> str | None:
+        """Device on which this process loads what the nodes load, for its fingerprint."""
+        return "cpu" if self.device == "cpu" else None
+
+    def share(self) -> Share:
+        """Return the encoders and decoders that the nodes have room for now.
+
+        Raises:
+            InputError: If GPUs are asked for and there are none, or there are no cores.
+        """
+        nodes = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
+        cores = [int(node.get("CPU", 0)) for node in nodes if node.get("CPU", 0) >= 1]
+        gpus = int(sum(node.get("GPU", 0) for node in nodes))
+        if not cores:
+            raise InputError(
+                "the cluster of Ray has no processor cores; start nodes that have some"
+            )
+        if self.device not in (None, "cpu") and not gpus:
+            raise InputError(f"--device {self.device}: the cluster of Ray has no GPU; leave it out")
+        if gpus and self.device != "cpu":
+            decoders = max(len(cores), sum(cores) // CORES_PER_GPU_DECODER)
+            return Share(gpus, 1, decoders, cpus=ENCODER_SHARE, gpus=1)
+        threads = min(*cores, MAX_CORES)
+        encoders = sum(count // threads for count in cores)
+        decoders = max(len(cores), sum(cores) // CORES_PER_DECODER)
+        return Share(encoders, threads, decoders, cpus=threads * ENCODER_SHARE, gpus=0)
+
+
 @contextmanager
-def joined(address: str) -> Iterator[Any]:
+def joined(address: str, device: str | None = None) -> Iterator[Cluster]:
     """Join a cluster, and leave it when the block ends.
 
     Args:
         address: ``"local"``: one is started on this machine, and ends with the block; ``"auto"``:
             the one that runs here; ``HOST:PORT`` of its head.
-
-    Yields:
-        The module ``ray``.
+        device: See :class:`Cluster`.
 
     Raises:
         InputError: If Ray is not installed, or there is no cluster.
@@ -64,41 +104,16 @@ def joined(address: str) -> Iterator[Any]:
     else:
         _check_reachable(address)
     try:
-        ray.init(address=address, **options)
+        with quiet_libraries():  # Ray's core keeps the stream that it finds here
+            ray.init(address=address, **options)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"--ray {address}: no cluster of Ray can be joined ({reason})") from error
     try:
         _quiet(ray)
-        yield ray
+        yield Cluster(ray, device)
     finally:
         ray.shutdown()
-
-
-def share_out(ray: Any, device: str | None) -> Share:
-    """Return the encoders and decoders that the nodes of a cluster have room for now.
-
-    Args:
-        ray: The module, in a cluster.
-        device: ``"cpu"``, ``"cuda"``, or None: GPUs if there are any.
-
-    Raises:
-        InputError: If GPUs are asked for and there are none, or there are no cores.
-    """
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    cores = [int(node.get("CPU", 0)) for node in nodes if node.get("CPU", 0) >= 1]
-    gpus = int(sum(node.get("GPU", 0) for node in nodes))
-    if not cores:
-        raise InputError("the cluster of Ray has no processor cores; start nodes that have some")
-    if device not in (None, "cpu") and not gpus:
-        raise InputError(f"--device {device}: the cluster of Ray has no GPU; leave it out")
-    if gpus and device != "cpu":
-        decoders = max(len(cores), sum(cores) // CORES_PER_GPU_DECODER)
-        return Share(gpus, 1, decoders, cpus=ENCODER_SHARE, gpus=1)
-    threads = min(*cores, MAX_CORES)
-    encoders = sum(count // threads for count in cores)
-    decoders = max(len(cores), sum(cores) // CORES_PER_DECODER)
-    return Share(encoders, threads, decoders, cpus=threads * ENCODER_SHARE, gpus=0)
 
 
 def _check_reachable(address: str) -> None:

@@ -12,16 +12,17 @@ import os
 import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
 
-from hear_aesthetics.distributed.cluster import share_out
+from hear_aesthetics.distributed.cluster import Cluster
 from hear_aesthetics.distributed.decoder import Decoder
 from hear_aesthetics.distributed.work import LoadedItem, Work
 from hear_aesthetics.engine.inference import Result
+from hear_aesthetics.engine.inputs import Input
 from hear_aesthetics.errors import HearAestheticsError
 
 __all__ = ["in_order", "run_on_ray"]
@@ -48,21 +49,19 @@ class _Settings:
 
 
 def run_on_ray(
-    ray: Any,
+    cluster: Cluster,
     items: Sequence[Item],
     work: Work,
     *,
-    device: str | None = None,
     file_seconds: float | None = None,
     stall_seconds: float | None = None,
 ) -> Iterator[tuple[int, Result[Item]]]:
     """Yield the place and the result of each item, as they come.
 
     Args:
-        ray: From :func:`hear_aesthetics.distributed.cluster.joined`.
-        items: Items that can be pickled, each with a ``path``.
-        work: What is done with them.
-        device: ``"cpu"``, ``"cuda"``, or None: GPUs if the cluster has any.
+        cluster: From :func:`hear_aesthetics.distributed.cluster.joined`.
+        items: Inputs, or other items that can be pickled and have a ``path``.
+        work: What is done with them; of inputs it does not see the fields.
         file_seconds: Time for loading one item; one that takes longer is an error.
         stall_seconds: Time without progress before what is missing is started anew.
 
@@ -71,6 +70,7 @@ def run_on_ray(
         ImportError: If a package is missing where the work is done.
     """
     settings = _Settings(pickle.dumps(work), os.getcwd(), file_seconds or FILE_SECONDS)  # noqa: PTH109
+    ray = cluster.ray
     context = ray.data.DataContext.get_current()
     context.target_max_block_size = BLOCK_BYTES
     context.execution_no_progress_timeout_s = stall_seconds or STALL_SECONDS
@@ -83,7 +83,7 @@ def run_on_ray(
         failure = None
         failures = ray.exceptions.RayError, *_failures()
         try:
-            for place, result in _stream(ray, items, places, settings, device, alone=alone):
+            for place, result in _stream(cluster, items, places, settings, alone=alone):
                 if missing[place]:
                     missing[place] = False
                     yield place, result
@@ -98,7 +98,9 @@ def run_on_ray(
                     *(np.count_nonzero(missing), len(items)),
                 )
     for place in np.flatnonzero(missing).tolist():
-        message = f"{items[place].path}: the processes that computed it died {STARTS} times; leave it out"  # type: ignore[attr-defined]
+        message = (
+            f"{items[place].path}: the processes that computed it died {STARTS} times; leave it out"  # type: ignore[attr-defined]
+        )
         yield place, Result(items[place], 0.0, error=HearAestheticsError(message))
 
 
@@ -114,24 +116,23 @@ def in_order(results: Iterator[tuple[int, Result[Item]]]) -> Iterator[Result[Ite
 
 
 def _stream(
-    ray: Any,
+    cluster: Cluster,
     items: Sequence[Item],
     places: np.ndarray,
     settings: _Settings,
-    device: str | None,
     *,
     alone: bool,
 ) -> Iterator[tuple[int, Result[Item]]]:
     """Run the pipeline once over the items at some places."""
-    share = share_out(ray, device)
+    data, share = cluster.ray.data, cluster.share()
     rows = min(BLOCK_ROWS, max(1, len(places) // (share.decoders * TASKS_PER_DECODER)))
     rows = 1 if alone else rows
     blocks = [_block(items, places[at : at + rows]) for at in range(0, len(places), rows)]
-    decoded = ray.data.from_arrow(blocks).map_batches(
+    decoded = data.from_arrow(blocks).map_batches(
         _decode,
         batch_size=None,
         batch_format="pyarrow",
-        compute=ray.data.TaskPoolStrategy(size=share.decoders),
+        compute=data.TaskPoolStrategy(size=share.decoders),
         num_cpus=DECODER_CPUS,
         fn_args=(settings,),
     )
@@ -139,7 +140,7 @@ def _stream(
         _Encoder,
         batch_size=None,
         batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(
+        compute=data.ActorPoolStrategy(
             min_size=1, max_size=share.encoders, initial_size=share.encoders
         ),
         num_cpus=share.cpus,
@@ -147,7 +148,9 @@ def _stream(
         fn_constructor_args=(settings, share.threads, "cuda" if share.gpus else "cpu"),
     )
     for batch in encoded.iter_batches(batch_size=None, batch_format="pyarrow"):
-        for place, made in zip(*(batch[name].to_pylist() for name in ("place", "made")), strict=True):
+        for place, made in zip(
+            *(batch[name].to_pylist() for name in ("place", "made")), strict=True
+        ):
             seconds, output, error, warnings = pickle.loads(made)
             for line in warnings:
                 LOGGER.warning("%s", line)
@@ -155,7 +158,13 @@ def _stream(
 
 
 def _block(items: Sequence[Any], places: np.ndarray) -> Any:
-    return _table(places.tolist(), item=[pickle.dumps(items[int(place)]) for place in places])
+    chosen = (items[int(place)] for place in places)
+    return _table(places.tolist(), item=[pickle.dumps(_portable(item)) for item in chosen])
+
+
+def _portable(item: Any) -> Any:
+    """Return an item without what stays here: the row of its list."""
+    return replace(item, fields={}) if isinstance(item, Input) else item
 
 
 def _table(places: Sequence[int], **columns: Sequence[bytes]) -> Any:

@@ -42,7 +42,8 @@ class LoadedItem:
 class Compute(Protocol):
     """Results of loaded items, in their order."""
 
-    def __call__(self, items: Sequence[LoadedItem]) -> Iterator[Result[Any]]: ...
+    def __call__(self, items: Sequence[LoadedItem]) -> Iterator[Result[Any]]:
+        """Yield the result of each item, its ``output`` such that it can be pickled."""
 
 
 class Work(Protocol):

@@ -5,7 +5,7 @@ list for a scene, else one per frame), ``timestamps_ms`` where there are frames,
 ``error``; rows of a corpus end with the columns that they carry.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ import numpy as np
 
 from hear_aesthetics.corpus.keys import Shard, digests
 from hear_aesthetics.corpus.shard_writer import Plan, ShardWriter
-from hear_aesthetics.engine.embedding_files import embed, origin
+from hear_aesthetics.engine.embedding_files import origin
 from hear_aesthetics.engine.inference import Result
-from hear_aesthetics.engine.inputs import BadInput, Inputs, select
+from hear_aesthetics.engine.inputs import BadInput, Input, Inputs, select
 from hear_aesthetics.fingerprint import FINGERPRINT
 from hear_aesthetics.model import HearModel
 
@@ -65,26 +65,28 @@ def open_embedding_shard(
 
 
 def embed_shard(
-    model: HearModel, kind: str, inputs: Inputs, writer: ShardWriter, plan: Plan, **options: Any
+    compute: Callable[[Sequence[Input]], Iterator[tuple[int, Result[Input]]]],
+    kind: str,
+    inputs: Inputs,
+    writer: ShardWriter,
+    plan: Plan,
 ) -> Iterator[dict[str, Any]]:
     """Embed what a shard lacks.
 
     Args:
-        model: From ``load_model``.
+        compute: Inputs -> the number among them and the embedding of each, in any order.
         kind: See :func:`hear_aesthetics.engine.embedding_files.embed`.
         inputs: Inputs of all shards.
         writer: From :func:`open_embedding_shard`.
         plan: What the writer lacks.
-        **options: Further options of the engine.
 
     Yields:
         The row of each input, once it is with the writer; then those of bad inputs.
     """
-    chosen = select(inputs.inputs, plan.positions)
-    results = embed(chosen, model, kind, **options)
-    for place, stamp, result in zip(plan.positions.tolist(), plan.stamps, results, strict=True):
+    for number, result in compute(select(inputs.inputs, plan.positions)):
         row = _row(result, inputs, scene=kind == "scene")
-        writer.add(place, stamp, row, failed=row["error"] is not None)
+        failed = row["error"] is not None
+        writer.add(int(plan.positions[number]), plan.stamps[number], row, failed=failed)
         yield row
     mine = writer.shard.owns(digests(bad.message for bad in inputs.errors))
     for at, bad in enumerate(inputs.errors):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hear_aesthetics.commands.cluster import RayOption
 from hear_aesthetics.commands.console import ExitCode, Report, error_line, print_table, warning_line
 from hear_aesthetics.commands.options import (
     DeviceOption,
@@ -17,7 +18,7 @@ from hear_aesthetics.commands.options import (
 )
 from hear_aesthetics.spec import MAX_MINUTES
 from songeval_task.commands.score_options import CalibrationOption, HeadOption
-from songeval_task.commands.scorers import load_aesthetic_scorer
+from songeval_task.commands.scorers import load_aesthetic_scorer, load_ray_scorer
 
 if TYPE_CHECKING:
     from hear_aesthetics.engine.inputs import Inputs
@@ -42,6 +43,7 @@ def _list_variants(wanted: bool) -> None:
 
 
 def audit(
+    ctx: typer.Context,
     songs: InputsArgument,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder for the scores, tables and the picture.")
@@ -69,6 +71,7 @@ def audit(
         ),
     ] = None,
     calibration: CalibrationOption = None,
+    ray: RayOption = None,
     overwrite: OverwriteOption = False,
     precision: PrecisionOption = "auto",
     device: DeviceOption = None,
@@ -95,7 +98,12 @@ def audit(
         for bad in found.errors:
             error_line(bad.message)
         raise typer.Exit(ExitCode.FAILED)
-    scorer = load_aesthetic_scorer(head, model, precision=precision, device=device)
+    how: dict[str, Any] = {"precision": precision, "device": device}
+    scorer = (
+        load_ray_scorer(ctx, ray, head, model, **how)
+        if ray
+        else load_aesthetic_scorer(head, model, **how)
+    )
     scorer.calibrate(calibration or ())
     out.mkdir(parents=True, exist_ok=True)
     table = out / "audit.json"

@@ -62,19 +62,11 @@ def load_ray_scorer(
     Raises:
         InputError: As :func:`load_aesthetic_scorer`, or if no cluster can be joined.
     """
-    from hear_aesthetics.commands.cluster import join_cluster, ray_device
+    from hear_aesthetics.commands.cluster import join_cluster
     from songeval_task.distributed import RayScorer, ScorerRecipe
 
-    ray = join_cluster(ctx, address)
-    heads, kind = tuple(head or ()), ray_device(device)
-    scorer = RayScorer.from_pretrained(
-        *heads,
-        model=model,
-        precision=precision,
-        device="cpu" if kind == "cpu" else None,
-        window=window,
-    )
-    scorer.join(ray, ScorerRecipe(heads, model, precision, window), kind)
+    cluster = join_cluster(ctx, address, device)
+    scorer = RayScorer.on(cluster, ScorerRecipe(tuple(head or ()), model, precision, window))
     _warn_if_demo(scorer)
     return scorer
 

@@ -6,9 +6,10 @@ song that cannot be read costs its own files and no other's.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,12 +19,15 @@ from torch import Tensor
 
 from hear_aesthetics.audio.loading import LENGTH_RULE, load_audio
 from hear_aesthetics.corpus.stored import StoredBytes, StoredFile
+from hear_aesthetics.distributed.cluster import Cluster
+from hear_aesthetics.distributed.pipeline import run_on_ray
+from hear_aesthetics.distributed.work import Compute, LoadedItem, check_same
 from hear_aesthetics.engine.inference import Result, run
 from hear_aesthetics.engine.workers import worker_pool
 from hear_aesthetics.errors import AudioError, HearAestheticsError, InputError
 from hear_aesthetics.features.fusion import HiddenState
 from hear_aesthetics.fingerprint import check
-from hear_aesthetics.model import HearModel
+from hear_aesthetics.model import HearModel, load_model
 from hear_aesthetics.scorers import FUSED
 from hear_aesthetics.spec import FRAME_RATE
 from songeval_task.features.augmentation import load_version
@@ -84,6 +88,8 @@ def extract(
     states: Sequence[HiddenState] = (),
     dtype: str = "float16",
     workers: int = 1,
+    cluster: Cluster | None = None,
+    loading: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[SongVersion, str | None]]:
     """Compute and store features of versions.
 
@@ -94,6 +100,8 @@ def extract(
         states: Hidden states to store beside the fused feature.
         dtype: One of ``DTYPES``.
         workers: Number of processes that augment.
+        cluster: Cluster whose nodes compute; None: this process does.
+        loading: Options of ``load_model``, with which the nodes load the model.
 
     Yields:
         Each version once its file is there, with None, or with the error that leaves it out.
@@ -101,23 +109,73 @@ def extract(
     Raises:
         OSError: If a file cannot be written.
     """
-
-    def work(model: HearModel, waveform: Tensor) -> dict[str, Tensor]:
-        # One song at a time: which songs share a batch depends on what is left to do, and the last
-        # bits would depend on that.
-        passes = [model.extract(row, states) for row in waveform.split(1)]
-        tensors = {FUSED: [one.fused for one in passes]}
-        tensors |= {str(state): [one.states[state] for one in passes] for state in states}
-        return {name: torch.cat(parts).to(DTYPES[dtype]) for name, parts in tensors.items()}
-
+    if cluster is not None:
+        names = tuple(map(str, states))
+        work = _FeatureWork(dict(loading or {}), names, dtype, fingerprint(model, states, dtype))
+        for _, result in run_on_ray(cluster, versions, work):
+            if result.error is None:
+                tensors, result.item.augmentation = result.output
+                result = replace(result, output=tensors)
+            yield result.item, _store(result, store, model.name)
+        return
     threads = None if all(version.made for version in versions) else workers
+    compute = partial(_compute, states=states, dtype=dtype)
     with worker_pool(workers) as pool:
-        for result in run(versions, model, work, load=partial(load, pool=pool), workers=threads):
+        for result in run(
+            *(versions, model, compute), load=partial(load, pool=pool), workers=threads
+        ):
             yield result.item, _store(result, store, model.name)
 
 
-def load(version: SongVersion, pool: Executor) -> np.ndarray:
-    """Return the waveform, augmented in the pool unless the file is this version already.
+def _compute(
+    model: HearModel, waveform: Tensor, *, states: Sequence[HiddenState], dtype: str
+) -> dict[str, Tensor]:
+    # One song at a time: which songs share a batch depends on what is left to do, and the last
+    # bits would depend on that.
+    passes = [model.extract(row, states) for row in waveform.split(1)]
+    tensors = {FUSED: [one.fused for one in passes]}
+    tensors |= {str(state): [one.states[state] for one in passes] for state in states}
+    return {name: torch.cat(parts).to(DTYPES[dtype]) for name, parts in tensors.items()}
+
+
+@dataclass(frozen=True)
+class _FeatureWork:
+    """Features of songs; a :class:`hear_aesthetics.distributed.work.Work`."""
+
+    loading: dict[str, Any]
+    states: tuple[str, ...]
+    dtype: str
+    fingerprint: dict[str, Any]  # that the nodes must have too
+
+    def load(self, item: SongVersion) -> tuple[np.ndarray, list[dict[str, Any]]]:
+        """Return the waveform of a version, and what was done to it."""
+        return load(item), item.augmentation
+
+    def open(self, device: str) -> Compute:
+        """Load the model."""
+        states = [HiddenState.parse(name) for name in self.states]
+        model = load_model(**self.loading, device=device)
+        check_same(self.fingerprint, fingerprint(model, states, self.dtype))
+        return partial(self._compute, model, states)
+
+    def _compute(
+        self, model: HearModel, states: Sequence[HiddenState], items: Sequence[LoadedItem]
+    ) -> Iterator[Result[Any]]:
+        compute = partial(_compute, states=states, dtype=self.dtype)
+        results = run(items, model, compute, load=lambda item: item.take()[0])
+        for item, result in zip(items, results, strict=True):
+            if result.error is None:  # without the rest of the batch, which would travel along
+                tensors = {name: tensor.clone() for name, tensor in result.output.items()}
+                result = replace(result, output=(tensors, item.value[1]))
+            yield result
+
+
+def load(version: SongVersion, pool: Executor | None = None) -> np.ndarray:
+    """Return the waveform, augmented unless the file is this version already.
+
+    Args:
+        version: The version; what was done to the audio is noted in it.
+        pool: Processes that augment; None: this one does.
 
     Raises:
         AudioError: If the file cannot be read, or is not the audio that was prepared.
@@ -132,7 +190,8 @@ def load(version: SongVersion, pool: Executor) -> np.ndarray:
         return load_audio(path)
     make = partial(load_version, name=version.song.name, version=version.version, seed=version.seed)
     try:
-        waveform, version.augmentation = pool.submit(make, path).result()
+        made = pool.submit(make, path).result() if pool else make(path)
+        waveform, version.augmentation = made
     except BrokenProcessPool as error:
         raise HearAestheticsError(
             f"{version.path}: the process that augmented it was killed, perhaps for want of "

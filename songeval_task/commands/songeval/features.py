@@ -2,10 +2,11 @@
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from hear_aesthetics.commands.cluster import RayOption, join_cluster
 from hear_aesthetics.commands.console import Report, warn_if_untrained, warning_line
 from hear_aesthetics.commands.options import (
     DeviceOption,
@@ -32,6 +33,7 @@ VersionsOption = Annotated[
 
 
 def features(
+    ctx: typer.Context,
     prepared: Annotated[Path, typer.Argument(help="Folder of `songeval prepare`.")],
     out: Annotated[Path, typer.Option(help="Folder of the feature store.")],
     model: ModelOption = "large",
@@ -56,6 +58,7 @@ def features(
         ),
     ] = None,
     workers: WorkersOption = None,
+    ray: RayOption = None,
     states: Annotated[
         str | None,
         typer.Option(
@@ -90,7 +93,11 @@ def features(
     stored = _audio_by_name(audio) if audio else None
     planned = plan_versions(data, augmentations, versions, seed, augmented, stored)
     warn_if_published(versions)
-    loaded, wanted = _load(model, states, precision, device)
+    cluster = join_cluster(ctx, ray, device) if ray else None
+    here = cluster.device_here if cluster else device
+    loaded, wanted, loading = _load(model, states, precision, here)
+    if cluster:
+        loaded.to("cpu")  # GPUs are for the nodes
     with one_line_when_full(out):
         made = extraction.fingerprint(loaded, wanted, dtype)
         store = FeatureStore.create(out, made, loaded.provenance(), overwrite=overwrite)
@@ -101,8 +108,9 @@ def features(
         with Report(len(planned), "stored") as report:
             report.done(len(planned) - len(missing))
             processes = workers or default_workers()
+            where: dict[str, Any] = {"workers": processes, "cluster": cluster, "loading": loading}
             for version, error in extraction.extract(
-                missing, store, loaded, states=wanted, dtype=dtype, workers=processes
+                missing, store, loaded, states=wanted, dtype=dtype, **where
             ):
                 report.fail(error) if error else report.done()
                 seconds += 0.0 if error else version.song.seconds
@@ -140,15 +148,16 @@ def warn_if_published(versions: str) -> None:
 
 def _load(
     model: str, states: str | None, precision: str, device: str | None
-) -> tuple["HearModel", list["HiddenState"]]:
-    """Return the model and the hidden states to store."""
+) -> tuple["HearModel", list["HiddenState"], dict[str, Any]]:
+    """Return the model, the hidden states to store, and the options that loaded the model."""
     from hear_aesthetics.features.fusion import HiddenState
     from hear_aesthetics.model import load_model
     from songeval_task.features.extraction import middle_state
 
     names = [] if states in (None, "none") else [name for name in str(states).split(",") if name]
     wanted = [HiddenState.parse(name) for name in names]
-    loaded = load_model(model, precision=precision, device=device, states=wanted)
+    loading: dict[str, Any] = {"model_file_path": model, "precision": precision, "states": wanted}
+    loaded = load_model(**loading, device=device)
     loaded.fused.check_states(wanted)
     warn_if_untrained(loaded.provenance())
-    return loaded, [middle_state(loaded)] if states is None else wanted
+    return loaded, [middle_state(loaded)] if states is None else wanted, loading
