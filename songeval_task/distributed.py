@@ -1,4 +1,4 @@
-"""Scoring on many machines: songs through a cluster of Ray."""
+"""Scores on many machines: of songs through a cluster, and of batches of any pipeline."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -6,17 +6,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from hear_aesthetics.audio.measured import MeasuredAudio
+from hear_aesthetics.distributed.batches import BatchAudio, audio_of, other_columns, outcome
 from hear_aesthetics.distributed.cluster import Cluster
 from hear_aesthetics.distributed.pipeline import in_order, run_on_ray
 from hear_aesthetics.distributed.work import Compute, LoadedItem, check_same
 from hear_aesthetics.engine.inference import Result
 from hear_aesthetics.spec import MAX_MINUTES
 from songeval_task.scoring.judges.muq_eval import WindowChoice
-from songeval_task.scoring.rows import AnySpan, AudioSpan
+from songeval_task.scoring.rows import AnySpan, AudioSpan, row_columns, score_row
 from songeval_task.scoring.scorer import AestheticScorer, Measure, measure_clip
 from songeval_task.uncertainty.calibration import COVERAGE
 
-__all__ = ["RayScorer", "ScoreWork", "ScorerRecipe"]
+__all__ = ["RayScorer", "ScoreWork", "Scorer", "ScorerRecipe"]
 
 
 @dataclass(frozen=True)
@@ -160,3 +164,84 @@ class RayScorer(AestheticScorer):
             if result.error is None:
                 result = replace(result, output=replace(result.output, provenance=self.provenance))
             yield result
+
+
+class Scorer:
+    """Callable class that scores batches, for ``map_batches`` of Ray Data and the like.
+
+    ``dataset.map_batches(Scorer, fn_constructor_kwargs={"heads": ["track2"]}, ...)``
+
+    Columns in are those of :mod:`hear_aesthetics.distributed.batches`. Columns out are all others
+    as they are, one of each score, float64, NaN where there is none, and ``loudness_lufs``,
+    ``duration`` (s), ``warnings``, ``status`` and ``error``: a row that cannot be scored says why.
+
+    Args:
+        heads: Names or paths; none: the default of the model.
+        model: Name or directory of the model.
+        precision: Number format of matrix products.
+        device: Device; None: a GPU if there is one.
+        calibration: Calibration files: scores then have intervals.
+        coverage: Share of ratings that intervals are to hold.
+        loudness: Bring each clip to this loudness in LUFS before scoring.
+        max_minutes: Longest audio; a longer row is an error.
+
+    Raises:
+        ValueError: If a name is unknown or a head does not fit the model.
+    """
+
+    def __init__(
+        self,
+        heads: Sequence[str] = (),
+        model: str = "large",
+        *,
+        precision: str = "auto",
+        device: str | None = None,
+        calibration: Sequence[str] = (),
+        coverage: float = COVERAGE,
+        loudness: float | None = None,
+        max_minutes: float = MAX_MINUTES,
+    ) -> None:
+        files = tuple(map(Path, calibration))
+        recipe = ScorerRecipe(tuple(heads), model, precision, None, files, coverage)
+        self.scorer = recipe.load(device)
+        self._columns = row_columns(self.scorer.scorer_set)
+        self._loudness, self._max_minutes = loudness, max_minutes
+
+    def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the columns of a batch with its scores.
+
+        Raises:
+            InputError: If no column holds audio.
+        """
+        clips = [_BatchClip(a.path, a.start, a.end, a.prompt, audio=a) for a in audio_of(batch)]
+        results = list(
+            self.scorer.score_files(
+                clips,
+                loudness=self._loudness,
+                max_minutes=self._max_minutes,
+                measure=_BatchClip.measure,
+            )
+        )
+        rows = [
+            {} if result.error else score_row(result.output, self._columns, rounded=False)
+            for result in results
+        ]
+        scores = (*self.scorer.scorer_set.all_columns, *self.scorer.scorer_set.interval_columns)
+        numbers = {
+            name: np.array([row.get(name) for row in rows], dtype=np.float64)
+            for name in (*scores, "loudness_lufs")
+        }
+        warnings = np.array([row.get("warnings") for row in rows], dtype=object)
+        return {**other_columns(batch), **numbers, "warnings": warnings, **outcome(results)}
+
+
+@dataclass(frozen=True)
+class _BatchClip(AudioSpan):
+    """Audio of a row of a batch."""
+
+    audio: BatchAudio = field(kw_only=True)
+
+    def measure(self, **options: Any) -> MeasuredAudio:
+        """Return the measured audio of the row, if it holds any."""
+        self.audio.checked()
+        return measure_clip(self, **options)

@@ -14,6 +14,11 @@ from hear_aesthetics.errors import HearAestheticsError, InputError
 
 __all__ = ["LOCAL", "Cluster", "Share", "joined"]
 
+SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # what nodes tell of lost processes is not for the terminal
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # Ray warns without it
+}
 LOCAL, AUTO = "local", "auto"
 CONNECT_SECONDS = 10.0
 MAX_CORES = 8  # of one encoder: batches of a few clips keep no more busy
@@ -85,9 +90,7 @@ def joined(address: str, device: str | None = None) -> Iterator[Cluster]:
     Raises:
         InputError: If Ray is not installed, or there is no cluster.
     """
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray warns without it
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # of lines on the terminal
+    os.environ.update(SETTINGS)  # Ray reads them as it is imported
     try:
         import ray
         import ray.data

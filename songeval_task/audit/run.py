@@ -89,8 +89,10 @@ def audit_songs(
     ]
     todo = (clip for clip in plan if clip.key not in journal.done)
     loader = _Loader.of(scorer.scorer_set, seconds, max_minutes)
-    on_cluster = isinstance(scorer, RayScorer)
-    rows = _rows_on(scorer, list(todo), loader) if on_cluster else _rows(scorer, todo, loader.load)
+    if isinstance(scorer, RayScorer):
+        rows = _rows_on(scorer, list(todo), loader)
+    else:
+        rows = _rows(scorer, todo, loader.load)
     failed: Key | None = None  # the song that could not be read
     for clip in plan:
         row = journal.done.get(clip.key)
