@@ -151,7 +151,8 @@ class MuQEvalScorer(BatchScorer):
         """Score a batch; see :class:`BatchScorer`."""
         heard = features.read(HEARD)
         samples = heard.shape[1]
-        heard = F.pad(heard, (0, max(0, WINDOW - samples)))
+        if samples < WINDOW:
+            heard = F.pad(heard, (0, WINDOW - samples))
         spans = [(a * FRAME_HOP, min(b * FRAME_HOP, samples)) for a, b in windows.timeline]
         if spans:
             spans[-1] = spans[-1][0], samples
