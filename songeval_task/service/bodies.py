@@ -16,17 +16,17 @@ from tempfile import SpooledTemporaryFile, TemporaryFile
 from typing import Any, BinaryIO, Generic, NoReturn, TypeVar, cast
 
 import numpy as np
-from starlette.datastructures import UploadFile
+from starlette.datastructures import Headers, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.types import Message, Receive
+from starlette.types import Message, Receive, Scope
 
 from hear_aesthetics.audio.saving import encode_audio
 from songeval_task.service.decoding.pool import Upload
 from songeval_task.service.models import MAX_NAME, Options, RewardWaveform, Waveform, validated
-from songeval_task.service.settings import RequestError, ServiceSettings
+from songeval_task.service.settings import MEGABYTE, RequestError, ServiceSettings
 
-__all__ = ["Body", "read_body", "read_waveform"]
+__all__ = ["Body", "LimitedReceive", "read_body", "read_waveform"]
 
 PATIENCE = 20.0  # seconds for a body, and
 SLOWEST = 50_000  # bytes per second that it may take longer
@@ -158,38 +158,57 @@ def _media_type(request: Request) -> str:
 
 def _limited(request: Request, settings: ServiceSettings) -> Request:
     """Return the request, whose body is now read within limits."""
-    declared = request.headers.get("content-length", "0")
-    if int(declared) > settings.max_bytes:  # the server has seen that it is a number
-        raise _too_large(settings)
-    return Request(request.scope, _LimitedReceive(request.receive, settings))
+    receive = LimitedReceive(request.scope, request.receive, settings.max_file_mb)
+    return Request(request.scope, receive)
 
 
-class _LimitedReceive:
-    """ASGI ``receive`` that ends bodies that are too large or too slow."""
+class LimitedReceive:
+    """ASGI ``receive`` that ends bodies that are too large or too slow.
 
-    def __init__(self, receive: Receive, settings: ServiceSettings) -> None:
-        self._receive, self._settings = receive, settings
-        self._bytes = 0
+    Args:
+        scope: Scope of the request, whose head may declare a length.
+        receive: What it limits.
+        max_mb: Largest body in MB.
+
+    Attributes:
+        refusal: The error that it raised, if it has.
+
+    Raises:
+        RequestError: If the declared length is too large; when called, if the body is too large or
+            too slow.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, max_mb: float) -> None:
+        self.refusal: RequestError | None = None
+        self._receive, self._max_mb = receive, max_mb
+        self._bytes, self._complete = 0, False
         self._began = time.monotonic()
+        declared = Headers(scope=scope).get("content-length", "0")
+        self._check_size(int(declared))  # the server has seen that it is a number
 
     async def __call__(self) -> Message:
+        """Return the next message; what follows the body may take its time."""
+        if self._complete:
+            return await self._receive()
         deadline = self._began + PATIENCE + self._bytes / SLOWEST
         try:
             message = await asyncio.wait_for(self._receive(), deadline - time.monotonic())
         except TimeoutError:
-            raise RequestError(
+            self.refusal = RequestError(
                 408, f"the body came at less than {SLOWEST // 1000} kB/s; send it again"
-            ) from None
+            )
+            raise self.refusal from None
+        self._complete = not message.get("more_body", False)
         self._bytes += len(message.get("body", b""))
-        if self._bytes > self._settings.max_bytes:
-            raise _too_large(self._settings)
+        self._check_size(self._bytes)
         return message
 
-
-def _too_large(settings: ServiceSettings) -> RequestError:
-    return RequestError(
-        413, f"more than {settings.max_file_mb:g} MB in one request; send less at once"
-    )
+    def _check_size(self, size: int) -> None:
+        if size > self._max_mb * MEGABYTE:
+            self.refusal = RequestError(
+                413, f"more than {self._max_mb:g} MB in one request; send less at once"
+            )
+            raise self.refusal
 
 
 def _json_object(data: bytes) -> dict[str, Any]:

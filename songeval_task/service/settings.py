@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hear_aesthetics.errors import HearAestheticsError, InputError
 
-__all__ = ["RequestError", "ServiceSettings"]
+__all__ = ["MEGABYTE", "RequestError", "ServiceSettings", "is_loopback"]
 
 MEGABYTE = 1_000_000
 

@@ -1,7 +1,7 @@
 """Layout of the page, and the settings that keep it private and offline.
 
 Gradio's analytics, history of runs, links and fonts from elsewhere are off. It serves no file but
-its own, and what its cache still holds of an upload goes after ten minutes.
+its own, and what is left of an upload goes after ten minutes.
 """
 
 import atexit
@@ -14,7 +14,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
+# Read when Gradio is imported. The folder is for uploads: no other user can read it.
+os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(
+    prefix="hear-aesthetics-page-", dir=os.environ.get("GRADIO_TEMP_DIR")
+)
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 import gradio as gr
@@ -31,7 +35,10 @@ from songeval_task.service.page.prompt_tab import add_prompt_tab
 from songeval_task.service.page.score_tab import add_score_tab
 from songeval_task.service.page.songs import Visit
 
-__all__ = ["build_page", "launch_page", "page_app", "page_settings"]
+__all__ = ["UPLOAD_FOLDER", "build_page", "launch_page", "page_app", "page_settings"]
+
+UPLOAD_FOLDER = Path(os.environ["GRADIO_TEMP_DIR"])
+atexit.register(shutil.rmtree, UPLOAD_FOLDER, ignore_errors=True)
 
 TITLE = "Song aesthetics"
 CACHE_SECONDS = 600
@@ -43,6 +50,32 @@ BLUES = (
 FONTS = ("system-ui", "sans-serif")
 
 
+class _Blocks(gr.Blocks):
+    """Page whose events take no file by its path or address.
+
+    Where it is mounted, Gradio fetches for its visitor any file that the server can read.
+    """
+
+    async def preprocess_data(
+        self, block_fn: Any, inputs: list[Any], *args: Any, **options: Any
+    ) -> list[Any]:
+        """Return the inputs of an event, as Gradio does.
+
+        Raises:
+            gr.Error: If there is a file among them.
+        """
+        if _names_files(inputs):
+            raise gr.Error("this page takes no files by their place", print_exception=False)
+        return await super().preprocess_data(block_fn, inputs, *args, **options)
+
+
+def _names_files(value: Any) -> bool:
+    """Return whether there is Gradio's description of a file in a value of JSON."""
+    if isinstance(value, dict):
+        return {"path", "meta"} <= value.keys() or any(map(_names_files, value.values()))
+    return isinstance(value, list | tuple) and any(map(_names_files, value))
+
+
 def build_page(jobs: JobQueue, *, max_file_mb: float = 200) -> gr.Blocks:
     """Return the page, to be mounted or launched with :func:`page_settings`.
 
@@ -51,11 +84,10 @@ def build_page(jobs: JobQueue, *, max_file_mb: float = 200) -> gr.Blocks:
         max_file_mb: Largest upload in megabytes.
     """
     scorer = jobs.scorer
-    folder = _upload_folder()
-    with gr.Blocks(
+    with _Blocks(
         title=TITLE, analytics_enabled=False, delete_cache=(CACHE_SECONDS, CACHE_SECONDS)
     ) as page:
-        parts = Parts(jobs, gr.State(Visit()), folder, max_file_mb)
+        parts = Parts(jobs, gr.State(Visit()), UPLOAD_FOLDER, max_file_mb)
         html(
             f'<header class="ha-top"><h1>{TITLE}</h1><p>{escape(what_scores(scorer))}</p>'
             f"{demo_banner(scorer)}</header>"
@@ -82,15 +114,6 @@ def build_page(jobs: JobQueue, *, max_file_mb: float = 200) -> gr.Blocks:
         scored.then(offer, parts.visit, choices, **QUIET)
     page.queue(max_size=None, default_concurrency_limit=None)
     return page
-
-
-def _upload_folder() -> Path:
-    """Return where Gradio puts uploads: a folder that no other user can read, gone with us."""
-    if "GRADIO_TEMP_DIR" not in os.environ:
-        folder = tempfile.mkdtemp(prefix="hear-aesthetics-page-")
-        os.environ["GRADIO_TEMP_DIR"] = folder
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(os.environ["GRADIO_TEMP_DIR"])
 
 
 def page_settings(*, max_file_mb: float = 200) -> dict[str, Any]:

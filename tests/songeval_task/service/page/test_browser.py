@@ -6,7 +6,7 @@ import json
 import signal
 import time
 from urllib.parse import urlsplit
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -242,6 +242,33 @@ def test_a_visitor_who_leaves_gives_back_the_places(visit, server, songs) -> Non
                 return
         time.sleep(0.5)
     raise AssertionError("places are still taken after a minute")
+
+
+def post(url: str, content: dict) -> None:
+    head = {"Content-Type": "application/json"}
+    with urlopen(Request(url, json.dumps(content).encode(), head)):
+        pass
+
+
+def test_events_read_no_file_of_the_server(server, tmp_path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    file = {"path": str(secret), "meta": {"_type": "gradio.FileData"}}
+    with urlopen(f"{server.url}/config") as answer:
+        events = json.load(answer)["dependencies"]
+    for event in events:
+        visit = {"session_hash": f"visit{event['id']}", "fn_index": event["id"]}
+        for data in (file, [file], {"a": [file]}):
+            post(
+                f"{server.url}/gradio_api/queue/join",
+                {**visit, "data": [data] * len(event["inputs"])},
+            )
+            url = f"{server.url}/gradio_api/queue/data?session_hash={visit['session_hash']}"
+            with urlopen(url) as answer:
+                messages = [json.loads(line[5:]) for line in answer if line.startswith(b"data:")]
+            assert any(message["msg"] == "process_completed" for message in messages)
+    assert events
+    assert not list(server.folder.rglob("secret"))
 
 
 def test_an_open_page_does_not_keep_the_server_from_ending(visit, server) -> None:
