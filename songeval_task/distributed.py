@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 
 from hear_aesthetics.audio.measured import MeasuredAudio
+from hear_aesthetics.corpus.stored import as_path
 from hear_aesthetics.distributed.batches import BatchAudio, audio_of, other_columns, outcome
 from hear_aesthetics.distributed.cluster import Cluster
+from hear_aesthetics.distributed.loading import load_measured
 from hear_aesthetics.distributed.pipeline import in_order, run_on_ray
 from hear_aesthetics.distributed.work import Compute, LoadedItem, check_same
 from hear_aesthetics.engine.inference import Result
+from hear_aesthetics.engine.inputs import Input
 from hear_aesthetics.spec import MAX_MINUTES
 from songeval_task.scoring.judges.muq_eval import WindowChoice
 from songeval_task.scoring.rows import AnySpan, AudioSpan, row_columns, score_row
@@ -75,9 +78,10 @@ class ScoreWork:
     measure: dict[str, Any]  # options of `measure_audio`
     windows: dict[str, bool]
 
-    def load(self, item: AudioSpan) -> Any:
-        """Return the measured audio of a song."""
-        return measure_clip(item, **self.measure)
+    @property
+    def load(self) -> partial[MeasuredAudio]:
+        """What loads the measured audio of a song."""
+        return partial(load_measured, **self.measure)
 
     def open(self, device: str) -> Compute:
         """Load the scorer."""
@@ -160,10 +164,12 @@ class RayScorer(AestheticScorer):
             {**self.measure_options, "target": loudness, "max_minutes": max_minutes},
             {"timeline": timeline, "explain": explain},
         )
-        for result in in_order(run_on_ray(self.cluster, clips, work)):
+        sent = [Input(as_path(c.path), "", c.start, c.end, c.prompt) for c in clips]
+        for clip, result in zip(clips, in_order(run_on_ray(self.cluster, sent, work)), strict=True):
+            output = result.output
             if result.error is None:
-                result = replace(result, output=replace(result.output, provenance=self.provenance))
-            yield result
+                output = replace(output, provenance=self.provenance)
+            yield Result(clip, result.seconds, output, result.error)
 
 
 class Scorer:

@@ -18,7 +18,7 @@ import time
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
-from hear_aesthetics.distributed.work import LoadedItem, Work
+from hear_aesthetics.distributed.work import LoadedItem
 from hear_aesthetics.errors import AudioError, HearAestheticsError
 
 __all__ = ["Decoder", "main"]
@@ -31,12 +31,12 @@ class Decoder:
     """Decoding process for the items of some work; used by one thread at a time.
 
     Args:
-        work: The pickled :class:`Work`.
+        load: The pickled ``Work.load``.
         seconds: Time for one item by the clock.
     """
 
-    def __init__(self, work: bytes, seconds: float) -> None:
-        self._work, self._seconds = work, seconds
+    def __init__(self, load: bytes, seconds: float) -> None:
+        self._load, self._seconds = load, seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Connection | None = None
 
@@ -86,7 +86,7 @@ class Decoder:
             )
         self._channel = Connection(ours.detach())
         try:
-            self._channel.send_bytes(self._work)
+            self._channel.send_bytes(self._load)
             if not self._channel.poll(START_SECONDS):
                 raise TimeoutError
             self._channel.recv_bytes()
@@ -103,13 +103,13 @@ def main(descriptor: int) -> None:
     collector = _Warnings()
     logging.getLogger().addHandler(collector)
     with Connection(descriptor) as channel, suppress(EOFError, ConnectionError):
-        work: Work = pickle.loads(channel.recv_bytes())
+        load = pickle.loads(channel.recv_bytes())
         channel.send_bytes(b"ready")
         while True:
             item = pickle.loads(channel.recv_bytes())
             collector.lines.clear()
             try:
-                loaded = LoadedItem(item, work.load(item), None, tuple(collector.lines))
+                loaded = LoadedItem(item, load(item), None, tuple(collector.lines))
             except Exception as error:  # noqa: BLE001 - the next item is to be loaded
                 loaded = LoadedItem(item, None, _picklable(error), tuple(collector.lines))
             channel.send_bytes(pickle.dumps(loaded, protocol=pickle.HIGHEST_PROTOCOL))

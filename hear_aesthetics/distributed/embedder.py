@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.distributed.batches import (
     BatchAudio,
     audio_of,
@@ -15,10 +14,10 @@ from hear_aesthetics.distributed.batches import (
     other_columns,
     outcome,
 )
+from hear_aesthetics.distributed.loading import load_mono
 from hear_aesthetics.distributed.work import Compute, LoadedItem, check_same
 from hear_aesthetics.engine.embedding_files import embed, sample_rate_of
 from hear_aesthetics.engine.inference import Result
-from hear_aesthetics.engine.inputs import Input
 from hear_aesthetics.model import HearModel, load_model
 from hear_aesthetics.spec import MAX_MINUTES
 
@@ -41,15 +40,11 @@ class EmbedWork:
     fingerprint: dict[str, Any]
     max_minutes: float = MAX_MINUTES
 
-    def load(self, item: Input) -> np.ndarray:
-        """Return the waveform of a file."""
-        return load_audio(
-            item.path,
-            sample_rate_of(self.kind),
-            start=item.start,
-            end=item.end,
-            max_minutes=self.max_minutes,
-        )
+    @property
+    def load(self) -> partial[np.ndarray]:
+        """What loads the waveform of a file."""
+        rate = sample_rate_of(self.kind)
+        return partial(load_mono, sample_rate=rate, max_minutes=self.max_minutes)
 
     def open(self, device: str) -> Compute:
         """Load the model."""
@@ -111,10 +106,4 @@ class Embedder:
         return {**other_columns(batch), **arrays, **outcome(results)}
 
     def _load(self, clip: BatchAudio) -> np.ndarray:
-        found = clip.checked()
-        return load_audio(
-            *(found.path, self._rate),
-            start=found.start,
-            end=found.end,
-            max_minutes=self._max_minutes,
-        )
+        return load_mono(clip.checked(), self._rate, self._max_minutes)

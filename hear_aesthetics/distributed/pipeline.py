@@ -14,16 +14,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from hear_aesthetics.distributed.cluster import Cluster
 from hear_aesthetics.distributed.decoder import Decoder
 from hear_aesthetics.distributed.work import LoadedItem, Work
-from hear_aesthetics.engine.inference import Result
 from hear_aesthetics.engine.inputs import Input
 from hear_aesthetics.errors import HearAestheticsError
+
+if TYPE_CHECKING:  # decoding tasks import this module: PyTorch would be all that they load
+    from hear_aesthetics.engine.inference import Result
 
 __all__ = ["in_order", "run_on_ray"]
 
@@ -44,6 +47,7 @@ class _Settings:
     """What every process of the pipeline needs."""
 
     work: bytes
+    load: bytes
     folder: str  # working directory, to which paths are relative
     file_seconds: float
 
@@ -55,7 +59,7 @@ def run_on_ray(
     *,
     file_seconds: float | None = None,
     stall_seconds: float | None = None,
-) -> Iterator[tuple[int, Result[Item]]]:
+) -> "Iterator[tuple[int, Result[Item]]]":
     """Yield the place and the result of each item, as they come.
 
     Args:
@@ -69,7 +73,10 @@ def run_on_ray(
         HearAestheticsError: If no encoder starts.
         ImportError: If a package is missing where the work is done.
     """
-    settings = _Settings(pickle.dumps(work), os.getcwd(), file_seconds or FILE_SECONDS)  # noqa: PTH109
+    from hear_aesthetics.engine.inference import Result
+
+    parts = pickle.dumps(work), pickle.dumps(work.load)
+    settings = _Settings(*parts, str(Path.cwd()), file_seconds or FILE_SECONDS)
     ray = cluster.ray
     context = ray.data.DataContext.get_current()
     context.target_max_block_size = BLOCK_BYTES
@@ -104,7 +111,7 @@ def run_on_ray(
         yield place, Result(items[place], 0.0, error=HearAestheticsError(message))
 
 
-def in_order(results: Iterator[tuple[int, Result[Item]]]) -> Iterator[Result[Item]]:
+def in_order(results: "Iterator[tuple[int, Result[Item]]]") -> "Iterator[Result[Item]]":
     """Yield results in the order of their places; those that come early wait."""
     waiting: dict[int, Result[Item]] = {}
     wanted = 0
@@ -122,8 +129,10 @@ def _stream(
     settings: _Settings,
     *,
     alone: bool,
-) -> Iterator[tuple[int, Result[Item]]]:
+) -> "Iterator[tuple[int, Result[Item]]]":
     """Run the pipeline once over the items at some places."""
+    from hear_aesthetics.engine.inference import Result
+
     data, share = cluster.ray.data, cluster.share()
     rows = min(BLOCK_ROWS, max(1, len(places) // (share.decoders * TASKS_PER_DECODER)))
     rows = 1 if alone else rows
@@ -185,7 +194,7 @@ def _decode(table: Any, settings: _Settings) -> Iterator[Any]:
 def _decoder(settings: _Settings) -> Decoder:
     """Return the decoder of this process, which later tasks use too."""
     _enter(settings.folder)
-    return Decoder(settings.work, settings.file_seconds)
+    return Decoder(settings.load, settings.file_seconds)
 
 
 class _Encoder:

@@ -1,12 +1,14 @@
 """Work that is shared among machines: what loads an item, and what computes loaded ones."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from hear_aesthetics.engine.inference import Result
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.fingerprint import SHOWN, differences
+
+if TYPE_CHECKING:
+    from hear_aesthetics.engine.inference import Result
 
 __all__ = ["Compute", "LoadedItem", "Work", "check_same"]
 
@@ -17,7 +19,7 @@ class LoadedItem:
 
     Attributes:
         item: As it was given; has a ``path``, for messages.
-        value: What ``Work.load`` returned.
+        value: What ``Work.load`` made of it.
         error: What it raised.
         warnings: Lines that it logged.
     """
@@ -42,19 +44,16 @@ class LoadedItem:
 class Compute(Protocol):
     """Results of loaded items, in their order."""
 
-    def __call__(self, items: Sequence[LoadedItem]) -> Iterator[Result[Any]]:
+    def __call__(self, items: Sequence[LoadedItem]) -> "Iterator[Result[Any]]":
         """Yield the result of each item, its ``output`` such that it can be pickled."""
 
 
 class Work(Protocol):
     """Work on items; pickled to where it is done, so that it holds names and paths, no models."""
 
-    def load(self, item: Any) -> Any:
-        """Load one item, in a process that ends where it takes too long.
-
-        Raises:
-            HearAestheticsError: If it cannot be loaded.
-        """
+    @property
+    def load(self) -> Callable[[Any], Any]:
+        """What loads one item, in a process of its own; pickled without the rest of the work."""
 
     def open(self, device: str) -> Compute:
         """Load the model on a device, once in each process that computes."""

@@ -225,9 +225,10 @@ class _AuditWork:
     fingerprint: dict[str, Any]  # that the scorer must have everywhere
     loader: _Loader
 
-    def load(self, item: _Clip) -> _Heard:
-        """Return the audio of a clip."""
-        return self.loader.load(item)
+    @property
+    def load(self) -> Callable[[_Clip], _Heard]:
+        """What loads the audio of a clip."""
+        return self.loader.load
 
     def open(self, device: str) -> Compute:
         """Load the scorer."""

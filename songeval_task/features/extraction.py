@@ -6,7 +6,7 @@ song that cannot be read costs its own files and no other's.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -147,9 +147,10 @@ class _FeatureWork:
     dtype: str
     fingerprint: dict[str, Any]  # that the nodes must have too
 
-    def load(self, item: SongVersion) -> tuple[np.ndarray, list[dict[str, Any]]]:
-        """Return the waveform of a version, and what was done to it."""
-        return load(item), item.augmentation
+    @property
+    def load(self) -> Callable[[SongVersion], tuple[np.ndarray, list[dict[str, Any]]]]:
+        """What loads the waveform of a version, and tells what was done to it."""
+        return _load_here
 
     def open(self, device: str) -> Compute:
         """Load the model."""
@@ -168,6 +169,10 @@ class _FeatureWork:
                 tensors = {name: tensor.clone() for name, tensor in result.output.items()}
                 result = replace(result, output=(tensors, item.value[1]))
             yield result
+
+
+def _load_here(version: SongVersion) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    return load(version), version.augmentation
 
 
 def load(version: SongVersion, pool: Executor | None = None) -> np.ndarray:

@@ -20,17 +20,16 @@ from dataclasses import dataclass
 class Item:
     path: str
 
-class Work:
-    def load(self, item):
-        if item.path == "hangs.wav":
-            time.sleep(100)
-        if item.path == "kills.wav":
-            os.abort()
-        if item.path == "warns.wav":
-            logging.getLogger("audio").warning("%s: short", item.path)
-        if item.path == "fails.wav":
-            raise ValueError("no audio")
-        return item.path.upper()
+def load(item):
+    if item.path == "hangs.wav":
+        time.sleep(100)
+    if item.path == "kills.wav":
+        os.abort()
+    if item.path == "warns.wav":
+        logging.getLogger("audio").warning("%s: short", item.path)
+    if item.path == "fails.wav":
+        raise ValueError("no audio")
+    return item.path.upper()
 """
 
 
@@ -41,7 +40,7 @@ def loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.syspath_prepend(tmp_path)
     import decoder_work
 
-    decoder = Decoder(pickle.dumps(decoder_work.Work()), seconds=2.0)
+    decoder = Decoder(pickle.dumps(decoder_work.load), seconds=2.0)
     yield lambda path: pickle.loads(decoder.load(pickle.dumps(decoder_work.Item(path))))
     decoder.close()
     del sys.modules["decoder_work"]
@@ -56,7 +55,7 @@ def test_what_goes_wrong_with_one_file_does_not_reach_the_next(loaded: Any) -> N
     with pytest.raises(AudioError, match=r"kills.wav: the decoder died of it \(SIGABRT\)"):
         loaded("kills.wav").take()
     begin = time.monotonic()
-    with pytest.raises(AudioError, match=r"hangs\.wav: loading it took longer than 2 s"):
+    with pytest.raises(AudioError, match=r"hangs.wav: loading it took longer than 2 s"):
         loaded("hangs.wav").take()
     assert time.monotonic() - begin < 60
     assert loaded("song.wav").warnings == ()

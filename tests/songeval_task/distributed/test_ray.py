@@ -42,7 +42,8 @@ def cluster() -> Iterator[tuple[str, Any]]:
 def _same(made: Any, plain: Any) -> None:
     assert made["path"].tolist() == plain["path"].tolist()
     scores = list(plain.columns[4 : list(plain.columns).index("loudness_lufs")])
-    assert (made[scores] - plain[scores]).abs().max().max() <= TOLERANCE
+    difference = (made[scores] - plain[scores]).abs().max().max()
+    assert difference <= TOLERANCE * 1.001  # one digit of what is rounded to it
 
 
 def _kill_command(process: "subprocess.Popen[bytes]") -> None:
