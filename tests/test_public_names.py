@@ -10,6 +10,7 @@ PUBLIC = {
     "hear_aesthetics.adapters.xares": "HearAestheticsEncoder",
     "hear_aesthetics.audio": "AUDIO_EXTENSIONS AudioInfo audio_info load_audio resample",
     "hear_aesthetics.backbones": "MuQ MusicFM",
+    "hear_aesthetics.distributed": "Embedder Scorer",
     "hear_aesthetics.engine": "run",
     "hear_aesthetics.engine.inputs": "Input",
     "hear_aesthetics.evaluation": "evaluate_embeddings",

@@ -23,6 +23,7 @@ EXTRAS = {  # name -> what only works with it
     "train": "training, augmentation and pretraining",
     "corpus": "Parquet files and folders, object stores",
     "s3": "s3:// addresses",
+    "ray": "--ray of embed, score, audit and songeval features",
     "text": "text alignment of MusicEval",
     "audiobox": "--head audiobox",
     "av": "m4a, aac, webm and video files",

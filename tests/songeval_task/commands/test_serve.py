@@ -30,7 +30,7 @@ def server(demo_scorer, monkeypatch):
 
 
 def test_others_reach_it_with_a_token_only(command) -> None:
-    outcome = command("serve", "--model", "mini", "--host", "0.0.0.0")
+    outcome = command("serve", "--model", "mini", "--host", "0.0.0.0", "--no-page")
     assert outcome.code == 2
     assert outcome.errors == [
         "error: --host 0.0.0.0 is reached from other machines; give a --token, or listen on "
@@ -40,7 +40,8 @@ def test_others_reach_it_with_a_token_only(command) -> None:
 
 def test_a_port_that_is_taken_is_one_line(command) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        outcome = command("serve", "--model", "mini", "--port", other.getsockname()[1])
+        port = other.getsockname()[1]
+        outcome = command("serve", "--model", "mini", "--port", port, "--no-page")
     assert outcome.code == 2
     assert len(outcome.errors) == 1
     assert "take another port" in outcome.errors[0]
