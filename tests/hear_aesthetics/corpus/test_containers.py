@@ -1,5 +1,6 @@
 """Rows of containers: keys, audio, spans, prompts, further columns, and what is torn or wrong."""
 
+import pickle
 import shutil
 import tarfile
 from pathlib import Path
@@ -31,6 +32,17 @@ def test_a_container_has_the_keys_and_the_audio_of_its_folder(songs, parquet, ta
         assert made.keys() == expected.keys()
         for key, wave in made.items():
             np.testing.assert_array_equal(wave, expected[key])
+
+
+def test_audio_travels_to_other_processes_by_its_place(songs, parquet, tar) -> None:
+    for container in (parquet, tar):
+        for item in collect_inputs([str(container)]).inputs:
+            sent = pickle.dumps(item.path)
+            assert len(sent) < 1000
+            there = pickle.loads(sent)
+            assert str(there) == str(item.path)
+            assert there.stamp() == item.path.stamp()
+            assert there.read() == item.path.read()
 
 
 def test_a_path_column_names_files_beside_the_table_or_in_the_working_directory(songs) -> None:

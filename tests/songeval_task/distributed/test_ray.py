@@ -6,10 +6,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from benchmarks.scoring.ray import SCORE, kill_encoder, score_and_kill, three_nodes
 from songeval_task import read_scores
+from songeval_task.features.store import FeatureStore
 
 CLIPS = 60
 TOLERANCE = 1e-6
@@ -69,6 +76,62 @@ def test_shards_are_written_and_done_rows_are_skipped(
     assert f"{CLIPS} of {CLIPS} rows are there already" in again.stderr
     made = read_scores(tmp_path / "scores").drop(columns="key").sort_values("path")
     _same(made, plain)
+
+
+def _run(*words: object) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "hear_aesthetics", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+
+
+@pytest.mark.slow
+def test_a_corpus_with_broken_songs_is_embedded_as_without_ray(
+    songs: Path, cluster: Any, tmp_path: Path
+) -> None:
+    audio = [path.read_bytes() for path in sorted(songs.iterdir())[:5]]
+    table = pa.table({"audio": [*audio, b"no audio"], "key": list("abcdef"), "n": range(6)})
+    pq.write_table(table, tmp_path / "songs.parquet")
+    words = ["embed", tmp_path / "songs.parquet", "--format", "parquet"]
+    plain = _run(*words, "--out", tmp_path / "plain")
+    made = _run(*words, "--out", tmp_path / "made", f"--ray={cluster[0]}")
+    assert made.returncode == plain.returncode == 3
+    assert made.stderr == plain.stderr
+    tables = [_rows(tmp_path / name) for name in ("plain", "made")]
+    assert tables[0]["n"].tolist() == tables[1]["n"].tolist() == list(range(6))
+    vectors = [np.stack(rows["embedding"].dropna().tolist()) for rows in tables]
+    np.testing.assert_allclose(vectors[0], vectors[1], atol=TOLERANCE)
+
+
+def _rows(folder: Path) -> Any:
+    parts = [pq.read_table(path).to_pandas() for path in sorted(folder.glob("*.parquet"))]
+    return pd.concat(parts).sort_values("key")
+
+
+@pytest.mark.slow
+def test_an_audit_has_the_rows_of_one_without_ray(
+    songs: Path, cluster: Any, tmp_path: Path
+) -> None:
+    few = sorted(songs.iterdir())[:3]
+    words = ["audit", *few, "--model", "mini", "--variants", "gain,repeat"]
+    plain = _run(*words, "--out", tmp_path / "plain")
+    made = _run(*words, "--out", tmp_path / "made", f"--ray={cluster[0]}")
+    assert plain.returncode == made.returncode == 0, made.stderr
+    tables = [pd.read_csv(tmp_path / name / "audit.csv") for name in ("plain", "made")]
+    pd.testing.assert_frame_equal(*tables, atol=TOLERANCE)
+
+
+@pytest.mark.slow
+def test_features_are_those_of_one_process(prepared: Path, cluster: Any, tmp_path: Path) -> None:
+    words = ["songeval", "features", prepared, "--model", "mini", "--augmentations", "1"]
+    plain = _run(*words, "--out", tmp_path / "plain")
+    made = _run(*words, "--out", tmp_path / "made", f"--ray={cluster[0]}")
+    assert plain.returncode == made.returncode == 0, made.stderr
+    ours, theirs = (FeatureStore(tmp_path / name) for name in ("made", "plain"))
+    assert ours.index() == theirs.index()
+    for path in (tmp_path / "plain").rglob("*.safetensors"):
+        wanted = load_file(path)
+        found = load_file(tmp_path / "made" / path.relative_to(tmp_path / "plain"))
+        for name, tensor in wanted.items():
+            torch.testing.assert_close(found[name], tensor, atol=1e-2, rtol=1e-2)  # float16
 
 
 @pytest.mark.slow
