@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, Self
 
@@ -162,12 +163,14 @@ class _Worker:
             ) from error
 
     def stop(self) -> None:
-        """End the process."""
+        """End the process; a link that it could not remove goes too."""
         if self._channel:
             self._channel.close()
         if self.process:
             self.process.kill()
             self.process.wait()
+            for link in Path(self._folder).glob(f"{self.process.pid}*"):
+                link.unlink(missing_ok=True)
         self.process = self._channel = None
 
     def decode(self, request: dict[str, Any], descriptor: int) -> MeasuredAudio:

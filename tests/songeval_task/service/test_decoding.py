@@ -5,6 +5,7 @@ import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -105,6 +106,18 @@ def test_a_worker_that_died_idle_is_replaced_unseen(decoder, upload, write_clip,
     time.sleep(0.2)
     for _ in range(2 * decoder.workers):
         assert decoder.decode(upload(clip), OPTIONS).waveforms
+
+
+def test_a_killed_worker_leaves_no_link_behind(decoder, upload, write_clip, tmp_path) -> None:
+    clip = write_clip(tmp_path / "a.wav")
+    folder = Path(decoder._folder.name)
+    victim = decoder.process_ids[0]
+    (folder / f"{victim}.wav").symlink_to("/dev/fd/9")  # as while it decodes
+    os.kill(victim, signal.SIGKILL)
+    time.sleep(0.2)
+    for _ in range(2 * decoder.workers):
+        decoder.decode(upload(clip), OPTIONS)
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.slow
