@@ -18,7 +18,7 @@ import time
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
-from hear_aesthetics.distributed.work import LoadedItem
+from hear_aesthetics.distributed.work import LoadedItem, picklable
 from hear_aesthetics.errors import AudioError, HearAestheticsError
 
 __all__ = ["Decoder", "main"]
@@ -43,7 +43,10 @@ class Decoder:
     def load(self, item: bytes) -> bytes:
         """Return the pickled :class:`LoadedItem` of a pickled item."""
         if self._process is None or self._process.poll() is not None:
-            self._start()
+            try:
+                self._start()
+            except HearAestheticsError as failure:
+                return pickle.dumps(LoadedItem(pickle.loads(item), error=failure))
         assert self._channel is not None
         assert self._process is not None
         try:
@@ -111,7 +114,7 @@ def main(descriptor: int) -> None:
             try:
                 loaded = LoadedItem(item, load(item), None, tuple(collector.lines))
             except Exception as error:  # noqa: BLE001 - the next item is to be loaded
-                loaded = LoadedItem(item, None, _picklable(error), tuple(collector.lines))
+                loaded = LoadedItem(item, None, picklable(error), tuple(collector.lines))
             channel.send_bytes(pickle.dumps(loaded, protocol=pickle.HIGHEST_PROTOCOL))
 
 
@@ -124,16 +127,6 @@ class _Warnings(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.append(record.getMessage())
-
-
-def _picklable(error: Exception) -> Exception:
-    """Return an error without its traceback, or its text where it cannot be pickled."""
-    bare = error.with_traceback(None)
-    try:
-        pickle.loads(pickle.dumps(bare))
-    except Exception:  # noqa: BLE001 - whatever its constructor needs
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return bare
 
 
 def _end_with(parent: int) -> None:

@@ -21,7 +21,7 @@ import numpy as np
 
 from hear_aesthetics.distributed.cluster import Cluster
 from hear_aesthetics.distributed.decoder import Decoder
-from hear_aesthetics.distributed.work import LoadedItem, Work
+from hear_aesthetics.distributed.work import LoadedItem, Work, picklable
 from hear_aesthetics.engine.inputs import Input
 from hear_aesthetics.errors import HearAestheticsError
 
@@ -37,6 +37,8 @@ BLOCK_ROWS = 24  # of one decoding task, at most
 BLOCK_BYTES = 64 << 20
 TASKS_PER_DECODER = 4  # at least, so that all have something to do until the end
 STARTS = 4
+MAX_REASON = 200  # characters of what Ray says
+FAILED = -1  # place of what ends the run
 DECODER_CPUS = 0.25
 
 LOGGER = logging.getLogger(__name__)
@@ -70,8 +72,7 @@ def run_on_ray(
         stall_seconds: Time without progress before what is missing is started anew.
 
     Raises:
-        HearAestheticsError: If no encoder starts.
-        ImportError: If a package is missing where the work is done.
+        Exception: What the work raises where it opens, such as ``WeightsUnavailableError``.
     """
     from hear_aesthetics.engine.inference import Result
 
@@ -87,28 +88,21 @@ def run_on_ray(
         if not len(places):
             return
         alone = start == STARTS - 1  # an item that kills whatever computes it leaves the others
-        failure = None
-        failures = ray.exceptions.RayError, *_failures()
         try:
             for place, result in _stream(cluster, items, places, settings, alone=alone):
                 if missing[place]:
                     missing[place] = False
                     yield place, result
-        except failures as error:
-            _raise_known(error)
-            failure = error
-        if failure is not None:
-            LOGGER.debug("start %d ended early", start + 1, exc_info=failure)
-            if start < STARTS - 1:
-                LOGGER.warning(
-                    "Ray stopped with %d of %d rows missing; they are started again",
-                    *(np.count_nonzero(missing), len(items)),
-                )
+        except _failures(ray) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:MAX_REASON]
+            LOGGER.debug("start %d ended early", start + 1, exc_info=error)
+            LOGGER.warning(
+                *("Ray stopped with %d of %d rows missing (%s)", missing.sum(), len(items), reason)
+            )
     for place in np.flatnonzero(missing).tolist():
-        message = (
-            f"{items[place].path}: the processes that computed it died {STARTS} times; leave it out"  # type: ignore[attr-defined]
-        )
-        yield place, Result(items[place], 0.0, error=HearAestheticsError(message))
+        item: Any = items[place]
+        message = f"{item.path}: Ray gave it up {STARTS} times; run it without --ray to see why"
+        yield place, Result(item, 0.0, error=HearAestheticsError(message))
 
 
 def in_order(results: "Iterator[tuple[int, Result[Item]]]") -> "Iterator[Result[Item]]":
@@ -137,6 +131,7 @@ def _stream(
     rows = min(BLOCK_ROWS, max(1, len(places) // (share.decoders * TASKS_PER_DECODER)))
     rows = 1 if alone else rows
     blocks = [_block(items, places[at : at + rows]) for at in range(0, len(places), rows)]
+    encoders = min(share.encoders, len(blocks))
     decoded = data.from_arrow(blocks).map_batches(
         _decode,
         batch_size=None,
@@ -149,9 +144,7 @@ def _stream(
         _Encoder,
         batch_size=None,
         batch_format="pyarrow",
-        compute=data.ActorPoolStrategy(
-            min_size=1, max_size=share.encoders, initial_size=share.encoders
-        ),
+        compute=data.ActorPoolStrategy(min_size=1, max_size=encoders, initial_size=encoders),
         num_cpus=share.cpus,
         num_gpus=share.gpus,
         fn_constructor_args=(settings, share.threads, "cuda" if share.gpus else "cpu"),
@@ -160,6 +153,8 @@ def _stream(
         for place, made in zip(
             *(batch[name].to_pylist() for name in ("place", "made")), strict=True
         ):
+            if place == FAILED:
+                raise pickle.loads(made)
             seconds, output, error, warnings = pickle.loads(made)
             for line in warnings:
                 LOGGER.warning("%s", line)
@@ -198,42 +193,47 @@ def _decoder(settings: _Settings) -> Decoder:
 
 
 class _Encoder:
-    """Actor that holds a model."""
+    """Actor that holds a model.
+
+    What the work raises is sent as a row: Ray would take it for a lost process, and start over.
+    """
 
     def __init__(self, settings: _Settings, threads: int, device: str) -> None:
         import torch
 
         _enter(settings.folder)
         torch.set_num_threads(threads)
-        work: Work = pickle.loads(settings.work)
-        self._compute = work.open(device)
+        self._failure: Exception | None = None
+        try:
+            work: Work = pickle.loads(settings.work)
+            self._compute = work.open(device)
+        except Exception as error:  # noqa: BLE001 - raised where the run was started
+            self._failure = error
 
     def __call__(self, table: Any) -> Iterator[Any]:
+        try:
+            if self._failure is not None:
+                raise self._failure
+            yield from self._made(table)
+        except Exception as error:  # noqa: BLE001 - raised where the run was started
+            yield _table([FAILED], made=[pickle.dumps(picklable(error))])
+
+    def _made(self, table: Any) -> Iterator[Any]:
         items: list[LoadedItem] = [pickle.loads(item) for item in table["loaded"].to_pylist()]
-        results = self._compute(items)
-        for place, item, done in zip(table["place"].to_pylist(), items, results, strict=True):
+        places = table["place"].to_pylist()
+        for place, item, done in zip(places, items, self._compute(items), strict=True):
             made = (done.seconds, done.output, done.error, item.warnings)
             yield _table([place], made=[pickle.dumps(made, protocol=pickle.HIGHEST_PROTOCOL)])
 
 
-def _failures() -> tuple[type[Exception], ...]:
-    """Return the errors of an execution that is not to blame on the work."""
+def _failures(ray: Any) -> tuple[type[Exception], ...]:
+    """Return the errors of lost nodes and processes, and of executions that stand still."""
     from ray.data.exceptions import ExecutionTimeoutError, SystemException
 
-    return ExecutionTimeoutError, SystemException
+    return ray.exceptions.RayError, ExecutionTimeoutError, SystemException
 
 
 def _enter(folder: str) -> None:
     """Work where the command was started, as far as this machine has the folder."""
     with suppress(OSError):
         os.chdir(folder)
-
-
-def _raise_known(error: Exception) -> None:
-    """Raise what the work itself raised; return where Ray, a node or a process failed."""
-    link: BaseException | None = error
-    while link is not None:
-        cause = getattr(link, "cause", None)
-        if isinstance(cause, HearAestheticsError | ImportError):
-            raise cause from None
-        link = cause if isinstance(cause, BaseException) else link.__cause__

@@ -1,5 +1,6 @@
 """Work that is shared among machines: what loads an item, and what computes loaded ones."""
 
+import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,7 +11,7 @@ from hear_aesthetics.fingerprint import SHOWN, differences
 if TYPE_CHECKING:
     from hear_aesthetics.engine.inference import Result
 
-__all__ = ["Compute", "LoadedItem", "Work", "check_same"]
+__all__ = ["Compute", "LoadedItem", "Work", "check_same", "picklable"]
 
 
 @dataclass(frozen=True)
@@ -70,3 +71,13 @@ def check_same(here: Mapping[str, Any], there: Mapping[str, Any]) -> None:
             f"a node of the cluster computes otherwise ({'; '.join(changed[:SHOWN])}); name "
             "--precision, and install the same version and weights everywhere"
         )
+
+
+def picklable(error: Exception) -> Exception:
+    """Return an error without its traceback, or its text where it cannot be pickled."""
+    bare = error.with_traceback(None)
+    try:
+        pickle.loads(pickle.dumps(bare))
+    except Exception:  # noqa: BLE001 - whatever its constructor needs
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return bare
