@@ -33,9 +33,11 @@ __all__ = ["in_order", "run_on_ray"]
 Item = TypeVar("Item")
 FILE_SECONDS = 300.0  # for loading one file
 STALL_SECONDS = 300.0  # without any progress, of loading a model too, before a new start
-BLOCK_ROWS = 24  # of one decoding task, at most
+# Rows of one decoding task, which an encoder takes together. A clip that is alone in its batch may
+# round otherwise, so that blocks hold whole batches of the usual lengths.
+BLOCK_ROWS = (24, 12, 6, 3, 2)
 BLOCK_BYTES = 64 << 20
-TASKS_PER_DECODER = 4  # at least, so that all have something to do until the end
+TASKS_PER_WORKER = 4  # so that all have something to do until the end
 STARTS = 4
 MAX_REASON = 200  # characters of what Ray says
 FAILED = -1  # place of what ends the run
@@ -128,9 +130,10 @@ def _stream(
     from hear_aesthetics.engine.inference import Result
 
     data, share = cluster.ray.data, cluster.share()
-    rows = min(BLOCK_ROWS, max(1, len(places) // (share.decoders * TASKS_PER_DECODER)))
-    rows = 1 if alone else rows
-    blocks = [_block(items, places[at : at + rows]) for at in range(0, len(places), rows)]
+    each = len(places) // (max(share.decoders, share.encoders) * TASKS_PER_WORKER)
+    rows = 1 if alone else next((size for size in BLOCK_ROWS if size <= each), BLOCK_ROWS[-1])
+    starts = list(range(0, max(1, len(places) - (not alone)), rows))  # the last is not one alone
+    blocks = [_block(items, part) for part in np.split(places, starts[1:])]
     encoders = min(share.encoders, len(blocks))
     decoded = data.from_arrow(blocks).map_batches(
         _decode,
