@@ -161,12 +161,11 @@ def three_nodes() -> Iterator[tuple[str, Any]]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray.cluster_utils import Cluster as Nodes
 
-    size: dict[str, Any] = {"num_cpus": 1, "object_store_memory": OBJECT_STORE}
-    size["node_ip_address"] = "127.0.0.1"  # nothing leaves the machine
-    nodes = Nodes(initialize_head=True, head_node_args={**size, "include_dashboard": False})
+    size = {"num_cpus": 1, "object_store_memory": OBJECT_STORE, "include_dashboard": False}
+    nodes = Nodes(initialize_head=True, head_node_args=size)
     try:
         for _ in range(NODES - 1):
-            nodes.add_node(**size)
+            nodes.add_node(num_cpus=1, object_store_memory=OBJECT_STORE)
         nodes.wait_for_nodes()
         yield nodes.address, nodes
     finally:

@@ -1,5 +1,6 @@
 """``--ray`` gives the rows of the plain command, each once, whatever is killed in the middle."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,7 +22,13 @@ from songeval_task.features.store import FeatureStore
 CLIPS = 60
 TOLERANCE = 2e-5  # of scores from 1 to 5: other clips share a batch
 
-pytestmark = pytest.mark.filterwarnings("default")  # Ray's own
+# A cluster of three nodes takes minutes on two cores: `RAY=required python -m pytest FILE`.
+pytestmark = [
+    pytest.mark.filterwarnings("default"),  # Ray's own
+    pytest.mark.skipif(
+        os.environ.get("RAY") != "required", reason="starts a cluster: RAY=required"
+    ),
+]
 
 
 @pytest.fixture(scope="module")
