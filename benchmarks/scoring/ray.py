@@ -198,16 +198,27 @@ def score_and_kill(
 
 
 def kill_encoder() -> None:
-    """Kill an encoder of whatever cluster is on this machine."""
+    """Kill an encoder of the cluster that this process started, and of no other.
+
+    Raylets are children of the process that starts a cluster, and actors are children of raylets.
+    Other clusters on the machine have actors of the same name.
+    """
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            line = (folder / "cmdline").read_bytes()
-        except OSError:
+            is_encoder = (folder / "cmdline").read_bytes().startswith(b"ray::MapWorker")
+            ours = is_encoder and _parent(_parent(int(folder.name))) == os.getpid()
+        except (OSError, ValueError):  # it has ended meanwhile
             continue
-        if line.startswith(b"ray::MapWorker"):
+        if ours:
             os.kill(int(folder.name), signal.SIGKILL)
             return
-    raise RuntimeError("there is no encoder to kill")
+    raise RuntimeError("this process has started no cluster that has an encoder now")
+
+
+def _parent(process: int) -> int:
+    """Return the id of the parent of a process."""
+    stat = Path(f"/proc/{process}/stat").read_text()
+    return int(stat.rpartition(")")[2].split()[1])
 
 
 def _lines(path: Path) -> int:
