@@ -81,7 +81,7 @@ setup(
     packages=find_packages(
         include=["hear_aesthetics*", "heads*", "songeval_task*", "musiceval_task*"]
     ),
-    package_data={"": ["py.typed", "*.csv", "*.toml", "weights/**/*"]},
+    package_data={"": ["py.typed", "*.csv", "*.toml", "static/*", "weights/**/*"]},
     install_requires=CORE,
     extras_require=EXTRAS,
     entry_points={
