@@ -15,7 +15,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from benchmarks.scoring.ray import SCORE, kill_encoder, score_and_kill, three_nodes
+from benchmarks.scoring.ray import (
+    SCORE,
+    SHORT_SECONDS,
+    kill_encoder,
+    score_and_kill,
+    three_nodes,
+)
 from songeval_task import read_scores
 from songeval_task.features.store import FeatureStore
 
@@ -35,7 +41,7 @@ pytestmark = [
 def songs(write_clip, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("songs")
     for seed in range(CLIPS):
-        write_clip(folder / f"{seed:03}.wav", 1.0, seed)
+        write_clip(folder / f"{seed:03}.wav", SHORT_SECONDS, seed)
     return folder
 
 
