@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+import torch
 
 from benchmarks.common.harness import BenchmarkReport, main
 from hear_aesthetics.distributed.cluster import Cluster, joined
@@ -69,7 +70,7 @@ def measure(quick: bool) -> BenchmarkReport:
         root = Path(name)
         rows, ratio, distance = _throughput(_clips(root / "long", count, SECONDS))
         short = _clips(root / "short", count, SHORT_SECONDS)
-        subprocess.run([*SCORE, short, "--out", root / "plain.csv"], check=True)
+        score_on_one_thread(short, root / "plain.csv")
         plain = _read(root / "plain.csv")
         with three_nodes() as (address, nodes):
             kills: dict[str, Callable[[subprocess.Popen[bytes]], object]] = {
@@ -172,6 +173,12 @@ def three_nodes() -> Iterator[tuple[str, Any]]:
         nodes.shutdown()
 
 
+def score_on_one_thread(folder: Path, out: Path) -> None:
+    """Score a folder as a node of one core would: other numbers of threads round otherwise."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([*SCORE, folder, "--out", out], env=environment, check=True)
+
+
 def score_and_kill(
     folder: Path,
     out: Path,
@@ -238,6 +245,7 @@ def _hang(address: str, folder: Path) -> tuple[Any, Any, float]:
         begin = time.perf_counter()
         made = _run_hanging(cluster, scorer, [*clips[:hangs], AudioSpan(stuck), *clips[hangs:]])
         seconds = time.perf_counter() - begin
+    torch.set_num_threads(1)  # as a node
     plain = AestheticScorer.from_pretrained(model="mini").score_files(clips)
     wanted = {str(result.item.path): [dict(result.output.values)] for result in plain}
     wanted[str(stuck)] = [{}]

@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,9 +22,12 @@ SETTINGS = {
 }
 LOCAL, AUTO = "local", "auto"
 CONNECT_SECONDS = 10.0
+WATCH_SECONDS = 5.0  # between looks at the head
 MAX_CORES = 8  # of one encoder: batches of a few clips keep no more busy
 CORES_PER_DECODER, CORES_PER_GPU_DECODER = 4, 2
 ENCODER_SHARE = 0.5  # of its cores that an encoder reserves: one that lost its node finds a place
+
+LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -112,10 +116,14 @@ def joined(address: str, device: str | None = None) -> Iterator[Cluster]:
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"--ray {address}: no cluster of Ray can be joined ({reason})") from error
+    over = threading.Event()
+    head = ray.get_runtime_context().gcs_address
+    threading.Thread(target=_watch, args=(head, over), daemon=True).start()
     try:
         _quiet(ray)
         yield Cluster(ray, device)
     finally:
+        over.set()
         ray.shutdown()
 
 
@@ -138,6 +146,22 @@ def _check_reachable(address: str) -> None:
             f"--ray {address}: nothing answers there ({error}); check the address, or start a "
             "cluster with `ray start --head`"
         ) from error
+
+
+def _watch(head: str, over: threading.Event) -> None:
+    """Warn once the head is lost: a minute later Ray's core ends the process without a word."""
+    host, _, port = head.rpartition(":")
+    while not over.wait(WATCH_SECONDS):
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+        except OSError as error:
+            if not over.is_set():
+                LOGGER.warning(
+                    "the head of the Ray cluster, %s, does not answer (%s); unless it comes back "
+                    "within a minute, the command ends: finished rows are kept, run it again",
+                    *(head, error),
+                )
+            return
 
 
 def _quiet(ray: Any) -> None:

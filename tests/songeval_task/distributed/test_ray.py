@@ -20,6 +20,7 @@ from benchmarks.scoring.ray import (
     SHORT_SECONDS,
     kill_encoder,
     score_and_kill,
+    score_on_one_thread,
     three_nodes,
 )
 from songeval_task import read_scores
@@ -48,7 +49,7 @@ def songs(write_clip, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def plain(songs: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     out = tmp_path_factory.mktemp("plain") / "scores.csv"
-    subprocess.run([*SCORE, songs, "--out", out], check=True)
+    score_on_one_thread(songs, out)
     return read_scores(out)
 
 
@@ -93,7 +94,10 @@ def test_shards_are_written_and_done_rows_are_skipped(
 
 def _run(*words: object) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "hear_aesthetics", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # as a node
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=600, check=False, env=one_thread
+    )
 
 
 @pytest.mark.slow
