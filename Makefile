@@ -5,7 +5,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test portable lint kit judges store page bench fresh lock clean
+.PHONY: help venv demo test portable lint kit judges store page cluster bench fresh lock clean
 
 TORCH    := torch==2.13.0
 PACKAGES := $(wildcard hear_aesthetics heads songeval_task musiceval_task)
@@ -57,6 +57,9 @@ page: .venv-page/.stamp  ## .venv-page with Gradio and Playwright, and the page'
 		|| { echo "Chromium is needed: install it as root" >&2; exit 1; }
 	PAGE=required .venv-page/bin/python -m pytest -q -m page tests/$(PAGE)
 	.venv-page/bin/python -m pytest -q --doctest-modules $(PAGE)
+
+cluster: venv  ## tests of Ray on three nodes of this machine, some of which are killed; minutes
+	RAY=required OMP_NUM_THREADS=1 $(PYTEST) tests/songeval_task/distributed
 
 bench: venv  ## every benchmark; refreshes benchmarks/RESULTS.md
 	@missed=0; for name in $(BENCH); do echo "benchmarks.$$name"; \

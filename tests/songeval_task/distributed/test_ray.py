@@ -29,11 +29,11 @@ from songeval_task.features.store import FeatureStore
 CLIPS = 60
 TOLERANCE = 1e-6
 
-# A cluster of three nodes takes minutes on two cores: `RAY=required python -m pytest FILE`.
+# A cluster of three nodes takes minutes on two cores: `make cluster`.
 pytestmark = [
     pytest.mark.filterwarnings("default"),  # Ray's own
     pytest.mark.skipif(
-        os.environ.get("RAY") != "required", reason="starts a cluster: RAY=required"
+        os.environ.get("RAY") != "required", reason="starts a cluster: make cluster"
     ),
 ]
 
@@ -143,12 +143,12 @@ def test_features_are_those_of_one_process(prepared: Path, cluster: Any, tmp_pat
     made = _run(*words, "--out", tmp_path / "made", f"--ray={cluster[0]}")
     assert plain.returncode == made.returncode == 0, made.stderr
     ours, theirs = (FeatureStore(tmp_path / name) for name in ("made", "plain"))
-    assert ours.index() == theirs.index()
+    pd.testing.assert_frame_equal(ours.index(), theirs.index())
     for path in (tmp_path / "plain").rglob("*.safetensors"):
         wanted = load_file(path)
         found = load_file(tmp_path / "made" / path.relative_to(tmp_path / "plain"))
         for name, tensor in wanted.items():
-            torch.testing.assert_close(found[name], tensor, atol=1e-2, rtol=1e-2)  # float16
+            torch.testing.assert_close(found[name], tensor, atol=4e-3, rtol=0)  # a step of float16
 
 
 @pytest.mark.slow
