@@ -232,7 +232,10 @@ def _parent(process: int) -> int:
 
 
 def _lines(path: Path) -> int:
-    return path.read_bytes().count(b"\n") if path.exists() else 0
+    try:
+        return path.read_bytes().count(b"\n")
+    except FileNotFoundError:  # not begun, or done and renamed
+        return 0
 
 
 def _hang(address: str, folder: Path) -> tuple[Any, Any, float]:
