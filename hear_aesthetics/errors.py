@@ -9,6 +9,10 @@ class AudioError(HearAestheticsError):
     """Audio that cannot be read or is too short to encode; names the file and the remedy."""
 
 
+class TooLongError(AudioError):
+    """Audio longer than is allowed."""
+
+
 class InputError(HearAestheticsError, ValueError):
     """List, manifest or option that does not describe usable input; names the place in it."""
 

@@ -26,7 +26,7 @@ from hear_aesthetics.audio.decoding import AudioInfo, Block, Decoder, open_decod
 from hear_aesthetics.audio.sinc import SincResampler, sinc_resample
 from hear_aesthetics.audio.waveforms import SINC, WaveformFormat, Waveforms
 from hear_aesthetics.corpus.stored import AnyPath, as_path
-from hear_aesthetics.errors import AudioError
+from hear_aesthetics.errors import AudioError, TooLongError
 from hear_aesthetics.spec import MAX_MINUTES, MIN_SAMPLES, SAMPLE_RATE
 
 __all__ = [
@@ -134,7 +134,7 @@ def load_waveforms(
                 for track in tracks:
                     track.push(mono)
                 if tracks[0].seconds > max_minutes * 60:
-                    raise AudioError(
+                    raise TooLongError(
                         f"{path}: more than {max_minutes:g} min of audio; take spans of it, or "
                         "allow more (--max-minutes of embed and score)"
                     )

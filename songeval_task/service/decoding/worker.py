@@ -19,7 +19,7 @@ import scipy.signal  # noqa: F401 - slow to import: not while the first file wai
 
 from hear_aesthetics.audio.decoding import AUDIO_EXTENSIONS
 from hear_aesthetics.audio.measured import MeasuredAudio, measure_audio
-from hear_aesthetics.errors import HearAestheticsError
+from hear_aesthetics.errors import AudioError, HearAestheticsError, TooLongError
 from songeval_task.service.decoding.frames import receive_request, send_header
 
 __all__ = ["main"]
@@ -90,6 +90,12 @@ def _decode(folder: Path, request: dict[str, Any], file: int) -> MeasuredAudio:
     path.symlink_to(f"/dev/fd/{file}")
     try:
         return measure_audio(path, **request["options"])
+    except TooLongError:
+        seconds = 60 * request["options"]["max_minutes"]
+        raise AudioError(
+            f"{request['name']}: more than {seconds:g} s of audio; take spans of it, or allow more "
+            "(--max-seconds of serve)"
+        ) from None
     except HearAestheticsError as error:
         raise type(error)(
             re.sub(re.escape(str(path)), lambda _: request["name"], str(error))
