@@ -94,7 +94,7 @@ def create_app(jobs: JobQueue, settings: ServiceSettings, *, local: bool = True)
     _answer_errors(app)
     if page is not None:
         app.mount("/", page)
-    app.state.page = page
+    app.state.page, app.state.ending = page, asyncio.Event()
     app.add_middleware(Guard, token=settings.token, local=local, api=api, observe=metrics.observe)
     return app
 

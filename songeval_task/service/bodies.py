@@ -163,7 +163,7 @@ def _limited(request: Request, settings: ServiceSettings) -> Request:
 
 
 class LimitedReceive:
-    """ASGI ``receive`` that ends bodies that are too large or too slow.
+    """ASGI ``receive`` that ends bodies that are too large or too slow, and all with the server.
 
     Args:
         scope: Scope of the request, whose head may declare a length.
@@ -175,12 +175,13 @@ class LimitedReceive:
 
     Raises:
         RequestError: If the declared length is too large; when called, if the body is too large or
-            too slow.
+            too slow, or the server ends.
     """
 
     def __init__(self, scope: Scope, receive: Receive, max_mb: float) -> None:
         self.refusal: RequestError | None = None
         self._receive, self._max_mb = receive, max_mb
+        self._ending: asyncio.Event = scope["app"].state.ending
         self._bytes, self._complete = 0, False
         self._began = time.monotonic()
         declared = Headers(scope=scope).get("content-length", "0")
@@ -191,13 +192,24 @@ class LimitedReceive:
         if self._complete:
             return await self._receive()
         deadline = self._began + PATIENCE + self._bytes / SLOWEST
+        received = asyncio.ensure_future(self._receive())
+        ending = asyncio.ensure_future(self._ending.wait())
         try:
-            message = await asyncio.wait_for(self._receive(), deadline - time.monotonic())
-        except TimeoutError:
-            self.refusal = RequestError(
-                408, f"the body came at less than {SLOWEST // 1000} kB/s; send it again"
+            await asyncio.wait(
+                (received, ending),
+                timeout=deadline - time.monotonic(),
+                return_when=asyncio.FIRST_COMPLETED,
             )
-            raise self.refusal from None
+            if not received.done():
+                slow = f"the body came at less than {SLOWEST // 1000} kB/s; send it again"
+                ends = "the service ends; send it again later"
+                status, line = (503, ends) if ending.done() else (408, slow)
+                self.refusal = RequestError(status, line)
+                raise self.refusal
+        finally:
+            received.cancel()
+            ending.cancel()
+        message = received.result()
         self._complete = not message.get("more_body", False)
         self._bytes += len(message.get("body", b""))
         self._check_size(self._bytes)

@@ -1,6 +1,7 @@
 """Server: listens, loads, answers until it is told to stop, and finishes what it has begun."""
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -15,6 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from songeval_task.scoring.scorer import AestheticScorer
 from songeval_task.service.app import create_app
+from songeval_task.service.bodies import PATIENCE, SLOWEST
 from songeval_task.service.decoding.pool import DecoderPool
 from songeval_task.service.job_queue import JobQueue
 from songeval_task.service.page import check_gradio
@@ -32,7 +34,7 @@ def serve(
     load: Callable[[], AestheticScorer],
     announce: Callable[[str], None],
 ) -> None:
-    """Serve until SIGTERM or an interrupt; requests that were begun are answered first.
+    """Serve until SIGTERM or an interrupt; requests that have arrived are answered first.
 
     Args:
         settings: Settings.
@@ -86,23 +88,28 @@ class _Server(uvicorn.Server):
         self._announce()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer what was begun, and end; open pages are told to let go."""
-        if (page := self.config.app.state.page) is not None:  # type: ignore[union-attr]
-            page.end_streams()
+        """Answer what has arrived, and end; open pages are told to let go."""
+        state = self.config.app.state  # type: ignore[union-attr]
+        state.ending.set()
+        if state.page is not None:
+            state.page.end_streams()
         await super().shutdown(sockets)
+        gc.freeze()  # to collect all of torch and Gradio takes longer than all the rest
 
 
 class _PunctualProtocol(H11Protocol):
-    """HTTP protocol that closes connections on which the head of a request does not arrive.
+    """HTTP protocol that closes connections whose client does not ask, or does not read.
 
     The bodies have limits of their own, and uvicorn closes what is idle after an answer.
     """
 
     _timer: asyncio.TimerHandle | None = None
+    _reading: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for a head."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # be told of all that waits to be read
         self._wait()
 
     def data_received(self, data: bytes) -> None:
@@ -113,8 +120,31 @@ class _PunctualProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
         super().connection_lost(exc)
-        if self._timer:
-            self._timer.cancel()
+        for timer in filter(None, (self._timer, self._reading)):
+            timer.cancel()
+
+    def pause_writing(self) -> None:
+        """Begin to wait for a client to read."""
+        super().pause_writing()
+        self._expect(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """Wait no longer: everything is read."""
+        super().resume_writing()
+        if self._reading:
+            self._reading.cancel()
+
+    def _expect(self, size: int) -> None:
+        """Close the connection unless the client soon reads its share of what it is to read."""
+
+        def check() -> None:
+            left = self.transport.get_write_buffer_size()
+            if left > size - PATIENCE * SLOWEST:
+                self.transport.abort()
+            else:
+                self._expect(left)
+
+        self._reading = self.loop.call_later(PATIENCE, check)
 
     def _wait(self) -> None:
         waits = self.conn.their_state is h11.IDLE

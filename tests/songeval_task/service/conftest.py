@@ -1,8 +1,12 @@
 """A queue on the bundled model, and clients of the application over it."""
 
 import base64
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -64,6 +68,31 @@ def upload() -> Iterator[Callable[..., Upload]]:
             return Upload(file, name)
 
         yield open_upload
+
+
+@contextmanager
+def serving(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Process and address of a server with the bundled model, whose temporary files are there."""
+    program = [sys.executable, "-m", "hear_aesthetics", "serve", "--model", "mini", "--port", "0"]
+    process = subprocess.Popen(
+        [*program, *options],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(folder), "OMP_NUM_THREADS": "1"},
+    )
+    try:
+        assert process.stderr
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if found := re.search(r"serving at (http://\S+)", line):
+                break
+        else:
+            raise AssertionError("".join(lines))
+        yield process, found[1]
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def in_base64(samples: np.ndarray) -> str:

@@ -7,12 +7,12 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import numpy as np
 import psutil
@@ -22,6 +22,7 @@ from hear_aesthetics.audio.saving import encode_audio
 from hear_aesthetics.errors import InputError
 from songeval_task.service import server as module
 from songeval_task.service.settings import ServiceSettings
+from tests.songeval_task.service.conftest import serving
 
 pytestmark = pytest.mark.slow
 FORM = {"content-type": "multipart/form-data; boundary=x"}
@@ -30,12 +31,17 @@ FORM = {"content-type": "multipart/form-data; boundary=x"}
 class Server(NamedTuple):
     """A server that runs."""
 
-    host: str
-    port: int
     process: subprocess.Popen
+    url: str
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        found = urlsplit(self.url)
+        return found.hostname, found.port
 
     def ask(self, method: str, path: str, *content: Any) -> tuple[int, Any, dict[str, str]]:
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=300)
+        connection = http.client.HTTPConnection(*self.address, timeout=300)
         connection.request(method, path, *content)
         answer = connection.getresponse()
         body = answer.read()
@@ -59,8 +65,10 @@ class Server(NamedTuple):
         return psutil.Process(self.process.pid).children()
 
 
-def form(content: bytes, name: str = "a.wav") -> bytes:
-    head = f'--x\r\ncontent-disposition: form-data; name="files"; filename="{name}"\r\n\r\n'
+def form(content: bytes, name: str = "a.wav", **fields: str) -> bytes:
+    part = "--x\r\ncontent-disposition: form-data; name="
+    head = "".join(f'{part}"{key}"\r\n\r\n{value}\r\n' for key, value in fields.items())
+    head += f'{part}"files"; filename="{name}"\r\n\r\n'
     return head.encode() + content + b"\r\n--x--\r\n"
 
 
@@ -78,23 +86,8 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def server(folder) -> Iterator[Server]:
     """A server that lives as long as these tests."""
-    program = [sys.executable, "-m", "hear_aesthetics", "serve", "--no-page"]
-    program += ["--model", "mini", "--port", "0"]
-    environment = {**os.environ, "TMPDIR": str(folder)}
-    process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env=environment)
-    try:
-        assert process.stderr
-        lines = []
-        for line in process.stderr:
-            lines.append(line)
-            if found := re.search(r"serving at http://(.+):(\d+)", line):
-                break
-        else:
-            raise AssertionError("".join(lines))
-        yield Server(found[1], int(found[2]), process)
-    finally:
-        process.kill()
-        process.communicate()
+    with serving(folder, "--no-page") as started:
+        yield Server(*started)
 
 
 def at_once(works: list[Callable[[], Any]]) -> list[Any]:
@@ -151,7 +144,7 @@ def test_many_clients_get_their_own_rows_and_one_loses_its_file_with_its_decoder
 
 
 def test_a_client_that_leaves_frees_its_place(server) -> None:
-    connection = http.client.HTTPConnection(server.host, server.port)
+    connection = http.client.HTTPConnection(*server.address)
     connection.request("POST", "/v1/score", form(noise(300)), FORM)
     while server.taken == 0:
         time.sleep(0.01)
@@ -194,6 +187,26 @@ def test_it_ends_when_what_runs_is_answered(server, folder) -> None:
     assert server.process.stderr
     assert server.process.stderr.read() == ""
     assert list(folder.iterdir()) == []
+
+
+def test_it_waits_for_no_client_that_does_not_send_or_read(folder) -> None:
+    with serving(folder, "--no-page") as started:
+        server = Server(*started)
+        song = form(noise(300), kind="timestamps", format="npz")
+        head = "POST /v1/embed HTTP/1.1\r\nhost: localhost\r\ncontent-type: {content-type}\r\n"
+        head = head.format(**FORM) + f"content-length: {len(song)}\r\n\r\n"
+        with (
+            socket.create_connection(server.address, timeout=60) as reads_not,
+            socket.create_connection(server.address, timeout=60) as sends_not,
+        ):
+            reads_not.sendall(head.encode() + song)
+            assert reads_not.recv(12) == b"HTTP/1.1 200"
+            sends_not.sendall(head.encode())
+            while server.taken < 1:
+                time.sleep(0.01)
+            server.process.send_signal(signal.SIGTERM)
+            assert sends_not.recv(12) == b"HTTP/1.1 503"
+            assert server.process.wait(60) == 0
 
 
 def test_a_port_that_is_taken_is_said_in_one_line() -> None:

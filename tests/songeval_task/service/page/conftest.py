@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ import pytest
 
 from hear_aesthetics.audio.saving import write_audio
 from hear_aesthetics.synthesis import Qualities, compose, render
+from tests.songeval_task.service.conftest import serving
 
 PATIENCE = 90_000  # ms: other work may share the processor
 NEEDS = ("gradio", "playwright", "axe_playwright_python")
@@ -101,23 +101,9 @@ class Visitor:
 def server(tmp_path_factory) -> Iterator[Server]:
     """A server with the bundled model."""
     folder = tmp_path_factory.mktemp("server")
-    program = [sys.executable, "-m", "hear_aesthetics", "serve", "--model", "mini", "--port", "0"]
-    environment = {**os.environ, "TMPDIR": str(folder), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env=environment)
-    try:
-        assert process.stderr
-        lines = []
-        for line in process.stderr:
-            lines.append(line)
-            if found := re.search(r"serving at (http://\S+)", line):
-                break
-        else:
-            raise AssertionError("".join(lines))
-        urlopen(found[1]).close()  # waits until the page is there, or fails
-        yield Server(found[1], process, folder)
-    finally:
-        process.kill()
-        process.communicate()
+    with serving(folder) as (process, url):
+        urlopen(url).close()  # waits until the page is there, or fails
+        yield Server(url, process, folder)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """What reaches Gradio: only what the page asks for, in bodies within limits; and old uploads go."""
 
+import asyncio
 import os
 
 import pytest
@@ -38,6 +39,7 @@ def client(jobs, monkeypatch, uploads):
     monkeypatch.setattr(LatePage, "_build", build)
     page = LatePage(jobs, max_file_mb=MAX_MB)
     app = Starlette(lifespan=page.lifespan)
+    app.state.ending = asyncio.Event()
     app.mount("/", page)
     with TestClient(app) as client:
         yield client
