@@ -6,17 +6,18 @@ Whoever wants results takes places, submits jobs and waits for their futures::
         futures = [jobs.submit(ScoreJob(upload=upload)) for upload in uploads]
         scores = [future.result() for future in futures]
 
-Threads have files decoded ahead of the model, bounded in seconds of audio. One thread owns the
-model: it takes the oldest decoded job and those behind it that ask for the same, and hands them to
-the engine, which batches what is of equal length. A job whose future is cancelled before that is
-dropped. What goes wrong with a job is the exception of its future, of one line.
+Jobs take turns in the order in which they came, except that a long one lets shorter ones pass that
+come soon after it. Threads have files decoded ahead of the model, bounded in seconds of audio. One
+thread owns the model: it takes the first decoded job and those behind it that ask for the same, and
+hands them to the engine, which batches what is of equal length. A job whose future is cancelled
+before that is dropped. What goes wrong with a job is the exception of its future, of one line.
 """
 
 import logging
 import math
+import os
 import threading
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
@@ -46,6 +47,8 @@ __all__ = ["EmbedJob", "Job", "JobQueue", "QueueFullError", "ScoreJob"]
 
 SMOOTHING = 0.1  # of the seconds that a job takes
 LONGEST_RETRY = 30  # seconds
+PASSING = 0.1  # of its length, for which a clip lets shorter ones pass
+BYTES_PER_SECOND = 50_000  # of audio that is not decoded yet: more than of MP3, less than of WAV
 MIN_SECONDS = MIN_SAMPLES / SAMPLE_RATE  # of audio that is embedded
 
 logger = logging.getLogger(__name__)
@@ -63,9 +66,15 @@ class _Waiting:
     """A job between its submission and its result."""
 
     job: Job
+    seconds: float  # an estimate until it is decoded
     future: "Future[Any]" = field(default_factory=Future)
     audio: MeasuredAudio | None = None
-    seconds: float = 0.0
+    arrived: float = field(default_factory=time.monotonic)
+
+    @property
+    def turn(self) -> float:
+        """The job with the lowest goes first; a long one waits a bounded time for others."""
+        return self.arrived + PASSING * self.seconds
 
 
 class JobQueue:
@@ -87,8 +96,8 @@ class JobQueue:
         self._group_seconds = LOOKAHEAD_BATCHES * batch
         self._taken = 0  # places
         self._pace = 0.0  # seconds between results while there is work
-        self._submitted: deque[_Waiting] = deque()
-        self._decoded: deque[_Waiting] = deque()
+        self._submitted: list[_Waiting] = []
+        self._decoded: list[_Waiting] = []
         self._decoding = 0  # jobs
         self._closed = False
         self._change = threading.Condition()
@@ -143,7 +152,8 @@ class JobQueue:
         """
         if isinstance(job, EmbedJob):
             self._check_embeds(job)
-        waiting = _Waiting(job)
+        size = os.fstat(job.upload.file.fileno()).st_size
+        waiting = _Waiting(job, min(size / BYTES_PER_SECOND, self.decoder.max_seconds))
         with self._change:
             self._submitted.append(waiting)
             self._change.notify_all()
@@ -198,21 +208,21 @@ class JobQueue:
         with self._change:
             while True:
                 self._change.wait_for(
-                    lambda: (
-                        (self._submitted and self._ahead < self._group_seconds)
-                        or (self._closed and not self._submitted)
-                    )
+                    lambda: self._has_room() or (self._closed and not self._submitted)
                 )
                 if not self._submitted:
                     return None
-                waiting = self._submitted.popleft()
+                waiting = min(self._submitted, key=_turn)
+                self._submitted.remove(waiting)
                 if not waiting.future.cancelled():
                     self._decoding += 1
                     return waiting
 
-    @property
-    def _ahead(self) -> float:
-        return sum(waiting.seconds for waiting in self._decoded)
+    def _has_room(self) -> bool:
+        """Return whether there is a job to decode, and not too much that goes before it."""
+        turn = min(map(_turn, self._submitted), default=-math.inf)
+        ahead = sum(waiting.seconds for waiting in self._decoded if waiting.turn <= turn)
+        return bool(self._submitted) and ahead < self._group_seconds
 
     def _decode(self, job: Job) -> MeasuredAudio:
         span = {"start": job.start, "end": job.end}
@@ -250,7 +260,7 @@ class JobQueue:
             group.clear()  # its audio is not kept until the next one comes
 
     def _next_group(self) -> list[_Waiting]:
-        """Wait for decoded jobs, take the oldest and those like it; none: the queue has ended."""
+        """Wait for decoded jobs, take the first and those like it; none: the queue has ended."""
         with self._change:
             while True:
                 self._change.wait_for(
@@ -260,12 +270,14 @@ class JobQueue:
                     )
                 )
                 living = [w for w in self._decoded if not w.future.cancelled()]
-                group: list[_Waiting] = []
-                for waiting in living:
-                    alike = waiting.job.kind == living[0].job.kind
-                    if alike and sum(w.seconds for w in group) < self._group_seconds:
+                living.sort(key=_turn)
+                group = living[:1]
+                for waiting in living[1:]:
+                    alike = waiting.job.kind == group[0].job.kind
+                    seconds = sum(w.seconds for w in (*group, waiting))
+                    if alike and seconds <= self._group_seconds:
                         group.append(waiting)
-                self._decoded = deque(w for w in living if w not in group)
+                self._decoded = [w for w in living if w not in group]
                 self._change.notify_all()
                 if group or (self._closed and not self._submitted and not self._decoding):
                     return group
@@ -313,6 +325,10 @@ class Places:
         """Give all places back."""
         self._jobs._release(self._count)
         self._count = 0
+
+
+def _turn(waiting: _Waiting) -> float:
+    return waiting.turn
 
 
 def _clip(waiting: _Waiting) -> _DecodedSpan:

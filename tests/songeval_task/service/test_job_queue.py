@@ -1,6 +1,7 @@
 """The queue: results of the engine, bounded places, nothing lost at the end."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from hear_aesthetics.engine.embedding_files import embed
 from hear_aesthetics.errors import AudioError, HearAestheticsError, InputError
 from songeval_task.scoring.rows import AudioSpan
+from songeval_task.service import job_queue as module
 from songeval_task.service.decoding.pool import Upload
 from songeval_task.service.job_queue import EmbedJob, JobQueue, QueueFullError, ScoreJob
 
@@ -71,10 +73,51 @@ def test_places_are_bounded_and_come_back(jobs) -> None:
         pass
 
 
+@pytest.mark.parametrize(("passing", "order"), [(100.0, "ashort"), (0.001, "along")])
+def test_a_long_clip_lets_shorter_ones_pass_for_a_while(
+    demo_scorer, decoder, upload, write_clip, tmp_path, monkeypatch, passing, order
+) -> None:
+    monkeypatch.setattr(module, "PASSING", passing)
+    short, long = (write_clip(tmp_path / f"{s}.wav", s) for s in (1.0, 50.0))
+    done: list[str] = []
+    started, go_on = threading.Event(), threading.Event()
+    score_files = type(demo_scorer).score_files
+
+    def wait_and_score(self, clips, **options):
+        started.set()
+        assert go_on.wait(60)
+        return score_files(self, clips, **options)
+
+    monkeypatch.setattr(type(demo_scorer), "score_files", wait_and_score)
+    with JobQueue(demo_scorer, decoder) as queue:
+        monkeypatch.setattr(queue, "_group_seconds", 10.0)  # a long one fills it
+
+        def submit(path, name: str) -> None:
+            future = queue.submit(ScoreJob(upload=upload(path, name)))
+            future.add_done_callback(lambda _: done.append(name))
+
+        submit(short, "a")
+        assert started.wait(60)
+        for _ in range(2):
+            submit(long, "long")
+        while not queue._decoded:
+            time.sleep(0.01)
+        time.sleep(0.1)  # longer than a thousandth of 50 s
+        for _ in range(2):
+            submit(short, "short")
+        for _ in range(1000 if passing > 1 else 0):  # until those that pass are decoded
+            if sum(waiting.seconds < 2 for waiting in queue._decoded) == 2:
+                break
+            time.sleep(0.01)
+        go_on.set()
+    assert "".join(done).startswith(order)
+    assert sorted(done) == ["a", "long", "long", "short", "short"]
+
+
 class SlowDecoder:
     """Decoder that waits until it may go on."""
 
-    workers = 1
+    workers, max_seconds = 1, 60.0
 
     def __init__(self, decoder) -> None:
         self.decoded: list[str] = []
