@@ -37,7 +37,10 @@ from songeval_task.scoring.rows import AnySpan, AudioSpan, Scores
 from songeval_task.scoring.scorer_set import ScorerSet
 from songeval_task.uncertainty.calibration import COVERAGE
 
-__all__ = ["AestheticScorer", "AudioSpan", "Scores", "check_waveforms", "waveform_warnings"]
+__all__ = [
+    *("AestheticScorer", "AudioSpan", "FileScorer", "Scores"),
+    *("check_waveforms", "waveform_warnings"),
+]
 
 Measure = Callable[..., MeasuredAudio]
 SECONDS_PER_PASS = 240  # of audio whose features are held at once in `score_waveforms`
@@ -48,7 +51,37 @@ def measure_clip(clip: AnySpan, **options: Any) -> MeasuredAudio:
     return measure_audio(clip.path, start=clip.start, end=clip.end, **options)
 
 
-class AestheticScorer(FeatureScorer):
+class FileScorer:
+    """What scores files, and so one of them.
+
+    Attributes:
+        score_files: Clips and options -> results in order.
+    """
+
+    score_files: Callable[..., Iterator[Result[Any]]]
+
+    def score(
+        self,
+        path: str | PathLike[str],
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        prompt: str | None = None,
+        **options: Any,
+    ) -> Scores:
+        """Return the scores of a file, or of a span in seconds; options as :meth:`score_files`.
+
+        Raises:
+            AudioError: If the file cannot be read or is too short.
+        """
+        (result,) = self.score_files([AudioSpan(path, start, end, prompt)], **options)
+        if result.error is not None:
+            raise result.error
+        scores: Scores = result.output
+        return scores
+
+
+class AestheticScorer(FileScorer, FeatureScorer):
     """Scorers, and the encoder pair whose one pass they read.
 
     Args:
@@ -173,26 +206,6 @@ class AestheticScorer(FeatureScorer):
             "formats": [str(wanted) for wanted in self.scorer_set.formats],
             "min_seconds": self.scorer_set.min_samples / SAMPLE_RATE,
         }
-
-    def score(
-        self,
-        path: str | PathLike[str],
-        *,
-        start: float | None = None,
-        end: float | None = None,
-        prompt: str | None = None,
-        **options: Any,
-    ) -> Scores:
-        """Return the scores of a file, or of a span in seconds; options as :meth:`score_files`.
-
-        Raises:
-            AudioError: If the file cannot be read or is too short.
-        """
-        (result,) = self.score_files([AudioSpan(path, start, end, prompt)], **options)
-        if result.error is not None:
-            raise result.error
-        scores: Scores = result.output
-        return scores
 
     def score_files(
         self,

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from os import PathLike, fspath
+from os import fspath
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -18,8 +18,8 @@ from torch import Tensor
 from hear_aesthetics.engine.inference import Result
 from hear_aesthetics.errors import AudioError, InputError
 from hear_aesthetics.spec import MAX_MINUTES
-from songeval_task.scoring.rows import AnySpan, AudioSpan, ScoreRow, Scores
-from songeval_task.scoring.scorer import check_waveforms, waveform_warnings
+from songeval_task.scoring.rows import AnySpan, ScoreRow, Scores
+from songeval_task.scoring.scorer import FileScorer, check_waveforms, waveform_warnings
 from songeval_task.scoring.scorer_set import HIGH, LOW, NOVELTY
 from songeval_task.service.connection import PATIENCE, ServiceConnection, ServiceError
 from songeval_task.uncertainty.calibration import COVERAGE
@@ -48,7 +48,7 @@ class RemoteScorerSet:
     calibrated: Mapping[str, Any]
 
 
-class RemoteScorer:
+class RemoteScorer(FileScorer):
     """Scorer that asks a server; methods as those of :class:`AestheticScorer`.
 
     Args:
@@ -144,27 +144,6 @@ class RemoteScorer:
         """Yield an error for each file of features."""
         for clip in clips:
             yield Result(clip, 0.0, None, InputError(f"{clip.path}: {NO_FEATURES}"))
-
-    def score(
-        self,
-        path: str | PathLike[str],
-        *,
-        start: float | None = None,
-        end: float | None = None,
-        prompt: str | None = None,
-        **options: Any,
-    ) -> Scores:
-        """Return the scores of a file, or of a span in seconds; options as :meth:`score_files`.
-
-        Raises:
-            AudioError: If the file cannot be scored.
-            ServiceError: If the server does not answer.
-        """
-        (result,) = self.score_files([AudioSpan(path, start, end, prompt)], **options)
-        if result.error is not None:
-            raise result.error
-        scores: Scores = result.output
-        return scores
 
     def score_files(
         self,
