@@ -1,7 +1,7 @@
 """Tab "Look inside": what the model hears of a song, and which songs are alike to it."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -19,8 +19,9 @@ from songeval_task.service.page.parts import (
     errors_told,
     html,
     message,
+    shown_results,
 )
-from songeval_task.service.page.songs import decoded, open_uploads, work
+from songeval_task.service.page.songs import decoded, open_uploads
 
 __all__ = ["add_inside_tab"]
 
@@ -62,16 +63,14 @@ async def _draw(parts: Parts, sent: Any) -> AsyncGenerator[str, None]:
         if not opened:
             raise InputError("choose a song; songs are dropped on the first tab")
         upload = opened[0][1]
-        job = EmbedJob(upload=upload, embedding="timestamps")
-        async with aclosing(work(parts.jobs, [job])) as results:
-            async for index, found in results:
-                if index is None:
-                    yield message(found)
-                    continue
-                if isinstance(found, Exception):
-                    raise found
-                waveform = await decoded(parts.jobs, upload)
-                yield await asyncio.to_thread(song_svg, waveform, found.embedding)
+        todo = [EmbedJob(upload=upload, embedding="timestamps")]
+        found: dict[int, Any] = {}
+        heard = message("Drawing")
+        async with aclosing(shown_results(parts.jobs, todo, found, lambda _: heard)) as shown:
+            async for part in shown:
+                yield part
+        waveform = await decoded(parts.jobs, upload)
+        yield await asyncio.to_thread(song_svg, waveform, found[0].embedding)
 
 
 async def _arrange(parts: Parts, sent: Any) -> AsyncGenerator[str, None]:
@@ -80,17 +79,15 @@ async def _arrange(parts: Parts, sent: Any) -> AsyncGenerator[str, None]:
         if len(opened) < FEWEST:
             raise InputError(f"a map takes {FEWEST} songs or more; drop them on the first tab")
         todo = [EmbedJob(upload=upload) for _, upload in opened]
-        found: dict[int, np.ndarray] = {}
-        yield message(f"0 of {len(todo)} heard")
-        async with aclosing(work(parts.jobs, todo)) as results:
-            async for index, result in results:
-                if index is None:
-                    yield message(result)
-                    continue
-                if isinstance(result, Exception):
-                    raise result
-                found[index] = result.embedding
-                yield message(f"{len(found)} of {len(todo)} heard")
+        found: dict[int, Any] = {}
+
+        def heard(found: Mapping[int, Any]) -> str:
+            return message(f"{len(found)} of {len(todo)} heard")
+
+        yield heard(found)
+        async with aclosing(shown_results(parts.jobs, todo, found, heard)) as shown:
+            async for part in shown:
+                yield part
         names = [song.name for song, _ in opened]
-        embeddings = np.stack([found[index] for index in range(len(opened))])
+        embeddings = np.stack([found[index].embedding for index in range(len(opened))])
         yield song_map(names, embeddings) + neighbours(names, embeddings)

@@ -1,6 +1,6 @@
 """Parts of the page that its tabs share."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from html import escape
@@ -11,9 +11,13 @@ from typing import Any
 import gradio as gr
 
 from hear_aesthetics.errors import HearAestheticsError
-from songeval_task.service.job_queue import JobQueue
+from songeval_task.service.job_queue import Job, JobQueue
+from songeval_task.service.page.songs import work
 
-__all__ = ["QUIET", "SEND", "SEND_ALL", "Parts", "errors_told", "html", "message", "static"]
+__all__ = [
+    *("QUIET", "SEND", "SEND_ALL", "Parts"),
+    *("errors_told", "html", "message", "shown_results", "static"),
+]
 
 # Of events: no veil over what is being changed, and no queue besides that of the service.
 QUIET: dict[str, Any] = {
@@ -80,6 +84,34 @@ async def errors_told(shown: AsyncGenerator[str, None]) -> AsyncGenerator[str, N
                 yield part
         except HearAestheticsError as error:
             yield message(str(error))
+
+
+async def shown_results(
+    jobs: JobQueue,
+    todo: Sequence[Job],
+    found: dict[int, Any],
+    show: Callable[[Mapping[int, Any]], str],
+) -> AsyncGenerator[str, None]:
+    """Yield what is shown while jobs are worked on: messages, and what is known after each result.
+
+    Args:
+        jobs: Queue of the service.
+        todo: The jobs.
+        found: Takes the results: index of a job -> result.
+        show: Results so far -> what is shown of them.
+
+    Raises:
+        HearAestheticsError: If one of the jobs fails.
+    """
+    async with aclosing(work(jobs, todo)) as results:
+        async for index, result in results:
+            if index is None:
+                yield message(result)
+                continue
+            if isinstance(result, Exception):
+                raise result
+            found[index] = result
+            yield show(found)
 
 
 def static(name: str) -> str:

@@ -1,6 +1,6 @@
 """Tab "Prompt": one clip against several texts, by the scorers that read a prompt."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from html import escape
 from typing import Any
@@ -9,8 +9,15 @@ import gradio as gr
 
 from hear_aesthetics.errors import InputError
 from songeval_task.service.job_queue import ScoreJob
-from songeval_task.service.page.parts import QUIET, SEND, Parts, errors_told, html, message
-from songeval_task.service.page.songs import open_uploads, work
+from songeval_task.service.page.parts import (
+    QUIET,
+    SEND,
+    Parts,
+    errors_told,
+    html,
+    shown_results,
+)
+from songeval_task.service.page.songs import open_uploads
 
 __all__ = ["add_prompt_tab", "prompt_table"]
 
@@ -51,32 +58,29 @@ async def _score(parts: Parts, written: str, sent: Any) -> AsyncGenerator[str, N
         if not opened:
             raise InputError("choose a clip; clips are dropped on the first tab")
         todo = [ScoreJob(upload=opened[0][1], prompt=line) for line in lines]
-        found: dict[int, Any] = {}
-        async with aclosing(work(parts.jobs, todo)) as results:
-            async for index, result in results:
-                if index is None:
-                    yield message(result)
-                    continue
-                if isinstance(result, Exception):
-                    raise result
-                found[index] = result.values
-                yield prompt_table(parts.prompted_columns, lines, found)
+
+        def table(found: Mapping[int, Any]) -> str:
+            return prompt_table(parts.prompted_columns, lines, found)
+
+        async with aclosing(shown_results(parts.jobs, todo, {}, table)) as shown:
+            async for part in shown:
+                yield part
 
 
-def prompt_table(columns: Sequence[str], texts: Sequence[str], found: dict[int, Any]) -> str:
+def prompt_table(columns: Sequence[str], texts: Sequence[str], found: Mapping[int, Any]) -> str:
     """Return a line per text with its scores; texts that wait have dots.
 
     Args:
         columns: Columns to show.
         texts: The texts.
-        found: Index of a text -> column -> score.
+        found: Index of a text -> its scores.
     """
     titles = ("Text", *(column.rpartition(":")[2] for column in columns))
     head = "".join(f'<th scope="col">{escape(title)}</th>' for title in titles)
     lines = []
     for index, text in enumerate(texts):
         values = found.get(index)
-        cells = "".join(f"<td>{f'{values[c]:.2f}' if values else '…'}</td>" for c in columns)
+        cells = "".join(f"<td>{f'{values.values[c]:.2f}' if values else '…'}</td>" for c in columns)
         lines.append(f'<tr><th scope="row" class="ha-text">{escape(text)}</th>{cells}</tr>')
     return (
         '<div class="ha-scroll" tabindex="0" role="region" aria-label="Scores of the texts"><table>'
