@@ -94,10 +94,14 @@ class BestOf(Listing):
         *,
         as_json: bool = False,
     ) -> None:
+        from songeval_task.scoring.scorer_set import LOW
+
         self._groups, self._out, self._as_json = groups, out, as_json
         name, columns = next(iter(scorer_set.groups.items()))
         self._columns = (*columns, scorer_set.means[name])
         self._calibration = scorer_set.calibrated.get(name)
+        intervals = columns[0] + LOW in scorer_set.interval_columns
+        self._elsewhere = intervals and self._calibration is None
 
     def add(self, row: dict[str, Any]) -> None:
         """Wait for :meth:`finish`: the best take is known at the end."""
@@ -111,7 +115,13 @@ class BestOf(Listing):
 
         chosen = rows[: len(self._groups)], self._groups
         best, learned = best_takes(*chosen, self._columns, self._calibration)
-        if self._calibration is None:
+        if self._elsewhere:
+            typer.echo(
+                "best of: how much of a lead is luck is told where the calibration is: leave out "
+                "--server",
+                err=True,
+            )
+        elif self._calibration is None:
             typer.echo(
                 "best of: nothing tells how much of a lead is luck; --calibration FILE does",
                 err=True,

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from io import BytesIO
 from os import fspath
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hear_aesthetics.corpus.stored import AnyPath, StoredFile, as_path
 from hear_aesthetics.engine.inference import Result
 from hear_aesthetics.errors import AudioError, InputError
 from hear_aesthetics.spec import MAX_MINUTES
@@ -166,7 +168,8 @@ class RemoteScorer(FileScorer):
                 row = self._row_of_file(clip, options)
                 if row["duration"] > max_minutes * 60:
                     raise AudioError(
-                        f"{clip.path}: more than {max_minutes:g} min of audio; take spans of it"
+                        f"{clip.path}: more than {max_minutes:g} min of audio; take spans of it, "
+                        "or allow more (--max-minutes of score)"
                     )
             except AudioError as error:
                 return Result(clip, 0.0, None, error)
@@ -230,10 +233,10 @@ class RemoteScorer(FileScorer):
             for name, value in {**span, **options}.items()
             if value is not None
         }
-        path = Path(clip.path)
+        path = as_path(clip.path)
         name = path.name.encode(errors="surrogateescape").decode(errors="backslashreplace")
         try:
-            with path.open("rb") as file:
+            with BytesIO(path.read()) if isinstance(path, StoredFile) else path.open("rb") as file:
                 files = {"files": (name, file)}
                 answer = self._connection.ask("POST", "/v1/score", files=files, data=fields)
         except OSError as error:
@@ -291,7 +294,7 @@ class RemoteScorer(FileScorer):
                 pool.shutdown(cancel_futures=True)
 
 
-def _with_path(path: Path, line: str) -> str:
+def _with_path(path: AnyPath, line: str) -> str:
     """Return an error line of the server, which knows the name of the file alone, with its path."""
     rest = line.removeprefix(path.name)
     return f"{path}{rest}" if rest != line else f"{path}: {line}"

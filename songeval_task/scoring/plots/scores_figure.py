@@ -29,7 +29,7 @@ def scores_figure(rows: Sequence[ScoreRow], scorer: FeatureScorer) -> Figure:
         text += "; demo: the scores say nothing"
     elif not several:
         text += "; after each name: the mean"
-    if scorer_set.calibrated:
+    if scorer_set.interval_columns:
         text += f"; {'bars' if several else 'bands'}: {scorer_set.coverage:.0%} intervals"
     titles = {"title": "Song scores" if len(rows) > 1 else "Song score", "subtitle": text}
     if several:

@@ -4,11 +4,16 @@ import json
 import re
 import shlex
 import socket
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
+from songeval_task import AestheticScorer
+from songeval_task.scoring.plots import scores_figure
 from songeval_task.service import connection
 from songeval_task.service.app import create_app
 from songeval_task.service.decoding.pool import DecoderPool
@@ -19,13 +24,20 @@ ROOT = Path(__file__).parents[3]
 URL = "http://127.0.0.1:7860"
 
 
-@pytest.fixture
-def server(demo_scorer, monkeypatch):
-    """An application that clients find at any address."""
-    with DecoderPool(1) as decoder, JobQueue(demo_scorer, decoder) as jobs:
+@contextmanager
+def found_at_any_address(scorer: AestheticScorer, monkeypatch) -> Iterator[None]:
+    """An application that all clients find."""
+    with DecoderPool(1) as decoder, JobQueue(scorer, decoder) as jobs:
         app = create_app(jobs, ServiceSettings())
         opened = lambda *_: TestClient(app, base_url=URL)  # noqa: E731
         monkeypatch.setattr(connection, "open_client", opened)
+        yield
+
+
+@pytest.fixture
+def server(demo_scorer, monkeypatch):
+    """A server with the bundled model."""
+    with found_at_any_address(demo_scorer, monkeypatch):
         yield
 
 
@@ -72,6 +84,39 @@ def test_a_server_gives_the_rows_of_score(
             name: pytest.approx(value, abs=1e-4) if type(value) is float else value
             for name, value in right.items()
         }
+
+
+def test_members_of_a_container_are_sent(server, command, write_clip, tmp_path) -> None:
+    path = write_clip(tmp_path / "a.wav", 1.0)
+    with tarfile.open(tmp_path / "songs.tar", "w") as tar:
+        tar.add(path, "b/a.wav")
+    (file,) = json.loads(command("score", path, "--server", URL, "--json").out)
+    outcome = command("score", tmp_path / "songs.tar", "--server", URL, "--json")
+    assert outcome.code == 0
+    (row,) = json.loads(outcome.out)
+    assert row["path"].endswith("songs.tar/b/a.wav")
+    assert row["mean"] == pytest.approx(file["mean"], abs=1e-5)
+
+
+def test_a_calibration_that_is_elsewhere_is_said_and_its_intervals_are_drawn(
+    calibrate_demo, command, write_clip, tmp_path, monkeypatch
+) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr(
+        scores_figure, "score_figure", lambda *_, subtitle, **__: drawn.append(subtitle)
+    )
+    monkeypatch.setattr("hear_aesthetics.plotting.style.save", lambda *_: None)
+    for seed in range(2):
+        write_clip(tmp_path / "takes" / f"{seed}.wav", 1.0, seed=seed)
+    scorer = AestheticScorer.from_pretrained(model="mini")
+    scorer.calibrate([calibrate_demo(tmp_path / "c.json", 0.1)])
+    words = ("score", tmp_path / "takes", "--best-of", "folder", "--plot", tmp_path / "o.png")
+    with found_at_any_address(scorer, monkeypatch):
+        outcome = command(*words, "--server", URL)
+    assert outcome.code == 0
+    (line,) = [line for line in outcome.notes if line.startswith("best of: ")]
+    assert line.endswith("is told where the calibration is: leave out --server")
+    assert "bands: 90% intervals" in drawn[0]
 
 
 def test_a_server_fills_a_file_once(server, command, write_clip, tmp_path) -> None:
