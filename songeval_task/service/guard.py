@@ -96,9 +96,10 @@ class Guard:
             return JsonAnswer({"error": "requests of other web sites are refused"}, 403)
         if self._token and path not in OPEN and not self._knows(headers.get("authorization", "")):
             challenge = {"www-authenticate": 'Basic realm="hear-aesthetics", charset="UTF-8"'}
+            line = "needs the token: load the page again, and give it as the password of any user"
             if path in self._api:  # a browser would ask for a password
                 challenge = {"www-authenticate": "Bearer"}
-            line = "needs the token, as `Authorization: Bearer TOKEN`"
+                line = "needs the token, as `Authorization: Bearer TOKEN`"
             return JsonAnswer({"error": line}, 401, challenge)
         return None
 

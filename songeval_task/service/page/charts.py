@@ -14,7 +14,7 @@ import numpy as np
 from songeval_task.scoring.plots.song_rows import MAX_SONGS, axis_limits
 from songeval_task.scoring.rows import ScoreRow
 from songeval_task.scoring.scorer_set import HIGH, LOW
-from songeval_task.service.page.songs import Song
+from songeval_task.service.page.songs import Song, name_html
 
 __all__ = ["PEAKS", "peaks", "radar", "song_view"]
 
@@ -59,7 +59,7 @@ def radar(songs: Sequence[Song], dimensions: Sequence[str]) -> str:
         said = ", ".join(f"{name} {song.row[name]:.2f}" for name in dimensions)
         figures.append(
             f'<figure class="ha-radar" style="--line: var(--ha-line-{index})">'
-            f"<figcaption>{escape(song.name)} <b>{song.row['mean']:.2f}</b></figcaption>"
+            f"<figcaption>{name_html(song.name)} <b>{song.row['mean']:.2f}</b></figcaption>"
             f'<svg viewBox="{VIEW}" role="img" aria-label="{escape(song.name)}: {escape(said)}">'
             f"{draw(song.row, others, dimensions, low, high)}</svg></figure>"
         )
@@ -176,7 +176,7 @@ def song_view(song: Song, dimensions: Sequence[str]) -> str:
     )
     return f"""
 <section class="ha-song" data-song="{escape(song.song_id)}" aria-labelledby="ha-song-name">
-<h2 id="ha-song-name">{escape(song.name)}</h2>
+<h2 id="ha-song-name">{name_html(song.name)}</h2>
 <audio controls preload="metadata" data-song="{escape(song.song_id)}"
   aria-label="Play {escape(song.name)}"></audio>
 <p class="ha-fault" role="status"></p>

@@ -15,7 +15,7 @@ from songeval_task.scoring.comparison import (
 )
 from songeval_task.scoring.scorer import AestheticScorer
 from songeval_task.service.page.parts import QUIET, Parts, html
-from songeval_task.service.page.songs import Song, Visit
+from songeval_task.service.page.songs import Song, Visit, name_html
 
 __all__ = ["add_compare_tab", "compare_songs", "comparison_html"]
 
@@ -124,7 +124,7 @@ def _player(song: Song, quietest: float | None) -> str:
     gain = 1.0 if own is None or quietest is None else 10 ** ((quietest - own) / 20)
     said = "silent" if own is None else f"{own:.1f} LUFS"
     return (
-        f"<figure data-player><figcaption>{escape(song.name)} <small>{said}</small></figcaption>"
+        f"<figure data-player><figcaption>{name_html(song.name)} <small>{said}</small></figcaption>"
         f'<audio controls preload="metadata" data-song="{escape(song.song_id)}" '
         f'data-gain="{gain:.4f}" aria-label="Play {escape(song.name)}"></audio>'
         '<p class="ha-fault" role="status"></p></figure>'

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from hear_aesthetics.plotting.song import song_figure
 from hear_aesthetics.plotting.style import FAINT, INK, QUIET
+from songeval_task.service.page.songs import name_html
 
 __all__ = ["neighbours", "principal_components", "song_map", "song_svg", "themed_svg"]
 
@@ -122,9 +123,9 @@ def neighbours(names: Sequence[str], embeddings: np.ndarray) -> str:
     lines = []
     for index, name in enumerate(names):
         nearest = np.argsort(-cosines[index], kind="stable")[: min(NEIGHBOURS, len(names) - 1)]
-        said = [f"{escape(names[other])} ({cosines[index, other]:.3f})" for other in nearest]
+        said = [f"{name_html(names[other])} ({cosines[index, other]:.3f})" for other in nearest]
         lines.append(
-            f'<tr><td>{index + 1}</td><th scope="row" class="ha-text">{escape(name)}</th>'
+            f'<tr><td>{index + 1}</td><th scope="row" class="ha-text">{name_html(name)}</th>'
             f'<td class="text">{"<br>".join(said)}</td></tr>'
         )
     return (

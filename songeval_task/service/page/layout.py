@@ -5,6 +5,7 @@ its own, and what is left of an upload goes after ten minutes.
 """
 
 import atexit
+import logging
 import os
 import shutil
 import tempfile
@@ -37,6 +38,7 @@ from songeval_task.service.page.songs import Visit
 
 __all__ = ["UPLOAD_FOLDER", "build_page", "launch_page", "page_app", "page_settings"]
 
+logger = logging.getLogger(__name__)
 UPLOAD_FOLDER = Path(os.environ["GRADIO_TEMP_DIR"])
 atexit.register(shutil.rmtree, UPLOAD_FOLDER, ignore_errors=True)
 
@@ -51,10 +53,24 @@ FONTS = ("system-ui", "sans-serif")
 
 
 class _Blocks(gr.Blocks):
-    """Page whose events take no file by its path or address.
+    """Page whose events take no file by its path or address, and fail in one line of the log.
 
     Where it is mounted, Gradio fetches for its visitor any file that the server can read.
     """
+
+    async def process_api(self, *args: Any, **options: Any) -> dict[str, Any]:
+        """Return the answer to an event, as Gradio does.
+
+        Raises:
+            gr.Error: If it fails.
+        """
+        try:
+            return await super().process_api(*args, **options)
+        except gr.Error:
+            raise
+        except Exception as error:
+            logger.error("an event of the page failed", exc_info=error)
+            raise gr.Error("the event failed", print_exception=False) from None
 
     async def preprocess_data(
         self, block_fn: Any, inputs: list[Any], *args: Any, **options: Any

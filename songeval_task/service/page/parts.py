@@ -3,7 +3,6 @@
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import gradio as gr
 
 from hear_aesthetics.errors import HearAestheticsError
 from songeval_task.service.job_queue import Job, JobQueue
-from songeval_task.service.page.songs import work
+from songeval_task.service.page.songs import line_html, work
 
 __all__ = [
     *("QUIET", "SEND", "SEND_ALL", "Parts"),
@@ -73,7 +72,7 @@ class Parts:
 
 def message(text: str) -> str:
     """Return a message in place of a result."""
-    return f'<p class="ha-note" role="status">{escape(text)}</p>'
+    return f'<p class="ha-note" role="status">{line_html(text)}</p>'
 
 
 async def errors_told(shown: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:

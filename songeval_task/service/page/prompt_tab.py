@@ -75,8 +75,9 @@ def prompt_table(columns: Sequence[str], texts: Sequence[str], found: Mapping[in
         texts: The texts.
         found: Index of a text -> its scores.
     """
-    titles = ("Text", *(column.rpartition(":")[2] for column in columns))
-    head = "".join(f'<th scope="col">{escape(title)}</th>' for title in titles)
+    titles = [column.rpartition(":")[2] for column in columns]
+    head = '<th scope="col" class="ha-text">Text</th>'
+    head += "".join(f'<th scope="col">{escape(title)}</th>' for title in titles)
     lines = []
     for index, text in enumerate(texts):
         values = found.get(index)

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from hear_aesthetics.audio.saving import encode_audio
-from hear_aesthetics.errors import HearAestheticsError
+from hear_aesthetics.errors import HearAestheticsError, InputError
 from hear_aesthetics.spec import SAMPLE_RATE
 from hear_aesthetics.synthesis import Qualities, compose, render
 from songeval_task.scoring.plots.song_rows import MAX_SONGS as MAX_RADARS
@@ -132,6 +132,8 @@ async def _score(
 ) -> AsyncGenerator[dict[str, Any], None]:
     """Score the songs that a browser sent; yield the progress, which the drop zone shows."""
     with open_uploads(sent, parts.upload_folder) as opened:
+        if parts.prompted and not options["prompt"]:
+            raise InputError("write below the prompt that the songs were made from; then drop them")
         visit.songs.update({song.song_id: song for song, _ in opened})
         yield _progress(0, len(opened))
         gives = parts.jobs.scorer.scorer_set.gives

@@ -1,7 +1,6 @@
 """Table of scores on the page: what its script draws, and the messages beside it."""
 
 from collections.abc import Sequence
-from html import escape
 from typing import Any
 
 from hear_aesthetics.errors import HearAestheticsError
@@ -12,7 +11,7 @@ from songeval_task.scoring.scorer_set import NOVELTY
 from songeval_task.service.decoding.pool import Upload
 from songeval_task.service.job_queue import JobQueue
 from songeval_task.service.page.charts import peaks
-from songeval_task.service.page.songs import Song, Visit, decoded
+from songeval_task.service.page.songs import Song, Visit, decoded, line_html
 
 __all__ = ["conclusion", "errors_of", "keep_result", "table_value"]
 
@@ -78,7 +77,7 @@ def errors_of(visit: Visit) -> str:
     if not failed:
         return ""
     count = f"{len(failed)} file{'s' if len(failed) > 1 else ''} could not be scored"
-    lines = "".join(f"<li>{escape(error)}</li>" for error in failed)
+    lines = "".join(f"<li>{line_html(error)}</li>" for error in failed)
     return f'<div class="ha-errors" role="alert"><p>{count}</p><ul>{lines}</ul></div>'
 
 

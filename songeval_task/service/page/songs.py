@@ -9,6 +9,7 @@ import random
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, aclosing, contextmanager, suppress
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,10 @@ from songeval_task.scoring.rows import OK, ScoreRow
 from songeval_task.service.decoding.pool import Upload
 from songeval_task.service.job_queue import MIN_SECONDS, Job, JobQueue, QueueFullError
 
-__all__ = ["MAX_SONGS", "Song", "Visit", "decoded", "open_uploads", "work"]
+__all__ = [
+    *("MAX_SONGS", "Song", "Visit"),
+    *("decoded", "line_html", "name_html", "open_uploads", "work"),
+]
 
 MAX_SONGS = 50  # dropped at a time
 SHARE = 4  # of the places of the queue, one visitor takes a part
@@ -78,6 +82,17 @@ class Visit:
         """Return the songs of these identifiers that have scores."""
         known = (self.songs.get(name) for name in ids)
         return [song for song in known if song is not None and song.scored]
+
+
+def name_html(name: str) -> str:
+    """Return a name as HTML, apart from what follows it: it may be written from right to left."""
+    return f"<bdi>{escape(name)}</bdi>"
+
+
+def line_html(line: str) -> str:
+    """Return a line that may begin with a name and a colon as HTML."""
+    name, colon, rest = line.partition(": ")
+    return name_html(name) + colon + escape(rest)
 
 
 def _checked(sent: Any, folder: Path) -> tuple[str, str, Path]:

@@ -8,6 +8,8 @@ const status = element.querySelector("output");
 const examples = element.querySelector(".ha-examples");
 let busy = false;
 
+// A name may be written from right to left, which is not to turn what follows it.
+const apart = (name) => `\u2068${name}\u2069`;
 const say = (text, done, total) => {
   status.textContent = text;
   bar.hidden = total === undefined;
@@ -19,6 +21,17 @@ const lock = (locked) => {
   if (examples) examples.disabled = locked;
   zone.classList.toggle("busy", locked);
 };
+
+// While songs are scored: a server that is gone tells of nothing more.
+setInterval(async () => {
+  if (!busy) return;
+  try {
+    await fetch("favicon.ico", { cache: "no-store" });
+  } catch {
+    if (busy) say("The server is gone; drop the songs again when it is back");
+    lock(false);
+  }
+}, 3000);
 
 // Also for the other tabs, which send a song again when they need more than its scores.
 window.hearSend = async (id) => {
@@ -35,14 +48,14 @@ const take = async (files) => {
   }
   const large = files.find((file) => file.size > props.max_mb * 1e6);
   if (large) {
-    say(`${large.name} is larger than ${props.max_mb} MB; drop a shorter or compressed file`);
+    say(`${apart(large.name)} is larger than ${props.max_mb} MB; drop a shorter or compressed file`);
     return;
   }
   lock(true);
   const sent = [];
   try {
     for (const file of files) {
-      say(`Sending ${file.name}`, sent.length, files.length);
+      say(`Sending ${apart(file.name)}`, sent.length, files.length);
       const id = crypto.randomUUID?.() ?? String(Math.random()).slice(2);
       songs.set(id, { file, name: file.name });
       sent.push(await window.hearSend(id));

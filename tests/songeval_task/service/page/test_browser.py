@@ -258,11 +258,9 @@ def test_events_read_no_file_of_the_server(server, tmp_path) -> None:
         events = json.load(answer)["dependencies"]
     for event in events:
         visit = {"session_hash": f"visit{event['id']}", "fn_index": event["id"]}
-        for data in (file, [file], {"a": [file]}):
-            post(
-                f"{server.url}/gradio_api/queue/join",
-                {**visit, "data": [data] * len(event["inputs"])},
-            )
+        inputs = [[data] * len(event["inputs"]) for data in (file, [file], {"a": [file]})]
+        for data in (*inputs, []):
+            post(f"{server.url}/gradio_api/queue/join", {**visit, "data": data})
             url = f"{server.url}/gradio_api/queue/data?session_hash={visit['session_hash']}"
             with urlopen(url) as answer:
                 messages = [json.loads(line[5:]) for line in answer if line.startswith(b"data:")]
@@ -275,3 +273,4 @@ def test_an_open_page_does_not_keep_the_server_from_ending(visit, server) -> Non
     visit()
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(90) == 0
+    assert "Traceback" not in server.process.stderr.read()

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from songeval_task.service.page.charts import PEAKS, peaks, radar, song_view
-from songeval_task.service.page.songs import Song
+from songeval_task.service.page.inside_charts import neighbours
+from songeval_task.service.page.songs import Song, line_html
 
 FIVE = ("Coherence", "Musicality", "Memorability", "Clarity", "Naturalness")
 HOSTILE = '<script>alert("1")</script>.wav'
@@ -36,6 +37,17 @@ def test_names_are_escaped(draw) -> None:
     drawn = draw(song(HOSTILE))
     assert "<script" not in drawn
     assert "&lt;script&gt;" in drawn
+
+
+@pytest.mark.parametrize("name", ["jpg.\u202evaw", "\u05e9\u05dc\u05d5\u05dd"])
+def test_a_name_from_right_to_left_turns_no_number(name) -> None:
+    embeddings = np.eye(3)[:, :2]
+    drawn = [radar([song(name)], FIVE), neighbours([name, "b", "c"], embeddings)]
+    drawn.append(line_html(f"{name}: no audio"))
+    for text in drawn:
+        shown = re.sub(r'(aria-label|title)="[^"]*"', "", text)
+        assert name in shown
+        assert shown.count(name) == shown.count(f"<bdi>{name}</bdi>")
 
 
 def test_a_radar_has_a_corner_per_dimension_and_says_its_numbers() -> None:

@@ -36,7 +36,7 @@ def test_the_nearest_song_comes_first_and_names_are_escaped() -> None:
     table = neighbours(names, np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]]))
     first = re.search(r'<td class="text">(.*?)</td>', table)
     assert first
-    assert first[1].startswith("two (0.995)<br>three (0.000)")
+    assert first[1].startswith("<bdi>two</bdi> (0.995)<br><bdi>three</bdi> (0.000)")
     assert "<b>" not in table
 
 
