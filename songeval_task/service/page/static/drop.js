@@ -22,15 +22,14 @@ const lock = (locked) => {
   zone.classList.toggle("busy", locked);
 };
 
-// While songs are scored: a server that is gone tells of nothing more.
-setInterval(async () => {
-  if (!busy) return;
-  try {
-    await fetch("favicon.ico", { cache: "no-store" });
-  } catch {
-    if (busy) say("The server is gone; drop the songs again when it is back");
-    lock(false);
-  }
+// A server that is gone tells of nothing, and one that was started again knows no page of before.
+let answer;
+const gone = () => {
+  if (busy) say("The server is gone; when it is back, load the page again");
+  lock(false);
+};
+setInterval(() => {
+  if (busy) fetch("favicon.ico", { cache: "no-store" }).catch(gone);
 }, 3000);
 
 // Also for the other tabs, which send a song again when they need more than its scores.
@@ -61,6 +60,7 @@ const take = async (files) => {
       sent.push(await window.hearSend(id));
     }
     say("Waiting for the server", 0, files.length);
+    answer = setTimeout(gone, 20_000);
     trigger("songs", { files: sent });
   } catch (error) {
     say(`The files did not reach the server (${error.message ?? error}); drop them again`);
@@ -99,6 +99,7 @@ examples?.addEventListener("click", async () => {
   }
 });
 watch("value", () => {
+  clearTimeout(answer);
   const { text, done, total } = props.value;
   say(text, done, total ?? undefined);
   lock(total !== null);

@@ -244,6 +244,16 @@ def test_a_visitor_who_leaves_gives_back_the_places(visit, server, songs) -> Non
     raise AssertionError("places are still taken after a minute")
 
 
+def test_a_server_that_is_gone_is_said_and_frees_the_drop_zone(visit, songs) -> None:
+    visitor = visit()
+    visitor.page.set_input_files("#ha-files", songs * 8)
+    visitor.status("of 24")
+    visitor.page.context.set_offline(True)
+    visitor.status("The server is gone; when it is back, load the page again")
+    assert visitor.page.locator("#ha-files").is_enabled()
+    visitor.page.context.close()
+
+
 def post(url: str, content: dict) -> None:
     head = {"Content-Type": "application/json"}
     with urlopen(Request(url, json.dumps(content).encode(), head)):
