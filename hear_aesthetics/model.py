@@ -29,6 +29,8 @@ from hear_aesthetics.features.fusion import (
     Features,
     FusedFeatures,
     HiddenState,
+    Layer,
+    as_layers,
 )
 from hear_aesthetics.features.pooling import POOLINGS, pool_frames
 from hear_aesthetics.features.standardize import Standardizer
@@ -57,7 +59,7 @@ class ModelConfig:
     """``hear_aesthetics.json`` of a model directory; every key is optional.
 
     Attributes:
-        layer: Hidden state the embeddings are taken from.
+        layer: Hidden state the embeddings are taken from, or a list of those that are joined.
         pooling: Pooling of frames to a scene embedding, ``"mean"`` or ``"mean+std"``.
         precision: Meaning of ``"auto"`` for this model; ``"auto"`` leaves it to the hardware.
         licence: Licence of the weights.
@@ -69,7 +71,7 @@ class ModelConfig:
             follows a frame's time then answers most to what happens at that time.
     """
 
-    layer: int = DEFAULT_LAYER
+    layer: Layer = DEFAULT_LAYER
     pooling: str = "mean"
     precision: str = "auto"
     licence: str = "see the encoders' own"
@@ -94,7 +96,9 @@ class ModelConfig:
         for key, value in values.items():
             if key not in types:
                 raise CheckpointError(f"{path}: unknown key {key!r}; {remedy}")
-            if type(value) is not types[key]:
+            if key == "layer":
+                _check_layer(path, value)
+            elif type(value) is not types[key]:
                 wanted = types[key].__name__
                 raise CheckpointError(f"{path}: {key} is {value!r}; {wanted} is expected")
         delay = values.get("delay_ms", 0)
@@ -296,7 +300,7 @@ def load_model(
     variant: str = "mini",
     sources: Sequence[str] = SOURCES,
     views: Sequence[str] = VIEWS,
-    layer: int | None = None,
+    layer: Layer | None = None,
     pooling: str | None = None,
     segment_seconds: int = SEGMENT_SECONDS,
     precision: str = "auto",
@@ -312,8 +316,9 @@ def load_model(
         variant: ``"mini"`` (bundled) or ``"large"`` (the published pair, from disk or the hub).
         sources: Encoders, in the feature's order.
         views: Views, in the feature's order.
-        layer: Hidden state; by default the model directory's, 10 if it names none. The constants
-            that standardize embeddings hold for that layer; those of others stay as they are.
+        layer: Hidden state, or a list of those that are joined; by default the model directory's,
+            10 if it names none. The constants that standardize embeddings hold for the model's own;
+            embeddings of others stay as they are.
         pooling: Frames to scene embedding, ``"mean"`` or ``"mean+std"``; by default the model
             directory's, ``"mean"`` if it names none.
         segment_seconds: Length of a segment in the segment view.
@@ -334,8 +339,8 @@ def load_model(
         raise InputError(f"scales is named views now: write views={scales!r}")
     _check_choices("sources", sources, SOURCES)
     _check_choices("views", views, VIEWS)
-    if layer is not None and not isinstance(layer, int):
-        raise InputError(f"layer is {layer!r}; it takes a whole number")
+    if layer is not None:
+        as_layers(layer)
     _check_seconds("segment_seconds", segment_seconds)
     _check_seconds("track_limit_seconds", track_limit_seconds)
     device = usable_device(device)
@@ -350,7 +355,7 @@ def load_model(
     _check_choices("pooling", (config.pooling,), POOLINGS)
     _check_choices("precision", (config.precision,), PRECISIONS)
     dtype = PRECISIONS[config.precision] or auto_precision(device)
-    highest = max([config.layer, *(state.layer for state in states)])
+    highest = max([*as_layers(config.layer), *(state.layer for state in states)])
     backbones: dict[str, Backbone] = {
         source: ENCODERS[source].from_pretrained(
             files.encoders[source], layers=highest, dtype=dtype
@@ -365,7 +370,8 @@ def load_model(
         track_limit_seconds=track_limit_seconds,
     )
     standardizer = None
-    if files.config and config.standardizer and config.layer == stated.layer:
+    same_layers = as_layers(config.layer) == as_layers(stated.layer)
+    if files.config and config.standardizer and same_layers:
         standardizer = Standardizer.from_file(
             files.config.parent / config.standardizer,
             sources,
@@ -413,6 +419,13 @@ def get_timestamp_embeddings(audio: Tensor, model: HearModel) -> tuple[Tensor, T
     if model.standardizer:
         embeddings = model.standardizer.timestamps(embeddings)
     return embeddings, timestamps
+
+
+def _check_layer(path: Path, layer: Any) -> None:
+    try:
+        as_layers(layer)
+    except InputError as error:
+        raise CheckpointError(f"{path}: {error}") from error
 
 
 def _check_seconds(option: str, given: int) -> None:

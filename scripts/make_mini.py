@@ -15,6 +15,7 @@ import json
 import shutil
 from pathlib import Path
 
+from hear_aesthetics.features.fusion import Layer, parse_layer
 from hear_aesthetics.pretraining.config import SOURCES
 from hear_aesthetics.pretraining.export import DELAY_MS, MODEL_JSON, write_model_json
 from hear_aesthetics.pretraining.standardization import standardize_model
@@ -23,7 +24,7 @@ BUNDLED = Path(__file__).parents[1] / "hear_aesthetics" / "weights" / "mini"
 KEPT = ("README.md", "log.csv")  # of the folder of a run: model card and learning curve
 
 
-def main(run: Path, out: Path, layer: int, pooling: str, standardize: bool) -> None:
+def main(run: Path, out: Path, layer: Layer, pooling: str, standardize: bool) -> None:
     """Write the model directory."""
     for source in SOURCES:
         folder = out / source
@@ -44,7 +45,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, help="what hear-aesthetics pretrain wrote")
     parser.add_argument("--out", type=Path, default=BUNDLED)
-    parser.add_argument("--layer", type=int, required=True)
+    parser.add_argument("--layer", type=parse_layer, required=True)
     parser.add_argument("--pooling", required=True)
     parser.add_argument(
         "--standardize", action="store_true", help="add constants that standardize embeddings"

@@ -59,7 +59,11 @@ def embed(
         ),
     ] = "npz",
     layer: Annotated[
-        int | None, typer.Option(help="Layer of the hidden states.", show_default="the model's own")
+        str | None,
+        typer.Option(
+            help="Layer of the hidden states; several, such as 2,4, are joined.",
+            show_default="the model's own",
+        ),
     ] = None,
     pooling: Annotated[
         str | None,
@@ -85,6 +89,7 @@ def embed(
     from hear_aesthetics.engine.embedding_files import origin
     from hear_aesthetics.engine.inputs import collect_inputs
     from hear_aesthetics.engine.npy_files import check_list, list_path
+    from hear_aesthetics.features.fusion import parse_layer
     from hear_aesthetics.model import load_model
 
     if scales is not None:
@@ -101,7 +106,7 @@ def embed(
     options: dict[str, Any] = {
         **{"model_file_path": model, "precision": precision},
         **{"sources": sources.split(","), "views": views.split(",")},
-        **{"layer": layer, "pooling": pooling},
+        **{"layer": None if layer is None else parse_layer(layer), "pooling": pooling},
     }
     cluster = join_cluster(ctx, ray, device) if ray else None
     loaded = load_model(**options, device=cluster.device_here if cluster else device)

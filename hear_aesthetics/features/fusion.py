@@ -31,7 +31,17 @@ from hear_aesthetics.spec import (
     frame_count,
 )
 
-__all__ = ["SOURCES", "TRACK_LIMIT_SECONDS", "VIEWS", "Features", "FusedFeatures", "HiddenState"]
+__all__ = [
+    "SOURCES",
+    "TRACK_LIMIT_SECONDS",
+    "VIEWS",
+    "Features",
+    "FusedFeatures",
+    "HiddenState",
+    "Layer",
+    "as_layers",
+    "parse_layer",
+]
 
 LOGGER = logging.getLogger(__name__)
 
@@ -39,6 +49,8 @@ SOURCES = ("musicfm", "muq")
 FUSED = "fused"  # name of the fused feature beside those of hidden states
 VIEWS = ("segment", "track")
 TRACK_LIMIT_SECONDS = 1200
+
+Layer = int | Sequence[int]  # a hidden state, or several that are joined
 
 SEGMENT_BATCH_FRAMES = 8 * SEGMENT_SECONDS * FRAME_RATE  # frames of segments encoded together
 
@@ -74,6 +86,36 @@ class HiddenState:
         return f"{self.source}_{self.layer:02d}"
 
 
+def as_layers(layer: Layer) -> tuple[int, ...]:
+    """Return the hidden states that are joined, in the feature's order.
+
+    >>> as_layers(10), as_layers([2, 4])
+    ((10,), (2, 4))
+
+    Raises:
+        InputError: If it is neither a whole number nor a list of different ones.
+    """
+    layers = tuple(layer) if isinstance(layer, list | tuple) else (layer,)
+    if not layers or len({*layers}) < len(layers) or any(type(k) is not int for k in layers):
+        raise InputError(f"layer is {layer!r}; it takes a whole number or a list such as [2, 4]")
+    return layers
+
+
+def parse_layer(text: str) -> Layer:
+    """Read the hidden states of an option.
+
+    >>> parse_layer("10"), parse_layer("2,4")
+    (10, [2, 4])
+
+    Raises:
+        InputError: If it is not one number, nor several between commas.
+    """
+    parts = text.split(",")
+    if not all(part.isdecimal() for part in parts):
+        raise InputError(f"layer is {text!r}; it takes a whole number or several, such as 2,4")
+    return int(text) if len(parts) == 1 else [int(part) for part in parts]
+
+
 @dataclass(frozen=True)
 class Features:
     """Fused feature of a batch of waveforms, further hidden states of the same pass, waveforms.
@@ -102,7 +144,8 @@ class FusedFeatures(nn.Module):
 
     Args:
         backbones: Encoders by source name; their order is the order in the feature.
-        layer: Hidden state of the feature.
+        layer: Hidden state of the feature, or a list of those that are joined, side by side in
+            each view of each encoder.
         views: Views, outermost in the feature's order. The published order is segment before
             track, and MusicFM before MuQ in each.
         segment_seconds: Length of a segment.
@@ -115,7 +158,7 @@ class FusedFeatures(nn.Module):
         self,
         backbones: Mapping[str, Backbone],
         *,
-        layer: int,
+        layer: Layer,
         views: Sequence[str] = VIEWS,
         segment_seconds: int = SEGMENT_SECONDS,
         track_limit_seconds: int = TRACK_LIMIT_SECONDS,
@@ -123,17 +166,23 @@ class FusedFeatures(nn.Module):
         super().__init__()
         self.backbones = nn.ModuleDict(dict(backbones))
         self.views = tuple(views)
-        self.layer = layer
+        self.layers = as_layers(layer)
         self.segment_samples = segment_seconds * SAMPLE_RATE
         segments = max(1, track_limit_seconds // segment_seconds)
         self.stretch_samples = segments * self.segment_samples
         for backbone in backbones.values():
-            backbone.check_layers((layer,))
+            backbone.check_layers(self.layers)
+
+    @property
+    def layer(self) -> int | list[int]:
+        """Hidden state of the feature, a list where several are joined, as a JSON value."""
+        return list(self.layers) if len(self.layers) > 1 else self.layers[0]
 
     @property
     def dim(self) -> int:
         """Width of the fused feature."""
-        return len(self.views) * sum(backbone.dim for backbone in self.encoders.values())
+        widths = [backbone.dim for backbone in self.encoders.values()]
+        return len(self.views) * len(self.layers) * sum(widths)
 
     @property
     def encoders(self) -> dict[str, Backbone]:
@@ -234,7 +283,8 @@ class FusedFeatures(nn.Module):
                 crops.append(
                     (where, log_mel(torch.stack(audio, dim=1).flatten(0, 1))[..., where.mel])
                 )
-        widths = [backbones[source].dim for _, source in product(self.views, backbones)]
+        every = product(self.views, backbones)
+        widths = [len(self.layers) * backbones[source].dim for _, source in every]
         columns = target.split(widths, dim=-1)
         parts = dict(zip(product(self.views, backbones), columns, strict=True))
         found: dict[HiddenState, Tensor] = {}
@@ -259,9 +309,9 @@ class FusedFeatures(nn.Module):
         from_track = {k: v for k, v in views.items() if k == "track"} if crops else views
         states: dict[int, Tensor] = {}
         if from_track or layers:
-            states = backbone.encoder(frames, {self.layer, *layers})
+            states = backbone.encoder(frames, {*self.layers, *layers})
             for view in from_track.values():
-                view.copy_(states[self.layer][:, : view.shape[1]])
+                self._write_joined(states, view)
             states = {layer: states[layer] for layer in layers}
         if len(from_track) < len(views):
             frames = frames.clone()
@@ -281,13 +331,20 @@ class FusedFeatures(nn.Module):
         whole = frames.shape[1] // length * length
         for start, stop in pairwise([*range(0, whole, group), whole]):
             segments = frames[:, start:stop].unflatten(1, (-1, length)).flatten(0, 1)
-            encoded = self._encode(backbone, segments)
-            target[:, start:stop] = encoded.unflatten(0, (len(frames), -1)).flatten(1, 2)
+            states = backbone.encoder(segments, self.layers)
+            joined = {
+                layer: state.unflatten(0, (len(frames), -1)).flatten(1, 2)
+                for layer, state in states.items()
+            }
+            self._write_joined(joined, target[:, start:stop])
         if whole < frames.shape[1]:
-            target[:, whole:] = self._encode(backbone, frames[:, whole:])
+            states = backbone.encoder(frames[:, whole:], self.layers)
+            self._write_joined(states, target[:, whole:])
 
-    def _encode(self, backbone: Backbone, frames: Tensor) -> Tensor:
-        return backbone.encoder(frames, (self.layer,))[self.layer]
+    def _write_joined(self, states: Mapping[int, Tensor], target: Tensor) -> None:
+        """Write the states of the feature side by side, as many frames as the target has."""
+        for layer, columns in zip(self.layers, target.chunk(len(self.layers), dim=-1), strict=True):
+            columns.copy_(states[layer][:, : target.shape[1]])
 
 
 def _join(parts: list[Tensor]) -> Tensor:

@@ -10,6 +10,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from hear_aesthetics.backbones import Backbone
+from hear_aesthetics.features.fusion import Layer
 from hear_aesthetics.files import atomic_file, json_text, write_text
 from hear_aesthetics.model import ModelConfig
 from hear_aesthetics.pretraining.batch_norms import batch_norms
@@ -109,7 +110,7 @@ def write_encoder(
 def write_model_json(
     directory: Path,
     *,
-    layer: int,
+    layer: Layer,
     status: str,
     provenance: Mapping[str, Any],
     pooling: str = ModelConfig.pooling,

@@ -170,6 +170,9 @@ def test_options_change_sizes_and_values(mini):
         ({"segment_seconds": 0}, "whole number"),
         ({"layer": "six"}, "layer is 'six'; it takes a whole number"),
         ({"layer": 99}, "there are 0 to 4"),
+        ({"layer": [2, 99]}, "there are 0 to 4"),
+        ({"layer": [2, 2]}, r"layer is \[2, 2\]; it takes a whole number or a list"),
+        ({"layer": []}, "layer is"),
     ],
 )
 def test_wrong_options_list_the_right_ones(options, message):
@@ -211,6 +214,20 @@ def test_a_model_directory_states_layer_and_pooling(tiny_model_directory, tmp_pa
     assert load_model(str(directory), layer=0).fused.layer == 0
 
 
+def test_two_states_are_joined_in_every_view_of_every_encoder(tiny_model_directory, tmp_path):
+    directory = shutil.copytree(tiny_model_directory, tmp_path / "mine")
+    (directory / "hear_aesthetics.json").write_text('{"layer": [3, 1]}')
+    both = load_model(str(directory))
+    waveform = noise(2, 31)[:, : 31 * 24_000]
+    alone = [load_model(str(directory), layer=k).features(waveform).chunk(4, -1) for k in (3, 1)]
+    joined = torch.cat([part for parts in zip(*alone, strict=True) for part in parts], dim=-1)
+    torch.testing.assert_close(both.features(waveform), joined, rtol=0, atol=1e-6)
+    assert both.timestamp_embedding_size == joined.shape[-1] == 8 * both.encoder_dim("muq")
+    assert both.provenance()["layer"] == [3, 1]
+    embeddings, _ = get_timestamp_embeddings(noise(1, 1), both)
+    assert embeddings.shape[-1] == both.timestamp_embedding_size
+
+
 def test_a_delay_is_silence_before_the_audio_and_not_in_features(tiny_model_directory, tmp_path):
     directory = shutil.copytree(tiny_model_directory, tmp_path / "mine")
     (directory / "hear_aesthetics.json").write_text('{"delay_ms": 20}')
@@ -238,6 +255,9 @@ def test_a_wrong_model_configuration_names_the_file(tiny_model_directory, tmp_pa
     [
         {"layer": "10"},
         {"layer": True},
+        {"layer": []},
+        {"layer": [1, 2.0]},
+        {"layer": [3, 3]},
         {"delay_ms": None},
         {"delay_ms": 2.5},
         {"delay_ms": -1},

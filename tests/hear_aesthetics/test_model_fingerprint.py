@@ -29,6 +29,8 @@ def deciding(before: HearModel, after: HearModel) -> list[str]:
         ({}, ()),
         ({"pooling": "mean+std"}, KINDS[3:]),
         ({"layer": 3}, KINDS[1:]),
+        ({"layer": [10]}, ()),
+        ({"layer": [1, 3]}, KINDS[1:]),
         ({"views": ("track",)}, KINDS[1:]),
         ({"segment_seconds": 20}, KINDS[1:]),
         ({"sources": ("muq",)}, KINDS),

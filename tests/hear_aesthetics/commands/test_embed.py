@@ -175,6 +175,7 @@ def test_a_torn_file_is_made_again(embed, songs, tmp_path) -> None:
     [
         (["--kind", "features"], "kind was scene, now features"),
         (["--layer", "3"], "layer was 2, now 3"),
+        (["--layer", "2,4"], r"layer was 2, now \[2, 4\]"),
         (["--sources", "muq"], r"sources was \['musicfm', 'muq'\], now \['muq'\]"),
         (["--pooling", "mean"], "pooling was mean[+]std, now mean"),
         (["--precision", "bfloat16"], "precision was float32, now bfloat16"),
@@ -341,6 +342,7 @@ def test_options_reach_the_model(embed, songs, tmp_path) -> None:
         (["--precision", "int4"], "'bfloat16'"),
         (["--pooling", "max"], "'mean'"),
         (["--layer", "99"], "hidden states"),
+        (["--layer", "2;4"], "layer is '2;4'"),
         (["--sources", "clap"], "'musicfm'"),
         (["--model", "huge"], "mini"),
     ],

@@ -49,6 +49,17 @@ def test_what_was_measured_has_mean_0_and_deviation_1(measured: Path, pooling: s
         assert (embeddings.std(0) - 1).abs().median() < 1e-3  # dimensions that hardly vary: below
 
 
+def test_constants_hold_for_the_states_that_are_joined(measured: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(measured, tmp_path / "joined")
+    features = load_model(str(folder), layer=[3, 1]).frame_embeddings(clips(0))
+    save_file(measure_constants([features]), folder / "constants.safetensors")
+    values = {"layer": [3, 1], "standardizer": "constants.safetensors"}
+    (folder / "hear_aesthetics.json").write_text(json.dumps(values))
+    model = load_model(str(folder), layer=(3, 1))
+    assert both(model, clips(0))[1].flatten(0, 1).mean(0).abs().max() < 1e-3
+    assert load_model(str(folder), layer=[1, 3]).standardizer is None
+
+
 def test_constants_of_some_parts_are_those_of_the_whole(measured: Path) -> None:
     audio = clips(1, 3)
     whole_scenes, whole_frames = both(load_model(str(measured), pooling="mean+std"), audio)
