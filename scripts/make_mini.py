@@ -20,7 +20,7 @@ from hear_aesthetics.pretraining.config import SOURCES
 from hear_aesthetics.pretraining.export import DELAY_MS, MODEL_JSON, write_model_json
 from hear_aesthetics.pretraining.standardization import standardize_model
 
-BUNDLED = Path(__file__).parents[1] / "hear_aesthetics" / "weights" / "mini"
+BUNDLED = Path(__file__).parents[1] / "hear_aesthetics" / "weights" / "mini-0.1"
 KEPT = ("README.md", "log.csv")  # of the folder of a run: model card and learning curve
 
 

@@ -47,6 +47,13 @@ FACTS: dict[str, dict[str, Any]] = {
         "license": "apache-2.0",
         "public_training_data": True,  # rendered by this package
     },
+    "mini-0.1": {
+        "n_parameters": 2_357_504,
+        "memory_usage_mb": 9,
+        "embed_dim": 1024,
+        "license": "apache-2.0",
+        "public_training_data": True,
+    },
     "large": {
         "n_parameters": 662_333_952,
         "memory_usage_mb": 2528,
@@ -258,7 +265,7 @@ def _revision(model: str) -> str:
     """Return what names the weights: pinned revisions, or a digest of the files on disk."""
     if parts := [by_name(part) for part in by_name(model).parts] if model in FACTS else []:
         return "-".join((part.revision or "unknown")[:7] for part in parts)
-    folder = BUNDLED / model if model in FACTS else Path(model)
+    folder = BUNDLED / (by_name(model).newest or model) if model in FACTS else Path(model)
     if not folder.is_dir():
         raise InputError(f"{model!r} is neither {' nor '.join(FACTS)} nor a model directory")
     kinds = {".json", ".pt", ".safetensors"}

@@ -29,6 +29,7 @@ class Checkpoint:
         repo: Repository on the Hugging Face hub; None for what is not there.
         revision: Commit the files are pinned to; None where no commit could be checked.
         folder: Subfolder of a model directory that holds it ("" for what is no part of one).
+        newest: Bundled model that the name stands for, of those whose names hold a version.
         parts: Checkpoints that make up a model; empty for a single checkpoint or a bundled model.
         commercial: Whether commercial use is allowed; None where the licence does not say.
         instructions: How to get what is not on the hub.
@@ -42,6 +43,7 @@ class Checkpoint:
     repo: str | None = None
     revision: str | None = None
     folder: str = ""
+    newest: str = ""
     parts: tuple[str, ...] = ()
     weights_licence: str = "not stated"
     code_licence: str = "not stated"

@@ -119,7 +119,8 @@ def locate_model(source: str | Path = "mini", *, sources: Collection[str] = ENCO
     """Find the files of a model, and fetch them from the hub if need be.
 
     Args:
-        source: "mini", "large", or a directory with the folders ``muq`` and ``musicfm``, or one.
+        source: "mini", "mini-0.1", "large", or a directory with the folders ``muq`` and
+            ``musicfm``, or one.
         sources: Encoders that are needed, "musicfm" and "muq"; no other is looked for.
 
     Raises:
@@ -187,8 +188,9 @@ def home() -> Path | None:
 
 def _local(record: Checkpoint) -> Files | None:
     """Return the files of a folder of that name in this package or under the home."""
-    if (BUNDLED / record.name).is_dir():
-        return Files(BUNDLED / record.name, origin="bundled")
+    bundled = BUNDLED / (record.newest or record.name)
+    if bundled.is_dir():
+        return Files(bundled, origin="bundled")
     root = home()
     if root is None or not (folder := root / record.name).is_dir():
         return None
@@ -231,8 +233,8 @@ def _obtain(records: Sequence[Checkpoint], wanted: str) -> list[Files]:
     missing = [record for record in records if not here[record.name]]
     if any(record.kind == "model" for record in missing):
         raise WeightsUnavailableError(
-            f"{wanted} belongs to this package, but {BUNDLED / wanted} is missing: install "
-            "hear-aesthetics again"
+            f"{wanted} belongs to this package, but its weights are missing from {BUNDLED}: "
+            "install hear-aesthetics again"
         )
     folders = hub.fetch(missing, wanted) if missing else []
     for record, folder in zip(missing, folders, strict=True):

@@ -159,7 +159,7 @@ def test_options_change_sizes_and_values(mini):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"variant": "huge"}, "mini, large"),
+        ({"variant": "huge"}, "mini, mini-0.1, large"),
         ({"sources": ("clap",)}, "'musicfm' or 'muq'"),
         ({"sources": ()}, "'musicfm' or 'muq'"),
         ({"sources": "muq"}, "'musicfm' or 'muq'"),

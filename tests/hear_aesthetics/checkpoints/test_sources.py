@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def tiny_pair(tiny, monkeypatch):
 def bundled(tmp_path, monkeypatch):
     """A bundled ``mini`` with both encoders and a configuration."""
     monkeypatch.setattr(sources, "BUNDLED", tmp_path / "weights")
-    return _model_directory(tmp_path / "weights" / "mini")
+    return _model_directory(tmp_path / "weights" / by_name("mini").newest)
 
 
 def _model_directory(folder: Path) -> Path:
@@ -116,6 +117,14 @@ def test_mini_is_bundled(bundled):
     assert locate_checkpoint("mini").folder == bundled
 
 
+def test_earlier_weights_keep_their_name(tmp_path):
+    """Results that name a version can be made again when ``mini`` is another."""
+    files = locate_model("mini-0.1")
+    assert files.name == "mini-0.1"
+    config = json.loads(files.config.read_text())
+    assert (config["layer"], config["delay_ms"]) == (2, 20)
+
+
 def test_an_installation_without_the_bundled_weights_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "BUNDLED", tmp_path)
     with pytest.raises(WeightsUnavailableError, match=r"mini belongs to this package.*install"):
@@ -176,7 +185,9 @@ def test_an_unavailable_pair_names_every_missing_part_at_once(offline_home):
 
 @pytest.mark.parametrize("source", ["tiny model", "muq", "/no/such"])
 def test_what_is_no_model_lists_the_variants(source):
-    with pytest.raises(ValueError, match=r"neither a variant \(mini, large\) nor a directory"):
+    with pytest.raises(
+        ValueError, match=r"neither a variant \(mini, mini-0[.]1, large\) nor a directory"
+    ):
         locate_model(source)
 
 

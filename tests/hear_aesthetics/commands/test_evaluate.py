@@ -439,7 +439,7 @@ main(sys.argv[1:])
 def test_a_first_run_with_a_download_is_killed_and_goes_on_from_the_cache(
     fake_hub, tiny, tasks, tmp_path, files_below
 ):
-    bundled = Path(hear_aesthetics.__file__).parent / "weights/mini/muq"
+    bundled = Path(hear_aesthetics.__file__).parent / "weights/mini-0.1/muq"
     names = ("config.json", "model.safetensors")
     fake_hub.files = {name: (bundled / name).read_bytes() for name in names}
     files = [(n, len(b), hashlib.sha256(b).hexdigest()) for n, b in fake_hub.files.items()]

@@ -13,7 +13,7 @@ from hear_aesthetics.errors import CheckpointError, WeightsUnavailableError
 @pytest.fixture
 def run(offline_home, monkeypatch):
     """Runs the command as it would be where nothing but a bundled ``mini`` is present."""
-    bundled = offline_home / "weights" / "mini"
+    bundled = offline_home / "weights" / "mini-0.1"
     bundled.mkdir(parents=True)
     (bundled / "model.safetensors").write_bytes(b"x" * 1_500)
     monkeypatch.setattr(sources, "BUNDLED", bundled.parent)

@@ -12,7 +12,7 @@ import pytest
 import hear_aesthetics
 from songeval_task.features.store import FeatureStore
 
-MINI = Path(hear_aesthetics.__file__).parent / "weights/mini"
+MINI = Path(hear_aesthetics.__file__).parent / "weights/mini-0.1"
 KILLED_IN_THE_MIDDLE = """
 import os, signal, sys
 from contextlib import contextmanager
