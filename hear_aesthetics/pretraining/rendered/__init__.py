@@ -1,0 +1,1 @@
+"""Audio rendered from real sounds, with what the renderer knows of it."""
