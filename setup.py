@@ -44,6 +44,7 @@ EXTRAS = {
     "av": ["av>=13"],
     "boost": ["lightgbm>=4.3"],
     "mteb": ["mteb>=2.26"],
+    "teachers": ["pyopen-wakeword>=1.1", "ai-edge-litert>=2.0"],
     "ray": ["ray[data]>=2.60"],
     "web": [*SERVICE, "gradio>=6.31"],
 }

@@ -12,6 +12,7 @@ from hear_aesthetics.commands.options import (
     OverwriteOption,
     PrecisionOption,
 )
+from hear_aesthetics.errors import InputError
 
 __all__ = ["pretrain"]
 
@@ -22,7 +23,10 @@ STARTED = {"seconds": 8.0, "learning_rate": 2e-5}
 def pretrain(
     source: Annotated[
         Literal["muq", "musicfm"],
-        typer.Option(help="Objective to train with: MuQ's or MusicFM's targets."),
+        typer.Option(
+            help="Encoder to train: targets of masked prediction as MuQ's or MusicFM's; in a "
+            "mixture muq leans to speech and musicfm to pitch, timbre and rhythm."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Model directory; both encoders may share it.")],
     init: Annotated[
@@ -32,6 +36,40 @@ def pretrain(
             help="Model whose encoder training starts from, with its own objective. Sizes follow "
             "from it.",
             show_default="random weights",
+        ),
+    ] = None,
+    objective: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME[=WEIGHT],...",
+            help="Objectives: masked (prediction), multitask (labels of the pool), distil "
+            "(embeddings of teachers), such as multitask=1,distil=1,masked=0.2.",
+        ),
+    ] = "masked",
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[=WEIGHT],...",
+            help="Labels of multitask.",
+            show_default="muq: phoneme=4,pitches=1,onsets=0.5,presets=0.5,drums=0.5,key=0.25,"
+            "chord=0.25,tempo=0.25; musicfm: pitches=2,presets=2,onsets=1,drums=1,chord=1,key=0.5,"
+            "tempo=0.5,phoneme=0.5",
+        ),
+    ] = None,
+    teachers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[=WEIGHT],...",
+            help="Teachers of distil.",
+            show_default="speech_embedding",
+        ),
+    ] = None,
+    states: Annotated[
+        str | None,
+        typer.Option(
+            help="Hidden states that labels and teachers are predicted from, and that embeddings "
+            "join.",
+            show_default="the one in the middle and the last",
         ),
     ] = None,
     audio: Annotated[
@@ -80,15 +118,19 @@ def pretrain(
     size: Annotated[
         str | None,
         typer.Option(
-            help="Encoder size: mini, published, or sizes such as dim=256,depth=6.",
-            show_default="mini",
+            help="Encoder size: mini, small, published, or sizes such as dim=256,depth=6.",
+            show_default="mini; small with labels or teachers",
         ),
     ] = None,
     targets: Annotated[
         str | None, typer.Option(help="Sizes of the targets, such as codebooks=8,codes=1024.")
     ] = None,
     pool: Annotated[
-        Path | None, typer.Option(help="Folder of the training audio.", show_default="OUT/pool")
+        Path | None,
+        typer.Option(
+            help="Folder of the training audio, one with labels for multitask and distil.",
+            show_default="OUT/pool",
+        ),
     ] = None,
     pool_hours: Annotated[
         float, typer.Option(min=0.0, help="Maximum hours of audio in the pool.")
@@ -105,7 +147,7 @@ def pretrain(
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Pretrain an encoder by masked prediction, as MuQ and MusicFM were.
+    """Pretrain an encoder by masked prediction, as MuQ and MusicFM were, by labels or teachers.
 
     The same command resumes an interrupted run, and the same seed gives the same weights on the
     same machine. OUT then loads like any model: `hear-aesthetics embed SONG --model OUT`.
@@ -113,14 +155,17 @@ def pretrain(
     """
     from hear_aesthetics.compute.processes import joined_processes
     from hear_aesthetics.engine.progress import ProgressBar
+    from hear_aesthetics.features.fusion import as_layers, parse_layer
     from hear_aesthetics.pretraining.config import (
         CLIP_SECONDS,
         PretrainingConfig,
         encoder_sizes,
+        parse_weights,
         target_sizes,
     )
-    from hear_aesthetics.pretraining.data.pool import open_pool
+    from hear_aesthetics.pretraining.data.pool import Pool, open_pool
     from hear_aesthetics.pretraining.initialization import InitialEncoder
+    from hear_aesthetics.pretraining.rendered.pool import RenderedPool
     from hear_aesthetics.pretraining.training import pretrain as run
 
     options = {
@@ -131,16 +176,26 @@ def pretrain(
         "augment": augment,
         "targets": None if targets is None else target_sizes(targets),
         "encoder": None if size is None else encoder_sizes(size),
+        "labels": None if labels is None else parse_weights(labels),
+        "teachers": None if teachers is None else parse_weights(teachers),
+        "states": None if states is None else as_layers(parse_layer(states)),
     }
+    mixture = parse_weights(objective)
+    mixed = set(mixture) != {"masked"}
+    if mixed and not init and size is None:
+        options["encoder"] = encoder_sizes("small")
+    if mixed and audio:
+        raise InputError(f"{audio}: recordings have no labels; leave --audio out, and give --pool")
     values: dict[str, Any] = {k: value for k, value in options.items() if value is not None}
     with joined_processes(device) as processes:
         initial = None
         if init:
             with processes.main_first():
                 initial = InitialEncoder.read(init, source)
-            values = {**STARTED, **initial.options(), **values}
+            values = {**STARTED, **initial.options(new_heads=mixed), **values}
         config = PretrainingConfig(
             **{"source": source, **values},
+            objective=mixture,
             seed=seed,
             steps=steps,
             batch=batch,
@@ -153,19 +208,24 @@ def pretrain(
         processes.check_share(config.micro_batches, config.batch)
         if initial:
             initial.check(config, out)  # before the pool is made, which may take long
-            if not initial.objective and processes.is_main:
+            if not initial.objective and config.weighs_masked and processes.is_main:
                 warning_line(f"{init}: has no prediction head; targets and head are made anew")
         length = max(CLIP_SECONDS, config.seconds)
         with ProgressBar(source, shown=None if processes.is_main else False) as bar:
+            clips: Pool | RenderedPool
             with processes.main_first():
-                clips = open_pool(
-                    pool or out / "pool",
-                    audio,
-                    seed,
-                    round(pool_hours * 3600 / length),
-                    bar.stage("audio"),
-                    seconds=length,
-                    overwrite=overwrite and processes.is_main,
+                clips = (
+                    RenderedPool(pool or out / "pool")
+                    if mixed
+                    else open_pool(
+                        pool or out / "pool",
+                        audio,
+                        seed,
+                        round(pool_hours * 3600 / length),
+                        bar.stage("audio"),
+                        seconds=length,
+                        overwrite=overwrite and processes.is_main,
+                    )
                 )
             metrics = run(
                 config,
@@ -181,9 +241,20 @@ def pretrain(
     if as_json:
         write_json(metrics)
         return
-    start = f" ({metrics['accuracy_at_start']:.4f} at step 0)" if initial else ""
     typer.echo(
         f"{out / source}: {metrics['step']} steps, {metrics['hours_of_audio']:.2f} h of "
-        f"audio; held-out accuracy {metrics['accuracy']:.4f}{start}, {metrics['lift']:.2f} times "
-        f"the most frequent code's share; {metrics['steps_per_second']:.2f} steps/s"
+        f"audio; {_result(metrics)}; {metrics['steps_per_second']:.2f} steps/s"
     )
+
+
+def _result(metrics: dict[str, Any]) -> str:
+    """Return what the last evaluation found, and the first of a run that began with an encoder."""
+    name = "accuracy" if "accuracy" in metrics else "loss"
+    key = f"{name}_at_start"
+    start = f" ({metrics[key]:.4f} at step 0)" if key in metrics else ""
+    of = (
+        f"{metrics['lift']:.2f} times the most frequent code's share"
+        if "lift" in metrics
+        else ("1 for the best constant guess")
+    )
+    return f"held-out {name} {metrics[name]:.4f}{start}, {of}"

@@ -1,28 +1,53 @@
 """Pretraining configuration, and sizes written as text; equal values give equal weights."""
 
+import math
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, TypeVar
 
 from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.features.fusion import as_layers
+from hear_aesthetics.pretraining.supervised.kinds import LABELS
+from hear_aesthetics.pretraining.teachers.teacher import TEACHERS
 from hear_aesthetics.spec import FRAME_HOP, FRAME_RATE, SAMPLE_RATE
 
 __all__ = [
     "CLIP_SECONDS",
     "MINI",
+    "OBJECTIVES",
+    "SMALL",
     "SOURCES",
     "PretrainingConfig",
     "TargetConfig",
     "encoder_sizes",
+    "parse_weights",
     "target_sizes",
 ]
 
 SOURCES = ("muq", "musicfm")
 CLIP_SECONDS = 8.0  # of a clip in the pool, if training takes no longer ones
 MAX_SECONDS = 60.0  # of a clip that is not augmented
-LATER = ("micro_batch", "augment", "batch_norm", "head_steps", "published_targets")
+LATER = (
+    *("micro_batch", "augment", "batch_norm", "head_steps", "published_targets"),
+    *("objective", "labels", "teachers", "states"),
+)
+OBJECTIVES = ("masked", "multitask", "distil")
+# Weights of the labels' losses: one encoder leans to speech, the other to pitch, timbre and rhythm.
+LABEL_WEIGHTS = {
+    "muq": {
+        **{"phoneme": 4.0, "pitches": 1.0, "onsets": 0.5, "presets": 0.5, "drums": 0.5},
+        **{"key": 0.25, "chord": 0.25, "tempo": 0.25},
+    },
+    "musicfm": {
+        **{"pitches": 2.0, "presets": 2.0, "onsets": 1.0, "drums": 1.0, "chord": 1.0},
+        **{"key": 0.5, "tempo": 0.5, "phoneme": 0.5},
+    },
+}
+TEACHER_WEIGHTS = {"speech_embedding": 1.0}
 MINI = ConformerConfig(dim=128, depth=4, heads=4, ffn_dim=256, conv_channels=32)
-NAMED_SIZES = {"mini": MINI, "published": ConformerConfig()}
+SMALL = ConformerConfig(dim=160, depth=6, heads=5, ffn_dim=384, conv_channels=32)
+NAMED_SIZES = {"mini": MINI, "small": SMALL, "published": ConformerConfig()}
 
 
 @dataclass(frozen=True)
@@ -79,6 +104,12 @@ class PretrainingConfig:
             the quantizer of the file that training started from.
         targets: Sizes of the targets.
         encoder: Sizes of the encoder.
+        objective: Weights of ``"masked"``, ``"multitask"`` (labels) and ``"distil"`` (teachers);
+            None: masked prediction alone.
+        labels: Weights of the labels' losses; None: those of the source.
+        teachers: Weights of the teachers' losses; None: ``speech_embedding`` alone.
+        states: Hidden states that the heads of labels and teachers read side by side; None: the
+            one in the middle and the last. Embeddings of the trained encoder join the same.
     """
 
     source: str
@@ -107,6 +138,10 @@ class PretrainingConfig:
     published_targets: bool = False
     targets: TargetConfig = field(default_factory=TargetConfig)
     encoder: ConformerConfig = MINI
+    objective: dict[str, float] | None = None
+    labels: dict[str, float] | None = None
+    teachers: dict[str, float] | None = None
+    states: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.source not in SOURCES:
@@ -130,6 +165,44 @@ class PretrainingConfig:
             )
         if not 0.0 < self.mask_probability <= 1.0:
             raise InputError(f"mask probability {self.mask_probability}; it lies in (0, 1]")
+        self._complete_mixture()
+
+    def _complete_mixture(self) -> None:
+        """Fill in what the objectives need and leave out what they do not, so as to compare runs.
+
+        Raises:
+            InputError: If a name is unknown, a weight is not positive, or a state does not exist.
+        """
+        mixture = self.objective
+        if mixture is not None and set(mixture) == {"masked"}:
+            mixture = None
+        for name, given, known in (
+            ("objective", mixture, OBJECTIVES),
+            ("label", self.labels, LABELS),
+            ("teacher", self.teachers, tuple(TEACHERS)),
+        ):
+            check_weights(name, given, known)
+        states, depth = self.states, self.encoder.depth
+        if states is None:
+            states = tuple(sorted({max(1, depth // 2), depth}))
+        if not states or not all(0 <= state <= depth for state in as_layers(states)):
+            raise InputError(f"states {states}; the encoder has 0 to {depth}")
+        mixture_has = mixture or {}
+        complete = {
+            "objective": mixture,
+            "labels": (self.labels or LABEL_WEIGHTS[self.source])
+            if "multitask" in mixture_has
+            else None,
+            "teachers": (self.teachers or TEACHER_WEIGHTS) if "distil" in mixture_has else None,
+            "states": tuple(states) if mixture else None,
+        }
+        for name, value in complete.items():
+            object.__setattr__(self, name, value)  # the class is frozen
+
+    @property
+    def weighs_masked(self) -> bool:
+        """Whether masked prediction is trained."""
+        return self.objective is None or "masked" in self.objective
 
     @property
     def clips_at_once(self) -> int:
@@ -171,11 +244,43 @@ class PretrainingConfig:
         return self.samples // self.mask_samples
 
 
+def parse_weights(text: str) -> dict[str, float]:
+    """Return names and weights; a name without a weight weighs 1.
+
+    >>> parse_weights("multitask=1,masked=0.2")
+    {'multitask': 1.0, 'masked': 0.2}
+
+    Raises:
+        InputError: If a weight is no number.
+    """
+    found = {}
+    for part in text.split(","):
+        name, _, weight = part.partition("=")
+        try:
+            found[name] = float(weight or 1)
+        except ValueError:
+            raise InputError(f"{part!r}; write NAME=WEIGHT, such as {name}=0.5") from None
+    return found
+
+
+def check_weights(kind: str, weights: Mapping[str, float] | None, known: Collection[str]) -> None:
+    """Check names and weights.
+
+    Raises:
+        InputError: If a name is unknown, or a weight is not positive.
+    """
+    for name, weight in (weights or {}).items():
+        if name not in known:
+            raise InputError(f"unknown {kind} {name!r}; choose of {', '.join(known)}")
+        if not 0 < weight < math.inf:
+            raise InputError(f"{kind} {name} has the weight {weight:g}; weights are above 0")
+
+
 T = TypeVar("T", ConformerConfig, TargetConfig)
 
 
 def encoder_sizes(text: str) -> ConformerConfig:
-    """Return the sizes of an encoder: ``mini``, ``published``, or changes to ``mini``.
+    """Return the sizes of an encoder: ``mini``, ``small``, ``published``, or changes to ``mini``.
 
     >>> encoder_sizes("dim=256,depth=6").ffn_dim
     256

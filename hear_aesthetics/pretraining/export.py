@@ -14,6 +14,7 @@ from hear_aesthetics.features.fusion import Layer
 from hear_aesthetics.files import atomic_file, json_text, write_text
 from hear_aesthetics.model import ModelConfig
 from hear_aesthetics.pretraining.batch_norms import batch_norms
+from hear_aesthetics.pretraining.card import model_card
 from hear_aesthetics.pretraining.initialization import OBJECTIVE_FILE, InitialEncoder
 from hear_aesthetics.pretraining.objective import MaskedPrediction
 from hear_aesthetics.pretraining.targets.published import published_head
@@ -33,10 +34,7 @@ MODEL_JSON = "hear_aesthetics.json"
 LICENCE = "Apache-2.0"
 DELAY_MS = FRAME_MS // 2  # the targets of a frame are the 40 ms after its time
 SYNTHETIC, OWN_AUDIO = "trained on synthetic music", "trained on audio of its user"
-OBJECTIVES = {
-    "muq": "masked prediction of the codes of a residual vector quantizer of the mel (MuQ)",
-    "musicfm": "masked prediction of random-projection codes of the mel (MusicFM, BEST-RQ)",
-}
+RENDERED = "trained on rendered audio"
 
 
 @torch.no_grad()
@@ -71,6 +69,7 @@ def write_encoder(
     *,
     training_only: Mapping[str, Tensor] | None = None,
     layout: Mapping[str, Any] | None = None,
+    half: bool = False,
 ) -> None:
     """Write one encoder, not prepared for inference, into its folder of a model directory.
 
@@ -81,11 +80,15 @@ def write_encoder(
         about: Line for the metadata of the weight file.
         training_only: Published tensors, without ``model.``, that no feature depends on.
         layout: ``config.json`` of MuQ; by default of what decides features alone.
+        half: Store matrices and kernels in float16, half as large; reading makes them float32.
     """
     folder = directory / source
     folder.mkdir(parents=True, exist_ok=True)
     state = {**(training_only or {}), **backbone.published_state()}
-    tensors = {f"model.{name}": tensor.cpu().contiguous() for name, tensor in state.items()}
+    tensors = {
+        f"model.{name}": (_as_half(tensor) if half else tensor).cpu().contiguous()
+        for name, tensor in state.items()
+    }
     with atomic_file(folder / "model.safetensors") as file:
         file.write(save(tensors, metadata={"about": about}))  # one key: their order varies
     stat = {
@@ -153,8 +156,9 @@ def write_result(
         folder: Takes ``metrics.json`` and ``README.md``, the model card, if it is given.
     """
     source = settings["source"]
-    status = SYNTHETIC if settings["pool"]["audio"] == "synthetic" else OWN_AUDIO
+    status = _status(settings)
     values: dict[str, Any] = {"layer": backbone.config.depth, "delay_ms": DELAY_MS}
+    half = mixed = bool(settings.get("objective"))
     training_only, layout = {}, {}
     made = {"steps": metrics["step"], "seed": settings["seed"], "version": __version__}
     if initial:
@@ -163,17 +167,24 @@ def write_result(
         values = {"layer": kept.layer, "delay_ms": kept.delay_ms, "pooling": kept.pooling}
         values |= {"precision": kept.precision, "licence": initial.licence}
         training_only, layout = initial.training_only, initial.layout
+        half = mixed and not initial.published
         made |= {"init": initial.name, "init_sha256": initial.made["sha256"]}
+    if mixed:  # targets are centred, and what heads read is what embeddings join
+        states = [*settings["states"]]
+        values |= {"layer": states if len(states) > 1 else states[0], "delay_ms": 0}
+        made["objective"] = settings["objective"]
+        made["taught_by"] = settings.get("taught_by", {})
     licence = values.get("licence", LICENCE)
-    if settings.get("published_targets"):
+    trained = model.config.weighs_masked  # or neither quantizer nor head was
+    if trained and settings.get("published_targets"):
         training_only = {**training_only, **published_head(model.state_dict())}
-    else:
+    elif trained:
         (out / source).mkdir(parents=True, exist_ok=True)
         objective = {name: t.cpu().contiguous() for name, t in model.objective_state().items()}
         with atomic_file(out / source / OBJECTIVE_FILE) as file:
             file.write(save(objective))
     about = f"{status}, seed {settings['seed']}, {licence}"
-    extras = {"training_only": training_only, "layout": layout}
+    extras: dict[str, Any] = {"training_only": training_only, "layout": layout, "half": half}
     write_encoder(out, source, backbone, about, **extras)
     try:
         about = json.loads((out / MODEL_JSON).read_text(encoding="utf-8"))
@@ -184,43 +195,18 @@ def write_result(
     write_model_json(out, status=status, provenance=provenance, **values)
     if folder:
         write_text(folder / "metrics.json", json_text(metrics))
-        write_text(folder / "README.md", _card(settings, metrics, status, initial))
+        write_text(folder / "README.md", model_card(settings, metrics, status, initial))
 
 
-def _card(
-    settings: Mapping[str, Any],
-    metrics: Mapping[str, Any],
-    status: str,
-    initial: InitialEncoder | None,
-) -> str:
-    drawn = "as they are" if settings.get("augment") is False else "remixed each time"
-    limits = f"a small encoder that has heard {metrics['hours_of_audio']:.1f} hours; measure it"
-    begun = ""
-    if initial:
-        limits = f"nobody but its user has measured it; compare it with {initial.name}"
-        begun = (
-            f"- Started from {initial.name} (sha256 {initial.made['sha256']}), licence "
-            f"{initial.licence}; accuracy at step 0 {metrics['accuracy_at_start']:.4f}.\n"
-        )
-    sizes = ", ".join(f"{key} {value}" for key, value in settings["encoder"].items())
-    targets = ", ".join(f"{key} {value}" for key, value in settings["targets"].items())
-    return f"""\
-# {settings["source"]}, {status}
+def _status(settings: Mapping[str, Any]) -> str:
+    if settings.get("objective"):
+        return RENDERED
+    return SYNTHETIC if settings["pool"]["audio"] == "synthetic" else OWN_AUDIO
 
-{begun}\
-- Objective: {OBJECTIVES[settings["source"]]}; masks of {settings["mask_seconds"]:g} s with
-  probability {settings["mask_probability"]:g}.
-- Sizes: {sizes}.
-- Targets: {targets}.
-- Audio: {settings["pool"]["clips"]} clips in the pool; {metrics["hours_of_audio"]:.2f} hours drawn
-  from it, {drawn}.
-- Steps: {metrics["step"]} of {settings["batch"]} x {settings["seconds"]:g} s, learning rate
-  {settings["learning_rate"]:g}, seed {settings["seed"]}, {settings["precision"]}.
-- Held-out masked frames: accuracy {metrics["accuracy"]:.4f}, most frequent code
-  {metrics["majority_share"]:.4f}, lift {metrics["lift"]:.2f}; the curve is in `log.csv`.
-- Limits: {limits} on your
-  task before you rely on it.
-"""
+
+def _as_half(tensor: Tensor) -> Tensor:
+    """Return a matrix or kernel in float16; vectors, of which there are few, keep float32."""
+    return tensor.half() if tensor.is_floating_point() and tensor.dim() > 1 else tensor
 
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:

@@ -104,9 +104,13 @@ class InitialEncoder:
             made=made,
         )
 
-    def options(self) -> dict[str, Any]:
-        """Return the fields of a :class:`PretrainingConfig` that follow from the encoder."""
-        new_head = self.targets is None
+    def options(self, *, new_heads: bool = False) -> dict[str, Any]:
+        """Return the fields of a :class:`PretrainingConfig` that follow from the encoder.
+
+        Args:
+            new_heads: Whether training has heads that no file holds: of labels or teachers.
+        """
+        new_head = new_heads or self.targets is None
         return {
             "source": self.source,
             "encoder": self.backbone.config,
@@ -142,7 +146,7 @@ class InitialEncoder:
         model.backbone.load_state_dict(self.backbone.state_dict())
         if self.objective:
             missing, unexpected = model.load_state_dict(self.objective, strict=False)
-            wrong = [name for name in missing if not name.startswith("backbone.")] + unexpected
+            wrong = [name for name in missing if name in model.objective_state()] + unexpected
             if wrong:
                 raise CheckpointError(f"{self.folder / OBJECTIVE_FILE}: does not fit: {wrong[0]}")
 

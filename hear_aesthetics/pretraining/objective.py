@@ -4,7 +4,7 @@ As published: the clip is a row of spans of 400 ms, each is masked with probabil
 samples become Gaussian noise of standard deviation 0.1.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -19,14 +19,40 @@ from hear_aesthetics.pretraining.targets.quantizers import MelRVQ, RandomProject
 from hear_aesthetics.spec import FRAME_HOP
 
 __all__ = [
+    "HasLoss",
     "MaskedPrediction",
     "MaskedPredictionMetrics",
+    "Metrics",
     "Prediction",
     "draw_mask",
     "mask_waveform",
 ]
 
 HEAD_STD = 0.02
+
+
+class HasLoss(Protocol):
+    """Prediction of a batch."""
+
+    def loss(self, visible_weight: float = 0.0) -> Tensor:
+        """Return what training makes small, a scalar."""
+        ...
+
+
+class Metrics(Protocol):
+    """Held-out metrics over all batches added."""
+
+    def add(self, prediction: Any) -> None:
+        """Count a batch."""
+        ...
+
+    def merge(self, processes: Processes) -> None:
+        """Add what the other processes counted."""
+        ...
+
+    def compute(self) -> dict[str, float]:
+        """Return the metrics by name."""
+        ...
 
 
 def draw_mask(
@@ -43,15 +69,23 @@ def draw_mask(
 
 
 def mask_waveform(
-    waveform: Tensor, mask: Tensor, rng: np.random.Generator, noise: float = 0.1
+    waveform: Tensor,
+    mask: Tensor,
+    rng: np.random.Generator,
+    noise: float = 0.1,
+    *,
+    early: int = 0,
 ) -> Tensor:
     """Return the waveform with noise, of that standard deviation, in place of its masked frames.
+
+    Frames begin at their time, or so many samples ``early``; the last one then ends later.
 
     Shape:
         - waveform and output: ``(B, frames * 960)``, 24 kHz; mask: ``(B, frames)``, True = masked
     """
     hiss = torch.from_numpy(rng.standard_normal(tuple(waveform.shape), np.float32))
     samples = mask.repeat_interleave(FRAME_HOP, dim=1)
+    samples = torch.cat([samples[:, early:], samples[:, samples.shape[1] - early :]], dim=1)
     return torch.where(samples, noise * hiss, waveform)
 
 
@@ -119,6 +153,10 @@ class MaskedPrediction(nn.Module):
             state = encoder(encoder.subsampling(heard), (depth,))[depth]
             logits = self.head(state)
         return Prediction(logits.float().unflatten(-1, (codes.shape[-1], -1)), codes, mask)
+
+    def trained_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that updates change: those of the encoder and the head."""
+        return [*self.backbone.parameters(), *self.head.parameters()]
 
     def objective_state(self) -> dict[str, Tensor]:
         """Return the state of all but the encoder: constants of the targets, quantizer, head."""

@@ -11,7 +11,7 @@ from torch import Tensor, from_numpy
 from hear_aesthetics.pretraining.data.pool import Pool
 from hear_aesthetics.spec import SAMPLE_RATE
 
-__all__ = ["draw_batch", "generator"]
+__all__ = ["change_recording", "draw_batch", "generator"]
 
 SPEED = 0.2  # natural logarithm of the highest speed
 MIX_SHARE, MIX_DB = 0.3, (-20.0, -3.0)
@@ -64,8 +64,13 @@ def _example(pool: Pool, clips: range, rng: np.random.Generator, samples: int) -
         first, last = np.sort(rng.integers(0, samples, 2))
         wave[:first] = 0.0
         wave[last + samples // 4 :] = 0.0
+    return change_recording(wave, rng)
+
+
+def change_recording(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a waveform, ``(samples,)``, at another level, noise floor and bandwidth."""
     wave = wave * np.float32(_amplitude(LEVEL_DB, rng) / _rms(wave))
-    hiss = rng.standard_normal(samples, np.float32)
+    hiss = rng.standard_normal(len(wave), np.float32)
     wave = wave + np.float32(_amplitude(FLOOR_DB, rng)) * hiss
     if rng.random() < LOW_PASS_SHARE:
         wave = _low_pass(wave, float(np.exp(rng.uniform(*np.log(LOW_PASS_HZ)))))

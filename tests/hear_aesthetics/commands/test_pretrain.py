@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 import soundfile
 import typer
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from hear_aesthetics.commands.pretrain import pretrain
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.pretraining.config import LABEL_WEIGHTS
+from tests.hear_aesthetics.pretraining.made_pool import MadePool, write_pool
 
 OPTIONS = {
     "--steps": 2,
@@ -26,10 +29,15 @@ OPTIONS = {
 TINY = [str(word) for option in OPTIONS.items() for word in option]
 
 
+def app_of(command: Callable[..., None]) -> typer.Typer:
+    app = typer.Typer()
+    app.command()(command)
+    return app
+
+
 @pytest.fixture
 def run() -> Callable[..., Result]:
-    app = typer.Typer()
-    app.command()(pretrain)
+    app = app_of(pretrain)
 
     def invoke(*words: object) -> Result:
         return CliRunner().invoke(app, [*TINY, *map(str, words)])
@@ -86,9 +94,47 @@ def test_a_run_from_an_encoder_says_where_it_started(
     assert set(settings["init"]) == {"sha256", "mel_mean", "mel_std"}
 
 
+def test_labels_are_learned_from_a_pool_that_has_them(run, tmp_path: Path):
+    pool = MadePool(tmp_path / "made")
+    pool.folder.mkdir()
+    write_pool(pool)
+    mixture = "--objective", "multitask=1,masked=0.2", "--labels", "phoneme,pitches=0.5"
+    words = "--source", "muq", *mixture, "--pool", pool.folder, "--states", "1"
+    result = run(*words, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "1 for the best constant guess" in result.stdout
+    settings = json.loads((tmp_path / "out/muq/pretraining/config.json").read_text())
+    assert settings["labels"] == {"phoneme": 1.0, "pitches": 0.5}
+    assert settings["states"] == [1]
+    about = json.loads((tmp_path / "out/hear_aesthetics.json").read_text())
+    assert (about["layer"], about["delay_ms"]) == (1, 0)
+    (pool.folder / "chunk-0001.npz").unlink()
+    result = run(*words, "--out", tmp_path / "other")
+    assert isinstance(result.exception, InputError)
+    assert "chunk-0001.npz" in str(result.exception)
+
+
+def test_the_help_tells_the_weights_of_the_labels():
+    told = next(
+        option for option in get_command(app_of(pretrain)).params if option.name == "labels"
+    ).show_default
+    for source, weights in LABEL_WEIGHTS.items():
+        listed = ",".join(f"{name}={weight:g}" for name, weight in weights.items())
+        assert f"{source}: {listed}" in told.replace("; ", "\n").splitlines()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
-    [(("--targets", "codes=none"), "names: codebooks"), (("--seconds", "0.5"), "multiple of")],
+    [
+        (("--targets", "codes=none"), "names: codebooks"),
+        (("--seconds", "0.5"), "multiple of"),
+        (("--objective", "contrast"), "unknown objective 'contrast'"),
+        (("--objective", "multitask=much"), "write NAME=WEIGHT, such as multitask=0.5"),
+        (("--objective", "distil", "--teachers", "yamnet"), "unknown teacher 'yamnet'"),
+        (("--objective", "multitask", "--labels", "mood"), "unknown label 'mood'"),
+        (("--objective", "multitask", "--audio", "songs"), "leave --audio out"),
+        (("--objective", "multitask"), "no pool with labels"),
+    ],
 )
 def test_wrong_settings_are_told_in_one_line(run, tmp_path: Path, words, message):
     result = run("--source", "muq", "--out", tmp_path, *words)

@@ -7,6 +7,7 @@ import pytest
 from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.pretraining.config import PretrainingConfig, TargetConfig
 from hear_aesthetics.pretraining.data.pool import Pool, open_pool
+from tests.hear_aesthetics.pretraining.made_pool import MadePool
 
 TINY_ENCODER = ConformerConfig(dim=16, depth=1, heads=2, ffn_dim=16, conv_channels=4)
 
@@ -37,3 +38,20 @@ def tiny() -> PretrainingConfig:
 @pytest.fixture(params=["muq", "musicfm"])
 def config(request: pytest.FixtureRequest, tiny: PretrainingConfig) -> PretrainingConfig:
     return replace(tiny, source=request.param)
+
+
+@pytest.fixture
+def made_pool(tmp_path_factory: pytest.TempPathFactory) -> MadePool:
+    """Twelve clips with labels, the last two held out."""
+    return MadePool(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture
+def mixed(tiny: PretrainingConfig) -> PretrainingConfig:
+    return replace(
+        tiny,
+        source="muq",
+        batch=4,
+        objective={"multitask": 1.0, "masked": 0.2},
+        encoder=replace(TINY_ENCODER, depth=2),
+    )

@@ -19,8 +19,9 @@ from hear_aesthetics.engine.progress import no_progress
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.pretraining.config import PretrainingConfig
 from hear_aesthetics.pretraining.data.pool import Pool
+from hear_aesthetics.pretraining.loop import Pretraining, learning_rate
 from hear_aesthetics.pretraining.objective import MaskedPrediction
-from hear_aesthetics.pretraining.training import Pretraining, learning_rate, pretrain
+from hear_aesthetics.pretraining.training import pretrain
 
 RUN = """
 import json, os, signal, sys
