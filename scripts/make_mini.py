@@ -17,7 +17,8 @@ from pathlib import Path
 
 from hear_aesthetics.features.fusion import Layer, parse_layer
 from hear_aesthetics.pretraining.config import SOURCES
-from hear_aesthetics.pretraining.export import DELAY_MS, MODEL_JSON, write_model_json
+from hear_aesthetics.pretraining.export import MODEL_JSON, write_model_json
+from hear_aesthetics.pretraining.initialization import OBJECTIVE_FILE
 from hear_aesthetics.pretraining.standardization import standardize_model
 
 BUNDLED = Path(__file__).parents[1] / "hear_aesthetics" / "weights" / "mini-0.1"
@@ -30,13 +31,13 @@ def main(run: Path, out: Path, layer: Layer, pooling: str, standardize: bool) ->
         folder = out / source
         folder.mkdir(parents=True, exist_ok=True)
         for path in (run / source).iterdir():
-            if path.is_file():
+            if path.is_file() and path.name != OBJECTIVE_FILE:
                 shutil.copyfile(path, folder / path.name)
         for name in KEPT:
             shutil.copyfile(run / source / "pretraining" / name, folder / name)
     about = json.loads((run / MODEL_JSON).read_text())
-    values = {"status": about["status"], "provenance": about["provenance"]}
-    write_model_json(out, layer=layer, pooling=pooling, delay_ms=DELAY_MS, **values)
+    values = {key: about[key] for key in ("status", "provenance", "delay_ms")}
+    write_model_json(out, layer=layer, pooling=pooling, **values)
     if standardize:
         standardize_model(out)
 

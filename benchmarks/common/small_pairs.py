@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,7 +14,7 @@ from benchmarks.common.representation import SPLITS, TaskData, accuracy, real_ta
 from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.backbones.log_mel import LogMel
-from hear_aesthetics.features.fusion import SOURCES
+from hear_aesthetics.features.fusion import SOURCES, Layer, as_layers
 from hear_aesthetics.features.pooling import POOLINGS, pool_frames
 from hear_aesthetics.model import ENCODERS
 from hear_aesthetics.pretraining.config import MINI
@@ -46,7 +46,7 @@ ROWS = 50  # clips encoded at once
 
 Pair = Mapping[str, Backbone]
 States = Mapping[tuple[str, int], np.ndarray]  # by source and layer: mean and deviation over time
-Choice = tuple[int, str]  # layer and pooling
+Choice = tuple[Layer, str]  # layer, or two that are joined, and pooling
 Scores = tuple[list[float], list[float]]  # on valid and on test, split by split
 
 
@@ -70,7 +70,7 @@ def untrained_pair(config: ConformerConfig, seed: int) -> Pair:
     return pair
 
 
-def write_untrained(folder: Path, layer: int, pooling: str) -> None:
+def write_untrained(folder: Path, layer: Layer, pooling: str) -> None:
     """Write an untrained pair of the sizes of ``mini`` as a model directory."""
     for source, backbone in untrained_pair(MINI, UNTRAINED_SEED).items():
         write_encoder(folder, source, backbone, "untrained")
@@ -101,7 +101,7 @@ def log_mel_statistics(task: TaskData) -> np.ndarray:
 def inputs(states: States, choice: Choice, sources: Sequence[str] = SOURCES) -> np.ndarray:
     """Return the input of a probe: the pooled states of some sources, side by side."""
     layer, pooling = choice
-    found = [states[source, layer] for source in sources]
+    found = [states[source, k] for source in sources for k in as_layers(layer)]
     if pooling == "mean":
         found = [values[:, : values.shape[1] // 2] for values in found]
     return np.concatenate(found, axis=1)
@@ -114,8 +114,9 @@ def scores(values: np.ndarray, task: TaskData) -> Scores:
 
 
 def choices(states: States) -> list[Choice]:
-    """Return every layer with every pooling."""
-    return list(product(sorted({layer for _, layer in states}), POOLINGS))
+    """Return every layer, and every two of them, with every pooling."""
+    layers = sorted({layer for _, layer in states})
+    return list(product([*layers, *combinations(layers, 2)], POOLINGS))
 
 
 def choose(

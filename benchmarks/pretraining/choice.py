@@ -31,7 +31,7 @@ def measure(quick: bool, model: Path, tasks: Path | None, splits: int) -> Benchm
         states = embed(data, encoders)
         for name, sources in SETS.items():
             found = choose(data, states, sources)
-            for (layer, pooling), valid in sorted(found.items()):
+            for (layer, pooling), valid in found.items():
                 row = {"pair": pair, "sources": name, "layer": layer, "pooling": pooling}
                 rows.append({**row, "valid": f"{valid:.4f}"})
             best[pair, name] = next(iter(found.items()))

@@ -34,10 +34,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_the_script_bundles_a_run(run: Path, tmp_path: Path) -> None:
     script = str(ROOT / "scripts" / "make_mini.py")
-    options = ("--layer", "1", "--pooling", "mean+std", "--standardize", "--out", str(tmp_path))
+    (run / "muq" / "masked_prediction.safetensors").write_bytes(b"the head")
+    options = ("--layer", "1,2", "--pooling", "mean+std", "--standardize", "--out", str(tmp_path))
     subprocess.run([sys.executable, script, str(run), *options], check=True)
     about = json.loads((tmp_path / "hear_aesthetics.json").read_text())
-    assert (about["layer"], about["pooling"]) == (1, "mean+std")
+    assert (about["layer"], about["pooling"]) == ([1, 2], "mean+std")
+    assert about["delay_ms"] == 0
+    assert not list(tmp_path.rglob("masked_prediction*"))
     assert about["status"] == "trained on synthetic music"
     assert about["provenance"]["muq"] == {"steps": 2}
     for source in ("musicfm", "muq"):
@@ -48,4 +51,4 @@ def test_the_script_bundles_a_run(run: Path, tmp_path: Path) -> None:
         assert (tmp_path / source / "log.csv").is_file()
     model = load_model(str(tmp_path))
     assert model.standardizer is not None
-    assert model.scene_embedding_size == 2 * 4 * TINY.dim
+    assert model.scene_embedding_size == 2 * 2 * 4 * TINY.dim

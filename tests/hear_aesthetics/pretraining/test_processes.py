@@ -11,6 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.hear_aesthetics.pretraining.made_pool import MadePool, write_pool
+
 pytestmark = pytest.mark.slow  # processes start
 
 RATE, STEPS = 1e-3, 6
@@ -72,6 +74,17 @@ def test_two_processes_end_as_one_does(source, words, whole, tmp_path, run_in):
     said = run_in(words(source, tmp_path), 2)
     assert said.count("held-out accuracy") == 1, said
     expect_equal(whole, tmp_path, source)
+
+
+def test_two_processes_of_a_mixture_end_as_one_does(tmp_path, run_in):
+    pool = MadePool(tmp_path)
+    write_pool(pool)
+    words = ["pretrain", "--source", "muq", "--objective", "multitask=1,masked=0.2", *SETTINGS]
+    words += [*SIZES, "--pool", pool.folder]
+    run_in([*words, "--out", tmp_path / "one"])
+    said = run_in([*words, "--out", tmp_path / "two"], 2)
+    assert said.count("held-out loss") == 1, said
+    expect_equal(tmp_path / "one", tmp_path / "two", "muq")
 
 
 def test_a_killed_process_ends_all_and_the_run_goes_on_in_one(
