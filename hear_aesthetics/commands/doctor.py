@@ -24,6 +24,7 @@ EXTRAS = {  # name -> what only works with it
     "corpus": "Parquet files and folders, object stores",
     "s3": "s3:// addresses",
     "ray": "--ray of embed, score, audit and songeval features",
+    "teachers": "pretrain --objective distil, but for pools that hold the embeddings",
     "text": "text alignment of MusicEval",
     "audiobox": "--head audiobox",
     "av": "m4a, aac, webm and video files",
