@@ -1,7 +1,7 @@
 """Pool of clips so simple that a tiny encoder learns their labels in seconds.
 
-Even clips are music: a tone per half second, with clicks; odd ones are speech: a buzz whose band
-tells the phoneme.
+Even clips are music: a tone per half second, with a click in the middle of its first frame; odd
+ones are speech: a tone whose band tells the phoneme.
 """
 
 import json
@@ -49,7 +49,7 @@ class MadePool:
             drums[start, 3] = True
             key[rows], chord[rows] = pitch % 24, pitch % 5
             wave[samples] += 0.2 * np.sin(2 * np.pi * 440 * 2 ** ((pitch - 48) / 12) * time)
-            wave[samples.start] += 0.9
+            wave[samples.start + FRAME // 2] += 0.9
         tempo = np.full(FRAMES, np.nan if speech else 60 * 25 / PART, np.float32)
         labels = (pitches, onsets, presets, drums, key, chord, phoneme, tempo)
         return LabelledClip(wave, Labels(*labels, not speech, speech), "made")

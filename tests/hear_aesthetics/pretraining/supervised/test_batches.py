@@ -38,14 +38,13 @@ def times_of(clock: TeacherEmbeddings, rows: np.ndarray) -> np.ndarray:
 
 
 def test_frames_are_centred_at_the_time_of_their_labels(made_pool):
-    """The encoder's frame i is centred at sample 960 i; a note begins with a click, half a frame
-    before the centre of the frame that is labelled with its onset."""
+    """The encoder's frame i is centred at sample 960 i: there lies the click of its onset."""
     batch = draw_labelled(made_pool, {}, np.random.default_rng(0), 20, SECOND, augment=False)
     clips, frames, _ = batch.labels["onsets"].nonzero(as_tuple=True)
     clips, frames = clips[frames > 0], frames[frames > 0]
     assert len(frames) > 10
-    clicks = frames * 960 - 480
-    rise = batch.waveform[clips, clicks] - batch.waveform[clips, clicks - 1]
+    clicks = batch.waveform[clips, frames * 960]
+    rise = clicks - batch.waveform[clips, frames * 960 - 1]
     assert (rise > 0.5).all()
 
 
