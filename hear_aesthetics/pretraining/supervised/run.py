@@ -10,6 +10,7 @@ from torch import Tensor
 
 from hear_aesthetics.backbones import MelStatistics
 from hear_aesthetics.compute.processes import Processes
+from hear_aesthetics.errors import InputError
 from hear_aesthetics.pretraining.config import PretrainingConfig
 from hear_aesthetics.pretraining.data.augmentation import generator
 from hear_aesthetics.pretraining.initialization import InitialEncoder
@@ -35,7 +36,7 @@ class MixedPretraining(Pretraining):
     there.
 
     Raises:
-        InputError: If a teacher's packages are missing.
+        InputError: If a teacher's packages are missing, or the pool lacks what a label needs.
     """
 
     model: MixedObjective
@@ -51,6 +52,10 @@ class MixedPretraining(Pretraining):
         initial: InitialEncoder | None,
     ) -> None:
         self.labelled = pool
+        if "phoneme" in (config.labels or ()) and not pool.phonemes:
+            raise InputError(
+                f"{pool.folder}: the pool has no phonemes; name other --labels, such as pitches"
+            )
         with processes.main_first():
             self.teachers = {
                 name: TeacherEmbeddings.open(pool.folder, name, pool, partial(progress, name))

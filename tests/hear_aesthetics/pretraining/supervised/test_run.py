@@ -177,6 +177,13 @@ def test_a_mixture_needs_a_pool_with_labels(tmp_path, pool, made_pool, mixed):
         pretrain(replace(mixed, objective=None), made_pool, tmp_path)
 
 
+def test_phonemes_of_a_pool_without_speech_are_refused(tmp_path, made_pool, mixed):
+    made_pool.phonemes = 0
+    with pytest.raises(InputError, match="the pool has no phonemes; name other --labels"):
+        pretrain(mixed, made_pool, tmp_path)
+    pretrain(replace(mixed, labels={"pitches": 1.0}), made_pool, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
