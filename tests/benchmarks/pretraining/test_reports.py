@@ -56,15 +56,19 @@ def test_the_interval_is_of_the_paired_difference() -> None:
     assert np.isnan([same.low, same.high]).all()
 
 
-@pytest.mark.parametrize("name", ["lift", "ratio"])  # the second in earlier versions
-def test_the_curve_needs_the_log_of_a_run(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "of", "met"),
+    [("lift", "lift", True), ("ratio", "lift", True), ("loss", "loss", False)],
+)
+def test_the_curve_needs_the_log_of_a_run(tmp_path: Path, name: str, of: str, met: bool) -> None:
     with pytest.raises(InputError, match=r"muq/pretraining/log\.csv is missing"):
         curve._log(tmp_path, "muq")
     path = tmp_path / "muq" / "pretraining" / "log.csv"
     path.parent.mkdir(parents=True)
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([("step", name), (0, 0.9), (1000, 2.5)])
-    assert curve._log(tmp_path, "muq") == {0: 0.9, 1000: 2.5}
+    assert curve._log(tmp_path, "muq") == (of, {0: 0.9, 1000: 2.5})
+    assert curve._met(of, 2.5) is met
 
 
 def test_only_snapshots_of_both_sources_count(tmp_path: Path) -> None:
