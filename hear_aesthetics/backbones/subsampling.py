@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from hear_aesthetics.compute.kernels import Linear, SplitConv2d
-from hear_aesthetics.compute.winograd import WinogradConv2d
+from hear_aesthetics.compute.winograd import MIN_CHANNELS, WinogradConv2d
 from hear_aesthetics.spec import MEL_PER_FRAME, N_MELS
 
 __all__ = ["HALO_AFTER", "HALO_BEFORE", "RECEPTIVE_MEL", "Conv2dSubsampling"]
@@ -22,6 +22,7 @@ HALO_AFTER = RECEPTIVE_MEL // MEL_PER_FRAME  # and at its end
 # Bounds the intermediate channels: at 31 MB in bfloat16 the C library still reuses the memory; from
 # 32 MB on it maps and clears new pages each time, which costs 7 % of the subsampling.
 FRAMES_PER_CHUNK = 120
+NARROW_FRAMES_PER_CHUNK = 256  # of few channels: more cost memory, clips of 10 s are not cut
 
 
 class SubsamplingBlock(nn.Module):
@@ -52,17 +53,28 @@ class SubsamplingBlock(nn.Module):
 
 
 class FoldedBlock(nn.Module):
-    """Inference twin of :class:`SubsamplingBlock`: no batch norms, and in place."""
+    """Inference twin of :class:`SubsamplingBlock`: no batch norms, and in place.
+
+    With few channels the entry is two convolutions again: element-wise passes, which take as long
+    as the products there, then become part of the convolutions.
+    """
 
     def __init__(self, entry: nn.Conv2d, conv: nn.Conv2d) -> None:
         super().__init__()
         # The mel is one channel, whose rounding all that follows would inherit.
-        self.entry = (SplitConv2d if entry.in_channels == 1 else WinogradConv2d).like(entry)
+        kind = SplitConv2d if entry.in_channels == 1 else WinogradConv2d
+        channels = conv.in_channels
+        halves = slice(channels), slice(channels, None)
+        parts = (slice(None),) if channels >= MIN_CHANNELS else halves
+        self.entries = nn.ModuleList(kind.like(entry, part) for part in parts)
         self.conv = WinogradConv2d.like(conv)
 
     def forward(self, x: Tensor) -> Tensor:
-        inner, skip = self.entry(x).chunk(2, dim=1)
-        return self.conv(inner.relu_()).add_(skip).relu_()
+        if len(self.entries) == 1:
+            inner, skip = self.entries[0](x).chunk(2, dim=1)
+            return self.conv(inner.relu_()).add_(skip).relu_()
+        to_inner, to_skip = self.entries
+        return self.conv(to_inner(x, relu=True), relu=True, add=to_skip(x))
 
 
 class Conv2dSubsampling(nn.Module):
@@ -77,6 +89,7 @@ class Conv2dSubsampling(nn.Module):
 
     def __init__(self, channels: int, dim: int) -> None:
         super().__init__()
+        self.chunk = FRAMES_PER_CHUNK if channels >= MIN_CHANNELS else NARROW_FRAMES_PER_CHUNK
         self.blocks = nn.ModuleList(
             [SubsamplingBlock(1, channels), SubsamplingBlock(channels, channels)]
         )
@@ -86,15 +99,15 @@ class Conv2dSubsampling(nn.Module):
     def forward(self, log_mel: Tensor) -> Tensor:
         """Return the frames of a normalized log-mel."""
         frames = -(-log_mel.shape[-1] // MEL_PER_FRAME)
-        if self.training or len(log_mel) * frames <= FRAMES_PER_CHUNK:
+        if self.training or len(log_mel) * frames <= self.chunk:
             return self._convolve(log_mel)
-        items = log_mel.split(max(1, FRAMES_PER_CHUNK // frames))
+        items = log_mel.split(max(1, self.chunk // frames))
         return torch.cat([self._by_chunks(part, frames) for part in items])
 
     def _by_chunks(self, log_mel: Tensor, frames: int) -> Tensor:
         out = log_mel.new_empty(len(log_mel), frames, self.linear.out_features)
-        for start in range(0, frames, FRAMES_PER_CHUNK):
-            stop = start + FRAMES_PER_CHUNK
+        for start in range(0, frames, self.chunk):
+            stop = start + self.chunk
             first = max(start - HALO_BEFORE, 0)
             cut = log_mel[..., MEL_PER_FRAME * first : MEL_PER_FRAME * (stop + HALO_AFTER)]
             out[:, start:stop] = self._convolve(cut)[:, start - first : stop - first]

@@ -24,7 +24,7 @@ def onednn_is_faster() -> bool:
 @cache
 def has_onednn() -> bool:
     """Return True if this build of PyTorch has the operators that :mod:`.kernels` calls."""
-    names = "_linear_pointwise", "_convolution_pointwise"
+    names = "_linear_pointwise", "_convolution_pointwise", "_convolution_pointwise_"
     return torch.backends.mkldnn.is_available() and all(
         hasattr(torch.ops.mkldnn, name) for name in names
     )

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hear_aesthetics.compute.cpu import onednn_is_faster, onednn_takes_bfloat16
+from hear_aesthetics.compute.cpu import has_onednn, onednn_is_faster, onednn_takes_bfloat16
 
 BLOCKWISE_FRAMES = 400  # on fewer, PyTorch's own attention is faster: it takes all heads at once
 SCORES_PER_BLOCK = 1_900_000  # of queries with keys: 7.6 MB in float32 stay in the cache
@@ -72,26 +72,49 @@ class Linear(nn.Linear):
 
 
 class Conv2d(nn.Conv2d):
-    """``nn.Conv2d`` that computes in the dtype of its weight, with channels last."""
+    """``nn.Conv2d`` that computes in the dtype of its weight, with channels last.
+
+    The sum with another tensor and the ReLU after it cost nothing where oneDNN has them.
+    """
 
     @classmethod
-    def like(cls, conv: nn.Conv2d) -> Self:
-        """Share the parameters of a square convolution that is padded to keep the size."""
+    def like(cls, conv: nn.Conv2d, channels: slice = slice(None)) -> Self:
+        """Take output channels of a square convolution that is padded to keep the size."""
         size, stride = conv.kernel_size[0], conv.stride[0]
-        twin = cls(conv.in_channels, conv.out_channels, size, stride, size // 2, device="meta")
-        twin.weight, twin.bias = conv.weight, conv.bias
+        outputs = len(range(conv.out_channels)[channels])
+        twin = cls(conv.in_channels, outputs, size, stride, size // 2, device="meta")
+        twin.bias = None
+        for name, whole in conv.named_parameters():
+            part = nn.Parameter(whole.detach()[channels], whole.requires_grad)
+            twin.register_parameter(name, part)
         return twin
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Convolve."""
-        x = input.to(self.weight.dtype)
-        if x.dtype == torch.bfloat16 and _bypass(x, self.weight):
-            return torch.ops.mkldnn._convolution_pointwise(
-                x, self.weight, self.bias, self.padding, self.stride, self.dilation, self.groups,
-                "none", [], "",
+    def forward(self, input: Tensor, relu: bool = False, add: Tensor | None = None) -> Tensor:
+        """Convolve, add ``add``, perhaps in its place, and apply ReLU."""
+        x = self._operand(input)
+        options = self.padding, self.stride, self.dilation, self.groups
+        if self._bypass(x, more=relu or add is not None):
+            if add is None:
+                return torch.ops.mkldnn._convolution_pointwise(
+                    x, self.weight, self.bias, *options, "relu" if relu else "none", [], ""
+                )
+            return torch.ops.mkldnn._convolution_pointwise_.binary(
+                add, x, self.weight, self.bias, *options,
+                "add", 1.0, "relu" if relu else None, [], "",
             )  # fmt: skip
         bias = None if self.bias is None else self.bias.to(x.dtype)
-        return self._conv_forward(x, self.weight, bias)
+        y = self._conv_forward(x, self.weight, bias)
+        y = y if add is None else y + add
+        return F.relu(y) if relu else y
+
+    def _operand(self, input: Tensor) -> Tensor:
+        """Return what is convolved."""
+        return input.to(self.weight.dtype)
+
+    def _bypass(self, x: Tensor, more: bool) -> bool:
+        if more and x.dtype == torch.float32:  # without more, PyTorch calls oneDNN itself
+            return has_onednn() and _without_gradients(x, self.weight)
+        return x.dtype == torch.bfloat16 and _bypass(x, self.weight)
 
     def shrink(self, dtype: torch.dtype) -> None:
         """Convert the weight, but not the bias, to ``dtype`` and lay it out with channels last."""
@@ -105,12 +128,11 @@ class SplitConv2d(Conv2d):
     the product of the two small ones is left out. For few channels only: it needs three for one.
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Convolve."""
+    def _operand(self, input: Tensor) -> Tensor:
         if self.weight.dtype != torch.bfloat16:
-            return super().forward(input)
+            return super()._operand(input)
         high, low = _split(input)
-        return super().forward(torch.cat([high, low, high], dim=1))
+        return torch.cat([high, low, high], dim=1)
 
     def shrink(self, dtype: torch.dtype) -> None:
         """Convert the weight, but not the bias."""
@@ -142,10 +164,15 @@ def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def _bypass(x: Tensor, weight: Tensor) -> bool:
-    differentiable = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
-    if x.device.type != "cpu" or differentiable:
+    if not _without_gradients(x, weight):
         return False
     return onednn_takes_bfloat16() if x.dtype == torch.bfloat16 else onednn_is_faster()
+
+
+def _without_gradients(x: Tensor, weight: Tensor) -> bool:
+    """Return True on a processor, where nothing is to be differentiated."""
+    differentiable = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
+    return x.device.type == "cpu" and not differentiable
 
 
 def _blockwise_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from hear_aesthetics.compute.kernels import Conv2d, batched_linear
 
-__all__ = ["WinogradConv2d"]
+__all__ = ["MIN_CHANNELS", "WinogradConv2d"]
 
 OUTPUTS = 4  # per axis and tile
 TILES_PER_BLOCK = 112  # of 512 channels: 8 MB at 36 points, and as much again per step
@@ -79,11 +79,13 @@ class WinogradConv2d(Conv2d):
     _points: Tensor | None = None
     _constants: tuple[Tensor, Tensor] | None = None
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Convolve, by tiles where that pays."""
-        if self._pays(input):
-            return self._by_tiles(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        return super().forward(input)
+    def forward(self, input: Tensor, relu: bool = False, add: Tensor | None = None) -> Tensor:
+        """See ``Conv2d``; by tiles where that pays."""
+        if not self._pays(input):
+            return super().forward(input, relu, add)
+        y = self._by_tiles(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        y = y if add is None else y.add_(add)
+        return y.relu_() if relu else y
 
     def _pays(self, x: Tensor) -> bool:
         wide = self.in_channels >= MIN_CHANNELS

@@ -2,7 +2,11 @@ import pytest
 import torch
 from torch import nn
 
-from hear_aesthetics.backbones.subsampling import FRAMES_PER_CHUNK, Conv2dSubsampling, FoldedBlock
+from hear_aesthetics.backbones.subsampling import (
+    NARROW_FRAMES_PER_CHUNK,
+    Conv2dSubsampling,
+    FoldedBlock,
+)
 
 
 @pytest.fixture
@@ -31,7 +35,12 @@ def test_there_is_a_frame_per_four_started_mel_frames(subsampling, mel_frames):
 @pytest.mark.parametrize("folded", [False, True])
 @pytest.mark.parametrize(
     ("batch", "frames"),
-    [(2, 2 * FRAMES_PER_CHUNK + 3), (1, FRAMES_PER_CHUNK + 1), (FRAMES_PER_CHUNK, 5), (7, 50)],
+    [
+        (2, 2 * NARROW_FRAMES_PER_CHUNK + 3),
+        (1, NARROW_FRAMES_PER_CHUNK + 1),
+        (NARROW_FRAMES_PER_CHUNK, 5),
+        (7, 50),
+    ],
 )
 def test_cutting_up_a_long_or_large_batch_changes_no_value(subsampling, batch, frames, folded):
     if folded:

@@ -71,6 +71,18 @@ def test_attention_in_bfloat16_keeps_the_scores_in_float32(route, shortest, valu
     assert float(weight) == pytest.approx(float(expected), abs=4e-3)
 
 
+@pytest.mark.parametrize("fused", [False, pytest.param(True, marks=needs_operator)])
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("added", [False, True])
+def test_a_convolution_adds_and_cuts_off_where_it_is_asked_to(fused, relu, added, monkeypatch):
+    monkeypatch.setattr(kernels, "has_onednn", lambda: fused)
+    whole = nn.Conv2d(3, 16, 3, stride=2, padding=1).requires_grad_(False)
+    conv, x, add = Conv2d.like(whole, slice(8, None)), noise(2, 3, 9, 12), noise(2, 8, 5, 6, seed=1)
+    expected = whole(x)[:, 8:] + (add if added else 0)
+    result = conv(x, relu=relu, add=add.clone() if added else None)
+    torch.testing.assert_close(result, expected.relu() if relu else expected, rtol=1e-5, atol=1e-5)
+
+
 def test_gradients_pass_through_every_function(route):
     x = noise(1, 2, 5, 8).requires_grad_()
     layer = Linear(8, 8)
