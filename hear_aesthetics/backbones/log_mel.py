@@ -24,6 +24,7 @@ __all__ = ["LogMel", "mel_filterbank"]
 
 POWER_FLOOR = 1e-10
 FRAMES_PER_CHUNK = 250  # the spectrum, 2 MB, stays in the cache: twice as fast as 2,000 at once
+BANDS_PER_PRODUCT = 32  # neighbours, whose filters are 0 in most of the spectrum
 
 
 def mel_filterbank() -> Tensor:
@@ -65,8 +66,14 @@ class LogMel(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         window = torch.hann_window(N_FFT, dtype=torch.float32)
+        filters = mel_filterbank().repeat_interleave(2, dim=0)  # for real and imaginary parts
         self.register_buffer("window", window, persistent=False)
-        self.register_buffer("filterbank", mel_filterbank(), persistent=False)
+        self.register_buffer("filterbank", filters, persistent=False)
+        self._parts: list[tuple[slice, slice]] = []  # rows and bands of the filters of a product
+        for start in range(0, N_MELS, BANDS_PER_PRODUCT):
+            bands = slice(start, start + BANDS_PER_PRODUCT)
+            rows = filters[:, bands].any(dim=1).nonzero()
+            self._parts.append((slice(int(rows[0]), int(rows[-1]) + 1), bands))
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Return the log-mel in dB of a batch of waveforms."""
@@ -83,12 +90,14 @@ class LogMel(nn.Module):
             for start in range(0, frames, FRAMES_PER_CHUNK):
                 stop = min(start + FRAMES_PER_CHUNK, frames)
                 chunk = signals[:, start * HOP_LENGTH : (stop - 1) * HOP_LENGTH + N_FFT]
-                target[:, start:stop] = self._power_mel(chunk)
+                self._power_mel(chunk, target[:, start:stop])
         return mel.clamp_(min=POWER_FLOOR).log10_().mul_(10.0).transpose(1, 2)
 
-    def _power_mel(self, chunk: Tensor) -> Tensor:
+    def _power_mel(self, chunk: Tensor, target: Tensor) -> None:
+        """Write the mel powers of waveforms into ``(B, frames, n_mels)``."""
         spectrum = torch.stft(
             chunk, N_FFT, HOP_LENGTH, window=self.window, center=False, return_complex=True
         )
-        power = spectrum.real.square().add_(spectrum.imag.square())  # 5 x faster than abs()
-        return power.transpose(1, 2) @ self.filterbank
+        squares = torch.view_as_real(spectrum.transpose(1, 2)).flatten(2).square_()
+        for rows, bands in self._parts:
+            target[..., bands] = squares[..., rows] @ self.filterbank[rows, bands]
