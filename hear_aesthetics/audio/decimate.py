@@ -13,8 +13,7 @@ __all__ = ["Decimate2"]
 PASSBAND_HZ = 10_950  # what soxr's HQ setting passes at 24 kHz: 0.9125 of Nyquist
 STOPBAND_DB = 120.0
 STEP = API_SAMPLE_RATE // SAMPLE_RATE
-WINDOW_OUTPUTS = 128
-CHUNK_SAMPLES = 2**18  # of input at a time: the windows overlap, and copies of them are larger
+WINDOW_OUTPUTS = 64
 
 
 class Decimate2(nn.Module):
@@ -24,8 +23,9 @@ class Decimate2(nn.Module):
     zeros are assumed. The filter is a Kaiser-windowed sinc: flat to 10.95 kHz, 120 dB down
     from 12 kHz on, where aliasing would begin.
 
-    It is applied as a matrix product: overlapping windows of the input by a matrix that holds the
-    filter once per output of the window. A minute of audio takes 20 ms on one core, PyTorch's
+    It is applied as matrix products: windows of the input by a matrix that holds the filter once per
+    output of the window. The windows overlap, so each is multiplied in parts that do not: rows of
+    one matrix, which are not copied. A minute of audio takes 11 ms on one core, PyTorch's
     one-channel convolution 126.
 
     Shape:
@@ -47,19 +47,17 @@ class Decimate2(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Return every second sample of the low-passed waveform."""
-        samples, reach = waveform.shape[-1], len(self.taps) // 2
-        outputs = -(-samples // STEP)
-        hop = STEP * WINDOW_OUTPUTS
+        rows, samples = waveform.shape
+        outputs, hop = -(-samples // STEP), STEP * WINDOW_OUTPUTS
         windows = -(-outputs // WINDOW_OUTPUTS)
-        padded = F.pad(waveform, (reach, (windows - 1) * hop + len(self.bands) - samples - reach))
-        halved = waveform.new_empty(len(waveform), windows, WINDOW_OUTPUTS)
-        per_chunk = max(1, CHUNK_SAMPLES // (hop * len(waveform)))
-        for source, target in zip(
-            padded.unfold(1, len(self.bands), hop).split(per_chunk, dim=1),
-            halved.split(per_chunk, dim=1),
-            strict=True,
-        ):
-            torch.matmul(source, self.bands, out=target)
+        parts = self.bands.split(hop)
+        before = len(self.taps) // 2
+        after = (windows + len(parts) - 1) * hop - samples - before
+        padded = F.pad(waveform, (before, after)).view(rows, -1, hop)
+        halved = waveform.new_zeros(rows, windows, WINDOW_OUTPUTS)
+        for first, part in enumerate(parts):
+            source = padded[:, first : first + windows, : len(part)]
+            halved.baddbmm_(source, part.expand(rows, -1, -1))
         return halved.flatten(1)[:, :outputs]
 
 
