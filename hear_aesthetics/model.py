@@ -21,6 +21,7 @@ from hear_aesthetics.audio.decimate import Decimate2
 from hear_aesthetics.backbones import Backbone, MuQ, MusicFM
 from hear_aesthetics.checkpoints import ModelFiles, locate_model
 from hear_aesthetics.compute.precision import PRECISIONS, auto_precision, exactly, usable_device
+from hear_aesthetics.compute.winograd import MIN_CHANNELS
 from hear_aesthetics.errors import CheckpointError, InputError
 from hear_aesthetics.features.fusion import (
     SOURCES,
@@ -164,6 +165,15 @@ class HearModel(nn.Module):
     def device(self) -> torch.device:
         """Device the model computes on."""
         return self.decimate.taps.device
+
+    @property
+    def batches_at_once(self) -> int:
+        """Batches that the engine computes side by side: those of narrow encoders, one per thread.
+
+        Several threads lose on the many small steps of such encoders what they win on products.
+        """
+        narrow = all(e.config.conv_channels < MIN_CHANNELS for e in self.fused.encoders.values())
+        return torch.get_num_threads() if narrow else 1
 
     @property
     def name(self) -> str:

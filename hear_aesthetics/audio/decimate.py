@@ -23,9 +23,9 @@ class Decimate2(nn.Module):
     zeros are assumed. The filter is a Kaiser-windowed sinc: flat to 10.95 kHz, 120 dB down
     from 12 kHz on, where aliasing would begin.
 
-    It is applied as matrix products: windows of the input by a matrix that holds the filter once per
-    output of the window. The windows overlap, so each is multiplied in parts that do not: rows of
-    one matrix, which are not copied. A minute of audio takes 11 ms on one core, PyTorch's
+    It is applied as matrix products: windows of the input by a matrix that holds the filter once
+    per output of the window. The windows overlap, so each is multiplied in parts that do not: rows
+    of one matrix, which are not copied. A minute of audio takes 11 ms on one core, PyTorch's
     one-channel convolution 126.
 
     Shape:

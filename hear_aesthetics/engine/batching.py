@@ -30,7 +30,8 @@ class PendingItem(Generic[Item]):
     """Item between its loading and its result.
 
     The waveform, ``(samples,)``, or the waveforms by format are there until they are computed; None
-    if they could not be loaded. ``done`` says that output or error are final.
+    if they could not be loaded. An item is ``waiting`` until it is part of a batch, and ``done`` as
+    soon as output or error are final.
     """
 
     item: Item
@@ -38,6 +39,7 @@ class PendingItem(Generic[Item]):
     samples: int  # of the first waveform
     lengths: tuple[int, ...]  # of all
     seconds: float
+    waiting: bool = True
     output: Any = None
     error: HearAestheticsError | None = None
     done: bool = False
@@ -53,7 +55,8 @@ class PendingItem(Generic[Item]):
         if not isinstance(error, HearAestheticsError):
             logger.debug("%s failed", self.item, exc_info=error)
             error = _explain(getattr(self.item, "path", self.item), self.seconds, error)
-        self.output, self.error, self.done = None, forget_frames(error), True
+        self.output, self.error = None, forget_frames(error)
+        self.waiting, self.done = False, True
 
 
 class LookaheadBuffer(Generic[Item]):
@@ -69,7 +72,7 @@ class LookaheadBuffer(Generic[Item]):
 
     def fill(self, samples: int) -> bool:
         """Reach ``samples`` beyond the first waiting item; False when all have left."""
-        waiting = dropwhile(lambda item: item.waveform is None, self._items)
+        waiting = dropwhile(lambda item: not item.waiting, self._items)
         reach = sum(item.samples for item in waiting)
         while reach < samples and len(self._items) < LOOKAHEAD_ITEMS:
             loaded = next(self.source, None)
@@ -86,9 +89,12 @@ class LookaheadBuffer(Generic[Item]):
 
     def next_batch(self, samples: int) -> list[PendingItem[Item]]:
         """Return the first waiting item and others of its lengths, ``samples`` in all."""
-        waiting = [item for item in self._items if item.waveform is not None]
+        waiting = [item for item in self._items if item.waiting]
         alike = [item for item in waiting if item.lengths == waiting[0].lengths]
-        return alike[: samples // alike[0].samples or 1] if alike else []
+        batch = alike[: samples // alike[0].samples or 1] if alike else []
+        for item in batch:
+            item.waiting = False
+        return batch
 
     def pop_done(self) -> Iterator[PendingItem[Item]]:
         """Remove and yield, in order, the items whose results are known."""

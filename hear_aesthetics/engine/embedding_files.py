@@ -104,6 +104,7 @@ def embed(
         ValueError: If there is no such kind.
     """
     rate = sample_rate_of(kind)
+    options = {"batches_at_once": model.batches_at_once, **options}
     return run(items, model, KINDS[kind].work, sample_rate=rate, **options)
 
 

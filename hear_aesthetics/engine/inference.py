@@ -6,13 +6,17 @@ in the list; nothing is ever padded, so that a result is the one the file gives 
 share a batch follows from the list and the lengths, not from timing: two runs give the same bits.
 What goes wrong with one file is that file's result.
 
-On a GPU the waveforms leave from pinned memory and the results come back asynchronously; the loop
-waits for a batch only when the next one is already queued behind it.
+Batches of small encoders are computed side by side on a processor, each by one thread: their many
+small steps gain nothing from several. On a GPU the waveforms leave from pinned memory and the
+results come back asynchronously; the loop waits for a batch only when the next one is already
+queued behind it.
 """
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
@@ -79,6 +83,7 @@ def run(
     workers: int | None = None,
     batch_seconds: float | None = None,
     max_minutes: float = MAX_MINUTES,
+    batches_at_once: int = 1,
 ) -> Iterator[Result[Item]]:
     """Yield the results of all items in their order, each once it and those before it are known.
 
@@ -94,6 +99,8 @@ def run(
         workers: Threads that load; by default a quarter of the cores, half of them for a GPU.
         batch_seconds: Most audio in a batch of several items.
         max_minutes: Longest item that the default ``load`` takes; a longer one is an error.
+        batches_at_once: Batches that a processor computes side by side, ``work`` on a thread for
+            each and PyTorch with that thread alone; 1 gives a batch all of PyTorch's threads.
 
     Raises:
         Exception: What iterating over ``items`` raises; never what one item does.
@@ -108,24 +115,53 @@ def run(
         workers=workers or _default_workers(on_gpu),
     )
     buffer = LookaheadBuffer(prefetcher, sample_rate)
-    computing: deque[tuple[torch.cuda.Event | None, list[PendingItem[Item]]]] = deque()
-    with prefetcher:
+    threads = min(batches_at_once, len(items)) if isinstance(items, Sized) else batches_at_once
+    queue = GPU_QUEUE if on_gpu else threads if threads > 1 else 0
+    computing: deque[tuple[Callable[[], object], list[PendingItem[Item]]]] = deque()
+    with prefetcher, _single_threads(0 if on_gpu else queue) as pool:
         while buffer.fill(LOOKAHEAD_BATCHES * batch_samples):
             batch = buffer.next_batch(batch_samples)
             if batch:
-                _launch(model, work, batch)
-                copied = torch.cuda.Event() if on_gpu else None
-                if copied is not None:
-                    copied.record(torch.cuda.current_stream(model.device))
-                computing.append((copied, batch))
-            while len(computing) > (GPU_QUEUE if on_gpu and batch else 0):
-                copied, items_copied = computing.popleft()
-                if copied is not None:
-                    copied.synchronize()
-                for item in items_copied:
+                computing.append((_start(pool, model, work, batch), batch))
+            while len(computing) > (queue if batch else 0):
+                wait, computed = computing.popleft()
+                wait()
+                for item in computed:
                     item.done = True
             for item in buffer.pop_done():
                 yield Result(item.item, item.seconds, item.output, item.error)
+
+
+@contextmanager
+def _single_threads(count: int) -> Iterator[ThreadPoolExecutor | None]:
+    """Open a pool of threads that have one thread of PyTorch each; None for a count of 0."""
+    if not count:
+        yield None
+        return
+    before = torch.get_num_threads()
+    pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(before)  # what was set last holds for all new threads
+
+
+def _start(
+    pool: ThreadPoolExecutor | None,
+    model: Model,
+    work: Callable[[Any, Any], Output],
+    items: Sequence[PendingItem[Any]],
+) -> Callable[[], object]:
+    """Start to compute a batch; return what waits until its outputs are there."""
+    if pool is not None:
+        return pool.submit(_launch, model, work, items).result
+    _launch(model, work, items)
+    if model.device.type != "cuda":
+        return lambda: None
+    copied = torch.cuda.Event()
+    copied.record(torch.cuda.current_stream(model.device))
+    return copied.synchronize
 
 
 def _launch(

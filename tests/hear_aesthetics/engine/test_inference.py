@@ -221,6 +221,63 @@ def test_the_model_failing_on_one_clip_costs_its_batch_nothing(
     assert message in str(results[2].error)
 
 
+def test_batches_side_by_side_are_those_of_one_after_the_other() -> None:
+    lengths = [random.Random(0).choice([50, 100, 700]) for _ in range(90)]
+    items = [*clips(lengths), Clip(90, wrong="file"), Clip(91)]
+
+    def work(_: object, waveform: Tensor) -> Tensor:
+        if (waveform[:, 0] == 7).any():
+            raise ValueError("no")
+        return waveform[:, 0]
+
+    alone, together = (list(go(items, work, batch_seconds=5, batches_at_once=n)) for n in (1, 3))
+    assert [result.item for result in together] == items
+    assert [result.output for result in together] == [result.output for result in alone]
+    assert [n for n, result in enumerate(together) if result.error] == [7, 90]
+    seen = [batches_of(clips(lengths), batch_seconds=5, batches_at_once=n) for n in (1, 3)]
+    assert sorted(seen[1]) == sorted(seen[0])
+
+
+def test_batches_side_by_side_have_a_thread_of_pytorch_each() -> None:
+    both = threading.Barrier(2, timeout=30)
+    seen = []
+
+    def work(_: object, waveform: Tensor) -> Tensor:
+        both.wait()
+        seen.append((threading.get_ident(), torch.get_num_threads()))
+        return waveform[:, 0]
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert len(list(go(clips([100] * 4), work, batch_seconds=1, batches_at_once=2))) == 4
+        after = []
+        other = threading.Thread(target=lambda: after.append(torch.get_num_threads()))
+        other.start()
+        other.join()
+        assert [torch.get_num_threads(), *after] == [2, 2]
+    finally:
+        torch.set_num_threads(before)
+    assert {threads for _, threads in seen} == {1}
+    assert len({name for name, _ in seen}) == 2
+
+
+def test_a_file_alone_has_all_threads_of_pytorch() -> None:
+    def work(_: object, waveform: Tensor) -> Tensor:
+        return torch.tensor([threading.get_ident()])
+
+    (result,) = go([Clip(0)], work, batches_at_once=2)
+    assert int(result.output) == threading.get_ident()
+
+
+def test_a_package_missing_in_a_batch_beside_others_is_told() -> None:
+    def work(_: object, waveform: Tensor) -> Tensor:
+        raise ModuleNotFoundError("No module named 'x'")
+
+    with pytest.raises(ModuleNotFoundError, match="'x'"):
+        list(go(clips([100] * 4), work, batch_seconds=1, batches_at_once=2))
+
+
 def test_an_error_keeps_no_waveform_alive() -> None:
     seen = []
 
