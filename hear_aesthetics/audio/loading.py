@@ -239,13 +239,14 @@ class _Track:
 
     def __init__(self, waveform_format: WaveformFormat) -> None:
         self.format = waveform_format
-        self._buffer = bytearray()
+        self._parts = [np.zeros(0, dtype=np.float32)]
+        self._samples = 0
         self._resampler: _SoxrResampler | SincResampler | None = None
 
     @property
     def seconds(self) -> float:
         """What is there already."""
-        return len(self._buffer) / 4 / self.format.rate
+        return self._samples / self.format.rate
 
     def begin(self, sample_rate: int) -> None:
         """Begin a stretch at a rate in Hz."""
@@ -254,17 +255,21 @@ class _Track:
 
     def push(self, mono: np.ndarray) -> None:
         """Take the next samples of the stretch."""
-        self._buffer += self._resampler.push(mono).data  # type: ignore[union-attr]
+        self._keep(self._resampler.push(mono))  # type: ignore[union-attr]
 
     def finish(self) -> None:
         """End the stretch."""
-        self._buffer += self._resampler.finish().data  # type: ignore[union-attr]
+        self._keep(self._resampler.finish())  # type: ignore[union-attr]
 
     def waveform(self) -> np.ndarray:
         """Return all of it, ``(samples,)`` float32."""
         if isinstance(self._resampler, _SoxrResampler):  # only the last stretch is rounded up
-            self._buffer += bytes(self._resampler.missing * 4)
-        return np.frombuffer(self._buffer, dtype=np.float32)
+            self._keep(np.zeros(self._resampler.missing, dtype=np.float32))
+        return np.concatenate(self._parts)
+
+    def _keep(self, part: np.ndarray) -> None:
+        self._parts.append(part)
+        self._samples += len(part)
 
 
 class _SoxrResampler:
@@ -322,11 +327,10 @@ def _span(path: AnyPath, decoder: Decoder, start: float, end: float | None) -> I
 
 def mix(block: np.ndarray) -> np.ndarray:
     """Return the mean over channels, added one by one: ``(frames, channels) -> (frames,)``."""
-    mono = np.ascontiguousarray(block[:, 0])
     if block.shape[1] == 1:
-        return mono
-    mono = mono.copy()
-    for channel in block.T[1:]:
+        return np.ascontiguousarray(block[:, 0])
+    mono = block[:, 0] + block[:, 1]
+    for channel in block.T[2:]:
         mono += channel
     mono /= block.shape[1]
     return mono

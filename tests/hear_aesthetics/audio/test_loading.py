@@ -121,6 +121,13 @@ def test_every_sample_format_has_the_same_scale(subtype, tmp_path, write_tone):
     np.testing.assert_allclose(waveform, expected, atol=1 / 127 if subtype == "PCM_U8" else 1e-4)
 
 
+@pytest.mark.parametrize("name", LOSSLESS)
+def test_samples_of_16_bits_are_those_of_libsndfile(name, tmp_path):
+    path = write_song(tmp_path / name, seconds=1.0, sample_rate=24_000, subtype="PCM_16")
+    channels, _ = soundfile.read(path, dtype="float32")
+    assert np.array_equal(load_audio(path), (channels[:, 0] + channels[:, 1]) / 2)
+
+
 def test_float_values_above_one_are_kept(tmp_path):
     samples = np.full(24_000, 2.5, dtype=np.float32)
     soundfile.write(tmp_path / "loud.wav", samples, 24_000, subtype="FLOAT")
