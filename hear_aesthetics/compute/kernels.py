@@ -92,29 +92,28 @@ class Conv2d(nn.Conv2d):
     def forward(self, input: Tensor, relu: bool = False, add: Tensor | None = None) -> Tensor:
         """Convolve, add ``add``, perhaps in its place, and apply ReLU."""
         x = self._operand(input)
-        options = self.padding, self.stride, self.dilation, self.groups
-        if self._bypass(x, more=relu or add is not None):
-            if add is None:
-                return torch.ops.mkldnn._convolution_pointwise(
-                    x, self.weight, self.bias, *options, "relu" if relu else "none", [], ""
-                )
+        given = x, self.weight, self.bias, self.padding, self.stride, self.dilation, self.groups
+        # Without more to do, PyTorch itself calls oneDNN for float32.
+        fuses = x.dtype == torch.float32 and _without_gradients(x, self.weight) and has_onednn()
+        if fuses and add is not None:
+            last = "relu" if relu else None
             return torch.ops.mkldnn._convolution_pointwise_.binary(
-                add, x, self.weight, self.bias, *options,
-                "add", 1.0, "relu" if relu else None, [], "",
-            )  # fmt: skip
-        bias = None if self.bias is None else self.bias.to(x.dtype)
-        y = self._conv_forward(x, self.weight, bias)
+                add, *given, "add", 1.0, last, [], ""
+            )
+        if (fuses and relu) or (x.dtype == torch.bfloat16 and _bypass(x, self.weight)):
+            last = "relu" if relu and add is None else "none"
+            y = torch.ops.mkldnn._convolution_pointwise(*given, last, [], "")
+            if add is None:
+                return y
+        else:
+            bias = None if self.bias is None else self.bias.to(x.dtype)
+            y = self._conv_forward(x, self.weight, bias)
         y = y if add is None else y + add
         return F.relu(y) if relu else y
 
     def _operand(self, input: Tensor) -> Tensor:
         """Return what is convolved."""
         return input.to(self.weight.dtype)
-
-    def _bypass(self, x: Tensor, more: bool) -> bool:
-        if more and x.dtype == torch.float32:  # without more, PyTorch calls oneDNN itself
-            return has_onednn() and _without_gradients(x, self.weight)
-        return x.dtype == torch.bfloat16 and _bypass(x, self.weight)
 
     def shrink(self, dtype: torch.dtype) -> None:
         """Convert the weight, but not the bias, to ``dtype`` and lay it out with channels last."""

@@ -74,13 +74,20 @@ def test_attention_in_bfloat16_keeps_the_scores_in_float32(route, shortest, valu
 @pytest.mark.parametrize("fused", [False, pytest.param(True, marks=needs_operator)])
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("added", [False, True])
-def test_a_convolution_adds_and_cuts_off_where_it_is_asked_to(fused, relu, added, monkeypatch):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_convolution_adds_and_cuts_off_where_it_is_asked_to(
+    fused, relu, added, dtype, monkeypatch
+):
     monkeypatch.setattr(kernels, "has_onednn", lambda: fused)
     whole = nn.Conv2d(3, 16, 3, stride=2, padding=1).requires_grad_(False)
     conv, x, add = Conv2d.like(whole, slice(8, None)), noise(2, 3, 9, 12), noise(2, 8, 5, 6, seed=1)
+    conv.shrink(dtype)
     expected = whole(x)[:, 8:] + (add if added else 0)
-    result = conv(x, relu=relu, add=add.clone() if added else None)
-    torch.testing.assert_close(result, expected.relu() if relu else expected, rtol=1e-5, atol=1e-5)
+    result = conv(x, relu=relu, add=add.to(dtype) if added else None)
+    assert result.dtype == dtype
+    limit = 1e-5 if dtype == torch.float32 else 5e-2
+    expected = expected.relu() if relu else expected
+    torch.testing.assert_close(result.float(), expected, rtol=limit, atol=limit)
 
 
 def test_gradients_pass_through_every_function(route):
