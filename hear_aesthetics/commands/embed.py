@@ -21,6 +21,7 @@ from hear_aesthetics.commands.options import (
 )
 from hear_aesthetics.corpus.rows import safe_key
 from hear_aesthetics.errors import AudioError, InputError
+from hear_aesthetics.lazy import uncollected
 from hear_aesthetics.spec import MAX_MINUTES
 
 if TYPE_CHECKING:
@@ -85,12 +86,13 @@ def embed(
     The same command goes on after an interruption. Exit codes: 0 all good, 1 nothing worked,
     2 wrong usage, 3 some files failed.
     """
-    from hear_aesthetics.corpus.keys import Shard
-    from hear_aesthetics.engine.embedding_files import origin
-    from hear_aesthetics.engine.inputs import collect_inputs
-    from hear_aesthetics.engine.npy_files import check_list, list_path
-    from hear_aesthetics.features.fusion import parse_layer
-    from hear_aesthetics.model import load_model
+    with uncollected():
+        from hear_aesthetics.corpus.keys import Shard
+        from hear_aesthetics.engine.embedding_files import origin
+        from hear_aesthetics.engine.inputs import collect_inputs
+        from hear_aesthetics.engine.npy_files import check_list, list_path
+        from hear_aesthetics.features.fusion import parse_layer
+        from hear_aesthetics.model import load_model
 
     if scales is not None:
         raise InputError(f"--scales is named --views now: write --views {scales}")

@@ -18,6 +18,7 @@ from hear_aesthetics.commands.options import (
     ShardOption,
 )
 from hear_aesthetics.errors import InputError
+from hear_aesthetics.lazy import uncollected
 from hear_aesthetics.spec import MAX_MINUTES
 from songeval_task.commands.listing import BestOf, Listing, take_groups
 from songeval_task.commands.score_options import (
@@ -111,11 +112,12 @@ def score(
 
     Exit codes: 0 all good, 1 nothing worked, 2 wrong usage, 3 some inputs failed.
     """
-    from hear_aesthetics.engine.inputs import collect_inputs
-    from songeval_task.scoring.outputs.formats import write_rows
-    from songeval_task.scoring.outputs.released_formats import released_document
-    from songeval_task.scoring.rows import table_columns
-    from songeval_task.scoring.run import ScoreOptions, check_features, score_inputs
+    with uncollected():
+        from hear_aesthetics.engine.inputs import collect_inputs
+        from songeval_task.scoring.outputs.formats import write_rows
+        from songeval_task.scoring.outputs.released_formats import released_document
+        from songeval_task.scoring.rows import table_columns
+        from songeval_task.scoring.run import ScoreOptions, check_features, score_inputs
 
     sharded = is_shard_folder(out)
     check_sharded(*(out, shard), json=as_json, format=released, top=top, best_of=best_of, plot=plot)
