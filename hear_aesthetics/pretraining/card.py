@@ -40,6 +40,8 @@ def model_card(
         )
     sizes = ", ".join(f"{key} {value}" for key, value in settings["encoder"].items())
     targets = ", ".join(f"{key} {value}" for key, value in settings["targets"].items())
+    if "masked" not in (settings.get("objective") or {"masked": 1.0}):
+        targets = "no codes"
     if settings.get("objective"):
         objective, result = _mixture(settings), _held_out_losses(metrics)
     else:

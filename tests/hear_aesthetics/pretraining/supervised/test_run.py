@@ -158,6 +158,7 @@ def test_without_masked_prediction_neither_head_nor_codes_are_made(tmp_path, mad
     metrics = pretrain(config, made_pool, tmp_path, progress=lambda name, *_: stages.append(name))
     assert set(stages) == {"training"}
     assert not (tmp_path / "muq" / "masked_prediction.safetensors").exists()
+    assert "- Targets: no codes." in (tmp_path / "muq/pretraining/README.md").read_text()
     assert "masked_loss" not in metrics
     assert "pitches" not in metrics
     assert metrics["loss"] == pytest.approx(metrics["phoneme"], rel=0.2)
