@@ -157,7 +157,13 @@ def _media_type(request: Request) -> str:
 
 
 def _limited(request: Request, settings: ServiceSettings) -> Request:
-    """Return the request, whose body is now read within limits."""
+    """Return the request, whose body is now read within limits.
+
+    Raises:
+        RequestError: If it is declared too large, or compressed.
+    """
+    if (coding := request.headers.get("content-encoding", "identity")) != "identity":
+        raise RequestError(415, f"a body in content-encoding {coding[:MAX_NAME]}; send it plain")
     receive = LimitedReceive(request.scope, request.receive, settings.max_file_mb)
     return Request(request.scope, receive)
 

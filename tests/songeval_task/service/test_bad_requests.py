@@ -202,6 +202,10 @@ def test_bodies_of_other_kinds_are_refused(client) -> None:
     for kind in ("", "application/x-python-pickle", "audio/wav", "text/plain", "multipart/mixed"):
         refused(client.post("/v1/score", content=b"x", headers={"content-type": kind}), 415)
     refused(client.post("/v1/reward", content=form(b""), headers={"content-type": FORM}), 415)
+    for kind in (FORM, "application/json"):
+        head = {"content-type": kind, "content-encoding": "gzip"}
+        answer = client.post("/v1/score", content=gzip.compress(b"{}"), headers=head)
+        assert "content-encoding gzip; send it plain" in refused(answer, 415)
     no_boundary = {"content-type": "multipart/form-data"}
     refused(client.post("/v1/score", content=b"x", headers=no_boundary), 400)
     refused(client.get("/v1/score"), 405)
