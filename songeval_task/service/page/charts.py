@@ -20,8 +20,9 @@ __all__ = ["PEAKS", "peaks", "radar", "song_view"]
 
 PEAKS = 600  # columns of a waveform: about one per pixel
 RADIUS, MIDDLE, TOP = 92.0, 180.0, 118.0  # of a radar, in units of its view box
-VIEW = "0 0 360 226"
+VIEW = "0 0 360 234"
 PLOT = 'viewBox="0 0 1000 100" preserveAspectRatio="none" aria-hidden="true" focusable="false"'
+RING_STEPS, MOST_RINGS = (0.5, 1.0, 2.0, 2.5, 5.0), 5
 STEPS = (5, 10, 15, 30, 60, 120, 300, 600, 1200)  # seconds between marks of a time axis
 MOST_MARKS = 8
 NOTICEABLE = 0.005  # of a score: less is written 0.00
@@ -83,7 +84,8 @@ def _radar(
     def outline(values: Sequence[float]) -> str:
         return " ".join(point(index, value) for index, value in enumerate(values))
 
-    step = 1.0 if high - low > 1.5 else 0.5
+    wide = (high - low) / (MOST_RINGS - 1)
+    step = next((step for step in RING_STEPS if step >= wide), wide)
     rings = np.arange(math.ceil(low / step) * step, high + 1e-9, step)
     reaches = [RADIUS * (value - floor) / (high - floor) for value in rings]
     parts = [

@@ -84,8 +84,9 @@ def comparison_html(result: Comparison, left: Sequence[Song], right: Sequence[So
         if len(left) == len(right) == 1
         else ""
     )
+    said = result.conclusion(LEVEL_REMEDY)
     return f"""
-<p class="ha-sentence" role="status">{escape(result.conclusion(LEVEL_REMEDY))}</p>
+<p class="ha-sentence" role="status">{escape(said[:1].upper() + said[1:])}</p>
 {_table(differences)}
 <p class="ha-equal"><label><input type="checkbox" checked> Play at equal loudness: louder songs are
 turned down to the quietest</label> {swap}</p>
@@ -104,7 +105,7 @@ def _table(differences: Sequence[Difference]) -> str:
         cells = [f"{d.a:.2f}", f"{d.b:.2f}", f"{d.difference:+.2f}"]
         cells += [interval] * intervals + [chance] * chances
         values = "".join(f"<td>{cell}</td>" for cell in cells)
-        lines.append(f'<tr><th scope="row">{escape(_name(d))}</th>{values}</tr>')
+        lines.append(f'<tr><th scope="row" class="ha-text">{escape(_name(d))}</th>{values}</tr>')
     titles = "".join(f'<th scope="col">{title}</th>' for title in head)
     return (
         '<div class="ha-scroll" tabindex="0" role="region" aria-label="Differences"><table>'

@@ -28,7 +28,7 @@ const order = (rows) => {
   });
 };
 
-const header = (columns, warned) => {
+const header = (columns) => {
   const cells = [make("th", "Radar", { scope: "col" })];
   for (const { key, label } of columns) {
     const on = sort.key === key;
@@ -47,11 +47,10 @@ const header = (columns, warned) => {
     cell.append(button);
     cells.push(cell);
   }
-  if (warned) cells.push(make("th", "Warnings", { scope: "col", class: "ha-text" }));
   head.replaceChildren(...cells);
 };
 
-const line = (row, columns, warned) => {
+const line = (row, columns) => {
   const tr = make("tr", undefined, { "data-id": row.id });
   tr.classList.toggle("chosen", row.id === chosen);
   const tick = make("input", undefined, { type: "checkbox", "aria-label": `Radar of ${row.name}` });
@@ -72,6 +71,7 @@ const line = (row, columns, warned) => {
       button.disabled = row.mean == null;
       button.addEventListener("click", () => choose(row.id));
       cell.append(button);
+      if (row.warnings) cell.append(make("small", row.warnings, { class: "ha-warnings" }));
       tr.append(cell);
       continue;
     }
@@ -82,7 +82,6 @@ const line = (row, columns, warned) => {
     }
     tr.append(cell);
   }
-  if (warned) tr.append(make("td", row.warnings ?? "", { class: "ha-warnings" }));
   return tr;
 };
 
@@ -99,9 +98,8 @@ const draw = () => {
   const inside = body.contains(active) ? active.closest("tr").dataset.id : null;
   const kind = active?.tagName.toLowerCase();
   element.querySelector(".ha-scroll").hidden = !rows.length;
-  const warned = rows.some((row) => row.warnings);
-  header(columns, warned);
-  body.replaceChildren(...order(rows).map((row) => line(row, columns, warned)));
+  header(columns);
+  body.replaceChildren(...order(rows).map((row) => line(row, columns)));
   if (inside) body.querySelector(`[data-id="${CSS.escape(inside)}"] ${kind}`)?.focus();
 };
 

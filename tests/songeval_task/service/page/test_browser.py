@@ -8,8 +8,10 @@ import time
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
+import numpy as np
 import pytest
 
+from hear_aesthetics.audio.saving import write_audio
 from songeval_task import AestheticScorer
 
 pytestmark = [pytest.mark.page, pytest.mark.slow]
@@ -229,6 +231,15 @@ def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_screen(
         ]
         assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width, tab
     assert found == []
+
+
+def test_warnings_are_seen_on_a_narrow_screen(visit, tmp_path) -> None:
+    noise = np.random.default_rng(0).normal(0, 3, 48_000).clip(-1, 1).astype("f4")
+    write_audio(tmp_path / "clipped.wav", noise, 24_000)
+    visitor = visit(400)
+    visitor.drop([tmp_path / "clipped.wav"], "1 song scored")
+    box = visitor.page.locator(".ha-table .ha-warnings").bounding_box()
+    assert box["x"] + box["width"] <= 400
 
 
 def test_a_visitor_who_leaves_gives_back_the_places(visit, server, songs) -> None:

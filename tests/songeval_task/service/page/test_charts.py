@@ -57,6 +57,16 @@ def test_a_radar_has_a_corner_per_dimension_and_says_its_numbers() -> None:
     assert "Coherence 2.00, Musicality 2.50" in drawn
 
 
+@pytest.mark.parametrize("span", [0.4, 2.0, 4.0, 8.5, 10.0])
+def test_rings_are_few_and_every_name_is_inside_the_picture(span: float) -> None:
+    names = ("CE", "CU", "PC", "PQ")  # of four, one is at the bottom
+    scores = dict(zip(names, (2.0, 2.0, 2.0, 2.0 + span), strict=True))
+    drawn = radar([song(dimensions=names, **scores)], names)
+    assert 1 <= drawn.count("<circle") <= 6
+    height = float(re.search(r'viewBox="0 0 \d+ (\d+)"', drawn)[1])
+    assert all(float(y) <= height - 4 for y in re.findall(r'<text x="[^"]+" y="([^"]+)"', drawn))
+
+
 def test_two_dimensions_become_scales() -> None:
     drawn = radar([song(dimensions=FIVE[:2])], FIVE[:2])
     assert drawn.count('class="dot"') == 2
