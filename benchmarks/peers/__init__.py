@@ -1,0 +1,1 @@
+"""HEAR modules of other projects' small models, whose weights come in their PyPI packages."""
