@@ -1,0 +1,1 @@
+"""Evaluation of encoders on recorded sounds, against other projects' models."""
