@@ -10,7 +10,7 @@
 TORCH    := torch==2.13.0
 PACKAGES := $(wildcard hear_aesthetics heads songeval_task musiceval_task)
 # Those of benchmarks/pretraining need a run of hear-aesthetics pretrain, and are run by hand.
-BENCH    := $(filter-out %__init__ published,$(subst /,.,$(patsubst benchmarks/%.py,%,\
+BENCH    := $(filter-out %__init__,$(subst /,.,$(patsubst benchmarks/%.py,%,\
 	$(wildcard benchmarks/*.py benchmarks/musiceval/*.py benchmarks/scoring/*.py))))
 RUN      := .venv/bin/python
 PAGE     := songeval_task/service/page

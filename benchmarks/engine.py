@@ -1,9 +1,9 @@
 """How much faster are the fused features than the published computation, and are they equal?
 
 Encoders of the published size with seeded weights, against the restatement in
-:mod:`benchmarks.published`, which first has to pass the golden fixtures. Each gets the thread count
-that suits it best. ``--device cuda`` runs both on the GPU with TF32 off; default: where there is
-one.
+:mod:`benchmarks.common.published`, which first has to pass the golden fixtures. Each gets the
+thread count that suits it best. ``--device cuda`` runs both on the GPU with TF32 off; default:
+where there is one.
 """
 
 import argparse
@@ -24,8 +24,8 @@ from benchmarks.common.harness import (
     peak_memory,
     usage,
 )
+from benchmarks.common.published import golden_difference, published_features
 from benchmarks.common.stages import Stages, best_of, product_peak, subsampling_flops
-from benchmarks.published import golden_difference, published_features
 from heads import AestheticHead
 from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.spec import FRAME_RATE

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ import numpy as np
 
 from benchmarks.common.embeddings import SOURCE, make_folder, with_fixed_work
 from benchmarks.common.harness import BenchmarkReport, Timing, main
+from benchmarks.common.process_cost import ENVIRONMENT, ROOT, process_cost
 from hear_aesthetics.evaluation.embeddings.rows import read_rows
 from hear_aesthetics.evaluation.tasks.event_postprocessing import Timeline, postprocessing_grid
 from hear_aesthetics.evaluation.tasks.scores import named_values
@@ -29,25 +30,9 @@ from hear_aesthetics.evaluation.tasks.task import load_task
 
 __all__ = ["CASES", "QUICK_CASES", "Case", "Cost", "event_stage", "measure"]
 
-# A process counts its parent's memory as its own until it executes, so the parent must be small.
-MEASURE = """
-import json, resource, subprocess, sys
-code = subprocess.call(sys.argv[1:], stdout=sys.stderr)
-used = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(json.dumps([used.ru_utime + used.ru_stime, used.ru_maxrss / 1e3]))
-sys.exit(code)
-"""
-
-ROOT = Path(__file__).parents[1]
 KIT = ROOT / ".venv-kit/bin/python"
 KIT_EVENT_RUNNER = ROOT / "tests/official_kit/predict_events.py"
 KIT_EVENT_STAGE = Path(__file__).parent / "common/kit_event_stage.py"
-ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "CUDA_VISIBLE_DEVICES": "",
-    "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1",  # heareval pickles its hyper-parameters
-    "PYTHONWARNINGS": "ignore",
-}
 STAGE_RUNS = 9
 STAGE_TARGET = 10.0
 
@@ -172,37 +157,27 @@ def _evaluate(case: Case, ours: bool) -> Cost:
         folder = make_folder(case.task, Path(scratch))
         if case.epochs:
             with_fixed_work(folder, case.epochs)
-        seconds, megabytes = _cost(_command(case, folder, ours), Path(scratch))
-        scores = json.loads((folder / "test.predicted-scores.json").read_text())
-        aggregated = scores.get("aggregated_scores")
-        score = aggregated["test_score_mean"] if aggregated else scores["test"]["test_score"]
-        return Cost(seconds, megabytes, score)
+        command = evaluation(folder, case.grid, case.points, case.protocol if ours else None)
+        cost = process_cost(command, Path(scratch))
+        return Cost(cost.seconds, cost.megabytes, test_score(folder))
 
 
-def _command(case: Case, folder: Path, ours: bool) -> list[str]:
-    grid = ["--grid", case.grid, "--grid-points", str(case.points)]
-    if ours:
-        protocol = ["--protocol", case.protocol, "--seeds", "1"]
+def test_score(folder: Path) -> float:
+    """Return the test score that an evaluation has left in a folder, the mean over its folds."""
+    scores = json.loads((folder / "test.predicted-scores.json").read_text())
+    aggregated = scores.get("aggregated_scores")
+    return aggregated["test_score_mean"] if aggregated else scores["test"]["test_score"]
+
+
+def evaluation(folder: Path, grid: str, points: int, protocol: str | None) -> list[str]:
+    """Return the command that evaluates a folder, with one seed; with the kit if no protocol."""
+    options = ["--grid", grid, "--grid-points", str(points)]
+    if protocol:
         command = [sys.executable, "-m", "hear_aesthetics", "evaluate-embeddings"]
-        return [*command, str(folder), *grid, *protocol]
+        return [*command, str(folder), *options, "--protocol", protocol, "--seeds", "1"]
     event = load_task(folder).is_event
     runner = [str(KIT_EVENT_RUNNER)] if event else ["-m", "heareval.predictions.runner"]
-    return [str(KIT), *runner, str(folder), *grid]
-
-
-def _cost(command: Sequence[str], cwd: Path) -> tuple[float, float]:
-    """Return processor seconds and peak megabytes of a command."""
-    environment = os.environ | ENVIRONMENT | {"PYTHONPATH": str(ROOT)}
-    with (cwd / "output.log").open("w+b") as log:
-        measured = [sys.executable, "-S", "-c", MEASURE, *command]
-        done = subprocess.run(
-            measured, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=log, check=False
-        )
-        if done.returncode:
-            log.seek(0)
-            raise RuntimeError(f"{' '.join(command)} failed:\n{log.read()[-2000:].decode()}")
-    seconds, megabytes = json.loads(done.stdout)
-    return seconds, megabytes
+    return [str(KIT), *runner, str(folder), *options]
 
 
 def event_stage() -> tuple[Timing, float]:

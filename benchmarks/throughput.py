@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.common.harness import BenchmarkReport, difference, main
-from benchmarks.published import (
+from benchmarks.common.published import (
     PublishedEncoder,
     encoder_tensors,
     golden_difference,

@@ -9,30 +9,52 @@ import json
 import os
 import shutil
 import tarfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hear_aesthetics.evaluation.embeddings.rows import read_rows, write_rows
+from hear_aesthetics.evaluation.embeddings.rows import read_embeddings, read_rows, write_rows
 from hear_aesthetics.evaluation.tasks.task import load_task
 
 __all__ = ["SOURCE", "TASKS", "Shape", "make_folder", "with_fixed_work"]
 
 SOURCE = "HEAR_EMBEDDINGS"
-FRAMES, HOP = 600, 50.0  # of a file with events; ms
+_BLOCK = 2**12  # clips written at once
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of a task: rows (or files with events) of every split, embedding size, labels."""
+    """Sizes of a task.
+
+    Attributes:
+        splits: Rows, or files with events, of every split.
+        dim: Embedding size.
+        labels: Size of the vocabulary.
+        scores: Scores of the task.
+        most_labels: Labels of a clip, at most; 0 for a task with events.
+        frames: Frames of a file with events.
+        hop: Milliseconds between two frames.
+        events: Events of a file.
+        longest: Frames of an event, at most.
+    """
 
     splits: Mapping[str, int]
     dim: int
     labels: int
-    events: bool = False
+    scores: tuple[str, ...] = ("top1_acc",)
+    most_labels: int = 1
+    frames: int = 600
+    hop: float = 50.0
+    events: int = 12
+    longest: int = 15
+
+    @property
+    def has_events(self) -> bool:
+        """True for a task with events."""
+        return not self.most_labels
 
 
 def _folds(rows: int) -> dict[str, int]:
@@ -45,17 +67,43 @@ TASKS = {
     "speech_commands_pooled-1.0.0-small": Shape({"train": 144, "valid": 44, "test": 45}, 256, 12),
     "fsdd_digit-1.0.0-full": Shape(_folds(600), 256, 10),
     "digit_command_events-1.0.0-full": Shape(
-        {"train": 22, "valid": 7, "test": 9}, 64, 14, events=True
+        {"train": 22, "valid": 7, "test": 9},
+        64,
+        14,
+        scores=("event_onset_200ms_fms", "segment_1s_er"),
+        most_labels=0,
+    ),
+    "nsynth_pitch-v2.2.3-50h": Shape(
+        {"train": 39_248, "valid": 4_906, "test": 4_906}, 1024, 88, ("pitch_acc",)
+    ),
+    "fsd50k-v1.0-full": Shape(
+        {"train": 36_784, "valid": 4_170, "test": 10_231}, 1024, 200, ("mAP",), most_labels=4
+    ),
+    "maestro-v3.0.0-5h": Shape(
+        _folds(37),
+        1024,
+        88,
+        ("event_onset_50ms_fms",),
+        most_labels=0,
+        frames=3000,
+        hop=40.0,
+        events=1200,
+        longest=25,
     ),
 }
 
 
-def make_folder(name: str, parent: Path) -> Path:
-    """Make a fresh embedding folder of a task, ``parent/name``."""
+def make_folder(name: str, parent: Path, *, shrink: int = 1) -> Path:
+    """Make a fresh embedding folder of a task, ``parent/name``.
+
+    Random ones have one ``shrink``-th of the task's rows.
+    """
     folder = parent / name
     source = os.environ.get(SOURCE)
     if source is None:
-        _write_random(TASKS[name], folder)
+        shape = TASKS[name]
+        splits = {split: -(-rows // shrink) for split, rows in shape.splits.items()}
+        _write_random(replace(shape, splits=splits), folder)
     elif (Path(source) / name).is_dir():
         shutil.copytree(Path(source) / name, folder)
     else:
@@ -94,17 +142,17 @@ def _join(folder: Path, split: str, sources: Sequence[str]) -> None:
     (folder / f"{split}.json").write_text(json.dumps(labels))
     rows = read_rows(task, sources)
     listed = [[task.labels[i]] for i in rows.targets.argmax(1)]
-    write_rows(folder, split, [rows.embeddings], listed)
+    write_rows(folder, split, [read_embeddings(task, sources)], listed)
 
 
 def _write_random(shape: Shape, folder: Path) -> None:
-    """Write random embeddings: a point for each label, and noise around it."""
+    """Write random embeddings: a point for each label, and noise around the sum of a row's."""
     generator = np.random.default_rng(0)
     folder.mkdir(parents=True)
     centres = generator.normal(size=(shape.labels, shape.dim))
+    write = _write_events if shape.has_events else _write_clips
     for split, count in shape.splits.items():
-        write = _write_events if shape.events else _write_clips
-        write(folder, split, count, centres, generator)
+        write(folder, split, count, shape, centres, generator)
     (folder / "task_metadata.json").write_text(json.dumps(_metadata(shape)))
     with (folder / "labelvocabulary.csv").open("w", newline="") as file:
         labels = [(i, f"label{i:02d}") for i in range(shape.labels)]
@@ -113,48 +161,71 @@ def _write_random(shape: Shape, folder: Path) -> None:
 
 
 def _metadata(shape: Shape) -> dict[str, Any]:
-    scores = ["event_onset_200ms_fms", "segment_1s_er"] if shape.events else ["top1_acc"]
     return {
         "task_name": "random",
-        "embedding_type": "event" if shape.events else "scene",
-        "prediction_type": "multilabel" if shape.events else "multiclass",
+        "embedding_type": "event" if shape.has_events else "scene",
+        "prediction_type": "multiclass" if shape.most_labels == 1 else "multilabel",
         "split_mode": "trainvaltest" if "train" in shape.splits else "new_split_kfold",
         "sample_duration": 1.0,
-        "evaluation": scores,
+        "evaluation": list(shape.scores),
         "splits": list(shape.splits),
     }
 
 
 def _write_clips(
-    folder: Path, split: str, count: int, centres: np.ndarray, generator: np.random.Generator
+    folder: Path,
+    split: str,
+    count: int,
+    shape: Shape,
+    centres: np.ndarray,
+    generator: np.random.Generator,
 ) -> None:
-    labels = generator.integers(len(centres), size=count)
-    embeddings = centres[labels] + 4 * generator.normal(size=(count, centres.shape[1]))
-    listed = [[f"label{i:02d}"] for i in labels]
+    active = np.zeros((count, shape.labels), dtype=bool)
+    labels = generator.integers(shape.labels, size=(count, shape.most_labels))
+    for column in labels.T:  # one label may be drawn twice
+        active[np.arange(count), column] = True
+    listed = _listed(active)
     files = {f"{split}{i}.wav": row for i, row in enumerate(listed)}
     (folder / f"{split}.json").write_text(json.dumps(files))
-    write_rows(folder, split, [embeddings.astype(np.float32)], listed)
+    write_rows(folder, split, _noisy(active, centres, 4, _BLOCK, generator), listed)
 
 
 def _write_events(
-    folder: Path, split: str, count: int, centres: np.ndarray, generator: np.random.Generator
+    folder: Path,
+    split: str,
+    count: int,
+    shape: Shape,
+    centres: np.ndarray,
+    generator: np.random.Generator,
 ) -> None:
     files: dict[str, list[dict[str, Any]]] = {}
-    active = np.zeros((count, FRAMES, len(centres)), dtype=bool)
+    active = np.zeros((count, shape.frames, shape.labels), dtype=bool)
     for file in range(count):
         events = files[f"{split}{file}.wav"] = []
-        for _ in range(12):
+        for _ in range(shape.events):
             label, first = (
-                int(generator.integers(len(centres))),
-                int(generator.integers(FRAMES - 20)),
+                int(generator.integers(shape.labels)),
+                int(generator.integers(shape.frames - shape.longest - 5)),
             )
-            last = first + int(generator.integers(5, 15))
+            last = first + int(generator.integers(5, shape.longest))
             active[file, first:last, label] = True
-            ends = {"start": first * HOP, "end": last * HOP}
+            ends = {"start": first * shape.hop, "end": last * shape.hop}
             events.append({"label": f"label{label:02d}", **ends})
     (folder / f"{split}.json").write_text(json.dumps(files))
-    rows = active.reshape(-1, len(centres))
-    embeddings = rows @ centres + generator.normal(size=(len(rows), centres.shape[1]))
-    listed = [[f"label{i:02d}" for i in np.nonzero(row)[0]] for row in rows]
-    times = [(f"{split}/{name}", HOP * frame) for name in files for frame in range(FRAMES)]
-    write_rows(folder, split, [embeddings.astype(np.float32)], listed, times)
+    rows = active.reshape(-1, shape.labels)
+    times = [(f"{split}/{name}", shape.hop * i) for name in files for i in range(shape.frames)]
+    embeddings = _noisy(rows, centres, 1, shape.frames, generator)
+    write_rows(folder, split, embeddings, _listed(rows), times)
+
+
+def _listed(active: np.ndarray) -> list[list[str]]:
+    return [[f"label{i:02d}" for i in np.nonzero(row)[0]] for row in active]
+
+
+def _noisy(
+    active: np.ndarray, centres: np.ndarray, noise: float, size: int, generator: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """Yield blocks of embeddings: the sum of the points of a row's labels, and noise."""
+    for start in range(0, len(active), size):
+        exact = active[start : start + size] @ centres
+        yield (exact + noise * generator.normal(size=exact.shape)).astype(np.float32)

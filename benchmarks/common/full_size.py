@@ -6,7 +6,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from benchmarks.published import (
+from benchmarks.common.published import (
     PublishedEncoder,
     encoder_tensors,
     published_features,

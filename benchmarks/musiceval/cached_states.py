@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.common.harness import BenchmarkReport, Timing, alternate, difference, main
-from benchmarks.published import PublishedEncoder, encoder_tensors, golden_difference
+from benchmarks.common.published import PublishedEncoder, encoder_tensors, golden_difference
 from heads import DualBranchHead
 from hear_aesthetics.backbones import MelStatistics
 from hear_aesthetics.backbones.conformer import ConformerConfig

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from benchmarks.common.harness import BenchmarkReport, main
-from benchmarks.published import encoder_tensors
+from benchmarks.common.published import encoder_tensors
 from benchmarks.throughput import write_files
 from heads import (
     AestheticHead,

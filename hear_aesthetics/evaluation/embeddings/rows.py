@@ -9,7 +9,7 @@ other's.
 
 import json
 import pickle
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -26,22 +26,30 @@ from hear_aesthetics.evaluation.tasks.task import EmbeddedTask
 from hear_aesthetics.files import atomic_file, write_text
 from hear_aesthetics.metrics.events import Events
 
-__all__ = ["DONE_FILE", "SplitRows", "embedding_size", "read_rows", "write_rows"]
+__all__ = [
+    "DONE_FILE",
+    "SplitRows",
+    "embedding_blocks",
+    "embedding_size",
+    "read_embeddings",
+    "read_rows",
+    "row_count",
+    "write_rows",
+]
 
 DONE_FILE = ".done.embeddings"
+_BLOCK_VALUES = 2**22  # of embeddings read at once
 
 
 @dataclass(frozen=True)
 class SplitRows:
-    """The rows of one or several splits.
+    """What the rows of one or several splits stand for; their embeddings are read by themselves.
 
     Shape:
-        - embeddings: ``(rows, dim)`` float32; targets: ``(rows, labels)`` float32, one-hot,
-          multi-hot or regression values
+        - targets: ``(rows, labels)`` float32, one-hot, multi-hot or regression values
         - timeline, events: file and time of each row and the true events; None for scene tasks
     """
 
-    embeddings: NDArray[np.float32]
     targets: NDArray[np.float32]
     timeline: Timeline | None = None
     events: Events | None = None
@@ -65,16 +73,44 @@ def read_rows(task: EmbeddedTask, splits: Sequence[str], *, with_times: bool = F
     ``with_times`` adds the timeline and the true events of an event task.
 
     Raises:
-        TaskError: If files are missing, disagree, or hold values that are not finite.
+        TaskError: If files are missing or disagree.
     """
-    embeddings = np.concatenate([_read_embeddings(task, split) for split in splits])
     targets = np.concatenate([_read_targets(task, split) for split in splits])
     if not (with_times and task.is_event):
-        return SplitRows(embeddings, targets)
+        return SplitRows(targets)
     rows = [row for split in splits for row in _read_times(task, split)]
     timeline = Timeline([name for name, _ in rows], [time for _, time in rows])
     labels = {k: v for split in splits for k, v in task.split_labels(split).items()}
-    return SplitRows(embeddings, targets, timeline, timeline.targets(labels, task.label_index))
+    return SplitRows(targets, timeline, timeline.targets(labels, task.label_index))
+
+
+def row_count(task: EmbeddedTask, splits: Sequence[str]) -> int:
+    """Return the number of rows of the splits together."""
+    return sum(_dimensions(task, split)[0] for split in splits)
+
+
+def read_embeddings(task: EmbeddedTask, splits: Sequence[str]) -> NDArray[np.float32]:
+    """Return the embeddings of the splits' rows, ``(rows, dim)`` float32: see ``read_rows``.
+
+    Raises:
+        TaskError: As :func:`embedding_blocks`.
+    """
+    embeddings = np.empty((row_count(task, splits), embedding_size(task)), dtype=np.float32)
+    start = 0
+    for block in embedding_blocks(task, splits):
+        embeddings[start : start + len(block)] = block
+        start += len(block)
+    return embeddings
+
+
+def embedding_blocks(task: EmbeddedTask, splits: Sequence[str]) -> Iterator[NDArray[np.float32]]:
+    """Yield the embeddings of the splits' rows, some ``(rows, dim)`` at a time, float32.
+
+    Raises:
+        TaskError: If files are missing, disagree, or hold values that are not finite.
+    """
+    for split in splits:
+        yield from _split_blocks(task, split)
 
 
 def write_rows(
@@ -110,19 +146,26 @@ def _dimensions(task: EmbeddedTask, split: str) -> tuple[int, int]:
             raise TaskError(f"{path}: holds {other!r}; expected [rows, dimensions]")
 
 
-def _read_embeddings(task: EmbeddedTask, split: str) -> NDArray[np.float32]:
+def _split_blocks(task: EmbeddedTask, split: str) -> Iterator[NDArray[np.float32]]:
     rows, dim = _dimensions(task, split)
     path = task.folder / f"{split}.embeddings.npy"
     check_file(path, "compute the embeddings again")
-    values = np.fromfile(path, dtype=np.float32)
-    if values.size != rows * dim:
+    stored = path.stat().st_size // np.dtype(np.float32).itemsize
+    if stored != rows * dim:
         raise TaskError(
-            f"{path}: {values.size} values, but {rows} x {dim} in {split}.embedding-dimensions.json"
+            f"{path}: {stored} values, but {rows} x {dim} in {split}.embedding-dimensions.json"
         )
-    if not np.isfinite(values).all():
-        row = int(np.nonzero(~np.isfinite(values))[0][0]) // dim
-        raise TaskError(f"{path}: row {row} holds NaN or infinity; mend the embedding module")
-    return values.reshape(rows, dim)
+    step = max(1, _BLOCK_VALUES // max(1, dim))
+    with path.open("rb") as file:
+        for start in range(0, rows, step):
+            count = min(step, rows - start) * dim
+            block = np.fromfile(file, dtype=np.float32, count=count).reshape(-1, dim)
+            if not np.isfinite(block).all():
+                row = start + int(np.nonzero(~np.isfinite(block))[0][0])
+                raise TaskError(
+                    f"{path}: row {row} holds NaN or infinity; mend the embedding module"
+                )
+            yield block
 
 
 def _read_targets(task: EmbeddedTask, split: str) -> NDArray[np.float32]:

@@ -1,5 +1,6 @@
 """Rows of one run as tensors, standardized on its training split."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hear_aesthetics.errors import TaskError
-from hear_aesthetics.evaluation.embeddings.rows import SplitRows, read_rows
+from hear_aesthetics.evaluation.embeddings.rows import (
+    SplitRows,
+    embedding_blocks,
+    embedding_size,
+    read_rows,
+    row_count,
+)
 from hear_aesthetics.evaluation.tasks.task import EmbeddedTask, Run
 
 __all__ = ["RunData", "Standardizer", "prepare_run"]
@@ -25,10 +32,20 @@ class Standardizer:
     std: Tensor
 
     @classmethod
-    def fit(cls, values: NDArray[np.float32]) -> "Standardizer":
-        """Measure ``(rows, dim)``, in float64."""
-        mean = values.mean(axis=0, dtype=np.float64)
-        std = values.std(axis=0, dtype=np.float64)
+    def fit(cls, blocks: Iterable[NDArray[np.float32]]) -> "Standardizer":
+        """Measure blocks ``(rows, dim)``, at least one, in float64.
+
+        Source: Chan, Golub & LeVeque, "Algorithms for Computing the Sample Variance" (1983).
+        """
+        rows, mean, squares = 0, np.float64(0), np.float64(0)  # squares: of what differs from mean
+        for block in blocks:
+            block_mean = block.mean(axis=0, dtype=np.float64)
+            gap, total = block_mean - mean, rows + len(block)
+            squares = squares + np.square(block - block_mean).sum(axis=0)
+            squares += np.square(gap) * (rows * len(block) / total)
+            mean = mean + gap * (len(block) / total)
+            rows = total
+        std = np.sqrt(squares / rows)
         std[std <= _NO_SPREAD * (np.abs(mean) + _NO_SPREAD)] = 1
         return cls(torch.from_numpy(mean).float(), torch.from_numpy(std).float())
 
@@ -46,9 +63,9 @@ class RunData:
     """Training and validation rows that the fits of one run share.
 
     Shape:
-        - inputs: ``(rows, dim)`` in the dtype of the matrix products; targets: ``(rows, labels)``
-          float32, standardized for regression
-        - valid_inputs, valid_targets: likewise, of the validation split
+        - inputs, valid_inputs: ``(rows, dim)`` in the dtype of the matrix products
+        - targets: ``(rows, labels)`` bool, or standardized float32 for regression
+        - valid_targets: likewise, float32
     """
 
     inputs: Tensor
@@ -59,9 +76,10 @@ class RunData:
     standardizer: Standardizer
     target_standardizer: Standardizer | None
 
-    def standardized(self, rows: SplitRows) -> Tensor:
-        """Return another split's embeddings on the device and in the dtype of the inputs."""
-        return _inputs(self.standardizer, rows).to(self.inputs.device, self.inputs.dtype)
+    def standardized(self, task: EmbeddedTask, split: str) -> Iterator[Tensor]:
+        """Yield another split's embeddings, on the device and in the dtype of the inputs."""
+        for block in embedding_blocks(task, (split,)):
+            yield _inputs(self.standardizer, block).to(self.inputs.device, self.inputs.dtype)
 
     def predicted(self, logits: Tensor) -> Tensor:
         """Return logits on the processor, for regression in the units of the labels."""
@@ -75,23 +93,44 @@ def prepare_run(task: EmbeddedTask, run: Run, device: torch.device, dtype: torch
     Raises:
         TaskError: If the stored rows are faulty, or there are fewer than two to train on.
     """
-    train = read_rows(task, run.train)
-    if len(train.embeddings) < 2:
+    if row_count(task, run.train) < 2:
         raise TaskError(
             f"{task.folder}: one training row in {', '.join(run.train)}; two are needed"
         )
+    train = read_rows(task, run.train)
     valid = read_rows(task, (run.valid,), with_times=True)
-    standardizer = Standardizer.fit(train.embeddings)
+    standardizer = Standardizer.fit(embedding_blocks(task, run.train))
     regression = task.prediction_type == "regression"
-    target_standardizer = Standardizer.fit(train.targets) if regression else None
+    target_standardizer = Standardizer.fit([train.targets]) if regression else None
     of_targets = target_standardizer or torch.from_numpy
+    targets, valid_targets = (of_targets(rows.targets) for rows in (train, valid))
+    if not regression:
+        targets = targets.bool()  # a quarter of the memory
+    del train
     inputs, valid_inputs = (
-        _inputs(standardizer, rows).to(device, dtype) for rows in (train, valid)
+        _standardized(task, splits, standardizer, device, dtype)
+        for splits in (run.train, (run.valid,))
     )
-    targets, valid_targets = (of_targets(rows.targets).to(device) for rows in (train, valid))
-    standardizers = standardizer, target_standardizer
-    return RunData(inputs, targets, valid_inputs, valid_targets, valid, *standardizers)
+    tensors = inputs, targets.to(device), valid_inputs, valid_targets.to(device)
+    return RunData(*tensors, valid, standardizer, target_standardizer)
 
 
-def _inputs(standardizer: Standardizer, rows: SplitRows) -> Tensor:
-    return standardizer(rows.embeddings).clamp_(-_LIMIT, _LIMIT)
+def _standardized(
+    task: EmbeddedTask,
+    splits: Sequence[str],
+    standardizer: Standardizer,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Tensor:
+    """Return the splits' embeddings in one tensor, filled block by block."""
+    size = row_count(task, splits), embedding_size(task)
+    inputs = torch.empty(size, device=device, dtype=dtype)
+    start = 0
+    for block in embedding_blocks(task, splits):
+        inputs[start : start + len(block)] = _inputs(standardizer, block)
+        start += len(block)
+    return inputs
+
+
+def _inputs(standardizer: Standardizer, block: NDArray[np.float32]) -> Tensor:
+    return standardizer(block).clamp_(-_LIMIT, _LIMIT)

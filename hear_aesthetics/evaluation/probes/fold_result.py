@@ -49,7 +49,7 @@ class FoldResult:
     """Test result of one fold: values named as heareval writes them, rows and predictions.
 
     Shape:
-        - predictions, logits: ``(rows, labels)`` float32, in the order of the stored rows
+        - logits, predictions: ``(rows, labels)`` float32, in the order of the stored rows
     """
 
     split: str
@@ -57,8 +57,13 @@ class FoldResult:
     values: Mapping[str, float]
     rows: SplitRows
     logits: NDArray[np.float32]
-    predictions: NDArray[np.float32]
+    prediction_type: str
     repetition: int = 0
+
+    @property
+    def predictions(self) -> NDArray[np.float32]:
+        """What is scored; computed on demand, since the results of all folds are held at once."""
+        return probabilities(torch.from_numpy(self.logits), self.prediction_type).numpy()
 
     @property
     def name(self) -> str:
@@ -82,7 +87,8 @@ def fold_result(
     predictions = probabilities(logits, task.prediction_type).numpy()
     loss = float(logit_loss(logits, torch.from_numpy(rows.targets), task.prediction_type))
     values = logged_values(task, rows, predictions, selection.postprocessing, loss)
-    return FoldResult(split, selection, values, rows, logits.numpy(), predictions, repetition)
+    kind = task.prediction_type
+    return FoldResult(split, selection, values, rows, logits.numpy(), kind, repetition)
 
 
 def decoded(

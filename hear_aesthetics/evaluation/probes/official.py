@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from hear_aesthetics.engine.progress import ProgressCallback
 from hear_aesthetics.errors import TaskError
-from hear_aesthetics.evaluation.embeddings.rows import SplitRows, read_rows
+from hear_aesthetics.evaluation.embeddings.rows import SplitRows, read_embeddings, read_rows
 from hear_aesthetics.evaluation.probes.fold_result import (
     FoldResult,
     Selection,
@@ -79,11 +79,14 @@ def _search(
     task: EmbeddedTask, run: Run, points: Sequence[GridPoint], fitted: Callable[[], None]
 ) -> _Fit:
     """Fit every point; the first of the best validation scores wins."""
-    train = read_rows(task, run.train)
+    targets = torch.from_numpy(read_rows(task, run.train).targets)
     valid = read_rows(task, (run.valid,), with_times=True)
+    embeddings, valid_embeddings = (
+        torch.from_numpy(read_embeddings(task, splits)) for splits in (run.train, (run.valid,))
+    )
     sign = 1 if task.score_mode == "max" else -1
     best: _Fit | None = None
-    count = len(train.embeddings)
+    count = len(embeddings)
     for point in points:
         if point.hidden_layers and count % point.batch_size == 1:
             raise TaskError(
@@ -91,7 +94,7 @@ def _search(
                 f"{point.batch_size}, which BatchNorm refuses (heareval stops here too); "
                 "use the robust protocol"
             )
-        fit = _fit(task, point, train, valid)
+        fit = _fit(task, point, (embeddings, targets), valid_embeddings, valid)
         if best is None or sign * fit.selection.score > sign * best.selection.score:
             best = fit
         fitted()
@@ -99,14 +102,19 @@ def _search(
     return best
 
 
-def _fit(task: EmbeddedTask, point: GridPoint, train: SplitRows, valid: SplitRows) -> _Fit:
+def _fit(
+    task: EmbeddedTask,
+    point: GridPoint,
+    train: tuple[Tensor, Tensor],
+    valid_embeddings: Tensor,
+    valid: SplitRows,
+) -> _Fit:
     start = time.perf_counter()
-    features = train.embeddings.shape[1]
-    probe = build_probe(features, train.targets.shape[1], point)
+    features, labels = (tensor.shape[1] for tensor in train)
+    probe = build_probe(features, labels, point)
     torch.rand(_SUMMARY_ROWS, features)
     optimizer = torch.optim.Adam(probe.parameters(), lr=point.lr)
-    tensors = [torch.from_numpy(array) for array in (train.embeddings, train.targets)]
-    valid_tensors = torch.from_numpy(valid.embeddings), torch.from_numpy(valid.targets)
+    valid_targets = torch.from_numpy(valid.targets)
     sign = 1 if task.score_mode == "max" else -1
     best: Selection | None = None
     weights: dict[str, Tensor] = {}
@@ -114,15 +122,15 @@ def _fit(task: EmbeddedTask, point: GridPoint, train: SplitRows, valid: SplitRow
     for epoch in range(point.max_epochs):
         _draw_loader_seed()
         probe.train()
-        for embeddings, targets in zip(*(_batches(t, point) for t in tensors), strict=True):
+        for embeddings, targets in zip(*(_batches(t, point) for t in train), strict=True):
             optimizer.zero_grad()
             logit_loss(probe(embeddings), targets, task.prediction_type).backward()
             optimizer.step()
         if (epoch + 1) % point.check_val_every_n_epoch:
             continue
         _draw_loader_seed()
-        logits = _forward(probe, valid_tensors[0], point)
-        score, postprocessing = _validate(task, valid, valid_tensors[1], logits)
+        logits = _forward(probe, valid_embeddings, point)
+        score, postprocessing = _validate(task, valid, valid_targets, logits)
         waited += 1
         if best is None or sign * score > sign * best.score:
             waited = 0 if math.isfinite(score) else waited
@@ -170,5 +178,6 @@ def _validate(
 
 def _test(task: EmbeddedTask, run: Run, fit: _Fit) -> FoldResult:
     rows = read_rows(task, (run.test,), with_times=True)
-    logits = _forward(fit.probe, torch.from_numpy(rows.embeddings), fit.selection.point)
+    embeddings = torch.from_numpy(read_embeddings(task, (run.test,)))
+    logits = _forward(fit.probe, embeddings, fit.selection.point)
     return fold_result(task, run.test, rows, logits, fit.selection, repetition=0)

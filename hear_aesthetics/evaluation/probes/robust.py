@@ -14,7 +14,7 @@ import torch
 
 from hear_aesthetics.engine.progress import ProgressCallback
 from hear_aesthetics.errors import TaskError
-from hear_aesthetics.evaluation.embeddings.rows import embedding_size, read_rows
+from hear_aesthetics.evaluation.embeddings.rows import embedding_size, read_rows, row_count
 from hear_aesthetics.evaluation.probes.data import RunData, prepare_run
 from hear_aesthetics.evaluation.probes.fold_result import FoldResult, fold_result
 from hear_aesthetics.evaluation.probes.grid import GridPoint
@@ -33,6 +33,7 @@ __all__ = ["evaluate_robustly"]
 # more leave the cache, which costs more than the fewer calls save; a GPU wants all there is.
 _CPU_LIMITS = (2**21, 2**22)
 _GPU_LIMITS = (2**28, 2**29)
+_HELD_BYTES = 2**29  # of embeddings of several runs
 
 
 def evaluate_robustly(
@@ -55,10 +56,9 @@ def evaluate_robustly(
     if any(point.norm_after_activation for point in points):
         raise TaskError(f"{task.folder}: norm_after_activation needs the official protocol")
     task = replace(task, skip_undefined=True)
-    features = embedding_size(task)
     done, total = 0, len(task.runs) * repetitions * len(points)
     results = []
-    for runs in _blocks(task, features, points, repetitions, device):
+    for runs in _blocks(task, points, repetitions, device, dtype):
         data = {run: prepare_run(task, task.runs[run], device, dtype) for run in runs}
         best: dict[tuple[int, int], Candidate] = {}
         for specs in _groups(runs, points, repetitions, data):
@@ -78,14 +78,18 @@ def _limits(device: torch.device) -> tuple[int, int]:
 
 def _blocks(
     task: EmbeddedTask,
-    features: int,
     points: Sequence[GridPoint],
     repetitions: int,
     device: torch.device,
+    dtype: torch.dtype,
 ) -> Iterator[range]:
     """Return the runs whose data are held at once: as many as are trained together, or one."""
+    features = embedding_size(task)
     parameters = min(parameter_count(features, len(task.labels), point) for point in points)
-    size = max(1, _limits(device)[0] // parameters // (len(points) * repetitions))
+    together = _limits(device)[0] // parameters // (len(points) * repetitions)
+    rows = max(row_count(task, (*run.train, run.valid)) for run in task.runs)
+    fitting = _HELD_BYTES // max(1, rows * features * dtype.itemsize)
+    size = max(1, min(together, fitting))
     runs = range(len(task.runs))
     return (runs[start : start + size] for start in range(0, len(runs), size))
 
@@ -120,5 +124,5 @@ def _groups(
 def _test(task: EmbeddedTask, data: RunData, winner: Candidate) -> FoldResult:
     test = task.runs[winner.spec.run].test
     rows = read_rows(task, (test,), with_times=True)
-    logits = data.predicted(batched_logits(winner.weights, data.standardized(rows))[0])
+    logits = data.predicted(batched_logits(winner.weights, data.standardized(task, test))[0])
     return fold_result(task, test, rows, logits, winner.selection, winner.spec.repetition)

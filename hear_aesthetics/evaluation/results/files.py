@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from hear_aesthetics.evaluation.embeddings.rows import embedding_size
 from hear_aesthetics.evaluation.probes.fold_result import FoldResult, decoded
 from hear_aesthetics.evaluation.tasks.schema import read_json
 from hear_aesthetics.evaluation.tasks.task import METADATA_FILE, VOCABULARY_FILE, EmbeddedTask
@@ -121,7 +122,7 @@ def write_results(
     mark = {
         "time": seconds,
         "embedding_path": str(task.folder),
-        "embedding_size": results[0].rows.embeddings.shape[1],
+        "embedding_size": embedding_size(task),
         "settings": dict(settings),
         "evaluated": _evaluated(task),
     }
@@ -183,15 +184,15 @@ def _aggregated(entries: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 def _predictions(task: EmbeddedTask, result: FoldResult) -> dict[str, Any]:
     """Return the tensors, and for events the lists, that heareval pickles."""
-    rows = result.rows
+    rows, predictions = result.rows, result.predictions
     content: dict[str, Any] = {
         "target": torch.from_numpy(rows.targets),
-        "prediction": torch.from_numpy(result.predictions),
+        "prediction": torch.from_numpy(predictions),
         "prediction_logit": torch.from_numpy(result.logits),
     }
     if rows.timeline is None:
         return content
-    events, _ = decoded(rows, result.predictions, result.selection.postprocessing)
+    events, _ = decoded(rows, predictions, result.selection.postprocessing)
     assert isinstance(events, Events)
     return content | {
         "target_events": task.split_labels(result.split),

@@ -82,7 +82,7 @@ class Timeline:
         The median filter (0 for none) and the shortest event, from its first to its last frame, are
         in ms; a frame is active above the threshold.
         """
-        active = predictions[self.rows] > threshold
+        active = (predictions > threshold)[self.rows]
         windows = self._windows_of(median_filter_ms)
         if windows is not None:
             active = windows.majority(active)
@@ -134,4 +134,6 @@ class _Windows:
         """Return where the median of a frame's window is active, ``(frames, labels)``."""
         total = np.zeros((len(self._padded) + 1, active.shape[1]), dtype=np.int32)
         np.cumsum(active[self._padded], axis=0, dtype=np.int32, out=total[1:])
-        return total[self._high] - total[self._low] >= self._needed
+        count = total[self._high]
+        count -= total[self._low]
+        return count >= self._needed

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 import torch
 
-from benchmarks.published import golden_encoders, published_features, published_waveform
+from benchmarks.common.published import golden_encoders, published_features, published_waveform
 from hear_aesthetics import load_model
 from hear_aesthetics.audio import load_audio, resample
 from hear_aesthetics.audio.loading import resampled_length

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -133,7 +133,7 @@ class _Shuffles:
             runs = [self._data[run] for run, _ in sources]
             yield (
                 _gather([run.inputs for run in runs], rows, source_of),
-                _gather([run.targets for run in runs], rows, source_of),
+                _gather([run.targets for run in runs], rows, source_of).float(),
             )
 
 
@@ -144,12 +144,13 @@ def _gather(tensors: Sequence[Tensor], rows: Sequence[Tensor], source_of: Tensor
     return torch.stack(parts)[source_of.to(parts[0].device)]
 
 
-def batched_logits(weights: Weights, inputs: Tensor) -> Tensor:
-    """Return logits ``(S, rows, labels)`` of the same rows ``(rows, features)`` by every probe."""
+def batched_logits(weights: Weights, blocks: Iterable[Tensor]) -> Tensor:
+    """Return logits ``(S, rows, labels)`` of blocks ``(rows, features)`` by every probe."""
     probes = len(weights.bias)
     widest = max(max(matrix.shape[1:]) for matrix in weights.matrices)
     rows = max(1, _ACTIVATIONS // (probes * widest))
-    chunks = [weights.logits(x.expand(probes, -1, -1)) for x in inputs.split(rows)]
+    inputs = (part for block in blocks for part in block.split(rows))
+    chunks = [weights.logits(part.expand(probes, -1, -1)) for part in inputs]
     return torch.cat(chunks, dim=1)
 
 
@@ -162,7 +163,7 @@ def _validate(
     for run, group in groupby(specs, key=lambda spec: spec.run):
         rows = data[run]
         chosen = slice(len(results), len(results) + len(list(group)))
-        for logits in batched_logits(weights.rows(chosen), rows.valid_inputs):
+        for logits in batched_logits(weights.rows(chosen), [rows.valid_inputs]):
             loss = float(logit_loss(logits, rows.valid_targets, task.prediction_type))
             best: tuple[float, Postprocessing] = (-loss, ())
             if task.use_scoring_for_early_stopping:

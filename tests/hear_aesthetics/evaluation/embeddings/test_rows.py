@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from hear_aesthetics.errors import TaskError
-from hear_aesthetics.evaluation.embeddings.rows import embedding_size, read_rows, write_rows
+from hear_aesthetics.evaluation.embeddings import rows as rows_module
+from hear_aesthetics.evaluation.embeddings.rows import (
+    embedding_blocks,
+    embedding_size,
+    read_embeddings,
+    read_rows,
+    write_rows,
+)
 from hear_aesthetics.evaluation.tasks.task import load_task
 
 FOLDS = {"splits": ["f0", "f1", "f2"], "split_mode": "new_split_kfold"}
@@ -20,12 +27,30 @@ def test_rows_come_back_in_order_split_by_split(make_task):
     write_rows(folder, "train", blocks, [["low"], ["high"], ["low"]])
     write_rows(folder, "valid", [np.zeros((1, 3))], [["high"]])
     task = load_task(folder)
+    (folder / "test.embedding-dimensions.json").write_text("[0, 3]")
     rows = read_rows(task, ("valid", "train"))
+    embeddings = read_embeddings(task, ("valid", "train"))
     expected = np.concatenate([np.zeros((1, 3)), *blocks])
-    np.testing.assert_array_equal(rows.embeddings, expected)
+    np.testing.assert_array_equal(embeddings, expected)
     np.testing.assert_array_equal(rows.targets, np.eye(2)[[0, 1, 0, 1]])
-    assert rows.embeddings.dtype == rows.targets.dtype == np.float32
+    assert embeddings.dtype == rows.targets.dtype == np.float32
     assert rows.timeline is None
+
+
+def test_embeddings_come_in_blocks_and_a_fault_is_named_by_its_row(make_embeddings, monkeypatch):
+    folder = make_embeddings()
+    task = load_task(folder)
+    whole = read_embeddings(task, ("train", "valid"))
+    monkeypatch.setattr(rows_module, "_BLOCK_VALUES", 30)
+    blocks = list(embedding_blocks(task, ("train", "valid")))
+    assert max(map(len, blocks)) == 5
+    np.testing.assert_array_equal(np.concatenate(blocks), whole)
+    path = folder / "train.embeddings.npy"
+    values = np.fromfile(path, dtype=np.float32)
+    values[7 * 6] = np.inf
+    values.tofile(path)
+    with pytest.raises(TaskError, match="row 7 holds NaN or infinity"):
+        list(embedding_blocks(task, ("train",)))
 
 
 def test_files_are_heareval_s(make_task):
@@ -121,8 +146,9 @@ def writes(content):
 def test_a_broken_file_is_one_line_with_its_name(make_embeddings, name, damage, message):
     folder = make_embeddings()
     damage(folder / f"train.{name}")
+    task = load_task(folder)
     with pytest.raises(TaskError, match=message) as error:
-        read_rows(load_task(folder), ("train",))
+        read_rows(task, ("train",)), read_embeddings(task, ("train",))
     assert "\n" not in str(error.value)
     assert f"train.{name}" in str(error.value)
 
@@ -133,4 +159,4 @@ def test_a_pipe_in_the_place_of_embeddings_is_refused(make_embeddings):
     path.unlink()
     os.mkfifo(path)
     with pytest.raises(TaskError, match="not a regular file"):
-        read_rows(load_task(folder), ("train",))
+        read_embeddings(load_task(folder), ("train",))

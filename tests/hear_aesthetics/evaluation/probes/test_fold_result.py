@@ -21,12 +21,12 @@ EYE = np.eye(2, dtype=np.float32)
 
 def rows_with_events():
     timeline = Timeline(["a.wav"] * 4, [0, 50, 100, 150])
-    return SplitRows(EYE[[0, 0, 1, 1]], EYE[[0, 0, 1, 1]], timeline, Events.of([(0, 1, 100, 150)]))
+    return SplitRows(EYE[[0, 0, 1, 1]], timeline, Events.of([(0, 1, 100, 150)]))
 
 
 def test_the_loss_comes_first_and_values_are_float32(make_task):
     task = load_task(make_task(evaluation=["top1_acc", "mAP"]))
-    rows = SplitRows(EYE, EYE[[0, 1, 0]])
+    rows = SplitRows(EYE[[0, 1, 0]])
     predictions = np.float32([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4]])
     values = logged_values(task, rows, predictions, (), 0.1)
     assert list(values) == ["test_loss", "test_score", "test_top1_acc", "test_mAP"]
@@ -40,7 +40,7 @@ def test_d_prime_alone_is_a_float64(make_task, first):
     names = [first, *{"d_prime", "aucroc", "mAP"} - {first}]
     task = load_task(make_task(evaluation=names))
     generator = np.random.default_rng(0)
-    rows = SplitRows(EYE[[0] * 40], EYE[[0, 1, 1, 0] * 10])
+    rows = SplitRows(EYE[[0, 1, 1, 0] * 10])
     predictions = generator.random((40, 2), dtype=np.float32)
     exact = named_values(task.scores, predictions, rows.targets)
     assert all(value != float(np.float32(value)) for value in exact.values())
@@ -76,7 +76,9 @@ def test_the_chosen_post_processing_decides_which_events_there_are():
 @pytest.mark.parametrize(("repetition", "name"), [(0, "test"), (2, "test.seed2")])
 def test_repetitions_after_the_first_are_named(repetition, name):
     selection = Selection(GridPoint(), 0.75, 11, seconds=90)
-    outcome = FoldResult("test", selection, {"test_score": 1.0}, None, EYE, EYE, repetition)
+    outcome = FoldResult(
+        "test", selection, {"test_score": 1.0}, None, EYE, "multiclass", repetition
+    )
     assert outcome.name == name
     assert outcome.as_json() == {
         "test_score": 1.0,

@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from hear_aesthetics.errors import TaskError
-from hear_aesthetics.evaluation.embeddings.rows import read_rows, write_rows
+from hear_aesthetics.evaluation.embeddings.rows import read_embeddings, read_rows, write_rows
 from hear_aesthetics.evaluation.probes import official
 from hear_aesthetics.evaluation.probes.grid import GridPoint
 from hear_aesthetics.evaluation.probes.official import evaluate_officially
@@ -27,9 +27,15 @@ def ignore(done, total):
     """Nobody's progress."""
 
 
+def tensors(task, splits):
+    """Embeddings and targets."""
+    rows = read_embeddings(task, splits), read_rows(task, splits).targets
+    return [torch.from_numpy(array) for array in rows]
+
+
 def plain_fit(point, train, valid):
     """Best validation accuracy, its epoch, the point and the model, step by step."""
-    width, layers = train.embeddings.shape[1], []
+    width, layers = train[0].shape[1], []
     gain = "linear"
     for _ in range(point.hidden_layers):
         layers.append(nn.Linear(width, point.hidden_dim))
@@ -39,11 +45,11 @@ def plain_fit(point, train, valid):
     layers.append(nn.Linear(width, 2))
     nn.init.xavier_uniform_(layers[-1].weight, gain=nn.init.calculate_gain(gain))
     model = nn.Sequential(*layers)
-    torch.rand(64, train.embeddings.shape[1])
+    torch.rand(64, train[0].shape[1])
     optimizer = torch.optim.Adam(model.parameters(), lr=point.lr)
     train_loader, valid_loader = (
         DataLoader(
-            TensorDataset(torch.from_numpy(rows.embeddings), torch.from_numpy(rows.targets)),
+            TensorDataset(*rows),
             batch_size=point.batch_size,
         )
         for rows in (train, valid)
@@ -76,13 +82,13 @@ def plain_evaluation(task):
     torch.manual_seed(42)
     fits = []
     for run in task.runs:
-        train, valid = read_rows(task, run.train), read_rows(task, (run.valid,))
+        train, valid = tensors(task, run.train), tensors(task, (run.valid,))
         points = [fits[0][2]] if fits else POINTS
         fits.append(max((plain_fit(p, train, valid) for p in points), key=lambda fit: fit[0]))
     results = []
     for run, (score, epoch, point, model) in zip(task.runs, fits, strict=True):
         with torch.no_grad():
-            logits = model(torch.from_numpy(read_rows(task, (run.test,)).embeddings))
+            logits = model(tensors(task, (run.test,))[0])
         results.append((run.test, score, epoch, point, logits))
     return results
 

@@ -3,6 +3,7 @@
 import json
 import tarfile
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -56,6 +57,18 @@ def test_stacks_of_any_size_find_the_same(make_embeddings, monkeypatch):
         monkeypatch.setattr(robust, "_CPU_LIMITS", limits)
         found.append(evaluated(task))
     for one, other in zip(*found, strict=True):
+        assert one.selection.point == other.selection.point
+        np.testing.assert_allclose(one.logits, other.logits, rtol=1e-3, atol=1e-4)
+
+
+def test_runs_whose_rows_are_too_large_together_are_read_one_by_one(make_embeddings, monkeypatch):
+    task = load_task(make_embeddings(noise=2.0, **FOLDS))
+    blocks = partial(robust._blocks, task, POINTS, 1, HOW["device"], HOW["dtype"])
+    assert list(blocks()) == [range(3)]
+    together = evaluated(task)
+    monkeypatch.setattr(robust, "_HELD_BYTES", 1)
+    assert list(blocks()) == [range(1), range(1, 2), range(2, 3)]
+    for one, other in zip(together, evaluated(task), strict=True):
         assert one.selection.point == other.selection.point
         np.testing.assert_allclose(one.logits, other.logits, rtol=1e-3, atol=1e-4)
 

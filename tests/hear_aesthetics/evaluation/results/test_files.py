@@ -30,7 +30,7 @@ def outcome(task, repetition=0, score=0.5, point=None):
     selection = Selection(point or GridPoint(), 0.7, 5)
     values = {"test_loss": 0.25, "test_score": score, "test_top1_acc": score}
     logits = np.full(rows.targets.shape, repetition, dtype=np.float32)
-    return FoldResult("test", selection, values, rows, logits, rows.targets, repetition)
+    return FoldResult("test", selection, values, rows, logits, task.prediction_type, repetition)
 
 
 def test_one_run_has_the_keys_of_heareval(task):
@@ -74,6 +74,7 @@ def test_predictions_are_the_tensors_of_heareval(task):
     assert list(found) == ["target", "prediction", "prediction_logit"]
     assert all(isinstance(value, torch.Tensor) for value in found.values())
     assert (found["prediction_logit"] == 1).all()
+    assert (found["prediction"] == 0.5).all(), "softmax of two equal logits"
 
 
 def test_intervals_of_an_earlier_method_are_not_taken_for_those_of_this_one(task):

@@ -24,7 +24,8 @@ def outcome(task, wrong=(), repetition=0):
     predictions[list(wrong)] = 1 - predictions[list(wrong)]
     values = logged_values(task, rows, predictions, (), 0.1)
     selection = Selection(GridPoint(), 0.7, 5)
-    return FoldResult("test", selection, values, rows, predictions, predictions, repetition)
+    kind = "regression"  # the predictions are the logits
+    return FoldResult("test", selection, values, rows, predictions, kind, repetition)
 
 
 def test_the_interval_holds_the_score_and_widens_with_its_spread(task):
@@ -49,7 +50,7 @@ def rare_labels(task, seed, clips=300, labels=30, rate=0.03):
     done = outcome(task)
     rows = replace(done.rows, targets=targets)
     score = task.scores[0].values(predictions, targets)[""]
-    return replace(done, rows=rows, predictions=predictions, values={"test_score": score})
+    return replace(done, rows=rows, logits=predictions, values={"test_score": score})
 
 
 def test_intervals_of_rare_labels_hold_what_they_claim(task):

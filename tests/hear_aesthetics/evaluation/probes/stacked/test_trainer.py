@@ -119,7 +119,7 @@ def test_fits_do_not_depend_on_which_others_are_run(folds):
 def test_the_weights_are_those_of_the_best_validation(folds):
     task, data = folds
     for candidate in train_probes(task, [FitSpec(0, 0, 0, QUICK)], data, torch.float32):
-        logits = batched_logits(candidate.weights, data[0].valid_inputs)[0]
+        logits = batched_logits(candidate.weights, [data[0].valid_inputs])[0]
         right = logits.argmax(1) == data[0].valid_targets.argmax(1)
         assert float(right.float().mean()) == pytest.approx(candidate.selection.score)
         loss = torch.nn.functional.cross_entropy(logits, data[0].valid_targets.argmax(1))
@@ -147,7 +147,7 @@ def test_a_task_may_select_by_loss(make_embeddings, by_score):
 def test_predicting_in_pieces_changes_nothing(folds, monkeypatch):
     task, data = folds
     (candidate,) = train_probes(task, [FitSpec(0, 0, 0, QUICK)], data, torch.float32)
-    whole = batched_logits(candidate.weights, data[0].valid_inputs)
+    whole = batched_logits(candidate.weights, [data[0].valid_inputs])
     monkeypatch.setattr("hear_aesthetics.evaluation.probes.stacked.trainer._ACTIVATIONS", 100)
-    pieces = batched_logits(candidate.weights, data[0].valid_inputs)
+    pieces = batched_logits(candidate.weights, [data[0].valid_inputs])
     torch.testing.assert_close(pieces, whole)

@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 N_FFT, HOP, SEGMENT, SHORTEST = 2048, 240, 720_000, 1025
-GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
+GOLDEN = Path(__file__).parents[2] / "tests" / "golden"
 State = Mapping[str, Tensor]
 
 
