@@ -135,7 +135,7 @@ def visit(server) -> Iterator[Callable[..., Visitor]]:
         )
         stack.callback(browser.close)
 
-        def open_page(width: int = 1280, **options: Any) -> Visitor:
+        def open_page(width: int = 1280, url: str = server.url, **options: Any) -> Visitor:
             page = browser.new_page(viewport={"width": width, "height": 900}, **options)
             page.set_default_timeout(PATIENCE)
             visitor = Visitor(page)
@@ -152,7 +152,7 @@ def visit(server) -> Iterator[Callable[..., Visitor]]:
             page.on("console", said)
             page.on("dialog", lambda dialog: visitor.faults.append(dialog.message))
             page.on("pageerror", lambda error: visitor.faults.append(str(error)))
-            page.goto(server.url)
+            page.goto(url)
             page.locator(".ha-drop").wait_for()
             return visitor
 

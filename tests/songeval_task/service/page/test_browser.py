@@ -5,6 +5,7 @@ import io
 import json
 import signal
 import time
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
@@ -13,6 +14,7 @@ import pytest
 
 from hear_aesthetics.audio.saving import write_audio
 from songeval_task import AestheticScorer
+from tests.songeval_task.service.conftest import serving
 
 pytestmark = [pytest.mark.page, pytest.mark.slow]
 
@@ -231,6 +233,22 @@ def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_screen(
         ]
         assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width, tab
     assert found == []
+
+
+def test_behind_a_token_the_page_works_for_those_who_have_it(visit, songs, tmp_path) -> None:
+    with serving(tmp_path, "--host", "0.0.0.0", "--token", "geheim") as (_, url):
+        address = url.replace("0.0.0.0", "127.0.0.1")
+        with pytest.raises(HTTPError, match="401") as refused:
+            urlopen(address)
+        assert b"load the page again" in refused.value.read()
+        visitor = visit(url=address, http_credentials={"username": "me", "password": "geheim"})
+        visitor.drop(songs, "3 songs scored")
+        visitor.tab("Look inside")
+        visitor.page.get_by_role("button", name="Map all songs").click()
+        visitor.page.locator(".ha-map circle").first.wait_for()
+        assert visitor.hosts == {urlsplit(address).netloc}
+        assert visitor.faults == []
+        visitor.page.context.close()
 
 
 def test_warnings_are_seen_on_a_narrow_screen(visit, tmp_path) -> None:

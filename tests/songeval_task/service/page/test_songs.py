@@ -1,6 +1,8 @@
 """Uploads: only files of the upload folder are opened, and they are gone from the disk at once."""
 
+import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -26,6 +28,21 @@ def test_an_upload_is_open_while_its_file_is_gone(tmp_path) -> None:
         assert upload.file.read() == b"audio"
         assert song.name == upload.name == "../../etc/song.wav"
     assert upload.file.closed
+
+
+@pytest.mark.page
+def test_songs_without_the_prompt_that_a_head_reads_are_not_scored(tmp_path) -> None:
+    from songeval_task.service.page.score_tab import _score
+
+    parts = SimpleNamespace(prompted=["run"], upload_folder=tmp_path)
+
+    async def drop() -> None:
+        async for _ in _score(parts, Visit(), [sent(uploaded(tmp_path))], {"prompt": None}):
+            pytest.fail("nothing was to be scored")
+
+    with pytest.raises(InputError, match="write below the prompt"):
+        asyncio.run(drop())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_files_elsewhere_are_refused_and_stay(tmp_path) -> None:
