@@ -32,11 +32,13 @@ class Case:
     Attributes:
         task: Name of the embedding folder.
         epochs: Epochs of every fit, by both; 0 for those of the grid, and no kit.
+        precision: Precision of our matrix products; the kit's is float32.
         shrink: Divisor of the number of rows.
     """
 
     task: str
     epochs: int = 0
+    precision: str = "float32"
     shrink: int = 1
 
     @property
@@ -45,11 +47,16 @@ class Case:
         shape = TASKS[self.task]
         unit = "files" if shape.has_events else "clips"
         count = sum(-(-rows // self.shrink) for rows in shape.splits.values())
-        return f"{self.task.partition('-')[0]}, {count:,} {unit}, {shape.labels} labels"
+        name = self.task.partition("-")[0]
+        return f"{name}, {count:,} {unit}, {shape.labels} labels, {self.precision}"
 
 
 EVENTS = "maestro-v3.0.0-5h"
-CASES = (Case("nsynth_pitch-v2.2.3-50h", 10), Case("fsd50k-v1.0-full", 10), Case(EVENTS))
+CASES = (
+    Case("nsynth_pitch-v2.2.3-50h", 10),
+    Case("fsd50k-v1.0-full", 10),
+    Case(EVENTS, precision="bfloat16"),
+)
 QUICK = tuple(replace(case, epochs=min(case.epochs, 3), shrink=20) for case in CASES)
 
 
@@ -100,6 +107,7 @@ def _evaluate(case: Case) -> tuple[ProcessCost, ProcessCost | None, list[float]]
             for done in folder.glob("*prediction*"):
                 done.unlink()
             command = evaluation(folder, GRID, POINTS, protocol)
+            command += ["--precision", case.precision] if protocol else []
             costs.append(process_cost(command, Path(scratch)))
             scores.append(test_score(folder))
             print(f"{case.name}, {protocol or 'kit'}: {costs[-1]}", file=sys.stderr, flush=True)

@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 DONE_FILE = ".done.embeddings"
-_BLOCK_VALUES = 2**22  # of embeddings read at once
+_BLOCK_VALUES = 2**20  # of embeddings read at once
 
 
 @dataclass(frozen=True)

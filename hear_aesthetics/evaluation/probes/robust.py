@@ -69,6 +69,7 @@ def evaluate_robustly(
             done += len(specs)
             progress(done, total)
         results += [_test(task, data[run], best[run, r]) for run, r in sorted(best)]
+        del data  # before the next rows are read
     return results
 
 
