@@ -17,7 +17,7 @@ from benchmarks.peers.frames import (
 
 __all__ = ["get_scene_embeddings", "get_timestamp_embeddings", "load_model"]
 
-WINDOW, STEP, MIN_SAMPLES = 76, 8, 12_640  # mel frames; samples of one window
+WINDOW, STEP, SAMPLES = 76, 8, 12_640  # mel frames; samples of one window
 
 
 class SpeechEmbedding(FramePeer):
@@ -29,8 +29,8 @@ class SpeechEmbedding(FramePeer):
         self.embedding = _interpreter("embedding_model")
 
     def forward(self, audio: Tensor) -> Tensor:
-        """Return embeddings, ``(B, frames, 96)``; a clip shorter than a window is padded."""
-        audio = torch.nn.functional.pad(audio, (0, max(0, MIN_SAMPLES - audio.shape[1])))
+        """Return embeddings of windows centred on every 80 ms, ``(B, frames, 96)``."""
+        audio = torch.nn.functional.pad(audio, (SAMPLES // 2, SAMPLES // 2))
         found = [_run(self.mel, row[None]) for row in 32767 * audio.cpu().numpy()]
         mels = np.stack([values.reshape(-1, 32) for values in found]) / 10 + 2
         windows = np.lib.stride_tricks.sliding_window_view(mels, WINDOW, axis=1)[:, ::STEP]

@@ -36,7 +36,12 @@ Outcomes = Mapping[str, Outcome]
 
 
 def measure(
-    quick: bool, tasks: Path | None, model: Sequence[Path], cache: Path, only: Sequence[str]
+    quick: bool,
+    tasks: Path | None,
+    model: Sequence[Path],
+    cache: Path,
+    only: Sequence[str],
+    contender: Sequence[str] = (),
 ) -> BenchmarkReport:
     """Measure probes on all contenders' embeddings, and differences to ``mini``."""
     fixed = tomllib.loads(SETTINGS.read_text(encoding="utf-8"))
@@ -50,6 +55,8 @@ def measure(
     given = {path.resolve().name: {**own, "model": str(path)} for path in model}
     contenders = {REFERENCE: own, **given}
     contenders |= {k: v for k, v in fixed["contenders"].items() if not quick or k == BASELINE}
+    missing = [name for name in fixed["contenders"] if contender and name not in contender]
+    contenders = {k: v for k, v in contenders.items() if k not in missing or k == REFERENCE}
     data = {}
     for name, settings in named.items():
         clips = load_clips(name, settings, tasks, cache)
@@ -60,10 +67,13 @@ def measure(
     for name, settings in contenders.items():
         print(f"{name}: {len(data)} tasks", file=sys.stderr)
         outcomes[name] = evaluate(settings, data, cache)
-    return report(outcomes, [name for name, settings in named.items() if settings.get("counted")])
+    counted = [name for name, settings in named.items() if settings.get("counted")]
+    return report(outcomes, counted, missing)
 
 
-def report(outcomes: Outcomes, counted: Sequence[str]) -> BenchmarkReport:
+def report(
+    outcomes: Outcomes, counted: Sequence[str], missing: Sequence[str] = ()
+) -> BenchmarkReport:
     """Return the evaluator's table of test accuracies, and the differences to ``mini`` below it."""
     names = list(outcomes[REFERENCE].scores)
     results = {
@@ -93,7 +103,7 @@ def report(outcomes: Outcomes, counted: Sequence[str]) -> BenchmarkReport:
     return BenchmarkReport(
         "Encoders on recorded sounds, and models of other projects",
         rows,
-        ratio=means[REFERENCE] / means[BASELINE],
+        ratio=means[REFERENCE] / means.get(BASELINE, math.nan),
         max_difference=0.0,
         notes=[
             f"test accuracy of a ridge probe, mean of {len(next(iter(_tests(outcomes))))} splits "
@@ -101,6 +111,7 @@ def report(outcomes: Outcomes, counted: Sequence[str]) -> BenchmarkReport:
             "share",
             f"chosen on the validation parts: {'; '.join(chosen)}",
             f"not in the mean, rendered by our own instruments: {', '.join(beside) or 'none'}",
+            f"not measured in this run: {', '.join(missing) or 'none'}",
             "ratio: mean of mini over that of log-mel; no numeric difference is measured",
         ],
     )
@@ -142,6 +153,8 @@ def _options() -> argparse.ArgumentParser:
                         help="model directory of a further pair")  # fmt: skip
     parser.add_argument("--cache", type=Path, default=CACHE, help="folder for all that is made")
     parser.add_argument("--only", action="append", default=[], help="name of a task to run alone")
+    parser.add_argument("--contender", action="append", default=[],
+                        help="name of a contender to measure, beside mini; default: all")  # fmt: skip
     return parser
 
 
