@@ -154,7 +154,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--cache", type=Path, default=CACHE, help="folder for all that is made")
     parser.add_argument("--only", action="append", default=[], help="name of a task to run alone")
     parser.add_argument("--contender", action="append", default=[],
-                        help="name of a contender to measure, beside mini; default: all")  # fmt: skip
+                        help="contender to measure beside mini; default: all")  # fmt: skip
     return parser
 
 
