@@ -9,7 +9,8 @@
 
 TORCH    := torch==2.13.0
 PACKAGES := $(wildcard hear_aesthetics heads songeval_task musiceval_task)
-# Those of benchmarks/pretraining need a run of hear-aesthetics pretrain, and are run by hand.
+# Those of benchmarks/pretraining need a run of hear-aesthetics pretrain, benchmarks/representation
+# Debian packages and .venv-peers: they are run by hand.
 BENCH    := $(filter-out %__init__,$(subst /,.,$(patsubst benchmarks/%.py,%,\
 	$(wildcard benchmarks/*.py benchmarks/musiceval/*.py benchmarks/scoring/*.py))))
 RUN      := .venv/bin/python
