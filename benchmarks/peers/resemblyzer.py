@@ -1,7 +1,8 @@
 """HEAR module of Resemblyzer 0.1.4's voice encoder.
 
 Licence: Apache-2.0 (package and weights). Wan, Wang, Papir and Moreno (2018), "Generalized
-end-to-end loss for speaker verification": 256 values over 1.6 s, here every 0.8 s.
+end-to-end loss for speaker verification": 256 values over 1.6 s, here every 0.8 s:
+of use for scenes, too coarse for events.
 """
 
 import torch
