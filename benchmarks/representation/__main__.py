@@ -55,8 +55,9 @@ def measure(
     given = {path.resolve().name: {**own, "model": str(path)} for path in model}
     contenders = {REFERENCE: own, **given}
     contenders |= {k: v for k, v in fixed["contenders"].items() if not quick or k == BASELINE}
-    missing = [name for name in fixed["contenders"] if contender and name not in contender]
-    contenders = {k: v for k, v in contenders.items() if k not in missing or k == REFERENCE}
+    kept = (REFERENCE, *(contender or contenders), *given)
+    missing = [name for name in fixed["contenders"] if name not in kept]
+    contenders = {name: contenders[name] for name in contenders if name in kept}
     data = {}
     for name, settings in named.items():
         clips = load_clips(name, settings, tasks, cache)
