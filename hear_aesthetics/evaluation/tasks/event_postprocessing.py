@@ -25,6 +25,7 @@ DEFAULT_GRID: Mapping[str, tuple[float, ...]] = {
     "min_duration": (125, 250),
 }
 MEDIAN_FILTER_MS, MIN_DURATION, THRESHOLD = 150, 60, 0.5
+_LABELS = 16  # filtered at once; the counts take more memory than the probabilities
 
 
 def postprocessing_grid(grid: Mapping[str, Sequence[float]]) -> list[Postprocessing]:
@@ -132,8 +133,11 @@ class _Windows:
 
     def majority(self, active: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return where the median of a frame's window is active, ``(frames, labels)``."""
-        total = np.zeros((len(self._padded) + 1, active.shape[1]), dtype=np.int32)
-        np.cumsum(active[self._padded], axis=0, dtype=np.int32, out=total[1:])
-        count = total[self._high]
-        count -= total[self._low]
-        return count >= self._needed
+        found = np.empty_like(active)
+        for start in range(0, active.shape[1], _LABELS):
+            columns = slice(start, start + _LABELS)
+            part = active[:, columns]
+            total = np.zeros((len(self._padded) + 1, part.shape[1]), dtype=np.int32)
+            np.cumsum(part[self._padded], axis=0, dtype=np.int32, out=total[1:])
+            found[:, columns] = total[self._high] - total[self._low] >= self._needed
+        return found

@@ -9,6 +9,7 @@ import pytest
 from safetensors.numpy import load_file
 from scipy.ndimage import median_filter
 
+from hear_aesthetics.evaluation.tasks import event_postprocessing
 from hear_aesthetics.evaluation.tasks.event_postprocessing import Timeline, postprocessing_grid
 from hear_aesthetics.metrics.events import Events
 
@@ -134,3 +135,16 @@ def test_events_equal_the_golden_ones(golden):
                     np.testing.assert_allclose(
                         [e[key] for e in got[name]], [e[key] for e in expected], atol=1e-3
                     )
+
+
+def test_filtering_some_labels_at_a_time_changes_nothing(monkeypatch):
+    timeline = Timeline(["a"] * 90 + ["b"] * 30, [40.0 * i for i in (*range(90), *range(30))])
+    predictions = np.random.default_rng(0).random((120, 7))
+    how = {"median_filter_ms": 200, "min_duration": 40}
+    whole = timeline.decode(predictions, **how)
+    monkeypatch.setattr(event_postprocessing, "_LABELS", 3)
+    pieces = timeline.decode(predictions, **how)
+    assert len(whole.file) > 50
+    assert set(whole.label) == set(range(7))
+    for name in ("file", "label", "start", "end"):
+        np.testing.assert_array_equal(getattr(pieces, name), getattr(whole, name))
