@@ -55,6 +55,7 @@ EXTRAS["dev"] = [
     *EXTRAS["av"],
     *EXTRAS["corpus"],
     *EXTRAS["ray"],
+    *EXTRAS["teachers"],
     *SERVICE,  # the page has an environment of its own, `make page`
     "pytest>=8",
     "ruff>=0.8",
