@@ -11,6 +11,8 @@ LOWEST_DRUM, DRUMS = 35, 47  # General MIDI percussion keys
 CHORDS = 12 * 5  # root * 5 + quality (maj, min, dim, aug/other, dominant 7)
 KEYS = 24  # tonic * 2 + minor
 NONE = -1  # no class here: the loss leaves the frame out
+# Labels of which a frame may hold several, and their classes.
+BINARY = {"pitches": PITCHES, "onsets": PITCHES, "presets": PRESETS, "drums": DRUMS}
 
 
 @dataclass(frozen=True)

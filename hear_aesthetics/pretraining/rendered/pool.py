@@ -13,19 +13,12 @@ from typing import Any
 import numpy as np
 
 from hear_aesthetics.errors import InputError
-from hear_aesthetics.pretraining.rendered.labels import (
-    DRUMS,
-    PITCHES,
-    PRESETS,
-    LabelledClip,
-    Labels,
-)
+from hear_aesthetics.pretraining.rendered.labels import BINARY, LabelledClip, Labels
 
 __all__ = ["RenderedPool"]
 
 ABOUT = "pool.json"
 FULL_SCALE = 32767
-PACKED = {"pitches": PITCHES, "onsets": PITCHES, "presets": PRESETS, "drums": DRUMS}
 PLAIN = ("key", "chord", "phoneme", "tempo")
 OPEN_CHUNKS = 4
 
@@ -67,7 +60,7 @@ class RenderedPool:
         row = {name: values[index % self._per_chunk] for name, values in chunk.items()}
         labels = {
             name: np.unpackbits(row[name], axis=-1, count=classes).astype(bool)
-            for name, classes in PACKED.items()
+            for name, classes in BINARY.items()
         }
         labels |= {name: row[name] for name in PLAIN}
         known = Labels(

@@ -2,13 +2,12 @@
 
 import numpy as np
 
-from hear_aesthetics.pretraining.rendered.labels import CHORDS, DRUMS, KEYS, NONE, PITCHES, PRESETS
+from hear_aesthetics.pretraining.rendered.labels import BINARY, CHORDS, KEYS, NONE
 
 __all__ = ["BINARY", "CLASSES", "LABELS", "SPEECH", "tempo_classes"]
 
 TEMPI, SLOWEST, FASTEST = 32, 40.0, 240.0  # classes equally far apart in log beats per minute
-# A frame may hold several classes of the first, and holds one of the others.
-BINARY = {"pitches": PITCHES, "onsets": PITCHES, "presets": PRESETS, "drums": DRUMS}
+# A frame may hold several classes of BINARY, and holds one of these.
 CLASSES = {"key": KEYS, "chord": CHORDS, "tempo": TEMPI}
 SPEECH = ("phoneme",)  # its classes are the pool's
 LABELS = (*BINARY, *CLASSES, *SPEECH)
