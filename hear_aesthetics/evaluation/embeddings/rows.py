@@ -31,6 +31,7 @@ __all__ = [
     "SplitRows",
     "embedding_blocks",
     "embedding_size",
+    "fill_rows",
     "read_embeddings",
     "read_rows",
     "row_count",
@@ -96,11 +97,16 @@ def read_embeddings(task: EmbeddedTask, splits: Sequence[str]) -> NDArray[np.flo
         TaskError: As :func:`embedding_blocks`.
     """
     embeddings = np.empty((row_count(task, splits), embedding_size(task)), dtype=np.float32)
-    start = 0
-    for block in embedding_blocks(task, splits):
-        embeddings[start : start + len(block)] = block
-        start += len(block)
+    fill_rows(embeddings, embedding_blocks(task, splits))
     return embeddings
+
+
+def fill_rows(whole: Any, blocks: Iterable[Any]) -> None:
+    """Copy blocks of rows one after the other into an array or a tensor, which holds them all."""
+    start = 0
+    for block in blocks:
+        whole[start : start + len(block)] = block
+        start += len(block)
 
 
 def embedding_blocks(task: EmbeddedTask, splits: Sequence[str]) -> Iterator[NDArray[np.float32]]:

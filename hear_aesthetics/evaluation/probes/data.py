@@ -13,6 +13,7 @@ from hear_aesthetics.evaluation.embeddings.rows import (
     SplitRows,
     embedding_blocks,
     embedding_size,
+    fill_rows,
     read_rows,
     row_count,
 )
@@ -125,10 +126,7 @@ def _standardized(
     """Return the splits' embeddings in one tensor, filled block by block."""
     size = row_count(task, splits), embedding_size(task)
     inputs = torch.empty(size, device=device, dtype=dtype)
-    start = 0
-    for block in embedding_blocks(task, splits):
-        inputs[start : start + len(block)] = _inputs(standardizer, block)
-        start += len(block)
+    fill_rows(inputs, (_inputs(standardizer, block) for block in embedding_blocks(task, splits)))
     return inputs
 
 
