@@ -40,6 +40,7 @@ COMMANDS = {
     "embed": "hear_aesthetics.commands.embed:embed",
     "evaluate": "hear_aesthetics.commands.evaluate:evaluate",
     "evaluate-embeddings": "hear_aesthetics.commands.evaluate_embeddings:evaluate_embeddings",
+    "render-pool": "hear_aesthetics.commands.render_pool:render_pool",
     "pretrain": "hear_aesthetics.commands.pretrain:pretrain",
     "leaderboard": "hear_aesthetics.commands.leaderboard:leaderboard",
     "score": "songeval_task.commands.score:score",

@@ -4,20 +4,25 @@ Recordings differ from rendered sound most in level, noise floor and bandwidth; 
 anew for every clip.
 """
 
+import io
+
 import numpy as np
+import soundfile
 from scipy import fft
 from torch import Tensor, from_numpy
 
 from hear_aesthetics.pretraining.data.pool import Pool
 from hear_aesthetics.spec import SAMPLE_RATE
 
-__all__ = ["change_recording", "draw_batch", "generator"]
+__all__ = ["add_background", "change_recording", "draw_batch", "generator", "through_codec"]
 
 SPEED = 0.2  # natural logarithm of the highest speed
 MIX_SHARE, MIX_DB = 0.3, (-20.0, -3.0)
 PAUSE_SHARE = 0.3
 LOW_PASS_SHARE, LOW_PASS_HZ = 0.5, (3400.0, 11_500.0)
 LEVEL_DB, FLOOR_DB = (-40.0, -10.0), (-85.0, -40.0)
+CODEC_SHARE, VORBIS_LEVELS = 0.15, (0.3, 1.0)  # quality falls with libsndfile's level
+MU = 255.0  # of G.711's mu-law
 QUIETEST = 1e-5  # RMS below which a crop counts as silence and keeps its level
 
 
@@ -58,8 +63,7 @@ def draw_batch(
 def _example(pool: Pool, clips: range, rng: np.random.Generator, samples: int) -> np.ndarray:
     wave = _crop(pool, clips, rng, samples)
     if rng.random() < MIX_SHARE:
-        other = _crop(pool, clips, rng, samples)
-        wave = wave + other * np.float32(_amplitude(MIX_DB, rng) * _rms(wave) / _rms(other))
+        wave = add_background(wave, _crop(pool, clips, rng, samples), rng)
     if rng.random() < PAUSE_SHARE:
         first, last = np.sort(rng.integers(0, samples, 2))
         wave[:first] = 0.0
@@ -75,6 +79,31 @@ def change_recording(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < LOW_PASS_SHARE:
         wave = _low_pass(wave, float(np.exp(rng.uniform(*np.log(LOW_PASS_HZ)))))
     return np.clip(wave, -1.0, 1.0, dtype=np.float32)
+
+
+def add_background(wave: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a waveform with another one below it."""
+    return wave + other * np.float32(_amplitude(MIX_DB, rng) * _rms(wave) / _rms(other))
+
+
+def through_codec(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a waveform; some went through mu-law of 8 bits, some through Vorbis: none is delayed.
+
+    Shape:
+        - wave, output: ``(samples,)`` float32 in [-1, 1]
+    """
+    chosen = rng.random()
+    if chosen < CODEC_SHARE / 2:
+        coded = np.rint(np.log1p(MU * np.abs(wave)) / np.log1p(MU) * 127) / 127
+        return (np.sign(wave) * np.expm1(coded * np.log1p(MU)) / MU).astype(np.float32)
+    if chosen < CODEC_SHARE:
+        file, level = io.BytesIO(), float(rng.uniform(*VORBIS_LEVELS))
+        options = {"format": "OGG", "subtype": "VORBIS", "compression_level": level}
+        soundfile.write(file, wave, SAMPLE_RATE, **options)
+        file.seek(0)
+        decoded: np.ndarray = soundfile.read(file, dtype="float32")[0][: len(wave)]
+        return np.pad(decoded, (0, len(wave) - len(decoded)))
+    return wave
 
 
 def _part(pool: Pool, clips: range, rng: np.random.Generator, samples: int) -> np.ndarray:

@@ -27,7 +27,7 @@ from hear_aesthetics.synthesis.composition.qualities import pick
 from hear_aesthetics.synthesis.sound.effects import add_sound
 from hear_aesthetics.synthesis.sound.timbres import Timbre, vary
 
-__all__ = ["KINDS", "render_clip"]
+__all__ = ["KINDS", "at_peak", "in_room", "log_uniform", "noise_bursts", "render_clip"]
 
 LOWEST, HIGHEST = 24.0, 103.0  # MIDI pitches of notes: 33 Hz to 3.1 kHz
 CHORDS = ((0, 4, 7), (0, 3, 7), (0, 3, 6), (0, 4, 8), (0, 5, 7), (0, 4, 7, 10), (0, 3, 7, 10))
@@ -39,7 +39,8 @@ def _pick_timbre(rng: np.random.Generator) -> Timbre:
     return vary(INSTRUMENTS[pick(rng, sorted(INSTRUMENTS))], rng)
 
 
-def _log_uniform(low: float, high: float, rng: np.random.Generator) -> float:
+def log_uniform(low: float, high: float, rng: np.random.Generator) -> float:
+    """Draw a number between two, uniform in its logarithm."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
@@ -59,7 +60,7 @@ def _notes(seconds: float, rng: np.random.Generator) -> np.ndarray:
         leap = rng.random() < 0.3
         pitch = rng.uniform(LOWEST, HIGHEST) if leap else pitch + rng.integers(-7, 8)
         pitch = float(np.clip(pitch, LOWEST, HIGHEST))
-        length = _log_uniform(0.08, 2.0, rng)
+        length = log_uniform(0.08, 2.0, rng)
         velocity = float(rng.uniform(0.4, 1.0))
         _add(wave, render_note(timbre, pitch, length, velocity, SAMPLE_RATE, rng), now)
         now += length * float(rng.uniform(0.7, 1.5))
@@ -71,7 +72,7 @@ def _chords(seconds: float, rng: np.random.Generator) -> np.ndarray:
     wave, timbre, now = _empty(seconds), _pick_timbre(rng), float(rng.uniform(0.0, 0.2))
     while now < seconds:
         intervals = pick(rng, CHORDS)
-        root, length = float(rng.uniform(36, 76)), _log_uniform(0.3, 2.5, rng)
+        root, length = float(rng.uniform(36, 76)), log_uniform(0.3, 2.5, rng)
         spread = float(rng.choice([0.0, 0.02, 0.12]))
         for index, interval in enumerate(intervals):
             note = render_note(timbre, root + interval, length, 0.7, SAMPLE_RATE, rng)
@@ -82,7 +83,7 @@ def _chords(seconds: float, rng: np.random.Generator) -> np.ndarray:
 
 def _drums(seconds: float, rng: np.random.Generator) -> np.ndarray:
     """Return hits of a few drums on an even grid, each drum with its own density."""
-    wave, step = _empty(seconds), _log_uniform(0.09, 0.4, rng)
+    wave, step = _empty(seconds), log_uniform(0.09, 0.4, rng)
     names = rng.permutation(sorted(DRUMS))[: int(rng.integers(1, 5))]
     for name in names:
         density = rng.uniform(0.1, 0.7)
@@ -93,16 +94,16 @@ def _drums(seconds: float, rng: np.random.Generator) -> np.ndarray:
     return wave
 
 
-def _noise(seconds: float, rng: np.random.Generator) -> np.ndarray:
+def noise_bursts(seconds: float, rng: np.random.Generator) -> np.ndarray:
     """Return bursts of band noise over a bed of coloured noise."""
     bed = coloured_noise(round(seconds * SAMPLE_RATE), rng.uniform(0.0, 2.0), SAMPLE_RATE, rng)
     wave, now = np.float32(rng.uniform(0.02, 0.5)) * bed, float(rng.uniform(0.0, 0.5))
     while now < seconds:
-        length, low = _log_uniform(0.05, 1.5, rng), _log_uniform(80.0, 5000.0, rng)
+        length, low = log_uniform(0.05, 1.5, rng), log_uniform(80.0, 5000.0, rng)
         samples = round(length * SAMPLE_RATE)
         burst = band_noise(samples, low, low * rng.uniform(1.3, 4.0), SAMPLE_RATE, rng)
         _add(wave, burst * np.hanning(samples).astype(np.float32), now)
-        now += length + _log_uniform(0.05, 1.0, rng)
+        now += length + log_uniform(0.05, 1.0, rng)
     return wave
 
 
@@ -117,7 +118,7 @@ KINDS: dict[str, tuple[Callable[[float, np.random.Generator], np.ndarray], float
     "notes": (_notes, 0.2),
     "chords": (_chords, 0.12),
     "drums": (_drums, 0.08),
-    "noise": (_noise, 0.07),
+    "noise": (noise_bursts, 0.07),
     "song": (_song, 0.15),
 }
 
@@ -132,11 +133,20 @@ def render_clip(seed: int, index: int, seconds: float) -> np.ndarray:
     shares = np.array([share for _, share in KINDS.values()])
     kind = tuple(KINDS)[int(rng.choice(len(KINDS), p=shares / shares.sum()))]
     wave = KINDS[kind][0](seconds, rng)
-    if kind != "song":  # songs bring a room and a tone of their own
-        if rng.random() < TILT_SHARE:
-            wave = tilt(wave, float(rng.uniform(-TILT_DB, TILT_DB)), SAMPLE_RATE)
-        if rng.random() < ROOM_SHARE:
-            room = _log_uniform(0.1, 1.5, rng)
-            wave = reverb(wave, room, float(rng.uniform(0.05, 0.4)), SAMPLE_RATE, rng)
+    return at_peak(wave if kind == "song" else in_room(wave, rng))  # songs have a room and a tone
+
+
+def in_room(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a waveform with another tone, in a room: each for half of the clips."""
+    if rng.random() < TILT_SHARE:
+        wave = tilt(wave, float(rng.uniform(-TILT_DB, TILT_DB)), SAMPLE_RATE)
+    if rng.random() < ROOM_SHARE:
+        room = log_uniform(0.1, 1.5, rng)
+        wave = reverb(wave, room, float(rng.uniform(0.05, 0.4)), SAMPLE_RATE, rng)
+    return wave
+
+
+def at_peak(wave: np.ndarray) -> np.ndarray:
+    """Return a waveform whose peak is just below full scale, float32."""
     peak = float(np.abs(wave).max())
     return (wave * np.float32(WAVE_LIMIT / max(peak, 1e-6))).astype(np.float32)

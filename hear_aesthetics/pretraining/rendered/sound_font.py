@@ -12,6 +12,7 @@ from hear_aesthetics.spec import SAMPLE_RATE
 __all__ = ["FontNote", "SoundFont"]
 
 CHANNEL, DRUM_BANK = 0, 128
+LAST_KIT = 49  # marching drums follow, on keys of their own
 RELEASE_SAMPLES = SAMPLE_RATE // 10  # after "all sounds off": every voice has ended
 
 
@@ -33,6 +34,9 @@ class SoundFont:
     Raises:
         DataUnavailableError: If tinysoundfont is not installed.
         InputError: If the file cannot be read.
+
+    Attributes:
+        kits: Presets of the bank of percussion.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,6 +51,8 @@ class SoundFont:
             self._font = self._synth.sfload(str(path))
         except Exception as error:
             raise InputError(f"{path}: no sound font that can be read ({error})") from error
+        named = self._synth.sfpreset_name
+        self.kits = [kit for kit in range(LAST_KIT) if named(self._font, DRUM_BANK, kit)]
 
     def play(
         self, notes: Sequence[FontNote], preset: int, samples: int, *, drums: bool = False

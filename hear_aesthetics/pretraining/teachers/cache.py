@@ -128,6 +128,9 @@ def _embed(teacher: Teacher, pool: LabelledPool, progress: ProgressCallback) -> 
 
 def _clip_by_clip(teacher: Teacher, pool: LabelledPool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for index in range(len(pool)):
-        waveform = resample(pool.clip(index).samples, SAMPLE_RATE, teacher.rate)
+        clip = pool.clip(index)
+        waveform = resample(clip.samples, SAMPLE_RATE, teacher.rate)
+        if teacher.of_speech and not clip.labels.has_speech:
+            waveform = waveform[:0]
         embeddings, centres = teacher.embed(waveform[None])
         yield embeddings[0], centres

@@ -29,7 +29,7 @@ class SpeechEmbedding:
     """
 
     name, licence = "speech_embedding", "Apache-2.0"
-    rate, dim = 16_000, 96
+    rate, dim, of_speech = 16_000, 96, True
 
     def __init__(self) -> None:
         package = importlib.util.find_spec("pyopen_wakeword")

@@ -20,6 +20,7 @@ class Teacher(Protocol):
         rate: Sampling rate of its input in Hz.
         dim: Width of an embedding.
         sha256: Hash of its weights.
+        of_speech: Whether it is asked about clips of speech alone.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Teacher(Protocol):
     rate: int
     dim: int
     sha256: str
+    of_speech: bool
 
     def embed(self, waveforms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return embeddings and the times that they are about.

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hear_aesthetics.pretraining.rendered.labels import NONE, LabelledClip, Labels
+from hear_aesthetics.pretraining.rendered.pool import write_chunk
 
 RATE, FRAME = 24_000, 960
 FRAMES, PART = 50, 12  # of a clip, and of a note or phoneme
@@ -57,18 +58,9 @@ class MadePool:
 
 def write_pool(pool: MadePool, per_chunk: int = 5) -> None:
     """Write the clips into the pool's folder, as they are rendered."""
-    for first in range(0, len(pool), per_chunk):
-        clips = [pool.clip(index) for index in range(first, min(first + per_chunk, len(pool)))]
-        columns: dict[str, list[Any]] = {"samples": [], "source": []}
-        for clip in clips:
-            columns["samples"].append(np.rint(clip.samples * 32767).clip(-32767, 32767))
-            columns["source"].append(clip.source)
-            for name, values in vars(clip.labels).items():
-                bits = name in ("pitches", "onsets", "presets", "drums")
-                columns.setdefault(name, []).append(np.packbits(values, -1) if bits else values)
-        arrays = {name: np.stack(values) for name, values in columns.items() if name != "source"}
-        arrays["samples"] = arrays["samples"].astype(np.int16)
-        arrays["source"] = np.array(columns["source"])
-        np.savez(pool.folder / f"chunk-{first // per_chunk:04d}.npz", **arrays)
+    for number in range(-(-len(pool) // per_chunk)):
+        first = number * per_chunk
+        clips = [pool.clip(index % len(pool)) for index in range(first, first + per_chunk)]
+        write_chunk(pool.folder, number, clips)
     facts = {"phonemes": PHONEMES, "held_out": pool.held_out, "clips_per_chunk": per_chunk}
     (pool.folder / "pool.json").write_text(json.dumps({**pool.about, **facts}))

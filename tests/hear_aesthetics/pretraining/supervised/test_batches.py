@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from hear_aesthetics.pretraining.rendered.labels import NONE
+from hear_aesthetics.pretraining.supervised import batches
 from hear_aesthetics.pretraining.supervised.batches import draw_labelled
 from hear_aesthetics.pretraining.supervised.kinds import tempo_classes
 from hear_aesthetics.pretraining.teachers.cache import TeacherEmbeddings
@@ -18,6 +19,7 @@ class Clock:
     """Teacher whose embedding is the time."""
 
     name, licence, rate, dim, sha256 = "clock", "none", 8000, 2, "0"
+    of_speech = False
 
     def embed(self, waveforms):
         times = 0.3 + 0.1 * np.arange(int((waveforms.shape[1] / self.rate - 0.6) / 0.1) + 1)
@@ -68,13 +70,44 @@ def test_held_out_clips_are_drawn_apart(made_pool):
     assert set(asked) == {10, 11}
 
 
-def test_a_recording_changes_but_its_labels_do_not(made_pool):
+def test_a_recording_changes_but_its_labels_do_not(made_pool, monkeypatch):
+    monkeypatch.setattr(batches, "SPEED_SHARE", 0.0)
     plain, changed = (
         draw_labelled(made_pool, {}, np.random.default_rng(0), 1, SECOND, augment=augment)
         for augment in (False, True)
     )
     assert not torch.equal(plain.waveform, changed.waveform)
     assert all(torch.equal(plain.labels[name], changed.labels[name]) for name in plain.labels)
+
+
+@pytest.mark.parametrize("semitones", [-3, -1, 2])
+def test_labels_are_played_as_fast_as_their_clip(made_pool, monkeypatch, semitones):
+    """Each click of a clip is where an onset is, and the tone of it has the onset's pitch."""
+    clip, frames = made_pool.clip(0), 25
+    speed = 2 ** (semitones / 12)
+    wave = batches._played(clip.samples[480:], speed, frames * 960)
+    labels = batches._labels(clip.labels, 0, frames, semitones)
+    rows, pitches = labels["onsets"].nonzero()
+    for row, pitch in zip(rows[rows > 0], pitches[rows > 0], strict=True):
+        rises = np.diff(wave[(row - 1) * 960 : (row + 1) * 960])
+        assert rises.max() > 0.2
+        assert abs(np.argmax(rises) - 960) < 0.6 * 960 * speed
+        tone = wave[(row + 2) * 960 : (row + 8) * 960]
+        spectrum = np.abs(np.fft.rfft(tone * np.hanning(len(tone)), 1 << 16))
+        hertz = np.argmax(spectrum) * 24_000 / (1 << 16)
+        assert hertz == pytest.approx(27.5 * 2 ** (pitch / 12), rel=0.02)
+    keys = (pitches - semitones) % 24  # as the clip is made
+    assert np.array_equal(labels["key"][rows], (keys + 2 * semitones) % 24)
+    assert np.nanmax(labels["tempo"]) == tempo_classes(clip.labels.tempo[:1] * speed)
+
+
+def test_a_background_is_of_the_other_kind(made_pool, monkeypatch):
+    for change in ("change_recording", "through_codec"):
+        monkeypatch.setattr(batches, change, lambda wave, rng: wave)
+    rng, music, speech = np.random.default_rng(0), made_pool.clip(0), made_pool.clip(1)
+    wave = music.samples[:SECOND]
+    for other, mixed in ((speech, True), (music, False), (None, False)):
+        assert np.array_equal(batches._recorded(wave, music, other, rng), wave) != mixed
 
 
 def test_embeddings_of_teachers_are_at_the_frames_times(made_pool, clock):
@@ -89,6 +122,14 @@ def test_embeddings_of_teachers_are_at_the_frames_times(made_pool, clock):
     whole = clock.at(0, (np.arange(50) + 0.5) * 0.04)
     np.testing.assert_allclose(times_of(clock, whole[20:22]), [0.82, 0.86], atol=1e-3)
     assert np.isnan(whole[[0, 49]]).all()
+
+
+def test_a_teacher_of_speech_says_nothing_of_music(made_pool, clock, tmp_path, monkeypatch):
+    monkeypatch.setattr(Clock, "of_speech", True)
+    found = TeacherEmbeddings.open(tmp_path / "speech", "clock", made_pool)
+    music, speech = (found.at(index, np.array([1.0])) for index in (0, 1))
+    assert np.isnan(music).all()
+    assert np.isfinite(speech).all()
 
 
 def test_embeddings_are_made_once_for_a_pool(made_pool, clock, tmp_path, monkeypatch):

@@ -101,6 +101,7 @@ class Bands:
     """Teacher whose embedding is the level of three bands."""
 
     name, licence, rate, dim, sha256 = "bands", "CC0", 24_000, 3, "7"
+    of_speech = False
 
     def embed(self, waveforms):
         parts = waveforms[:, : waveforms.shape[1] // 1920 * 1920].reshape(len(waveforms), -1, 1920)
