@@ -91,7 +91,7 @@ def test_percussion_is_heard_when_it_is_hit(sines, monkeypatch):
         hits += len(begins)
         assert all(levels[max(0, i - 1) : i + 1].max() > 0 for i in begins)
         near = np.convolve(rows, np.ones(5), "same") > 0
-        assert not levels[~near].any()
+        assert not levels[:-1][~near[:-1]].any()  # a hit in the last half frame has no label
         assert not clip.labels.pitches.any()
     assert hits > 20
 
