@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common.harness import BenchmarkReport, main
-from benchmarks.representation.contenders import Outcome, evaluate
+from benchmarks.representation.contenders import Outcome, Tasks, evaluate
 from benchmarks.representation.folders import load_clips
 from benchmarks.representation.splits import half_width, paired, paired_splits
 from hear_aesthetics.checkpoints.hashes import cache_home
@@ -58,18 +58,32 @@ def measure(
     kept = (REFERENCE, *(contender or contenders), *given)
     missing = [name for name in fixed["contenders"] if name not in kept]
     contenders = {name: contenders[name] for name in contenders if name in kept}
-    data = {}
-    for name, settings in named.items():
-        clips = load_clips(name, settings, tasks, cache)
-        rules = {key: settings[key] for key in ("within", "shots") if key in settings}
-        found = paired_splits(clips.labels, clips.groups, splits["number"], splits["seed"], **rules)
-        data[name] = clips, found
+    data = _split(named, splits, tasks, cache)
     outcomes = {}
     for name, settings in contenders.items():
         print(f"{name}: {len(data)} tasks", file=sys.stderr)
         outcomes[name] = evaluate(settings, data, cache)
     counted = [name for name, settings in named.items() if settings.get("counted")]
     return report(outcomes, counted, missing)
+
+
+def counted_tasks(tasks: Path | None, cache: Path) -> Tasks:
+    """Return the clips and splits of the tasks that are counted."""
+    fixed = tomllib.loads(SETTINGS.read_text(encoding="utf-8"))
+    named = {name: task for name, task in fixed["tasks"].items() if task.get("counted")}
+    return _split(named, fixed["splits"], tasks, cache)
+
+
+def _split(
+    named: Mapping[str, Any], splits: Mapping[str, int], tasks: Path | None, cache: Path
+) -> Tasks:
+    data = {}
+    for name, settings in named.items():
+        clips = load_clips(name, settings, tasks, cache)
+        rules = {key: settings[key] for key in ("within", "shots") if key in settings}
+        found = paired_splits(clips.labels, clips.groups, splits["number"], splits["seed"], **rules)
+        data[name] = clips, found
+    return data
 
 
 def report(

@@ -1,7 +1,7 @@
 """Embeddings of contenders, kept on disk, and the accuracy of probes on them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +15,7 @@ from hear_aesthetics.audio.loading import resample
 from hear_aesthetics.evaluation.embeddings.module import HearModule
 from hear_aesthetics.files import atomic_file, json_text, write_text
 
-__all__ = ["Outcome", "choose", "evaluate"]
+__all__ = ["Outcome", "Tasks", "choose", "evaluate", "outcomes_of"]
 
 ROWS = 25  # clips embedded at once
 Scores = Mapping[str, tuple[list[float], list[float]]]  # valid and test, split by split, by task
@@ -42,7 +42,11 @@ def evaluate(settings: Mapping[str, Any], tasks: Tasks, cache: Path) -> Outcome:
     Raises:
         ModuleError: If the module cannot be imported, fails or breaks the contract.
     """
-    found = []
+    return choose(list(outcomes_of(settings, tasks, cache)))
+
+
+def outcomes_of(settings: Mapping[str, Any], tasks: Tasks, cache: Path) -> Iterator[Outcome]:
+    """Yield the outcome of every choice of a contender; errors as of :func:`evaluate`."""
     for options in settings.get("options", [{}]):
         module = HearModule(settings["module"], settings.get("model"), options, device="cpu")
         values = {name: _embed(module, clips, cache) for name, (clips, _) in tasks.items()}
@@ -54,8 +58,7 @@ def evaluate(settings: Mapping[str, Any], tasks: Tasks, cache: Path) -> Outcome:
             }
             words = [f"{key} {value}" for key, value in options.items()]
             words += ["mean alone"] if share < 1 else []
-            found.append(Outcome(", ".join(words) or "as it is", scores, width))
-    return choose(found)
+            yield Outcome(", ".join(words) or "as it is", scores, width)
 
 
 def choose(outcomes: Sequence[Outcome]) -> Outcome:
