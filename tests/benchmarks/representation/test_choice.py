@@ -20,6 +20,8 @@ def test_choices_are_listed_by_their_validation_alone(monkeypatch, tmp_path, cap
     choice.main("mini-0.1", None, tmp_path, "1 1,2")  # type: ignore[arg-type]
     rows = [line.split("|")[1:3] for line in capsys.readouterr().out.splitlines()[2:]]
     assert [(name.strip(), float(mean)) for name, mean in rows] == [
-        *(("layer [1, 2]", 0.75), ("layer [1, 2], mean alone", 0.5), ("layer 1", 0.5)),
+        ("layer [1, 2]", 0.75),
+        ("layer 1", 0.5),
+        ("layer [1, 2], mean alone", 0.5),
         ("layer 1, mean alone", 0.25),
     ]
