@@ -69,7 +69,8 @@ def test_locks_meet_the_ranges_of_setup(name: str, extra: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "unlisted"), [("hear-kit", {"heareval", "hearvalidator"}), ("judges", set())]
+    ("name", "unlisted"),
+    [("hear-kit", {"heareval", "hearvalidator"}), ("judges", set()), ("docs", set())],
 )
 def test_locks_meet_their_lists(name: str, unlisted: set[str]) -> None:
     pins = dict(line.split("==") for line in _lock_lines(name))
@@ -106,7 +107,7 @@ def test_entry_points_lead_somewhere(entry: EntryPoint) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["demo", "test", "lint", "kit", "judges", "bench", "fresh", "venv"]
+    "target", ["demo", "test", "lint", "kit", "judges", "docs", "bench", "fresh", "venv"]
 )
 def test_make_knows_the_target(target: str) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -115,7 +116,7 @@ def test_make_knows_the_target(target: str) -> None:
 
 def test_readme_starts_with_the_two_commands() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    first = readme.split("```")[1].strip().splitlines()
+    first = readme.split("```sh")[1].strip().splitlines()
     assert [line.partition("#")[0].strip() for line in first] == ["make demo", "make test"]
 
 
