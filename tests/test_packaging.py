@@ -116,7 +116,7 @@ def test_make_knows_the_target(target: str) -> None:
 
 def test_readme_starts_with_the_two_commands() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    first = readme.split("```sh")[1].strip().splitlines()
+    first = readme.split("```sh\n")[1].split("```")[0].splitlines()
     assert [line.partition("#")[0].strip() for line in first] == ["make demo", "make test"]
 
 

@@ -1,4 +1,4 @@
-"""Pages that ``mkdocs build`` makes: the help of every command, and files outside ``docs/``.
+"""Pages that ``mkdocs build`` makes: help of commands, notebooks, and files outside ``docs/``.
 
 A page may link to any file of the repository. On a code host such a link opens the file; in the
 site, which is read offline, it opens a copy under ``repository/``.
@@ -18,8 +18,10 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # as a hook, this file is no part of a package
 
 from scripts.docs.command_help import command_pages  # noqa: E402
+from scripts.docs.notebook_page import notebook_page  # noqa: E402
 
 LINK = re.compile(r"(\]\()([^)#\s]+)(#[^)\s]*)?(\))")
+NOTEBOOK = ".ipynb"
 COPIES = "repository"  # folder of the site with files outside docs/
 LANGUAGES = {".py": "python", ".toml": "toml", ".sbatch": "sh", ".cff": "yaml"}
 
@@ -28,6 +30,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages of commands, and copies of what pages link to outside ``docs/``."""
     for place, text in command_pages():
         files.append(File.generated(config, place, content=text))
+    for file in [file for file in files if file.src_uri.endswith(NOTEBOOK)]:
+        page = notebook_page(file.content_string)
+        files.append(File.generated(config, as_page(file.src_uri), content=page))
     todo = [(f"docs/{file.src_uri}", file.content_string) for file in files.documentation_pages()]
     while todo:
         here, text = todo.pop()
@@ -51,10 +56,15 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         if target is None:
             return found[0]
         inside = target.startswith("docs/")
-        there = target.removeprefix("docs/") if inside else copy_place(target)
+        there = as_page(target.removeprefix("docs/")) if inside else copy_place(target)
         return f"{found[1]}{posixpath.relpath(there, folder)}{found[3] or ''}{found[4]}"
 
     return LINK.sub(to_copy, markdown)
+
+
+def as_page(place: str) -> str:
+    """Return the page that shows a file of ``docs/``: its own path, but for notebooks."""
+    return f"{place.removesuffix(NOTEBOOK)}.md" if place.endswith(NOTEBOOK) else place
 
 
 def source_of(place: str) -> str:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from songeval_task.dimensions import DIMENSIONS
+from songeval_task.data.prepared import LABELS
 
 RATED = 56  # songs, of which 50 are needed
 OFFICIAL = "Model,URL,Submission Date,ESC-50\nother,https://example.org,2021-12-01,0.9\n"
@@ -40,10 +40,10 @@ def write_inputs(folder: Path) -> None:
     (folder / "leaderboard.csv").write_text(OFFICIAL)
     (folder / "weights").mkdir()
     generator = np.random.default_rng(0)
-    table = [",".join(["path", *DIMENSIONS])]
+    table = [",".join(["path", *LABELS])]
     for song in range(RATED):
         write_noise(folder / f"rated/{song}.wav", 1000 + song, 0.3)
-        ratings = generator.uniform(1, 5, len(DIMENSIONS)).round(2)
+        ratings = generator.uniform(1, 5, len(LABELS)).round(2)
         table.append(",".join([f"rated/{song}.wav", *map(str, ratings)]))
     (folder / "ratings.csv").write_text("\n".join(table) + "\n")
 
