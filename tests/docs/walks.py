@@ -42,7 +42,7 @@ PUBLISHED_HEADS = "published heads and widths: tests/songeval_task/training"
 WALKS = {
     "docs/tutorials/songs.md": Walk(
         {
-            "--songs 12 --seconds 20-30": "--songs 4 --seconds 10-11",
+            "--songs 12 --seconds 20-30": "--songs 4 --seconds 10-11 --workers 1",
             "--top 5": "--top 3",
             "score songs/ --out scores.csv": "score songs/ --out published.csv",
             "--variants gain,crop --seconds 10": "--variants gain --seconds 5",
@@ -50,17 +50,17 @@ WALKS = {
     ),
     HEAR: Walk(
         {
-            "--songs 40 --seconds 10-14": "--songs 24 --seconds 5-6",
+            "--songs 40 --seconds 10-14": "--songs 24 --seconds 5-6 --workers 1",
             "--test-songs 10": "--test-songs 8",
             "--module melstats --grid faster": f"--module melstats {QUICK}",
             "--out embeddings/ --grid faster": f"--out embeddings/ {QUICK}",
             "--task songeval_track2": f"--task songeval_track2 {QUICK}",
-            "official --grid faster": "official --grid faster --grid-points 1",
+            "--grid faster --seeds 5": QUICK,
         }
     ),
     SONGEVAL: Walk(
         {
-            "--songs 400 --seconds 30-50": "--songs 48 --seconds 10-14",
+            "--songs 400 --seconds 30-50": "--songs 48 --seconds 10-14 --workers 1",
             "--test-songs 100": "--test-songs 12 --valid-fraction 0.2",
             "--lr 1e-3 --epochs 10 ": "--lr 2e-3 --epochs 12 ",
             "--set batch_size=16 --set accumulation=1 --set patience=0\nhear-aesthetics songeval "
@@ -97,8 +97,8 @@ WALKS = {
     "docs/howto/calibrate.md": Walk({'"track2")': '"demo", model="mini")'}),
     "docs/howto/audit.md": Walk(
         {
-            "audit                                # track2": "audit --seconds 1 # track2",
-            "--head songeval  #": "--head songeval --seconds 1 #",
+            "audit                                # track2": "audit --seconds 1 --variants gain #",
+            "--head songeval  #": "--head songeval --seconds 1 --variants gain #",
         },
         {"calibration.json": "tests/songeval_task/audit"},
     ),
@@ -146,9 +146,9 @@ WALKS = {
     "docs/explanation/bfloat16.md": Walk(),
     "docs/explanation/protocols.md": Walk(
         {
-            "official --grid faster": "official --grid faster --grid-points 1",
             "--grid faster --seeds 1": QUICK,
         },
+        {"--protocol official": "heareval has no regression: tests of evaluate-embeddings"},
         follows=HEAR,
     ),
     "docs/explanation/recipes.md": Walk(
