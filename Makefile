@@ -5,7 +5,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test portable lint kit judges store page docs cluster peers bench fresh lock clean
+.PHONY: help venv demo test portable lint kit judges store page docs cluster peers bench notebooks dist fresh lock clean
 
 TORCH    := torch==2.13.0
 PACKAGES := $(wildcard hear_aesthetics heads songeval_task musiceval_task)
@@ -27,7 +27,7 @@ PYTHON   ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c '$(RECENT)' 2>/dev/null && echo $$p && break; done)
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
 venv: .venv/.stamp  ## .venv with the package (editable) and everything the tests need
 
@@ -75,6 +75,12 @@ bench: venv  ## every benchmark; refreshes benchmarks/RESULTS.md
 	@missed=0; for name in $(BENCH); do echo "benchmarks.$$name"; \
 		$(RUN) -m benchmarks.$$name --write || missed=1; done; exit $$missed
 
+notebooks: venv  ## executes docs/notebooks and keeps what they print and draw
+	$(RUN) -m scripts.notebooks
+
+dist: venv  ## dist/: wheel and sdist, checked, and tried in fresh environments; ROWS="3.12 oldest"
+	$(RUN) -m scripts.dist $(ROWS)
+
 fresh:  ## make demo and make test in a fresh clone of HEAD
 	@clone=$$(mktemp -d) && trap 'rm -rf "$$clone"' EXIT && git clone -q . "$$clone" \
 		&& $(MAKE) --no-print-directory -C "$$clone" demo \
@@ -91,7 +97,7 @@ lock: venv .venv-kit/.stamp .venv-judges/.stamp .venv-store/.stamp .venv-page/.s
 	@.venv-peers/bin/python scripts/lock.py peers > requirements/peers.lock
 
 clean:  ## removes the environments and every cache
-	rm -rf .venv .venv-kit .venv-judges .venv-store .venv-page .venv-docs .venv-peers .venv-oldest build site *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-kit .venv-judges .venv-store .venv-page .venv-docs .venv-peers .venv-oldest build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 # $(call python-environment,FOLDER): an empty virtual environment.
 define python-environment
