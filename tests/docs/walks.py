@@ -75,7 +75,9 @@ WALKS = {
             "features --out ablation$": PUBLISHED_HEADS,
         },
     ),
-    "docs/tutorials/reward.md": Walk(server=True, small={"44_100 * 12": "44_100 * 1"}),
+    "docs/tutorials/reward.md": Walk(
+        {"44_100 * 12": "44_100 * 1"}, {"examples/": "tests/examples"}, server=True
+    ),
     "docs/tutorials/catalogue.md": Walk(
         {
             "--visible-weight 1": f"--visible-weight 1 {TINY_ENCODER}",
@@ -92,7 +94,8 @@ WALKS = {
         {
             "songs/ --head audiobox\n": "songs/ --head audiobox --out a.csv\n",
             "--head muq-eval --window all": "--head muq-eval",
-        }
+        },
+        {"examples/|--head own": "tests/examples"},
     ),
     "docs/howto/calibrate.md": Walk({'"track2")': '"demo", model="mini")'}),
     "docs/howto/audit.md": Walk(
