@@ -63,6 +63,8 @@ EXTRAS["dev"] = [
     "pandas-stubs",
     "pyloudnorm>=0.1.1",
     "scikit-learn>=1.5",
+    "nbclient>=0.10.1",  # the notebooks
+    "ipykernel>=6.29",
 ]
 
 SCORERS = [
@@ -96,6 +98,7 @@ setup(
         "Intended Audience :: Science/Research",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Multimedia :: Sound/Audio :: Analysis",
     ],
 )

@@ -30,7 +30,7 @@ from hear_aesthetics.commands.console import (
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.version import __version__
 
-__all__ = ["main", "run"]
+__all__ = ["COMMANDS", "PROGRAM", "load_command", "main", "run"]
 
 # Name -> import path of its Typer app or function: packages above are not imported here.
 COMMANDS = {
@@ -67,7 +67,7 @@ def main(args: Sequence[str] | None = None) -> None:
 
 def run(name: str, program: str, args: Sequence[str] | None = None) -> None:
     """Run one command as a program of its own, such as ``"python -m songeval_task"``, and exit."""
-    _execute(_load(name), program, args)
+    _execute(load_command(name), program, args)
 
 
 def _show_version(wanted: bool) -> None:
@@ -122,10 +122,11 @@ class _LazyGroup(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return the command of that name, or None."""
-        return _load(cmd_name) if cmd_name in COMMANDS else None
+        return load_command(cmd_name) if cmd_name in COMMANDS else None
 
 
-def _load(name: str) -> Any:
+def load_command(name: str) -> Any:
+    """Return the command, or the group of commands, of a name in ``COMMANDS``."""
     app = resolve_name(COMMANDS[name])
     if not isinstance(app, typer.Typer):
         function, app = app, typer.Typer(rich_markup_mode=MARKUP)

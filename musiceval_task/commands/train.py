@@ -60,7 +60,7 @@ def train(
         str,
         typer.Option(
             help="Training recipe: corrected, or published: the released code to the letter "
-            "(docs/recipes.md), which selects on dev."
+            "(docs/explanation/recipes.md), which selects on dev."
         ),
     ] = "corrected",
     precision: PrecisionOption = "auto",

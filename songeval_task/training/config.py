@@ -48,7 +48,7 @@ SIZES: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 
-# What differs from the defaults, by name; docs/recipes.md says why the defaults differ.
+# What differs from the defaults, by name; docs/explanation/recipes.md says why they differ.
 RECIPES: dict[str, dict[str, Any]] = {
     "default": {},
     "published": {

@@ -1,13 +1,11 @@
 """The example module has the HEAR functions, and what it computes is what it says."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from hear_aesthetics.evaluation.embeddings.module import HearModule
+from tests.examples.conftest import EXAMPLES
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
 FILES = ("low", "high", "half")
 SECONDS = 1.234
 
