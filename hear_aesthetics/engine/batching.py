@@ -87,6 +87,11 @@ class LookaheadBuffer(Generic[Item]):
             reach += loaded.samples
         return bool(self._items)
 
+    def batches(self, samples: int) -> int:
+        """Return how many batches of ``samples`` the loaded stretch makes, at least."""
+        total = sum(item.samples for item in self._items)
+        return min(len(self._items), -(-total // samples))
+
     def next_batch(self, samples: int) -> list[PendingItem[Item]]:
         """Return the first waiting item and others of its lengths, ``samples`` in all."""
         waiting = [item for item in self._items if item.waiting]

@@ -14,9 +14,9 @@ queued behind it.
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
@@ -100,7 +100,8 @@ def run(
         batch_seconds: Most audio in a batch of several items.
         max_minutes: Longest item that the default ``load`` takes; a longer one is an error.
         batches_at_once: Batches that a processor computes side by side, ``work`` on a thread for
-            each and PyTorch with that thread alone; 1 gives a batch all of PyTorch's threads.
+            each and PyTorch with that thread alone; 1 gives a batch all of PyTorch's threads, as
+            does a list that makes no more than one.
 
     Raises:
         Exception: What iterating over ``items`` raises; never what one item does.
@@ -115,10 +116,13 @@ def run(
         workers=workers or _default_workers(on_gpu),
     )
     buffer = LookaheadBuffer(prefetcher, sample_rate)
-    threads = min(batches_at_once, len(items)) if isinstance(items, Sized) else batches_at_once
-    queue = GPU_QUEUE if on_gpu else threads if threads > 1 else 0
     computing: deque[tuple[Callable[[], object], list[PendingItem[Item]]]] = deque()
-    with prefetcher, _single_threads(0 if on_gpu else queue) as pool:
+    with ExitStack() as stack:
+        stack.enter_context(prefetcher)
+        buffer.fill(LOOKAHEAD_BATCHES * batch_samples)
+        threads = min(batches_at_once, buffer.batches(batch_samples))
+        queue = GPU_QUEUE if on_gpu else threads if threads > 1 else 0
+        pool = stack.enter_context(_single_threads(0 if on_gpu else queue))
         while buffer.fill(LOOKAHEAD_BATCHES * batch_samples):
             batch = buffer.next_batch(batch_samples)
             if batch:

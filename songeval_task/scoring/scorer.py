@@ -200,6 +200,14 @@ class AestheticScorer(FileScorer, FeatureScorer):
         return {**super().fingerprint(), **decides, "faults": FAULT_LIMITS}
 
     @property
+    def batches_at_once(self) -> int:
+        """Batches that the engine computes side by side: the model's, if nothing else is heavy."""
+        heard = any(map(WaveformFormat.names, self.scorer_set.reads))
+        if self.model is None or heard or self.scorer_set.encodes:
+            return 1
+        return self.model.batches_at_once
+
+    @property
     def measure_options(self) -> dict[str, Any]:
         """Options of ``measure_audio`` that the scorers need, as JSON values."""
         return {
@@ -232,7 +240,15 @@ class AestheticScorer(FileScorer, FeatureScorer):
         options = {**self.measure_options, "target": loudness, "max_minutes": max_minutes}
         measured = (_MeasuredSpan(clip, partial(measure, **options)) for clip in clips)
         rate = self.scorer_set.formats[0].rate
-        for result in run(measured, self, compute, sample_rate=rate, load=_MeasuredSpan.load):
+        results = run(
+            measured,
+            self,
+            compute,
+            sample_rate=rate,
+            load=_MeasuredSpan.load,
+            batches_at_once=self.batches_at_once,
+        )
+        for result in results:
             span = result.item
             yield self._scored(
                 *(span.clip, result, timeline, explain, span.faults),

@@ -47,11 +47,11 @@ class SplitRows:
     """What the rows of one or several splits stand for; their embeddings are read by themselves.
 
     Shape:
-        - targets: ``(rows, labels)`` float32, one-hot, multi-hot or regression values
+        - targets: ``(rows, labels)`` bool, one-hot or multi-hot; float32 for regression
         - timeline, events: file and time of each row and the true events; None for scene tasks
     """
 
-    targets: NDArray[np.float32]
+    targets: NDArray[Any]
     timeline: Timeline | None = None
     events: Events | None = None
 
@@ -174,7 +174,7 @@ def _split_blocks(task: EmbeddedTask, split: str) -> Iterator[NDArray[np.float32
             yield block
 
 
-def _read_targets(task: EmbeddedTask, split: str) -> NDArray[np.float32]:
+def _read_targets(task: EmbeddedTask, split: str) -> NDArray[Any]:
     path = task.folder / f"{split}.target-labels.pkl"
     check_file(path, "compute the embeddings again")
     try:
@@ -198,13 +198,13 @@ def _is_labels(row: Any) -> bool:
     return isinstance(row, list | tuple) and all(isinstance(x, str | int | float) for x in row)
 
 
-def _multi_hot(task: EmbeddedTask, labels: list[list[Any]], path: Path) -> NDArray[np.float32]:
-    targets = np.zeros((len(labels), len(task.labels)), dtype=np.float32)
+def _multi_hot(task: EmbeddedTask, labels: list[list[Any]], path: Path) -> NDArray[np.bool_]:
+    targets = np.zeros((len(labels), len(task.labels)), dtype=bool)
     index = cache(task.label_index)
     for row, row_labels in enumerate(labels):
         for label in row_labels:
             try:
-                targets[row, index(label)] = 1
+                targets[row, index(label)] = True
             except KeyError as e:
                 raise TaskError(f"{path}: row {row}: label {label!r} is not known") from e
     if task.prediction_type == "multiclass" and not (targets.sum(1) == 1).all():

@@ -1,7 +1,7 @@
 """Rows of one run as tensors, standardized on its training split."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -65,8 +65,7 @@ class RunData:
 
     Shape:
         - inputs, valid_inputs: ``(rows, dim)`` in the dtype of the matrix products
-        - targets: ``(rows, labels)`` bool, or standardized float32 for regression
-        - valid_targets: likewise, float32
+        - targets, valid_targets: ``(rows, labels)`` bool, or standardized float32 for regression
     """
 
     inputs: Tensor
@@ -81,6 +80,11 @@ class RunData:
         """Yield another split's embeddings, on the device and in the dtype of the inputs."""
         for block in embedding_blocks(task, (split,)):
             yield _inputs(self.standardizer, block).to(self.inputs.device, self.inputs.dtype)
+
+    def without_rows(self) -> "RunData":
+        """Return what a test needs, without the embeddings to train and validate on."""
+        none = self.inputs.new_empty(0)
+        return replace(self, inputs=none, valid_inputs=none)
 
     def predicted(self, logits: Tensor) -> Tensor:
         """Return logits on the processor, for regression in the units of the labels."""
@@ -105,8 +109,6 @@ def prepare_run(task: EmbeddedTask, run: Run, device: torch.device, dtype: torch
     target_standardizer = Standardizer.fit([train.targets]) if regression else None
     of_targets = target_standardizer or torch.from_numpy
     targets, valid_targets = (of_targets(rows.targets) for rows in (train, valid))
-    if not regression:
-        targets = targets.bool()  # a quarter of the memory
     del train
     inputs, valid_inputs = (
         _standardized(task, splits, standardizer, device, dtype)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hear_aesthetics.evaluation.embeddings.rows import SplitRows
 from hear_aesthetics.evaluation.probes.grid import GridPoint
-from hear_aesthetics.evaluation.probes.probe import logit_loss, probabilities
+from hear_aesthetics.evaluation.probes.probe import mean_loss, probabilities
 from hear_aesthetics.evaluation.tasks.event_postprocessing import (
     Postprocessing,
     postprocessing_grid,
@@ -85,7 +85,7 @@ def fold_result(
 ) -> FoldResult:
     """Return the result of a probe whose logits on the test split are ``(rows, labels)``."""
     predictions = probabilities(logits, task.prediction_type).numpy()
-    loss = float(logit_loss(logits, torch.from_numpy(rows.targets), task.prediction_type))
+    loss = mean_loss(logits, torch.from_numpy(rows.targets), task.prediction_type)
     values = logged_values(task, rows, predictions, selection.postprocessing, loss)
     kind = task.prediction_type
     return FoldResult(split, selection, values, rows, logits.numpy(), kind, repetition)

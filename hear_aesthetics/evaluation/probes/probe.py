@@ -9,7 +9,9 @@ from torch.nn import functional as F
 
 from hear_aesthetics.evaluation.probes.grid import GridPoint
 
-__all__ = ["build_probe", "logit_loss", "probabilities"]
+__all__ = ["build_probe", "logit_loss", "mean_loss", "probabilities"]
+
+_BLOCK_LOGITS = 2**22  # whose loss is computed at once: it takes five times their memory
 
 
 def build_probe(features: int, labels: int, point: GridPoint) -> nn.Sequential:
@@ -37,14 +39,24 @@ def logit_loss(logits: Tensor, targets: Tensor, prediction_type: str) -> Tensor:
     """Return the mean loss: cross entropy, binary cross entropy, or SmoothL1 for regression.
 
     Shape:
-        - logits, targets: ``(rows, labels)``; targets one-hot, multi-hot or values
+        - logits, targets: ``(rows, labels)``; targets one-hot, multi-hot (bool too) or values
         - output: scalar
     """
+    targets = targets.to(logits.dtype)
     if prediction_type == "multiclass":
         return F.cross_entropy(logits, targets.argmax(dim=1))
     if prediction_type == "multilabel":
         return F.binary_cross_entropy_with_logits(logits, targets)
     return F.smooth_l1_loss(logits, targets)
+
+
+def mean_loss(logits: Tensor, targets: Tensor, prediction_type: str) -> float:
+    """Return :func:`logit_loss` of any number of rows, some at a time."""
+    rows = max(1, _BLOCK_LOGITS // logits.shape[1])
+    total = 0.0
+    for some, true in zip(logits.split(rows), targets.split(rows), strict=True):
+        total += float(logit_loss(some, true, prediction_type)) * len(some)
+    return total / len(logits)
 
 
 def probabilities(logits: Tensor, prediction_type: str) -> Tensor:

@@ -68,8 +68,8 @@ def evaluate_robustly(
                     best[key] = candidate
             done += len(specs)
             progress(done, total)
+        data = {run: rows.without_rows() for run, rows in data.items()}  # before others are read
         results += [_test(task, data[run], best[run, r]) for run, r in sorted(best)]
-        del data  # before the next rows are read
     return results
 
 

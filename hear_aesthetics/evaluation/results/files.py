@@ -186,7 +186,7 @@ def _predictions(task: EmbeddedTask, result: FoldResult) -> dict[str, Any]:
     """Return the tensors, and for events the lists, that heareval pickles."""
     rows, predictions = result.rows, result.predictions
     content: dict[str, Any] = {
-        "target": torch.from_numpy(rows.targets),
+        "target": torch.from_numpy(rows.targets).float(),
         "prediction": torch.from_numpy(predictions),
         "prediction_logit": torch.from_numpy(result.logits),
     }

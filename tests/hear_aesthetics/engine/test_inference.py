@@ -262,12 +262,13 @@ def test_batches_side_by_side_have_a_thread_of_pytorch_each() -> None:
     assert len({name for name, _ in seen}) == 2
 
 
-def test_a_file_alone_has_all_threads_of_pytorch() -> None:
+def test_a_batch_alone_has_all_threads_of_pytorch() -> None:
     def work(_: object, waveform: Tensor) -> Tensor:
-        return torch.tensor([threading.get_ident()])
+        return torch.tensor([threading.get_ident()] * len(waveform))
 
-    (result,) = go([Clip(0)], work, batches_at_once=2)
-    assert int(result.output) == threading.get_ident()
+    for alone in ([Clip(0)], iter([Clip(0)]), clips([100] * 3)):
+        for result in go(alone, work, batches_at_once=2):
+            assert int(result.output) == threading.get_ident()
 
 
 def test_a_package_missing_in_a_batch_beside_others_is_told() -> None:

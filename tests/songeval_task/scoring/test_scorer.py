@@ -1,6 +1,7 @@
 """Songs to scores: the published numbers, one encoder pass, files and tensors alike."""
 
 import dataclasses
+import threading
 from collections import Counter
 
 import numpy as np
@@ -79,6 +80,27 @@ def test_three_heads_cost_one_encoder_pass(scorer, encoded, published_heads, gol
     one.score(song)
     assert len(three) == len(encoded) == 2  # MusicFM and MuQ
     assert sorted(three.values()) == sorted(encoded.values()) == [1, 1]
+
+
+def test_batches_of_a_narrow_model_are_computed_side_by_side(
+    scorer, write_clip, tmp_path, monkeypatch
+) -> None:
+    paths = [write_clip(tmp_path / f"{number}.wav", 20, number) for number in range(3)]
+    one_by_one = [scorer.score(path) for path in paths]
+    compute, threads = scorer.scorer_set.compute, set()
+
+    def watched(*args, **options):
+        threads.add(threading.get_ident())
+        return compute(*args, **options)
+
+    monkeypatch.setattr(scorer.scorer_set, "compute", watched)
+    monkeypatch.setattr(type(scorer.model), "batches_at_once", 2)
+    together = [result.output for result in scorer.score_files(map(AudioSpan, paths))]
+    assert threading.get_ident() not in threads
+    for one, other in zip(one_by_one, together, strict=True):
+        assert other.values == pytest.approx(one.values, abs=1e-4)
+    monkeypatch.setattr(scorer.scorer_set, "encodes", (HiddenState("muq", 2),))
+    assert scorer.batches_at_once == 1
 
 
 def test_heads_on_features_of_other_lengths_share_their_windows(scorer, golden) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from hear_aesthetics.evaluation.probes.data import RunData
 from hear_aesthetics.evaluation.probes.fold_result import Selection, scored_postprocessings
 from hear_aesthetics.evaluation.probes.grid import SEED, GridPoint
-from hear_aesthetics.evaluation.probes.probe import logit_loss, probabilities
+from hear_aesthetics.evaluation.probes.probe import mean_loss, probabilities
 from hear_aesthetics.evaluation.probes.stacked.batched_probes import BatchedProbes, Weights
 from hear_aesthetics.evaluation.probes.stacked.early_stopping import EarlyStopping
 from hear_aesthetics.evaluation.tasks.event_postprocessing import Postprocessing
@@ -22,6 +22,7 @@ from hear_aesthetics.evaluation.tasks.task import Task
 __all__ = ["Candidate", "FitSpec", "batched_logits", "train_probes"]
 
 _ACTIVATIONS = 2**22  # of one layer of all probes, while predicting
+_LOGITS = 2**22  # of the probes that are validated together
 
 
 @dataclass(frozen=True, order=True)
@@ -159,19 +160,27 @@ def _validate(
 ) -> list[tuple[float, float, Postprocessing]]:
     """Return signed score, loss and post-processing of every probe."""
     results: list[tuple[float, float, Postprocessing]] = []
-    sign = 1.0 if task.scores[0].higher_is_better else -1.0
     for run, group in groupby(specs, key=lambda spec: spec.run):
         rows = data[run]
-        chosen = slice(len(results), len(results) + len(list(group)))
-        for logits in batched_logits(weights.rows(chosen), [rows.valid_inputs]):
-            loss = float(logit_loss(logits, rows.valid_targets, task.prediction_type))
-            best: tuple[float, Postprocessing] = (-loss, ())
-            if task.use_scoring_for_early_stopping:
-                predictions = probabilities(rows.predicted(logits), task.prediction_type).numpy()
-                scored = scored_postprocessings(task, rows.valid, predictions)
-                best = max(  # ties take the larger parameters
-                    ((sign * score, chosen) for score, chosen in scored),
-                    key=lambda entry: (np.nan_to_num(entry[0], nan=-math.inf), entry[1]),
-                )
-            results.append((best[0], loss, best[1]))
+        size = max(1, _LOGITS // rows.valid_targets.numel())
+        start, stop = len(results), len(results) + len(list(group))
+        for first in range(start, stop, size):
+            some = weights.rows(slice(first, min(first + size, stop)))
+            every = batched_logits(some, [rows.valid_inputs])
+            results += [_validate_one(task, rows, logits) for logits in every]
+            del every  # before the next ones are there
     return results
+
+
+def _validate_one(task: Task, rows: RunData, logits: Tensor) -> tuple[float, float, Postprocessing]:
+    loss = mean_loss(logits, rows.valid_targets, task.prediction_type)
+    if not task.use_scoring_for_early_stopping:
+        return -loss, loss, ()
+    sign = 1.0 if task.scores[0].higher_is_better else -1.0
+    predictions = probabilities(rows.predicted(logits), task.prediction_type).numpy()
+    scored = scored_postprocessings(task, rows.valid, predictions)
+    score, chosen = max(  # ties take the larger parameters
+        ((sign * score, chosen) for score, chosen in scored),
+        key=lambda entry: (np.nan_to_num(entry[0], nan=-math.inf), entry[1]),
+    )
+    return score, loss, chosen

@@ -33,8 +33,7 @@ def test_a_run_is_standardised_on_its_training_part(make_embeddings, dtype):
     task = load_task(make_embeddings())
     data = prepare_run(task, task.runs[0], CPU, dtype)
     assert data.inputs.dtype == data.valid_inputs.dtype == dtype
-    assert data.targets.dtype == torch.bool
-    assert data.valid_targets.dtype == torch.float32
+    assert data.targets.dtype == data.valid_targets.dtype == torch.bool
     tolerance = {"rtol": 0, "atol": 1e-5 if dtype == torch.float32 else 1e-2}
     torch.testing.assert_close(
         data.inputs.float().mean(0), torch.zeros(data.inputs.shape[1]), **tolerance
@@ -66,6 +65,16 @@ def test_regression_targets_are_learned_in_deviations_and_given_in_units(
     torch.testing.assert_close(data.targets.mean(0), torch.zeros(2), rtol=0, atol=1e-5)
     units = torch.from_numpy(read_rows(task, ("train",)).targets)
     torch.testing.assert_close(data.predicted(data.targets), units, rtol=1e-4, atol=1e-4)
+
+
+def test_a_test_needs_no_rows_of_its_training(make_embeddings, song_scores):
+    task = load_task(make_embeddings(**song_scores))
+    data = prepare_run(task, task.runs[0], CPU, torch.bfloat16)
+    rest = data.without_rows()
+    assert not any(t.untyped_storage().nbytes() for t in (rest.inputs, rest.valid_inputs))
+    assert torch.equal(torch.cat([*rest.standardized(task, "valid")]), data.valid_inputs)
+    logits = torch.randn(3, 2)
+    assert torch.equal(rest.predicted(logits), data.predicted(logits))
 
 
 def test_one_row_is_too_few(make_embeddings):

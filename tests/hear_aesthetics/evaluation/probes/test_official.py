@@ -29,7 +29,7 @@ def ignore(done, total):
 
 def tensors(task, splits):
     """Embeddings and targets."""
-    rows = read_embeddings(task, splits), read_rows(task, splits).targets
+    rows = read_embeddings(task, splits), read_rows(task, splits).targets.astype(np.float32)
     return [torch.from_numpy(array) for array in rows]
 
 

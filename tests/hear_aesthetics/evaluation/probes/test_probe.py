@@ -7,7 +7,12 @@ import torch
 from torch import nn
 
 from hear_aesthetics.evaluation.probes.grid import GridPoint
-from hear_aesthetics.evaluation.probes.probe import build_probe, logit_loss, probabilities
+from hear_aesthetics.evaluation.probes.probe import (
+    build_probe,
+    logit_loss,
+    mean_loss,
+    probabilities,
+)
 
 
 def test_layers_follow_the_point():
@@ -47,3 +52,12 @@ def test_every_type_has_its_loss_and_output(prediction_type, loss, output):
     found = probabilities(logits, prediction_type)
     assert found[0].tolist() == pytest.approx(output, abs=1e-6)
     assert float(logit_loss(logits, targets, prediction_type)) == pytest.approx(loss, abs=1e-6)
+
+
+@pytest.mark.parametrize("prediction_type", ["multiclass", "multilabel"])
+def test_the_loss_of_many_rows_is_that_of_all_at_once(monkeypatch, prediction_type):
+    logits, targets = torch.randn(7, 3), torch.eye(3, dtype=torch.bool).repeat(3, 1)[:7]
+    whole = float(logit_loss(logits, targets.float(), prediction_type))
+    assert mean_loss(logits, targets, prediction_type) == whole
+    monkeypatch.setattr("hear_aesthetics.evaluation.probes.probe._BLOCK_LOGITS", 6)
+    assert mean_loss(logits, targets, prediction_type) == pytest.approx(whole, rel=1e-6)

@@ -20,7 +20,7 @@ def task(make_embeddings):
 def outcome(task, wrong=(), repetition=0):
     """A test in which the named rows are predicted wrongly."""
     rows = read_rows(task, ("test",), with_times=True)
-    predictions = rows.targets.copy()
+    predictions = rows.targets.astype(np.float32)
     predictions[list(wrong)] = 1 - predictions[list(wrong)]
     values = logged_values(task, rows, predictions, (), 0.1)
     selection = Selection(GridPoint(), 0.7, 5)

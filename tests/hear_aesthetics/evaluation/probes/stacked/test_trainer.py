@@ -116,13 +116,25 @@ def test_fits_do_not_depend_on_which_others_are_run(folds):
     assert len({candidate.selection.epoch for candidate in together}) > 1
 
 
+def test_fits_validated_one_by_one_are_validated_the_same(folds, monkeypatch):
+    task, data = folds
+    jobs = [FitSpec(run, 0, i, QUICK) for run in (0, 1) for i in range(3)]
+    together = train_probes(task, jobs, data, torch.float32)
+    monkeypatch.setattr("hear_aesthetics.evaluation.probes.stacked.trainer._LOGITS", 1)
+    for one, other in zip(together, train_probes(task, jobs, data, torch.float32), strict=True):
+        assert one.selection.epoch == other.selection.epoch
+        assert one.selection.score == other.selection.score
+        assert one.loss == pytest.approx(other.loss, abs=1e-6)
+
+
 def test_the_weights_are_those_of_the_best_validation(folds):
     task, data = folds
     for candidate in train_probes(task, [FitSpec(0, 0, 0, QUICK)], data, torch.float32):
         logits = batched_logits(candidate.weights, [data[0].valid_inputs])[0]
-        right = logits.argmax(1) == data[0].valid_targets.argmax(1)
+        true = data[0].valid_targets.int().argmax(1)
+        right = logits.argmax(1) == true
         assert float(right.float().mean()) == pytest.approx(candidate.selection.score)
-        loss = torch.nn.functional.cross_entropy(logits, data[0].valid_targets.argmax(1))
+        loss = torch.nn.functional.cross_entropy(logits, true)
         assert float(loss) == pytest.approx(candidate.loss, abs=1e-5)
 
 
