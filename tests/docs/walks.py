@@ -117,8 +117,8 @@ WALKS = {
     "docs/howto/gpus.md": Walk(),
     "docs/howto/pretrain.md": Walk(
         left_out={
-            "--objective|--model pair": "needs a pool with labels: "
-            "tests/hear_aesthetics/pretraining/supervised",
+            "render-pool|--objective|--model pair": "needs sound fonts: "
+            "tests/hear_aesthetics/pretraining/rendered and supervised",
             "adapted": "run in catalogue.md",
         }
     ),
