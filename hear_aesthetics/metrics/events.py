@@ -39,14 +39,18 @@ class Events:
     def of(cls, rows: Iterable[tuple[int, int, float, float]]) -> "Events":
         """Return events from ``(file, label, start, end)`` rows, sorted."""
         file, label, start, end = np.array(list(rows), dtype=np.float64).reshape(-1, 4).T
-        return cls(file.astype(np.int64), label.astype(np.int64), start, end).take()
+        return cls(file.astype(np.int64), label.astype(np.int64), start, end).sorted()
 
-    def take(self, keep: NDArray[np.bool_] | None = None) -> "Events":
-        """Return the events where ``keep`` is True (default all), sorted by file, start, label."""
-        order = np.lexsort((self.label, self.start, self.file))
-        if keep is not None:
-            order = order[keep[order]]
-        return Events(self.file[order], self.label[order], self.start[order], self.end[order])
+    def sorted(self) -> "Events":
+        """Return the events sorted by file, start and label."""
+        return self._at(np.lexsort((self.label, self.start, self.file)))
+
+    def lasting(self, min_duration: float) -> "Events":
+        """Return the events of at least so many ms, in the same order."""
+        return self._at(self.end - self.start >= min_duration)
+
+    def _at(self, index: NDArray[Any]) -> "Events":
+        return Events(self.file[index], self.label[index], self.start[index], self.end[index])
 
     def as_dicts(
         self, files: Sequence[str], labels: Sequence[str]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from hear_aesthetics.evaluation.embeddings.rows import SplitRows
 from hear_aesthetics.evaluation.probes.grid import GridPoint
 from hear_aesthetics.evaluation.probes.probe import mean_loss, probabilities
 from hear_aesthetics.evaluation.tasks.event_postprocessing import (
+    MIN_DURATION,
     Postprocessing,
     postprocessing_grid,
 )
@@ -104,9 +106,15 @@ def scored_postprocessings(
     task: Task, rows: SplitRows, predictions: NDArray[np.float32]
 ) -> list[tuple[float, Postprocessing]]:
     """Return the first score with every event post-processing; one entry for other tasks."""
+    score, timeline = task.scores[0], rows.timeline
+    if timeline is None:
+        return [(next(iter(score.values(predictions, rows.targets).values())), ())]
+    filtered = cache(partial(timeline.decode, predictions, min_duration=0))  # what takes longest
     scored = []
-    for chosen in postprocessing_grid(task.postprocessing_grid) if task.is_event else [()]:
-        values = task.scores[0].values(*decoded(rows, predictions, chosen))
+    for chosen in postprocessing_grid(task.postprocessing_grid):
+        options = {"min_duration": MIN_DURATION, **dict(chosen)}
+        shortest = options.pop("min_duration")
+        values = score.values(filtered(**options).lasting(shortest), rows.events)
         scored.append((next(iter(values.values())), chosen))
     return scored
 

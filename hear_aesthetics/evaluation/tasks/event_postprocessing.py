@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hear_aesthetics.metrics.events import Events
 
-__all__ = ["DEFAULT_GRID", "Postprocessing", "Timeline", "postprocessing_grid"]
+__all__ = ["DEFAULT_GRID", "MIN_DURATION", "Postprocessing", "Timeline", "postprocessing_grid"]
 
 Postprocessing = tuple[tuple[str, float], ...]
 # heareval's grid for a task that names none, and its decoder's options that a grid leaves out
@@ -94,7 +94,7 @@ class Timeline:
         label, first = np.nonzero(starts.T)  # by label, then time: starts and ends pair up
         last = np.nonzero(ends.T)[1]
         events = Events(self.file[first], label, self.times[first], self.times[last])
-        return events.take(events.end - events.start >= min_duration)
+        return events.sorted().lasting(min_duration)
 
     def _windows_of(self, median_filter_ms: float) -> "_Windows | None":
         if median_filter_ms not in self._windows:

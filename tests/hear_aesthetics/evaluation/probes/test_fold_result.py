@@ -9,9 +9,10 @@ from hear_aesthetics.evaluation.probes.fold_result import (
     Selection,
     decoded,
     logged_values,
+    scored_postprocessings,
 )
 from hear_aesthetics.evaluation.probes.grid import GridPoint
-from hear_aesthetics.evaluation.tasks.event_postprocessing import Timeline
+from hear_aesthetics.evaluation.tasks.event_postprocessing import Timeline, postprocessing_grid
 from hear_aesthetics.evaluation.tasks.scores import named_values
 from hear_aesthetics.evaluation.tasks.task import load_task
 from hear_aesthetics.metrics.events import Events
@@ -71,6 +72,30 @@ def test_the_chosen_post_processing_decides_which_events_there_are():
         events, target = decoded(rows, rows.targets, chosen)
         assert len(events.file) == count
         assert target is rows.events
+
+
+def test_the_filter_runs_once_for_all_shortest_durations(make_task, event_labels, monkeypatch):
+    event = {"embedding_type": "event", "prediction_type": "multilabel"}
+    grid = {"median_filter_ms": [0, 150], "min_duration": [0, 60, 125]}
+    params = {"evaluation_params": {"event_postprocessing_grid": grid}}
+    scores = {"evaluation": ["event_onset_200ms_fms"]}
+    task = load_task(make_task(split_labels=event_labels, **event, **scores, **params))
+    timeline = Timeline(["a.wav"] * 40, [50 * i for i in range(40)])
+    reference = Events.of((0, i % 2, 200 * i, 200 * i + 150) for i in range(10))
+    predictions = np.random.default_rng(0).random((40, 2), dtype=np.float32)
+    rows = SplitRows(predictions > 0.5, timeline, reference)
+    alone = {
+        chosen: task.scores[0].values(*decoded(rows, predictions, chosen))["f_measure"]
+        for chosen in postprocessing_grid(grid)
+    }
+    assert len(set(alone.values())) > 3
+    calls = []
+    decode = Timeline.decode
+    monkeypatch.setattr(
+        Timeline, "decode", lambda *args, **how: calls.append(how) or decode(*args, **how)
+    )
+    assert {c: s for s, c in scored_postprocessings(task, rows, predictions)} == alone
+    assert len(calls) == 2
 
 
 @pytest.mark.parametrize(("repetition", "name"), [(0, "test"), (2, "test.seed2")])
