@@ -32,7 +32,7 @@ ROW, FAMILY = 0.14, 0.24  # inches: a variant, and the heading above a family
 NAMES, BOTTOM, LEFT = 0.62, 0.42, 1.36  # of panels, of the scale, of variants
 LETTER = 0.072  # of the name of a panel: one that is wider than its panel leans to the right
 LEANING = 0.3  # that the last name leans beyond its panel
-NARROWEST, GAP = 0.47, 0.07  # of a panel, between panels
+NARROWEST, GAP = 0.4, 0.07  # of a panel, between panels
 ROOM = 1.08  # of an axis over what it shows
 
 
@@ -59,8 +59,8 @@ def draw_audit(
     places, headings, depth = _lines(variants)
     leans = LETTER * max(map(len, panels.values())) > (WIDTH - LEFT) / len(panels) - GAP
     right = LEANING if leans else MARGIN
-    side = max((WIDTH - LEFT - right + GAP) / len(panels) - GAP, NARROWEST)
-    width = LEFT + len(panels) * (side + GAP) - GAP + right
+    width = max(WIDTH, LEFT + len(panels) * (NARROWEST + GAP) - GAP + right)
+    side = (width - LEFT - right + GAP) / len(panels) - GAP
     body = NAMES + depth + BOTTOM
     figure, top = new_figure(width, body, "Changes that are not the music", subtitle)
     for index, (column, title) in enumerate(panels.items()):

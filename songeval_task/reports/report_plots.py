@@ -185,10 +185,6 @@ def _panels(
 
 
 def _caption(axes: Axes, name: str, figures: str) -> None:
-    for text, down, style in (
-        (name, 15, {"size": NAME, "weight": "bold", "color": INK}),
-        (figures, 4, {"size": SMALL, "color": QUIET}),
-    ):
-        axes.annotate(
-            text, (0, 1), (0, down), xycoords="axes fraction", textcoords="offset points", **style
-        )
+    above: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
+    axes.annotate(name, (0, 1), (0, 15), size=NAME, weight="bold", color=INK, **above)
+    axes.annotate(figures, (0, 1), (0, 4), size=SMALL, color=QUIET, **above)
