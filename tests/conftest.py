@@ -5,7 +5,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile as sf
@@ -86,3 +88,53 @@ def run_in(launch: Launch) -> Callable[..., str]:
         return said
 
     return run
+
+
+@pytest.fixture
+def saved_figures(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The figures of all pictures that are written."""
+    from hear_aesthetics.plotting import style
+
+    figures: list[Any] = []
+    png = style.png
+    monkeypatch.setattr(style, "png", lambda figure: (figures.append(figure), png(figure))[1])
+    return figures
+
+
+def _drawn_texts(figure: Any) -> list[Any]:
+    """All text on the page; matplotlib also keeps tick labels beyond the ends of an axis."""
+    inside = [axes.get_legend() for axes in figure.axes if axes.get_legend()]
+    texts = [*figure.texts, *(t for box in [*figure.legends, *inside] for t in box.get_texts())]
+    for axes in figure.axes:
+        if not axes.axison:
+            texts += axes.texts
+            continue
+        titles = axes.title, axes._left_title, axes._right_title
+        texts += [*titles, axes.xaxis.label, axes.yaxis.label, *axes.texts]
+        for axis, limits in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+            places = zip(axis.get_majorticklocs(), axis.get_majorticklabels(), strict=False)
+            texts += [label for at, label in places if min(limits) <= at <= max(limits)]
+    return [text for text in texts if text.get_visible() and text.get_text().strip()]
+
+
+@pytest.fixture(scope="session")
+def check_layout() -> Callable[[Any], list[str]]:
+    """Fails where a text of a picture leaves the page or overlaps another; returns all texts."""
+
+    def check(figure: Any) -> list[str]:
+        figure.draw_without_rendering()
+        texts = _drawn_texts(figure)
+        boxes = [(text.get_text(), text.get_window_extent()) for text in texts]
+        page = figure.bbox
+        for text, box in boxes:
+            across = page.x0 <= box.x0 and box.x1 <= page.x1
+            inside = across and page.y0 <= box.y0 <= box.y1 <= page.y1
+            assert inside, f"{text!r} leaves the page"
+        upright = [
+            box for box, text in zip(boxes, texts, strict=True) if not text.get_rotation() % 90
+        ]
+        for (one, a), (other, b) in combinations(upright, 2):
+            assert not a.padded(-1).overlaps(b.padded(-1)), f"{one!r} overlaps {other!r}"
+        return [text for text, _ in boxes]
+
+    return check

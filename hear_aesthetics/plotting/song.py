@@ -12,7 +12,17 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from hear_aesthetics.backbones.log_mel import LogMel
-from hear_aesthetics.plotting.style import COLOURS, DIVERGING, INK, new_figure, place, save
+from hear_aesthetics.plotting.style import (
+    COLOURS,
+    DIVERGING,
+    INK,
+    SMALL,
+    TEXT,
+    WIDTH,
+    new_figure,
+    place,
+    save,
+)
 from hear_aesthetics.spec import N_MELS, SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -21,11 +31,11 @@ if TYPE_CHECKING:
 __all__ = ["draw_song", "self_similarity", "song_figure"]
 
 # Inches. The similarity matrix is square; the spectrogram above it has the same width.
-WIDTH, LEFT, SQUARE, BOTTOM = 9.0, 1.1, 6.75, 0.7
-MEL, HEADER = 2.6, 0.95
-STRIP, GAP = 0.2, 0.06  # strips that name the sections, and the air around them
-BAR, BAR_GAP = 0.14, 0.12  # colour bars
-LABEL = (-0.115, 0.5)  # of the vertical axes, in units of the panel: both in one line
+LEFT, RIGHT, BOTTOM = 0.75, 0.68, 0.42
+SQUARE, MEL = WIDTH - LEFT - RIGHT, 1.3
+STRIP, GAP = 0.15, 0.04  # strips that name the sections, and the air around them
+BAR, BAR_GAP = 0.09, 0.07  # colour bars
+LABEL = 0.6  # left of the panels, of the labels of vertical axes: both in one line
 
 SIMILARITY = LinearSegmentedColormap.from_list("similarity", DIVERGING)
 TICKS_HZ = (100, 300, 600, 1000, 2000, 4000, 8000)
@@ -82,11 +92,12 @@ def song_figure(
     seconds = len(waveform) / SAMPLE_RATE
     names = dict.fromkeys(section.name for section in sections)
     colour = dict(zip(names, itertools.cycle(COLOURS), strict=False))
-    top = HEADER + MEL + (STRIP + 2 * GAP if sections else 2 * GAP)  # of the square
-    figure = new_figure(WIDTH, top + SQUARE + BOTTOM, title, subtitle, left=LEFT)
+    between = STRIP + 2 * GAP if sections else 3 * GAP
+    figure, header = new_figure(WIDTH, MEL + between + SQUARE + BOTTOM, title, subtitle)
+    top = header + MEL + between  # of the square
     square = place(figure, LEFT, top, SQUARE, SQUARE)
     _draw_similarity(figure, square, self_similarity(embeddings), seconds)
-    mel = place(figure, LEFT, HEADER, SQUARE, MEL, sharex=square)
+    mel = place(figure, LEFT, header, SQUARE, MEL, sharex=square)
     _draw_mel(figure, mel, waveform, seconds)
     if sections:
         above = place(figure, LEFT, top - GAP - STRIP, SQUARE, STRIP, sharex=square)
@@ -95,16 +106,16 @@ def song_figure(
         _draw_strip(beside, sections, colour, upright=True)
         square.tick_params(axis="y", length=0, pad=72 * (STRIP + 2 * GAP))
     for section in sections[1:]:
-        mel.axvline(section.start, color="white", lw=0.9, ls=(0, (4, 3)), alpha=0.75)
-        square.axvline(section.start, color=INK, lw=0.6, alpha=0.55)
-        square.axhline(section.start, color=INK, lw=0.6, alpha=0.55)
+        mel.axvline(section.start, color="white", lw=0.7, ls=(0, (4, 3)), alpha=0.75)
+        square.axvline(section.start, color=INK, lw=0.5, alpha=0.55)
+        square.axhline(section.start, color=INK, lw=0.5, alpha=0.55)
     return figure
 
 
 def _draw_similarity(figure: Figure, axes: Axes, similarity: np.ndarray, seconds: float) -> None:
     """Draw the matrix with time running right and down."""
-    axes.set_xlabel("time (s)", size=11, color=INK)
-    labels = "time (s)", "cosine of the embeddings, less their mean"
+    axes.set_xlabel("time (s)", size=TEXT, color=INK)
+    labels = "time (s)", "cosine of the embeddings less their mean"
     scale = {"cmap": SIMILARITY, "vmin": -1, "vmax": 1}
     extent = (0, seconds, seconds, 0)
     _draw_image(figure, axes, similarity, labels, SIMILARITY_TICKS, extent=extent, **scale)
@@ -138,13 +149,13 @@ def _draw_image(
 ) -> None:
     """Draw a matrix, the label of its vertical axis, and to the right its colour scale."""
     image = axes.imshow(values, aspect="auto", interpolation="antialiased", **options)
-    axes.set_ylabel(labels[0], size=11, color=INK)
-    axes.yaxis.set_label_coords(*LABEL)
+    axes.set_ylabel(labels[0], size=TEXT, color=INK)
+    axes.yaxis.set_label_coords(-LABEL / SQUARE, 0.5)
     box, height = axes.get_position(), figure.get_figheight()
     across = LEFT + SQUARE + BAR_GAP
     panel = place(figure, across, (1 - box.y1) * height, BAR, box.height * height)
     bar = figure.colorbar(image, cax=panel, ticks=ticks)
-    bar.set_label(labels[1], size=11, color=INK)
+    bar.set_label(labels[1], size=SMALL, color=INK)
     bar.outline.set_visible(False)  # type: ignore[operator]
 
 
@@ -162,7 +173,7 @@ def _draw_strip(
             transform=axes.get_yaxis_transform() if upright else axes.get_xaxis_transform(),
             ha="center",
             va="center_baseline",
-            size=10,
+            size=SMALL,
             weight="bold",
             color="white",
         )

@@ -1,9 +1,11 @@
 """Style of all pictures: colours, figures with a title, panels placed in inches, PNG files.
 
-Figures are made without pyplot: they need no display and leave the caller's figures and settings
-alone.
+Pictures are ``WIDTH`` wide where their content lets them: printed in a column of 3.3 inches their
+smallest text has 5 points. Figures are made without pyplot: they need no display and leave the
+caller's figures and settings alone.
 """
 
+import textwrap
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,32 +18,46 @@ from hear_aesthetics.files import atomic_file
 
 __all__ = [
     *("ACCENT", "BLUE", "COLD", "COLOURS", "DIVERGING", "FAINT", "INK", "LIGHT", "QUIET"),
+    *("MARGIN", "NAME", "SMALL", "TEXT", "WIDTH"),
     *("literal", "new_figure", "place", "png", "save"),
 ]
 
-DPI = 150
+DPI = 300
+WIDTH, MARGIN = 4.6, 0.12  # inches: of a picture, and around what is in it
+NAME, TEXT, SMALL = 9.5, 8.5, 7.5  # points: names of panels, labels of axes, all else
 INK, QUIET, FAINT = "#20242c", "#6a7180", "#dde0e6"  # text, axes, grids
 BLUE, ACCENT, LIGHT = "#2f5d8a", "#c8642b", "#6f9fc8"
+# Any two differ also for those who see no red, no green or no blue; those of the page are the same.
 COLOURS = (
-    *(BLUE, ACCENT, "#3f8f73", "#8a5a9e"),
-    *("#b08a2e", "#5d6b7a", "#56a5d6", "#b5476f"),
+    *(BLUE, ACCENT, "#6aa37a", "#9078d0"),
+    *("#cf9a12", "#5f5a55", "#49b4d8", "#431f10"),
 )
 COLD = ("#f6f3ee", "#9dc3e0", "#2f6aa8", "#0f2747")  # stops of a scale from nothing to all
 DIVERGING = (*reversed(COLD), "#f2b98a", ACCENT, "#641e0b")
-MARGIN = 0.25  # inches, left of a title
-TITLE, SUBTITLE = 0.42, 0.68  # inches from the upper edge
+TITLE = 11  # points
+TITLE_LINE, LINE, LETTER = 0.24, 0.145, 0.058  # inches: a title, small text, a letter of it
 
 
-def new_figure(
-    width: float, height: float, title: str, subtitle: str = "", *, left: float = MARGIN
-) -> Figure:
-    """Return a white figure, in inches, with a title that begins ``left`` of the edge."""
+def new_figure(width: float, body: float, title: str, subtitle: str = "") -> tuple[Figure, float]:
+    """Return a white figure, and how far below its upper edge its body begins.
+
+    Args:
+        width: Inches.
+        body: Inches below the title.
+        title: First line; none if empty.
+        subtitle: Small text below it, broken into lines.
+    """
+    lines = textwrap.wrap(subtitle, max(20, int((width - 2 * MARGIN) / LETTER)))
+    top = MARGIN + TITLE_LINE * bool(title) + LINE * len(lines) + MARGIN
+    height = top + body
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
-    across = left / width
-    figure.text(across, 1 - TITLE / height, title, size=15, weight="bold", color=INK)
-    figure.text(across, 1 - SUBTITLE / height, subtitle, size=9.5, color=QUIET)
-    return figure
+    left, above = MARGIN / width, 1 - MARGIN / height
+    figure.text(left, above, title, size=TITLE, weight="bold", color=INK, va="top")
+    for number, line in enumerate(lines):
+        down = (TITLE_LINE * bool(title) + LINE * number) / height
+        figure.text(left, above - down, line, size=SMALL, color=QUIET, va="top")
+    return figure, top
 
 
 def place(
@@ -51,9 +67,9 @@ def place(
     across, down = figure.get_size_inches()
     box = (left / across, 1 - (top + height) / down, width / across, height / down)
     axes: Axes = figure.add_axes(box, **kind)
-    axes.tick_params(color=QUIET, labelcolor=INK, labelsize=9, length=3, width=0.8)
+    axes.tick_params(color=QUIET, labelcolor=INK, labelsize=SMALL, length=2.5, width=0.6, pad=2)
     for spine in axes.spines.values():
-        spine.set(color=QUIET, linewidth=0.8)
+        spine.set(color=QUIET, linewidth=0.6)
     return axes
 
 

@@ -8,13 +8,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from hear_aesthetics.plotting.style import (
     ACCENT,
     BLUE,
     FAINT,
     INK,
+    MARGIN,
     QUIET,
+    SMALL,
+    WIDTH,
     new_figure,
     place,
     save,
@@ -24,9 +28,11 @@ from songeval_task.audit.variants import Variant
 
 __all__ = ["draw_audit"]
 
-ROW, FAMILY = 0.19, 0.3  # inches: a variant, and the heading above a family
-TOP, BOTTOM, LEFT, RIGHT = 1.25, 0.55, 1.75, 0.2
-WIDTH, NARROWEST, GAP = 10.7, 1.2, 0.17  # of the figure, of a panel, between panels
+ROW, FAMILY = 0.14, 0.24  # inches: a variant, and the heading above a family
+NAMES, BOTTOM, LEFT = 0.62, 0.42, 1.36  # of panels, of the scale, of variants
+LETTER = 0.072  # of the name of a panel: one that is wider than its panel leans to the right
+LEANING = 0.3  # that the last name leans beyond its panel
+NARROWEST, GAP = 0.4, 0.07  # of a panel, between panels
 ROOM = 1.08  # of an axis over what it shows
 
 
@@ -51,22 +57,27 @@ def draw_audit(
     ends = [x for e in shown for x in (e.change, e.low, e.high) if x is not None]
     reach = ROOM * max([LIMIT, *map(abs, ends)])
     places, headings, depth = _lines(variants)
-    side = max((WIDTH - LEFT - RIGHT + GAP) / len(panels) - GAP, NARROWEST)
-    width = LEFT + len(panels) * (side + GAP) - GAP + RIGHT
-    figure = new_figure(width, TOP + depth + BOTTOM, "Changes that are not the music", subtitle)
+    leans = LETTER * max(map(len, panels.values())) > (WIDTH - LEFT) / len(panels) - GAP
+    right = LEANING if leans else MARGIN
+    width = max(WIDTH, LEFT + len(panels) * (NARROWEST + GAP) - GAP + right)
+    side = (width - LEFT - right + GAP) / len(panels) - GAP
+    body = NAMES + depth + BOTTOM
+    figure, top = new_figure(width, body, "Changes that are not the music", subtitle)
     for index, (column, title) in enumerate(panels.items()):
-        axes = place(figure, LEFT + index * (side + GAP), TOP, side, depth)
-        _frame(axes, title, reach, depth)
+        axes = place(figure, LEFT + index * (side + GAP), top + NAMES, side, depth)
+        _frame(axes, title, 40 if leans else 0, reach, depth)
         for variant in variants:
             _draw(axes, by_place.get((column, variant.name)), places[variant.name], reach)
         axes.set_yticks([])
         if index == 0:
             names = {y: name for name, y in places.items()}
-            axes.set_yticks(list(names), list(names.values()), fontsize=8)
+            axes.set_yticks(list(names), list(names.values()))
             axes.tick_params(axis="y", length=0)
+            unit = axes.text(-0.03 / side, -0.04 / depth, "points", transform=axes.transAxes)
+            unit.set(size=SMALL, color=INK, ha="right", va="top")
             for family, y in headings.items():
-                label = axes.text(-0.07 / side, y, family, transform=axes.get_yaxis_transform())
-                label.set(size=8, weight="bold", color=QUIET, ha="right", va="center")
+                label = axes.text(-0.03 / side, y, family, transform=axes.get_yaxis_transform())
+                label.set(size=SMALL, weight="bold", color=QUIET, ha="right", va="center")
     save(figure, path)
 
 
@@ -84,22 +95,34 @@ def _lines(variants: Sequence[Variant]) -> tuple[dict[str, float], dict[str, flo
     return places, headings, depth + ROW / 2
 
 
-def _frame(axes: Axes, title: str, reach: float, depth: float) -> None:
+def _frame(axes: Axes, title: str, angle: float, reach: float, depth: float) -> None:
     axes.set(xlim=(-reach, reach), ylim=(depth, 0))
     axes.axvspan(-LIMIT, LIMIT, color=FAINT, alpha=0.55, lw=0)
-    axes.axvline(0, color=QUIET, lw=0.8)
-    axes.set_title(title, size=9.5, weight="bold", color=INK, loc="left")
-    axes.locator_params(axis="x", nbins=4)
-    axes.grid(axis="x", color=FAINT, lw=0.6)
+    axes.axvline(0, color=QUIET, lw=0.6)
+    axes.annotate(
+        title,
+        *((0, 1), (2, 4), "axes fraction"),
+        textcoords="offset points",
+        rotation=angle,
+        rotation_mode="anchor",
+        size=SMALL,
+        weight="bold",
+        color=INK,
+    )
+    tick = MaxNLocator(nbins=5, steps=[1, 2, 5, 10]).tick_values(0, reach)
+    ends = max(t for t in tick if t <= 0.7 * reach)
+    low = "" if angle else f"{-ends:g}"  # there is no room for both
+    axes.set_xticks([-ends, 0, ends], [low, "", f"+{ends:g}"])  # the line says 0
+    axes.grid(axis="x", color=FAINT, lw=0.5)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
 
 
 def _draw(axes: Axes, effect: Effect | None, y: float, reach: float) -> None:
     if effect is None or effect.change is None:
-        axes.text(0.03 * reach, y, "not measured", size=6.5, color=QUIET, va="center")
+        axes.text(0.03 * reach, y, "not measured", size=7, color=QUIET, va="center")
         return
     colour = ACCENT if effect.size > 1 else BLUE
     if effect.low is not None and effect.high is not None:
-        axes.plot([effect.low, effect.high], [y, y], color=colour, lw=3, alpha=0.35)
-    axes.scatter(effect.change, y, s=14, color=colour, lw=0, zorder=3)
+        axes.plot([effect.low, effect.high], [y, y], color=colour, lw=2, alpha=0.35)
+    axes.scatter(effect.change, y, s=7, color=colour, lw=0, zorder=3)

@@ -6,12 +6,27 @@ from typing import Any
 
 import numpy as np
 
-from hear_aesthetics.plotting.style import COLOURS, FAINT, INK, QUIET, new_figure, place, save
+from hear_aesthetics.plotting.style import (
+    ACCENT,
+    BLUE,
+    FAINT,
+    INK,
+    MARGIN,
+    NAME,
+    SMALL,
+    WIDTH,
+    new_figure,
+    place,
+    save,
+)
 from songeval_task.protocol import METRICS
 
 __all__ = ["draw_ablation"]
 
-WIDTH, ROW, GAP, TOP, LEFT = 11.0, 0.3, 0.95, 1.35, 1.75
+# Inches.
+ROW, HEADING, ABOVE, BELOW = 0.165, 0.24, 0.2, 0.24
+LEFT, BETWEEN = 1.08, 0.16
+COLUMNS = 2
 
 
 def draw_ablation(
@@ -24,29 +39,38 @@ def draw_ablation(
         figures: track -> row -> ``"value"``, ``"seeds"``, as ``summarize`` returns them.
         published: track -> row -> metric -> figure.
     """
-    height = ROW * len(next(iter(figures.values()))) + 0.2
-    total = TOP + len(figures) * (height + GAP)
-    subtitle = "bar: 95 % interval over songs; dots: seeds; diamond: published, other songs"
-    figure = new_figure(WIDTH, total, "Ablation", subtitle)
-    side = (WIDTH - LEFT - 0.3) / len(METRICS)
-    for line, (track, rows) in enumerate(figures.items()):
-        top = TOP + line * (height + GAP)
-        for column, metric in enumerate(METRICS):
-            axes = place(figure, LEFT + column * side, top, side - 0.25, height)
+    height = ROW * len(next(iter(figures.values()))) + 0.1
+    line_height = ABOVE + height + BELOW
+    track_height = HEADING + -(-len(METRICS) // COLUMNS) * line_height
+    subtitle = (
+        "stroke: mean over seeds; bar: its 95 % interval over songs; dots: seeds; "
+        "diamond: published, on other songs"
+    )
+    figure, first = new_figure(WIDTH, len(figures) * track_height, "Ablation", subtitle)
+    side = (WIDTH - LEFT - MARGIN - (COLUMNS - 1) * BETWEEN) / COLUMNS
+    for number, (track, rows) in enumerate(figures.items()):
+        top = first + number * track_height
+        heading = place(figure, MARGIN, top, WIDTH - 2 * MARGIN, HEADING)
+        heading.set_axis_off()
+        heading.text(0, 0.5, track, size=NAME, weight="bold", color=INK, va="center")
+        for index, metric in enumerate(METRICS):
+            line, column = divmod(index, COLUMNS)
+            down = top + HEADING + ABOVE + line * line_height
+            axes = place(figure, LEFT + column * (side + BETWEEN), down, side, height)
             for position, (name, found) in enumerate(rows.items()):
                 value, low, high = found["value"][metric]
-                axes.plot([low, high], [position] * 2, color=COLOURS[column], lw=5, alpha=0.25)
+                axes.plot([low, high], [position] * 2, color=BLUE, lw=3.5, alpha=0.3)
                 seeds = found["seeds"][metric]
-                axes.scatter(seeds, [position] * len(seeds), s=9, color=COLOURS[column], lw=0)
-                axes.plot([value] * 2, [position - 0.3, position + 0.3], color=INK, lw=1.6)
+                axes.scatter(seeds, [position] * len(seeds), s=6, color=BLUE, lw=0)
+                axes.plot([value] * 2, [position - 0.3, position + 0.3], color=INK, lw=1.3)
                 reference = published[track][name][metric]
-                axes.scatter(reference, position, marker="D", s=15, fc="white", ec=QUIET, lw=0.9)
+                axes.scatter(reference, position, marker="D", s=11, fc="white", ec=ACCENT, lw=0.9)
             axes.set_ylim(len(rows) - 0.5, -0.5)
             axes.set_yticks(np.arange(len(rows)), list(rows) if column == 0 else [])
             axes.tick_params(axis="y", length=0)
-            title = f"{track}   {metric.upper()}" if column == 0 else metric.upper()
-            axes.set_title(title, size=10.5, weight="bold", color=INK, loc="left")
-            axes.grid(axis="x", color=FAINT, lw=0.8)
+            axes.locator_params(axis="x", nbins=5)
+            axes.set_title(metric.upper(), size=SMALL, weight="bold", color=INK, loc="left", pad=3)
+            axes.grid(axis="x", color=FAINT, lw=0.5)
             axes.set_axisbelow(True)
             axes.spines[["top", "right", "left"]].set_visible(False)
     save(figure, path)

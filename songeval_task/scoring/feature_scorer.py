@@ -104,9 +104,14 @@ class FeatureScorer:
         return self._title(self.scorer_set.name)
 
     @property
+    def demo_heads(self) -> list[str]:
+        """Names of heads whose scores say nothing: all of them where the model is why."""
+        return (self.scorer_set.demo_heads or list(self.scorer_set.groups)) if self.demo else []
+
+    @property
     def demo_title(self) -> str:
-        """Model, and the heads whose scores say nothing: all of them where the model is why."""
-        return self._title("+".join(self.scorer_set.demo_heads) or self.scorer_set.name)
+        """Model, and the heads whose scores say nothing."""
+        return self._title("+".join(self.demo_heads))
 
     def _title(self, heads: str) -> str:
         model = f"model {self.model_name} with " if self.model_name else ""

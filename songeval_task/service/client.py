@@ -118,6 +118,11 @@ class RemoteScorer(FileScorer):
         return self.title
 
     @property
+    def demo_heads(self) -> list[str]:
+        """Names of all heads if the scores of any say nothing."""
+        return list(self.scorer_set.groups) if self.demo else []
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of the scores, in order."""
         return self.scorer_set.columns

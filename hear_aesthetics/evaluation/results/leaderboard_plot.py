@@ -13,13 +13,23 @@ from numpy.typing import NDArray
 from hear_aesthetics.evaluation.results.leaderboard import Leaderboard
 from hear_aesthetics.evaluation.results.leaderboard_text import NORMALISED
 from hear_aesthetics.evaluation.results.task_result import HEAR, MTEB
-from hear_aesthetics.plotting.style import COLD, INK, QUIET, new_figure, place, save
+from hear_aesthetics.plotting.style import (
+    COLD,
+    INK,
+    MARGIN,
+    QUIET,
+    SMALL,
+    WIDTH,
+    new_figure,
+    place,
+    save,
+)
 
 __all__ = ["draw_leaderboard"]
 
-ROW, WIDE, NARROW = 0.4, 1.6, 0.5  # inches: a task, one of our models, a submission
-LETTER = 0.082  # inches of a letter at the size of the labels
-EDGE, HEADER, GAP, BAR = 0.35, 0.95, 0.18, 0.16
+ROW, WIDE, NARROW = 0.34, 0.92, 0.3  # inches: a task, one of our models, a submission
+LETTER = 0.06  # inches of a letter at the size of the labels
+GAP, BAR, BAR_LABELS = 0.08, 0.09, 0.28
 LONGEST_NAME = 34  # letters
 SCALE = LinearSegmentedColormap.from_list("scale", COLD)
 
@@ -30,29 +40,37 @@ def draw_leaderboard(path: Path, board: Leaderboard) -> None:
     names = ours + others
     values, texts = _cells(board, others)
     widths = np.array([WIDE] * len(ours) + [NARROW] * len(others))
-    left = EDGE + LETTER * max(map(len, board.tasks))
-    top = HEADER + LETTER * 0.75 * max(len(_short(name)) for name in names)
+    left = 2 * MARGIN + LETTER * max(map(len, board.tasks))
+    # The names lean to the right, at 40 degrees.
+    labels_height = LETTER * 0.65 * max(len(_short(name)) for name in names) + MARGIN
     grid_width, grid_height = float(widths.sum()), ROW * len(board.tasks)
-    width = left + max(grid_width, 5.2) + GAP + BAR + 0.75 + EDGE
-    height = top + grid_height + EDGE
+    reach = left + max(grid_width, *_reaches(names, widths))
+    width = max(WIDTH, reach + GAP + BAR + BAR_LABELS + MARGIN)
     note = f"colour: normalised score; {NORMALISED[bool(others)]}"
     title = " and ".join(f"{name} tasks" for name in (HEAR, MTEB) if board.tasks_of(name))
-    figure = new_figure(width, height, title, note, left=EDGE)
+    figure, top = new_figure(width, labels_height + grid_height + MARGIN, title, note)
+    top += labels_height
     axes = place(figure, left, top, grid_width, grid_height)
     mesh = _draw_cells(axes, widths, values, texts)
     if others:
         axes.axvline(WIDE * len(ours), color=INK, lw=1.5)
     centres = np.cumsum(widths) - widths / 2
     labels = [_short(name) for name in names]
-    axes.set_xticks(centres, labels, rotation=40, ha="left", rotation_mode="anchor", size=9)
+    axes.set_xticks(centres, labels, rotation=40, ha="left", rotation_mode="anchor", size=SMALL)
     for label in axes.get_xticklabels()[: len(ours)]:
         label.set_fontweight("bold")
-    axes.set_yticks(np.arange(len(board.tasks)) + 0.5, board.tasks, size=10)
+    axes.set_yticks(np.arange(len(board.tasks)) + 0.5, board.tasks, size=SMALL)
     bar = place(figure, left + grid_width + GAP, top, BAR, grid_height)
     figure.colorbar(mesh, cax=bar).outline.set_visible(False)  # type: ignore[operator]
     bar.yaxis.set_major_formatter("{x:.1f}")  # plain text, in the font of the labels
-    bar.tick_params(labelsize=8, labelcolor=INK, color=QUIET, length=2)
+    bar.tick_params(labelsize=SMALL, labelcolor=INK, color=QUIET, length=2)
     save(figure, path)
+
+
+def _reaches(names: list[str], widths: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far to the right the name of each column reaches, in inches."""
+    centres = np.cumsum(widths) - widths / 2
+    return centres + np.array([LETTER * 0.78 * len(_short(name)) for name in names])
 
 
 def _short(name: str) -> str:
@@ -78,7 +96,7 @@ def _cells(board: Leaderboard, others: list[str]) -> tuple[NDArray[np.float64], 
                 values[row, column] = board.normalized(
                     task, result.score, higher_is_better=result.higher_is_better
                 )
-                texts[row][column] = result.describe()
+                texts[row][column] = result.describe().replace(" ", "\n", 1)
         submitted = board.submitted(task)
         for column, model in enumerate(others, start=len(board.models)):
             if model in submitted:
@@ -103,7 +121,8 @@ def _draw_cells(
             texts[row][column],
             ha="center",
             va="center_baseline",
-            size=8.5 if widths[column] == WIDE else 7.5,
+            size=7,
+            linespacing=1.1,
             color="white" if value > 0.55 else INK,
         )
     axes.invert_yaxis()

@@ -7,14 +7,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from hear_aesthetics.plotting.style import COLOURS, FAINT, INK, place
+from hear_aesthetics.plotting.style import COLOURS, FAINT, INK, SMALL, place
 from songeval_task.scoring.plots.song_rows import axis_limits, interval_ends, windows_of
 from songeval_task.scoring.rows import ScoreRow
 
 __all__ = ["Curve", "curves_height", "draw_curves"]
 
 MAX_BANDS = 2  # songs whose bands over time can be told apart
-HEIGHT, GAP, FOOTER = 1.35, 0.16, 0.65  # inches: of a panel with its gap, of the gap, below all
+HEIGHT, GAP, FOOTER = 0.86, 0.1, 0.66  # inches: of a panel with its gap, of the gap, below all
 
 
 @dataclass(frozen=True)
@@ -80,23 +80,23 @@ def draw_curves(
             begin, end = (
                 np.array([w[key] for w in windows], dtype=float) for key in ("start", "end")
             )
-            axes.hlines(scores, begin, end, color=colour, linewidth=3, alpha=0.3)
-            axes.plot((begin + end) / 2, scores, color=colour, linewidth=1.4)
+            axes.hlines(scores, begin, end, color=colour, linewidth=2, alpha=0.3)
+            axes.plot((begin + end) / 2, scores, color=colour, linewidth=1.1)
             if (band := _band(rows, row, curve)) is not None:
                 axes.axhspan(*np.concatenate(band), color=colour, alpha=0.1, linewidth=0)
                 has_bands = True
-        axes.grid(color=FAINT, linewidth=0.6)
+        axes.grid(color=FAINT, linewidth=0.5)
         low, high = shared or axis_limits(reached[index])
         margin = 0.06 * (high - low)
         axes.set(ylim=(low - margin, high + margin), xlim=(0, max(ends)))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=3))
-        axes.yaxis.set_label_coords(-0.5 / (width - left - right), 0.5)
-        axes.set_ylabel(curve.label, size=9, color=INK)
+        axes.yaxis.set_label_coords(-0.34 / (width - left - right), 0.5)
+        axes.set_ylabel(curve.label, size=SMALL, color=INK)
         axes.tick_params(labelbottom=index == len(curves) - 1)
-    label = "time (s); bar: the window that a score is of, line: through their middles"
+    label = "time (s)\nbar: the window that a score is of, line: through their middles"
     if has_bands:
-        label += ";\nband: the interval of the whole song"
-    axes.set_xlabel(label, size=9.5, color=INK)
+        label += "\nband: the interval of the whole song"
+    axes.set_xlabel(label, size=SMALL, color=INK)
 
 
 def _band(

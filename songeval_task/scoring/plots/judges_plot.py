@@ -6,15 +6,28 @@ colour and one marker in all panels. Intervals of calibrated scores are bars beh
 where there are windows, the mean of each scorer over time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from hear_aesthetics.plotting.style import COLOURS, FAINT, INK, QUIET, literal, new_figure, place
+from hear_aesthetics.plotting.style import (
+    COLOURS,
+    FAINT,
+    INK,
+    MARGIN,
+    NAME,
+    QUIET,
+    SMALL,
+    WIDTH,
+    literal,
+    new_figure,
+    place,
+)
 from songeval_task.scoring.plots.curves import Curve, curves_height, draw_curves
 from songeval_task.scoring.plots.song_rows import (
     MAX_SONGS,
@@ -27,14 +40,14 @@ from songeval_task.scoring.rows import ScoreRow
 __all__ = ["judges_figure"]
 
 MARKERS = "oDs^vPX*"  # one per colour: songs differ without colours too
-SIZES = (6, 5.5, 5.5, 6.5, 6.5, 7, 6.5, 8.5)  # that look alike, in points
-LEGEND_COLUMNS = 3
+SIZES = (4.4, 4, 4, 4.8, 4.8, 5.2, 4.8, 6.2)  # that look alike, in points
+LEGEND_COLUMNS = 2
 
 # Inches.
-WIDTH, LEFT, RIGHT = 6.8, 1.35, 0.35
-HEADER, LEGEND_LINE, LEGEND_GAP = 0.85, 0.22, 0.2
-NAME, AXIS, GAP = 0.3, 0.32, 0.16  # above a panel, below it, and between two
-LINE, PER_SONG = 0.2, 0.045  # of a dimension, and more for each song
+LEFT, RIGHT = 0.95, 0.2
+LEGEND_LINE, LEGEND_GAP = 0.165, 0.1
+ABOVE, BELOW, GAP = 0.2, 0.22, 0.12  # above a panel, below it, and between two
+LINE, PER_SONG = 0.14, 0.032  # of a dimension, and more for each song
 SPREAD = 0.72  # share of a dimension's line over which its songs are spread
 
 
@@ -43,6 +56,7 @@ def judges_figure(
     groups: Mapping[str, Sequence[str]],
     means: Mapping[str, str],
     *,
+    demo: Collection[str] = (),
     title: str = "",
     subtitle: str = "",
 ) -> Figure:
@@ -52,6 +66,7 @@ def judges_figure(
         rows: Rows of songs that were scored; where they have a ``timeline`` it is drawn too.
         groups: Scorer name -> its columns, as :attr:`ScorerSet.groups`.
         means: Scorer name -> the column of its mean.
+        demo: Names of scorers whose scores say nothing, which their panels say.
         title: Title of the figure.
         subtitle: Small text below the title.
     """
@@ -64,20 +79,22 @@ def judges_figure(
     curves = [curve for curve in curves if curve.drawn_in(rows)]
     legend = -(-len(rows) // LEGEND_COLUMNS) * LEGEND_LINE + LEGEND_GAP
     line = LINE + PER_SONG * len(rows)
-    panels = [NAME + line * len(columns) + AXIS for columns in lines.values()]
-    top = HEADER + legend
-    height = top + sum(panels) + GAP * len(panels) + curves_height(len(curves))
-    figure = new_figure(WIDTH, height, title, subtitle)
-    _draw_legend(figure, list(map(literal, short_names([str(row["path"]) for row in rows]))))
+    panels = [ABOVE + line * len(columns) + BELOW for columns in lines.values()]
+    body = legend + sum(panels) + GAP * len(panels) + curves_height(len(curves))
+    figure, top = new_figure(WIDTH, body, title, subtitle)
+    _draw_legend(figure, list(map(literal, short_names([str(row["path"]) for row in rows]))), top)
+    top += legend
     for (name, columns), panel in zip(lines.items(), panels, strict=True):
-        _draw_panel(figure, rows, name, columns, means[name], top, line)
+        axes = _draw_panel(figure, rows, name, columns, means[name], top, line)
+        said = "demo score: says nothing" if name in demo else "score"
+        axes.set_title(said, loc="right", size=SMALL, color=QUIET, pad=4)
         top += panel + GAP
     if curves:
         draw_curves(figure, rows, curves, left=LEFT, right=RIGHT, one_scale=False)
     return figure
 
 
-def _draw_legend(figure: Figure, names: Sequence[str]) -> None:
+def _draw_legend(figure: Figure, names: Sequence[str], top: float) -> None:
     width, height = figure.get_size_inches()
     handles = [
         Line2D([], [], color=colour, marker=marker, linestyle="", markersize=size, label=name)
@@ -90,14 +107,16 @@ def _draw_legend(figure: Figure, names: Sequence[str]) -> None:
     figure.legend(
         handles=[handles[i] for i in order],
         loc="upper left",
-        bbox_to_anchor=(0.17 / width, 1 - (HEADER - 0.03) / height),
+        bbox_to_anchor=(MARGIN / width, 1 - top / height),
         ncols=min(LEGEND_COLUMNS, len(names)),
         frameon=False,
-        fontsize=8.5,
+        fontsize=SMALL,
         labelcolor=INK,
-        handletextpad=0.2,
+        handlelength=1,
+        handletextpad=0.3,
         columnspacing=1.2,
         borderpad=0,
+        borderaxespad=0,
     )
 
 
@@ -109,9 +128,9 @@ def _draw_panel(
     mean: str,
     top: float,
     line: float,
-) -> None:
+) -> Axes:
     """Draw one scorer: its dimensions from top to bottom, then their mean."""
-    axes = place(figure, LEFT, top + NAME, WIDTH - LEFT - RIGHT, line * len(columns))
+    axes = place(figure, LEFT, top + ABOVE, WIDTH - LEFT - RIGHT, line * len(columns))
     values = np.array([[row[column] for column in columns] for row in rows], dtype=float)
     bands = [interval_ends(row, columns) for row in rows]
     low, high = axis_limits(np.array([*values, *(end for band in bands if band for end in band)]))
@@ -120,18 +139,18 @@ def _draw_panel(
         at = places + SPREAD * ((index + 0.5) / len(rows) - 0.5)
         colour = COLOURS[index]
         if band is not None:
-            axes.hlines(at, *band, color=colour, linewidth=2.2, alpha=0.35)
+            axes.hlines(at, *band, color=colour, linewidth=1.6, alpha=0.35)
         style: dict[str, Any] = {"color": colour, "markersize": SIZES[index], "markeredgewidth": 0}
         axes.plot(scores, at, MARKERS[index], clip_on=False, **style)
     for between in places[1:]:
         is_mean = columns[between] == mean
-        axes.axhline(between - 0.5, color=QUIET if is_mean else FAINT, linewidth=0.8)
+        axes.axhline(between - 0.5, color=QUIET if is_mean else FAINT, linewidth=0.6)
     margin = 0.02 * (high - low)
     axes.set(xlim=(low - margin, high + margin), ylim=(len(columns) - 0.5, -0.5))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
-    axes.grid(axis="x", color=FAINT, linewidth=0.6)
+    axes.grid(axis="x", color=FAINT, linewidth=0.5)
     axes.set_axisbelow(True)
     axes.set_yticks(places, [column.removeprefix(f"{name}:") for column in columns])
-    axes.tick_params(axis="y", length=0, labelsize=9)
-    axes.set_title(name, loc="left", size=10.5, weight="bold", color=INK, pad=5)
-    axes.set_title("score", loc="right", size=8.5, color=QUIET, pad=5)
+    axes.tick_params(axis="y", length=0)
+    axes.set_title(name, loc="left", size=NAME, weight="bold", color=INK, pad=4)
+    return axes

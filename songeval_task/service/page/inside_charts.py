@@ -17,9 +17,9 @@ __all__ = ["neighbours", "principal_components", "song_map", "song_svg", "themed
 
 # Colours of pictures -> those of the page's style sheet, which has a light and a dark set.
 THEME = {INK: "var(--ha-ink)", QUIET: "var(--ha-quiet)", FAINT: "var(--ha-grid)"}
-MAP_WIDTH, MAP_HEIGHT, MARGIN = 640, 400, 40  # units of the view box
+MAP_WIDTH, MAP_HEIGHT, MARGIN = 420, 300, 30  # units of the view box, which a phone shows whole
 MOST_NAMES = 12  # that find room beside their points
-NAME_LENGTH = 28  # characters beside a point
+NAME_LENGTH = 24  # characters beside a point
 NEIGHBOURS = 3
 
 
@@ -53,8 +53,7 @@ def song_svg(waveform: np.ndarray, embeddings: np.ndarray) -> str:
     figure = song_figure(waveform, embeddings)
     said = "Log-mel spectrogram, and below it how alike any two moments of the song are"
     return (
-        f'<div class="ha-picture" tabindex="0" role="region" aria-label="{said}">'
-        f"{themed_svg(figure, said)}</div>"
+        f'<div class="ha-picture">{themed_svg(figure, said)}</div>'
         '<p class="ha-note">Above: loudness over frequency and time. Below: how alike the model '
         "finds any two moments; stripes beside the diagonal are parts that come again, blocks "
         "are parts that stay the same.</p>"
@@ -95,15 +94,14 @@ def song_map(names: Sequence[str], embeddings: np.ndarray) -> str:
         label = label if len(label) <= NAME_LENGTH else f"{label[: NAME_LENGTH - 1]}…"
         left = x > MAP_WIDTH / 2
         parts.append(
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6"><title>{escape(name)}</title></circle>'
-            f'<text x="{x + (-11 if left else 11):.1f}" y="{y + 4:.1f}" '
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5"><title>{escape(name)}</title></circle>'
+            f'<text x="{x + (-9 if left else 9):.1f}" y="{y + 4:.1f}" '
             f'text-anchor="{"end" if left else "start"}">{escape(label)}</text>'
         )
     said = f"Map of {len(names)} songs; the table below names the nearest of each"
     return (
-        f'<div class="ha-picture" tabindex="0" role="region" aria-label="{said}">'
-        f'<svg class="ha-map" viewBox="0 0 {MAP_WIDTH} {MAP_HEIGHT}" role="img" '
-        f'aria-label="{said}">'
+        '<div class="ha-picture"><svg class="ha-map" '
+        f'viewBox="0 0 {MAP_WIDTH} {MAP_HEIGHT}" role="img" aria-label="{said}">'
         f"{''.join(parts)}</svg></div>"
         '<p class="ha-note">The two main directions in which the embeddings of these songs differ '
         f"(principal components): {shares[0]:.0%} of the variance from left to right, "

@@ -92,4 +92,4 @@ def test_a_disk_without_room_is_said_with_the_picture_s_name(tmp_path, monkeypat
 
     monkeypatch.setattr(Figure, "savefig", full)
     with pytest.raises(StorageError, match=r"radar\.png: cannot take more"):
-        save(new_figure(2, 2, "radar"), tmp_path / "radar.png")
+        save(new_figure(2, 2, "radar")[0], tmp_path / "radar.png")

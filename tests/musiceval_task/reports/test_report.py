@@ -8,6 +8,7 @@ import pytest
 import torch
 from matplotlib import image
 
+from hear_aesthetics.plotting.style import WIDTH
 from musiceval_task.predictions import ClipPredictions
 from musiceval_task.reports.report import write_report
 from musiceval_task.training.objective import as_distribution
@@ -54,6 +55,16 @@ def test_figures_are_there_for_programs_too(report: Path) -> None:
     figures = json.loads((report / "metrics.json").read_text())
     assert set(figures) == {"good", "bad"}
     assert len(figures["good"]) == 16
+
+
+def test_pictures_fit_a_column_and_no_text_covers_another(
+    tmp_path: Path, saved_figures, check_layout
+) -> None:
+    write_report(tmp_path, {"good": run(1, 0.2), "bad": run(2, 1.5)}, data="test")
+    assert len(saved_figures) == 3
+    for figure in saved_figures:
+        assert figure.get_figwidth() <= WIDTH
+        check_layout(figure)
 
 
 @pytest.mark.parametrize("name", ["good", "bad", "runs"])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from hear_aesthetics.plotting.style import WIDTH
 from songeval_task.audit import plot
 from songeval_task.audit.effects import Effect
 from songeval_task.audit.variants import VARIANTS
@@ -42,6 +43,13 @@ def test_nothing_reaches_the_edge_of_the_picture(drawn, count) -> None:
     assert image[:, -3:].min() == 1.0
     first = figure.axes[0]
     assert [label.get_text() for label in first.get_yticklabels()] == [v.name for v in VARIANTS]
+
+
+def test_no_text_covers_another(drawn, check_layout) -> None:
+    columns = ["mean", "Coherence", "Musicality", "Memorability", "Clarity", "Naturalness"]
+    figure, _ = drawn(effects(columns), columns)
+    assert figure.get_figwidth() <= WIDTH
+    assert set(columns) <= set(check_layout(figure))
 
 
 def test_dots_lie_where_the_changes_are(drawn) -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from hear_aesthetics.errors import InputError
 from hear_aesthetics.files import json_text
+from hear_aesthetics.plotting.style import WIDTH
 from songeval_task.data.prepared import PreparedSong, write_prepared
 from songeval_task.dimensions import DIMENSIONS, TRACKS
 from songeval_task.protocol import SongPredictions
@@ -182,6 +183,31 @@ def test_a_report_holds_figures_answer_file_and_pictures(tmp_path, track):
             assert len(np.unique(np.asarray(picture.convert("L")))) > 20  # something is drawn
     assert (tmp_path / f"{track}_pred.scp").is_file()
     assert "Selected on the test songs" not in page
+
+
+@pytest.mark.parametrize("track", ["track1", "track2"])
+def test_pictures_fit_a_column_and_no_text_covers_another(
+    tmp_path, track, saved_figures, check_layout
+):
+    write_report(tmp_path, NamedPredictions("mine", "test", predictions(track), {}))
+    assert len(saved_figures) == len(PICTURES)
+    for figure in saved_figures:
+        assert figure.get_figwidth() <= WIDTH
+        assert set(TRACKS[track].names) <= set(check_layout(figure))
+
+
+def test_counts_of_the_top_tier_are_those_of_the_songs(tmp_path, saved_figures):
+    found = predictions("track1")
+    report_plots.draw_confusion(tmp_path / "c.png", found, {"Musicality": {"tta": [1]}})
+    (axes,) = saved_figures[0].axes
+    (top,) = (dimension.top_tier for dimension in found.track.dimensions)
+    rated, predicted = found.target[:, 0] >= top, found.preds[:, 0] >= top
+    counts = {text.get_position(): int(text.get_text().split()[0]) for text in axes.texts[:4]}
+    assert counts == {
+        (column, row): np.sum((rated == (row == 0)) & (predicted == (column == 0)))
+        for row in (0, 1)
+        for column in (0, 1)
+    }
 
 
 def test_selection_on_the_test_songs_is_called_optimistic(tmp_path):

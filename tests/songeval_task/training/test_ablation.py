@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 
 from hear_aesthetics.files import json_text
+from hear_aesthetics.plotting.style import WIDTH
 from songeval_task.dimensions import TRACKS
 from songeval_task.protocol import METRICS, SongPredictions
 from songeval_task.reports.ablation import ROWS, published_figures, run_ablation, summarize
+from songeval_task.reports.ablation_plot import draw_ablation
 from songeval_task.training.config import SongEvalConfig
 
 
@@ -53,6 +55,22 @@ def test_a_row_is_the_mean_over_its_seeds():
     assert found["MMR"]["difference"]["lcc"][1] > 0
     same = found[ROWS[0].name]["difference"]["lcc"]
     np.testing.assert_array_equal(same, [0.0, np.nan, np.nan])
+
+
+def test_the_picture_fits_a_column_and_no_text_covers_another(
+    tmp_path, saved_figures, check_layout
+):
+    triple = dict.fromkeys(METRICS, (0.8, 0.7, 0.85))
+    seeds = dict.fromkeys(METRICS, (0.78, 0.82))
+    figures = {
+        track: {row.name: {"value": triple, "seeds": seeds} for row in ROWS} for track in TRACKS
+    }
+    draw_ablation(
+        tmp_path / "a.png", figures, {track: published_figures(track) for track in TRACKS}
+    )
+    (figure,) = saved_figures
+    assert figure.get_figwidth() <= WIDTH
+    assert {"track1", "track2", "LCC", "MMR+HAS+Ltotal"} <= set(check_layout(figure))
 
 
 @pytest.mark.slow

@@ -258,13 +258,14 @@ def test_a_card_of_the_official_kit_names_its_command():
 
 
 @pytest.mark.parametrize("joined", [True, False])
-def test_the_picture_shows_every_model(tmp_path, official, joined):
+def test_the_picture_shows_every_model(tmp_path, official, joined, saved_figures, check_layout):
     results = [result(), result("other", score=0.9), result(task="DCASE 2016 Task 2", score=0.1)]
     board = make_leaderboard(results, official if joined else None)
     draw_leaderboard(tmp_path / "board.png", board)
     pixels = image.imread(tmp_path / "board.png")
     assert min(pixels.shape[:2]) > 200
     assert len(np.unique(pixels[..., :3].reshape(-1, 3), axis=0)) > 100
+    assert set(board.models) <= set(check_layout(saved_figures[0]))
 
 
 def test_the_picture_shows_intervals_as_they_are_in_one_font(tmp_path, monkeypatch):
@@ -273,7 +274,7 @@ def test_the_picture_shows_intervals_as_they_are_in_one_font(tmp_path, monkeypat
     board = make_leaderboard([result(score=0.489, interval=(0.333, 0.644))])
     draw_leaderboard(tmp_path / "board.png", board)
     cells, bar = figures[0].axes
-    assert [written.get_text() for written in cells.texts] == ["0.489 [0.333, 0.644]"]
+    assert [written.get_text() for written in cells.texts] == ["0.489\n[0.333, 0.644]"]
     figures[0].canvas.draw()
     ticks = [label.get_text() for label in bar.get_yticklabels()]
     assert "1.0" in ticks

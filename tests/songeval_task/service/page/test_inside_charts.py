@@ -1,16 +1,26 @@
 """Charts of embeddings: the map keeps distances, neighbours are the nearest, colours are themed."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 
-from hear_aesthetics.plotting.style import INK
+from hear_aesthetics.plotting.style import COLOURS, INK
+from songeval_task.service.page import inside_charts
 from songeval_task.service.page.inside_charts import (
     neighbours,
     principal_components,
     song_map,
     song_svg,
 )
+
+
+def test_lines_of_the_page_have_the_colours_of_pictures() -> None:
+    style = (Path(inside_charts.__file__).parent / "static/style.css").read_text()
+    light, _, dark = style.partition(".dark {")
+    for part in (light, dark):
+        assert len(re.findall(r"--ha-line-\d: ", part)) == len(COLOURS)
+    assert re.findall(r"--ha-line-\d: (#\w+);", light) == list(COLOURS)
 
 
 def test_songs_in_a_plane_keep_their_distances() -> None:
