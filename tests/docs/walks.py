@@ -138,6 +138,7 @@ WALKS = {
             "--init track_2.pth --data prepared --features features --out run": "--init run --data "
             "prepared --features features --out started --epochs 1",
             "--lr 1e-6": "--lr 1e-6 --epochs 1",
+            "song.wav": "clip.wav",
         },
         follows=SONGEVAL,
     ),
