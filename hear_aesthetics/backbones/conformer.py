@@ -127,7 +127,8 @@ class RotaryAttention(nn.Module):
         self.shared = nn.Linear(value.in_features, out.out_features, device="meta")
         self.shared.weight = nn.Parameter(out.weight @ value.weight, False)
         self.shared.bias = nn.Parameter(F.linear(value.bias, out.weight, out.bias), False)
-        value.bias = out.bias = None
+        for layer in (value, out):
+            layer.register_parameter("bias", None)
 
     def _project(
         self, origin: Tensor | None, x: Tensor, cos: Tensor, sin: Tensor

@@ -67,12 +67,12 @@ class FoldedBlock(nn.Module):
         # The mel is one channel, whose rounding all that follows would inherit.
         kind = SplitConv2d if entry.in_channels == 1 else WinogradConv2d
         halves = slice(conv.in_channels), slice(conv.in_channels, None)
-        self.entries = nn.ModuleList(
-            kind.like(entry, part) for part in ((slice(None),) if joined else halves)
-        )
-        self.conv = WinogradConv2d.like(conv)
         # Added with the skip: a convolution that adds takes no float32 bias beside small weights.
-        self.entries[-1].bias.data[-conv.out_channels :] += conv.bias.data
+        if entry.bias is not None and conv.bias is not None:  # as they are once folded
+            entry.bias.data[conv.in_channels :] += conv.bias.data
+        parts = (slice(None),) if joined else halves
+        self.entries = nn.ModuleList(kind.like(entry, part) for part in parts)
+        self.conv = WinogradConv2d.like(conv)
         self.conv.bias = None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -100,7 +100,7 @@ class Conv2dSubsampling(nn.Module):
         self.blocks = nn.ModuleList(
             [SubsamplingBlock(1, channels), SubsamplingBlock(channels, channels)]
         )
-        # Its output starts the residual stream: rounded, it would err as much as five layers do.
+        # Its output starts the residual stream: rounded, it would err as nearly all layers do.
         self.linear = Linear(channels * N_MELS // MEL_PER_FRAME, dim, exact=True)
 
     def forward(self, log_mel: Tensor) -> Tensor:

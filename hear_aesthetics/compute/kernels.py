@@ -73,7 +73,8 @@ class Linear(nn.Linear):
 
     def forward(self, input: Tensor, silu: bool = False, less: Tensor | None = None) -> Tensor:
         """Return :func:`linear` of the input less a constant, taken off before rounding."""
-        x, bias = input.to(self.weight.dtype), self.bias
+        x = input.to(self.weight.dtype)
+        bias: Tensor = self.bias
         if self.lost is not None:
             bias = bias + linear(typical(x), self.lost)[0]
         return linear(x, self.weight, bias if less is None else bias - less, silu=silu)
