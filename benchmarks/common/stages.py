@@ -107,7 +107,7 @@ class Stages:
             _synchronise()
             self.seconds[stage] += time.perf_counter() - self._started.pop()
             if isinstance(module, nn.Linear):
-                self.flops[stage] += 2 * module.weight.numel() * output.numel() / output.shape[-1]
+                self.flops[stage] += 2 * module.in_features * output.numel()
             elif isinstance(module, Conv2dSubsampling):
                 mel = inputs[0]
                 self.flops[stage] += len(mel) * subsampling_flops(self.config, mel.shape[-1])

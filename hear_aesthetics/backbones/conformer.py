@@ -5,10 +5,18 @@ and nothing is transposed on the way.
 
 The residual stream, layer norms and rotary tables stay in float32; linear layers, convolutions and
 attention run in the dtype of their weights (:meth:`ConformerEncoder.prepare`).
+
+What bfloat16 rounds: most of what a layer reads and writes is the same in every frame of a song,
+and so is its rounding error, which no sum over frames averages away. Where that made most of the
+error, what frames share is multiplied more exactly than the rest: by all of the weight in ``exact``
+layers, and in float32 past attention, whose weights sum to 1, so that a constant added to all
+values passes it unchanged. Any row is right as the shared one; the nearer to the mean, the less is
+rounded.
 """
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -16,11 +24,11 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from hear_aesthetics.backbones.subsampling import Conv2dSubsampling
-from hear_aesthetics.compute.kernels import Conv2d, Linear, attention
+from hear_aesthetics.compute.kernels import TYPICAL_STEP, Conv2d, Linear, attention
 
 __all__ = ["ConformerConfig", "ConformerEncoder", "ConformerLayer"]
 
-FRAMES_PER_CHUNK = 1536  # any number from 512 on is within 5 % of it
+FRAMES_PER_CHUNK = 1920  # feed-forward modules then make 31 MB in float32
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,7 @@ class FeedForward(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(dim)
         self.up = Linear(dim, ffn_dim)
-        self.down = Linear(ffn_dim, dim)
+        self.down = Linear(ffn_dim, dim, exact=True)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.down(self.up(self.norm(x), silu=True))
@@ -98,23 +106,38 @@ class RotaryAttention(nn.Module):
         self.norm = nn.LayerNorm(dim)
         self.query = Linear(dim, dim)
         self.key = Linear(dim, dim)
-        # Attention averages the rounding of frames away, but not that of these weights: in bfloat16
-        # they alone make half of the error of a pass. They are a twelfth of a layer's products.
-        self.value = Linear(dim, dim, exact=True)
-        self.out = Linear(dim, dim, exact=True)
+        self.value = Linear(dim, dim)
+        self.out = Linear(dim, dim)
+        self.shared: nn.Linear | None = None  # from what frames share to its part of the output
 
     def forward(self, x: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
+        origin = None
+        if self.shared is not None:
+            origin = self.norm(x[:, ::TYPICAL_STEP]).mean(1, keepdim=True)
         q, k, v = (
             part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for part in map_chunks(self._project, x, *rotary)
+            for part in map_chunks(partial(self._project, origin), x, *rotary)
         )
-        return self.out(attention(q, k, v).transpose(1, 2).flatten(-2))
+        out = self.out(attention(q, k, v).transpose(1, 2).flatten(-2))
+        return out if self.shared is None else out + self.shared(origin)
 
-    def _project(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def part(self) -> None:
+        """Let what frames share pass attention in float32, biases included."""
+        value, out = self.value, self.out
+        self.shared = nn.Linear(value.in_features, out.out_features, device="meta")
+        self.shared.weight = nn.Parameter(out.weight @ value.weight, False)
+        self.shared.bias = nn.Parameter(F.linear(value.bias, out.weight, out.bias), False)
+        for layer in (value, out):
+            layer.register_parameter("bias", None)
+
+    def _project(
+        self, origin: Tensor | None, x: Tensor, cos: Tensor, sin: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         normed = self.norm(x)
         rotated = rotate(normed.unflatten(-1, (self.heads, -1)), (cos, sin)).flatten(-2)
         rotated = rotated.to(self.query.weight.dtype)  # once for both
-        return self.query(rotated), self.key(rotated), self.value(normed)
+        values = self.value(normed if origin is None else normed - origin)
+        return self.query(rotated), self.key(rotated), values
 
 
 class ConvolutionModule(nn.Module):
@@ -245,14 +268,16 @@ class ConformerEncoder(nn.Module):
     def prepare(self, dtype: torch.dtype) -> None:
         """Fold the batch norms and convert weights to ``dtype``, once, for inference.
 
-        Layer norms, biases, rotary frequencies and ``exact`` layers stay float32. Afterwards the
-        encoder cannot be trained.
+        Layer norms, biases and rotary frequencies stay float32. Afterwards the encoder cannot be
+        trained.
         """
         self.eval().requires_grad_(False)
         for module in self.modules():
             if isinstance(module, ConvolutionModule):
                 module.fold()
-        self.subsampling.fold()
+            elif isinstance(module, RotaryAttention) and dtype == torch.bfloat16:
+                module.part()
+        self.subsampling.fold(dtype)
         for module in self.modules():
             if isinstance(module, Conv2d | Linear):
                 module.shrink(dtype)

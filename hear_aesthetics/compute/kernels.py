@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from hear_aesthetics.compute.cpu import has_onednn, onednn_is_faster, onednn_takes_bfloat16
 
 BLOCKWISE_FRAMES = 400  # on fewer, PyTorch's own attention is faster: it takes all heads at once
+TYPICAL_STEP = 16  # one row in so many tells what all have in common
 SCORES_PER_BLOCK = 1_900_000  # of queries with keys: 7.6 MB in float32 stay in the cache
 
 
@@ -32,6 +33,11 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, silu: bool 
         return torch.ops.mkldnn._linear_pointwise(x, weight, bias, activation, [], "")
     y = F.linear(x, weight, None if bias is None else bias.to(weight.dtype))
     return F.silu(y, inplace=not y.requires_grad) if silu else y
+
+
+def typical(x: Tensor) -> Tensor:
+    """Return the mean of some rows of ``(..., dim)``, one in ``TYPICAL_STEP``: ``(1, dim)``."""
+    return x.flatten(0, -2)[::TYPICAL_STEP].mean(0, keepdim=True)
 
 
 def batched_linear(x: Tensor, weights: Tensor) -> Tensor:
@@ -52,22 +58,32 @@ class Linear(nn.Linear):
     """``nn.Linear`` that computes in the dtype of its weight, with an optional SiLU.
 
     Attributes:
-        exact: :meth:`shrink` changes nothing.
+        exact: :meth:`shrink` to bfloat16 keeps what the weight loses, for what all rows share.
+        lost: That, in bfloat16; None where nothing was lost.
     """
+
+    lost: Tensor | None
 
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True, *, exact: bool = False
     ) -> None:
         super().__init__(in_features, out_features, bias)
         self.exact = exact
+        self.register_buffer("lost", None, persistent=False)
 
-    def forward(self, input: Tensor, silu: bool = False) -> Tensor:
-        """Return :func:`linear` of the input."""
-        return linear(input.to(self.weight.dtype), self.weight, self.bias, silu=silu)
+    def forward(self, input: Tensor, silu: bool = False, less: Tensor | None = None) -> Tensor:
+        """Return :func:`linear` of the input less a constant, taken off before rounding."""
+        x = input.to(self.weight.dtype)
+        bias: Tensor = self.bias
+        if self.lost is not None:
+            bias = bias + linear(typical(x), self.lost)[0]
+        return linear(x, self.weight, bias if less is None else bias - less, silu=silu)
 
     def shrink(self, dtype: torch.dtype) -> None:
         """Convert the weight, but not the bias, to ``dtype``."""
-        if not self.exact:
+        if self.exact and dtype == torch.bfloat16:
+            self.weight.data, self.lost = _split(self.weight.detach())
+        else:
             self.weight.data = self.weight.to(dtype)
 
 
@@ -94,13 +110,14 @@ class Conv2d(nn.Conv2d):
         x = self._operand(input)
         given = x, self.weight, self.bias, self.padding, self.stride, self.dilation, self.groups
         # Without more to do, PyTorch itself calls oneDNN for float32.
-        fuses = x.dtype == torch.float32 and _without_gradients(x, self.weight) and has_onednn()
-        if fuses and add is not None:
+        usable = has_onednn() if x.dtype == torch.float32 else onednn_takes_bfloat16()
+        fuses = usable and _without_gradients(x, self.weight)
+        if fuses and add is not None and (self.bias is None or self.bias.dtype == x.dtype):
             last = "relu" if relu else None
             return torch.ops.mkldnn._convolution_pointwise_.binary(
                 add, *given, "add", 1.0, last, [], ""
             )
-        if (fuses and relu) or (x.dtype == torch.bfloat16 and _bypass(x, self.weight)):
+        if fuses and (relu or x.dtype == torch.bfloat16):
             last = "relu" if relu and add is None else "none"
             y = torch.ops.mkldnn._convolution_pointwise(*given, last, [], "")
             if add is None:

@@ -64,6 +64,19 @@ def test_taking_frames_by_blocks_changes_no_result(encoder, dtype, monkeypatch):
 
 
 @torch.no_grad()
+def test_what_frames_share_passes_attention_unchanged(encoder):
+    """In float32, where nothing is rounded; biases that matter, and items that differ."""
+    attention, frames = encoder.layers[0].attention, noise(2, 40, 32) + noise(2, 1, 32)
+    for layer in (attention.value, attention.out):
+        layer.bias.copy_(noise(32))
+    rotary = rotary_tables(encoder.inv_freq, 40)
+    expected = attention(frames, rotary)
+    attention.part()
+    assert attention.shared is not None
+    torch.testing.assert_close(attention(frames, rotary), expected, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
 def test_layers_above_the_highest_asked_are_not_run(encoder):
     calls = []
     for index, layer in enumerate(encoder.layers, start=1):

@@ -44,9 +44,10 @@ def test_there_is_a_frame_per_four_started_mel_frames(subsampling, mel_frames):
 )
 def test_cutting_up_a_long_or_large_batch_changes_no_value(subsampling, batch, frames, folded):
     if folded:
-        subsampling.requires_grad_(False).fold()
+        subsampling.requires_grad_(False).fold(torch.float32)
     mel = noise(batch, 128, frames * 4 - 1)
-    torch.testing.assert_close(subsampling(mel), subsampling._convolve(mel))
+    whole = subsampling.linear(subsampling._convolve(mel))
+    torch.testing.assert_close(subsampling(mel), whole)
 
 
 @torch.no_grad()
@@ -54,7 +55,7 @@ def test_folding_is_done_once_and_changes_no_result(subsampling):
     mel = noise(2, 128, 90)
     expected = subsampling(mel)
     for _ in range(2):
-        subsampling.requires_grad_(False).fold()
+        subsampling.requires_grad_(False).fold(torch.float32)
         assert all(isinstance(block, FoldedBlock) for block in subsampling.blocks)
         torch.testing.assert_close(subsampling(mel), expected, rtol=1e-4, atol=1e-5)
 
