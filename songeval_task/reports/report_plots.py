@@ -142,7 +142,7 @@ def _bars(
     reach = np.maximum([values - lows, highs - values], 0)
     axes.errorbar(values, rows, xerr=reach, fmt="none", ecolor=INK, elinewidth=0.8, capsize=1.5)
     axes.set(xlim=(lowest, 1), ylim=(len(values) - 0.5, -0.5))
-    for row, value in zip(rows, values, strict=True):
+    for row, value in enumerate(values):
         beside: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "center"}
         axes.text(1.03, row, f"{value:.2f}", size=SMALL, color=INK, **beside)
     axes.set_yticks(rows, names)
