@@ -1,13 +1,15 @@
 """Write the bundled ``mini`` pair from what ``hear-aesthetics pretrain`` made.
 
-The commands that made it, in their order::
+The commands that made ``mini-0.2``, in their order; the two runs side by side, a core each::
 
-    hear-aesthetics pretrain --source musicfm --out RUN --visible-weight 1 --snapshot-every 5000
-    hear-aesthetics pretrain --source muq --out RUN --visible-weight 1 --snapshot-every 5000
-    python -m benchmarks.pretraining.choice --model RUN --tasks TASKS_DIR  # layer and pooling
-    python scripts/make_mini.py RUN --layer 2 --pooling mean+std
-    python -m benchmarks.pretraining.hear --tasks TASKS_DIR  # whether to standardize
-    python scripts/make_mini.py RUN --layer 2 --pooling mean+std --standardize
+    export OMP_NUM_THREADS=1
+    hear-aesthetics render-pool POOL --hours 12 --seed 1
+    options="--pool POOL --out RUN --steps 5500 --batch 8 --seconds 3.2 --precision bfloat16"
+    options="$options --evaluate-every 500 --save-every 250 --snapshot-every 1100"
+    hear-aesthetics pretrain --source musicfm --objective multitask=1,masked=0.2 $options
+    hear-aesthetics pretrain --source muq --objective multitask=1,distil=1,masked=0.2 $options
+    python -m benchmarks.representation.choice --model RUN --tasks TASKS_DIR  # states and pooling
+    python scripts/make_mini.py RUN --layer 3,6 --pooling mean+std
 """
 
 import argparse
@@ -21,7 +23,7 @@ from hear_aesthetics.pretraining.export import MODEL_JSON, write_model_json
 from hear_aesthetics.pretraining.initialization import OBJECTIVE_FILE
 from hear_aesthetics.pretraining.standardization import standardize_model
 
-BUNDLED = Path(__file__).parents[1] / "hear_aesthetics" / "weights" / "mini-0.1"
+BUNDLED = Path(__file__).parents[1] / "hear_aesthetics" / "weights" / "mini-0.2"
 KEPT = ("README.md", "log.csv")  # of the folder of a run: model card and learning curve
 
 

@@ -54,6 +54,13 @@ FACTS: dict[str, dict[str, Any]] = {
         "license": "apache-2.0",
         "public_training_data": True,
     },
+    "mini-0.2": {
+        "n_parameters": 5_604_672,
+        "memory_usage_mb": 11,
+        "embed_dim": 2560,
+        "license": "apache-2.0",
+        "public_training_data": True,
+    },
     "large": {
         "n_parameters": 662_333_952,
         "memory_usage_mb": 2528,

@@ -21,8 +21,8 @@ from tests.docs.snippets import (
 
 LANGUAGES = {"sh", "python", "json", "yaml", "text"}
 PROGRAMS = {  # besides ours
-    *("accelerate", "cp", "curl", "docker", "export", "hear-aesthetics", "hf", "make", "mkdir"),
-    *("mteb", "pip", "python", "sbatch", "torchrun"),
+    *("accelerate", "apt-get", "cp", "curl", "docker", "export", "hear-aesthetics", "hf", "make"),
+    *("mkdir", "mteb", "pip", "python", "sbatch", "torchrun"),
 }
 INLINE = re.compile(r"`(hear-aesthetics [\w-]+[^`]*)`")
 SOURCES = [page for page in pages() if "](" in (ROOT / page).read_text(encoding="utf-8")]

@@ -159,7 +159,7 @@ def test_options_change_sizes_and_values(mini):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"variant": "huge"}, "mini, mini-0.1, large"),
+        ({"variant": "huge"}, "mini, mini-0.1, mini-0.2, large"),
         ({"sources": ("clap",)}, "'musicfm' or 'muq'"),
         ({"sources": ()}, "'musicfm' or 'muq'"),
         ({"sources": "muq"}, "'musicfm' or 'muq'"),

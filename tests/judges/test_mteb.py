@@ -69,7 +69,7 @@ def test_a_batch_of_mixed_lengths_equals_one_by_one(mteb, encoder, noise, judge)
     assert difference <= 1e-5, difference
 
 
-@pytest.mark.parametrize("name", ["mini", "mini-0.1", "large"])
+@pytest.mark.parametrize("name", ["mini", "mini-0.1", "mini-0.2", "large"])
 def test_the_facts_about_a_model_are_valid(mteb, name):
     """Protects a contribution from metadata that mteb refuses."""
     meta = model_meta(name)

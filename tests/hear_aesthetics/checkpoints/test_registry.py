@@ -73,6 +73,7 @@ def test_a_model_may_be_used_commercially_only_if_all_its_parts_may():
     assert [n for n, r in CHECKPOINTS.items() if r.commercial] == [
         "mini",
         "mini-0.1",
+        "mini-0.2",
         "audiobox",
         "roberta-base",
     ]
@@ -95,6 +96,6 @@ def test_a_repository_leads_to_its_checkpoint():
 
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(
-        ValueError, match=r"unknown checkpoint 'mu'; known: mini, mini-0.1, large, muq"
+        ValueError, match=r"unknown checkpoint 'mu'; known: mini, mini-0.1, mini-0.2, large, muq"
     ):
         by_name("mu")
