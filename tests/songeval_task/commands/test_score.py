@@ -334,7 +334,7 @@ def test_only_new_changed_and_failed_files_are_scored_again(
 ) -> None:
     songs, out = tmp_path / "songs", tmp_path / name
     for number in range(3):
-        write_clip(songs / f"{number}.wav", seed=number)
+        write_clip(songs / f"{number}.wav", seconds=5.0, seed=number)
     (songs / "broken.wav").write_bytes(b"")
     words = ("score", songs, *MINI, "--out", out)
     assert command(*words).code == 3
@@ -344,16 +344,17 @@ def test_only_new_changed_and_failed_files_are_scored_again(
     assert out.read_text().splitlines() == before
 
     scored.clear()
-    write_clip(songs / "1.wav", seconds=0.8, seed=7)
-    write_clip(songs / "broken.wav", seed=8)
-    write_clip(songs / "new.wav", seed=9)
+    write_clip(songs / "1.wav", seconds=5.4, seed=7)
+    write_clip(songs / "broken.wav", seconds=5.0, seed=8)
+    write_clip(songs / "new.wav", seconds=5.0, seed=9)
     outcome = command(*words)
     assert outcome.code == 0
     assert sorted(scored) == ["1.wav", "broken.wav", "new.wav"]
     assert any("2 of 5 rows are there already" in note for note in outcome.notes)
     fresh = tmp_path / f"fresh_{name}"
     assert command("score", songs, *MINI, "--out", fresh).code == 0
-    # What was left shared other batches, whose matrix products may round otherwise.
+    # What was left shared other batches, whose products may round otherwise: those of few rows
+    # (clips below 5 s) by more than this.
     found, expected = (re.split(r"(-?\d+\.\d+)", path.read_text()) for path in (out, fresh))
     assert found[::2] == expected[::2]
     scores = [np.array(parts[1::2], dtype=float) for parts in (found, expected)]
