@@ -64,7 +64,14 @@ def test_it_says_what_the_scorer_says(remote, demo_scorer) -> None:
     assert remote.provenance["status"] == demo_scorer.provenance["status"]
     assert remote.fingerprint().keys() == demo_scorer.fingerprint().keys()
     public = {n for n in vars(AestheticScorer) if not n.startswith("_")}
-    of_a_model = {"from_pretrained", "required_model", "device", "to", "features"}
+    of_a_model = {
+        "from_pretrained",
+        "required_model",
+        "device",
+        "to",
+        "features",
+        "batches_at_once",
+    }
     assert public - of_a_model - {"measure_options"} <= set(dir(remote))
 
 
