@@ -130,12 +130,15 @@ def test_what_rows_share_meets_the_whole_weight():
     exact = F.linear(x.double(), layer.weight.double(), layer.bias.double())
     layer.shrink(torch.bfloat16)
     shared = layer(typical(x))[0].float()
-    errors = [relative_error(y, exact) for y in (layer(x), layer(x, less=shared) + shared)]
+    results = [layer(x), layer(x, less=shared) + shared]
     layer.lost = None
-    plain = relative_error(layer(x), exact)
-    assert errors[0] < 0.8 * plain
+    results.append(layer(x))
+    corrected, apart, plain = (relative_error(y, exact) for y in results)
+    of_all = [relative_error(y.double().mean((0, 1)), exact.mean((0, 1))) for y in results]
+    assert of_all[0] < 0.4 * of_all[2]  # what rounding the results leaves is apart for every row
     if onednn_takes_bfloat16():  # elsewhere the bias is rounded too
-        assert errors[1] < 0.1 * plain
+        assert corrected < plain
+        assert apart < 0.1 * plain
 
 
 def test_exact_layers_stay_as_they_are_in_float32():
