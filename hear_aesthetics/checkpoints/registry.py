@@ -48,7 +48,9 @@ class Checkpoint:
     weights_licence: str = "not stated"
     code_licence: str = "not stated"
     commercial: bool | None = None
-    status: Literal["published", "trained on synthetic music"] = "published"
+    status: Literal["published", "trained on synthetic music", "trained on rendered audio"] = (
+        "published"
+    )
     notes: str = ""
     instructions: str = ""
     url: str = ""

@@ -186,7 +186,8 @@ def test_an_unavailable_pair_names_every_missing_part_at_once(offline_home):
 @pytest.mark.parametrize("source", ["tiny model", "muq", "/no/such"])
 def test_what_is_no_model_lists_the_variants(source):
     with pytest.raises(
-        ValueError, match=r"neither a variant \(mini, mini-0[.]1, large\) nor a directory"
+        ValueError,
+        match=r"neither a variant \(mini, mini-0[.]1, mini-0[.]2, large\) nor a directory",
     ):
         locate_model(source)
 

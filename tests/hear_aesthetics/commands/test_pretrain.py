@@ -108,10 +108,10 @@ def test_labels_are_learned_from_a_pool_that_has_them(run, tmp_path: Path):
     assert settings["states"] == [1]
     about = json.loads((tmp_path / "out/hear_aesthetics.json").read_text())
     assert (about["layer"], about["delay_ms"]) == (1, 0)
-    (pool.folder / "chunk-0001.npz").unlink()
+    (pool.folder / "chunk-0001.npy").unlink()
     result = run(*words, "--out", tmp_path / "other")
     assert isinstance(result.exception, InputError)
-    assert "chunk-0001.npz" in str(result.exception)
+    assert "chunk-0001.npy" in str(result.exception)
 
 
 def test_the_help_tells_the_weights_of_the_labels():
