@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from hear_aesthetics.pretraining.rendered.labels import PRESETS
 from hear_aesthetics.pretraining.rendered.sound_font import FontNote, SoundFont
 from hear_aesthetics.synthesis.composition.qualities import pick
 
@@ -39,7 +38,7 @@ class Orchestra:
         program = int(rng.choice(fit or programs))
         if not fit:
             program = program // FAMILY * FAMILY + held
-        return name, min(program, PRESETS - 1)
+        return name, program
 
     def kit(self, rng: np.random.Generator) -> tuple[str, int]:
         """Draw a font and a percussion kit: they share most sounds, and none is held out."""

@@ -1,6 +1,6 @@
 """Pool of clips with labels, rendered by several processes; a run that was ended goes on.
 
-A chunk is rendered from the seed and its number alone: half an espeak process of speech, the rest
+A chunk is rendered from the seed and its number alone: speech, by one process of espeak-ng, then
 music, noise and samples. The last chunks hold voices and instruments that no other chunk has.
 """
 

@@ -126,13 +126,18 @@ def _part(
     semitones = 0
     if augment and rng.random() < SPEED_SHARE:
         semitones = int(rng.integers(-SEMITONES, SEMITONES + 1))
-    speed = 2.0 ** (semitones / 12)
+    speed = _speed(semitones)
     first = int(rng.integers(max(1, known - math.ceil(frames * speed) + 1)))
     waveform = _played(clip.samples[first * FRAME_HOP + HALF_FRAME :], speed, samples)
     times = (first + 0.5 + speed * np.arange(frames)) * FRAME_SECONDS
     embeddings = {name: teacher.at(index, times) for name, teacher in teachers.items()}
     labels = _labels(clip.labels, first, frames, semitones)
     return waveform, labels, clip.labels.has_music, clip.labels.has_speech, embeddings
+
+
+def _speed(semitones: int) -> float:
+    """Return how much faster audio is that is played some semitones higher."""
+    return float(2.0 ** (semitones / 12))
 
 
 def _played(source: np.ndarray, speed: float, samples: int) -> np.ndarray:
@@ -157,7 +162,7 @@ def _recorded(
 
 def _labels(labels: Labels, first: int, frames: int, semitones: int) -> dict[str, np.ndarray]:
     """Return the labels of some frames; those after the clip's end hold nothing."""
-    speed = 2.0 ** (semitones / 12)
+    speed = _speed(semitones)
     begins = first + np.floor(0.5 + speed * np.arange(frames + 1)).astype(int)
     begins, end = begins[:-1], min(begins[-1], len(labels.pitches))
     inside = begins < end
