@@ -14,10 +14,10 @@ from benchmarks.common.representation import SPLITS, TaskData, accuracy, real_ta
 from hear_aesthetics.backbones import Backbone
 from hear_aesthetics.backbones.conformer import ConformerConfig
 from hear_aesthetics.backbones.log_mel import LogMel
+from hear_aesthetics.checkpoints import locate_model
 from hear_aesthetics.features.fusion import SOURCES, Layer, as_layers
 from hear_aesthetics.features.pooling import POOLINGS, pool_frames
 from hear_aesthetics.model import ENCODERS
-from hear_aesthetics.pretraining.config import MINI
 from hear_aesthetics.pretraining.data.augmentation import draw_batch, generator
 from hear_aesthetics.pretraining.data.pool import open_pool
 from hear_aesthetics.pretraining.export import calibrate, write_encoder, write_model_json
@@ -72,7 +72,9 @@ def untrained_pair(config: ConformerConfig, seed: int) -> Pair:
 
 def write_untrained(folder: Path, layer: Layer, pooling: str) -> None:
     """Write an untrained pair of the sizes of ``mini`` as a model directory."""
-    for source, backbone in untrained_pair(MINI, UNTRAINED_SEED).items():
+    bundled = locate_model("mini").encoders["muq"]
+    config = ENCODERS["muq"].from_pretrained(bundled).config
+    for source, backbone in untrained_pair(config, UNTRAINED_SEED).items():
         write_encoder(folder, source, backbone, "untrained")
     values = {"pooling": pooling, "provenance": {"seed": UNTRAINED_SEED}}
     write_model_json(folder, layer=layer, status="untrained", **values)

@@ -118,7 +118,8 @@ def pretrain(
     size: Annotated[
         str | None,
         typer.Option(
-            help="Encoder size: mini, small, published, or sizes such as dim=256,depth=6.",
+            help="Encoder size: mini (that of mini-0.1), small (of mini-0.2), published, or "
+            "sizes such as dim=256,depth=6.",
             show_default="mini; small with labels or teachers",
         ),
     ] = None,
