@@ -20,8 +20,11 @@ import soxr
 import torch
 
 from benchmarks.common.harness import BenchmarkReport, difference, main
+from benchmarks.common.stages import Stages, product_peak
 from benchmarks.throughput import write_files
+from hear_aesthetics.audio.loading import load_audio
 from hear_aesthetics.engine.embedding_files import embed, origin, read_embedding, save
+from hear_aesthetics.engine.inference import CPU_BATCH_SECONDS
 from hear_aesthetics.engine.inputs import Input
 from hear_aesthetics.model import HearModel, get_scene_embeddings, load_model
 from hear_aesthetics.spec import API_SAMPLE_RATE
@@ -54,6 +57,7 @@ def measure(quick: bool) -> BenchmarkReport:
         _, torch_cpu = _process(["-c", "import torch"], runs)
         files = write_files(folder, [CLIP_SECONDS] * (10 if quick else CLIPS))
         plain, plain_cpu, ours, ours_cpu, apart = _bulk(files, folder, 2 if quick else ROUNDS)
+        shares = _shares(files)
     clips = f"a clip of {CLIP_SECONDS:g} s of {'20' if quick else '2,000'}"
     rows = [
         ("load_model, torch imported before", load, ""),
@@ -78,6 +82,7 @@ def measure(quick: bool) -> BenchmarkReport:
             "ratio and difference: engine against plain loop",
             f"{1 / ours:.1f} files per second, the loop {1 / plain:.1f}; `import torch` alone "
             f"takes {torch_cpu:.2f} s of processor time",
+            shares,
         ],
     )
 
@@ -131,6 +136,29 @@ def _bulk(files: Sequence[Path], folder: Path, rounds: int) -> tuple[float, ...]
         for file in files
     )
     return *(median(times) for pair in zip(walls, processors, strict=True) for times in pair), apart
+
+
+def _shares(files: Sequence[Path]) -> str:
+    """Say where one thread of the engine spends its time, batch after batch."""
+    model = load_model(device="cpu")
+    (encoder, *_) = model.fused.encoders.values()
+    stages, loading = Stages(encoder.config), 0.0
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    batch = int(CPU_BATCH_SECONDS / CLIP_SECONDS)
+    for start in range(0, len(files), batch):
+        started = time.perf_counter()
+        audio = np.stack([load_audio(file, API_SAMPLE_RATE) for file in files[start:][:batch]])
+        loading += time.perf_counter() - started
+        with stages.watch(model.fused):
+            get_scene_embeddings(torch.from_numpy(audio), model)
+    peak = product_peak(torch.float32, "cpu")
+    torch.set_num_threads(threads)
+    loaded = loading / (loading + stages.seconds["all"])
+    return (
+        f"one thread, batches of {batch}: {loaded:.0%} of the time is loading; of the rest "
+        + stages.summary(peak)
+    )
 
 
 def _plain(files: Sequence[Path], model: HearModel) -> None:

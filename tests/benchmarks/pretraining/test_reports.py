@@ -49,9 +49,9 @@ def predictions(noise: float, seed: int) -> SongPredictions:
 
 def test_the_interval_is_of_the_paired_difference() -> None:
     better, worse = [predictions(0.5, s) for s in (1, 2)], [predictions(2.0, s) for s in (3, 4)]
-    found = paired({"trained": better, "untrained": worse})
+    found = paired({"mini": better, "untrained": worse}, "untrained")
     assert 0 < found.low[0] < found.estimate[0] < found.high[0]
-    same = paired({"trained": better, "untrained": better})
+    same = paired({"mini": better, "untrained": better}, "untrained")
     assert same.estimate[0] == 0
     assert np.isnan([same.low, same.high]).all()
 
