@@ -16,7 +16,7 @@ from benchmarks.common.harness import BenchmarkReport, main
 __all__ = ["measure"]
 
 BASELINE, COMPLETE = "baseline", "MMR+HAS+Ltotal"
-STATE = "muq_02"  # halfway up MuQ's layers of mini, as muq_06 is of the published one
+STATE = "muq_03"  # halfway up MuQ's layers of mini, as muq_06 is of the published one
 
 
 def _cell(values: list[float]) -> str:

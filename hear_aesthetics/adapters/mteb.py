@@ -40,10 +40,10 @@ BENCHMARK = "MAEB(v1, audio-only)"
 ORGANISATION = "hear-aesthetics"
 # Parameters of all layers; embeddings take fewer. Bytes are those of the weight files.
 FACTS: dict[str, dict[str, Any]] = {
-    "mini": {
-        "n_parameters": 2_357_504,
-        "memory_usage_mb": 9,
-        "embed_dim": 1024,
+    "mini": {  # mini-0.2
+        "n_parameters": 5_604_672,
+        "memory_usage_mb": 11,
+        "embed_dim": 2560,
         "license": "apache-2.0",
         "public_training_data": True,  # rendered by this package
     },

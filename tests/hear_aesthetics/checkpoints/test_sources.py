@@ -112,7 +112,7 @@ def test_mini_is_bundled(bundled):
     assert files.provenance == {
         "origin": "bundled",
         "licence": "Apache-2.0",
-        "status": "trained on synthetic music",
+        "status": "trained on rendered audio",
     }
     assert locate_checkpoint("mini").folder == bundled
 

@@ -18,7 +18,7 @@ from hear_aesthetics.commands.doctor import diagnose, doctor
 @pytest.fixture(autouse=True)
 def _bare_machine(offline_home, monkeypatch):
     monkeypatch.setattr(sources, "BUNDLED", offline_home / "weights")
-    (offline_home / "weights" / "mini-0.1").mkdir(parents=True)
+    (offline_home / "weights" / CHECKPOINTS["mini"].newest).mkdir(parents=True)
 
 
 @pytest.fixture

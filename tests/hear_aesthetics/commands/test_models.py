@@ -13,7 +13,7 @@ from hear_aesthetics.errors import CheckpointError, WeightsUnavailableError
 @pytest.fixture
 def run(offline_home, monkeypatch):
     """Runs the command as it would be where nothing but a bundled ``mini`` is present."""
-    bundled = offline_home / "weights" / "mini-0.1"
+    bundled = offline_home / "weights" / CHECKPOINTS["mini"].newest
     bundled.mkdir(parents=True)
     (bundled / "model.safetensors").write_bytes(b"x" * 1_500)
     monkeypatch.setattr(sources, "BUNDLED", bundled.parent)
@@ -27,7 +27,7 @@ def test_the_list_has_a_whole_row_for_every_checkpoint(run):
     assert rows["muq"].split() == ["muq", "1.33", "GB", "CC-BY-NC-4.0", "no", "published", "-"]
     said = rows["mini"].split(maxsplit=5)
     assert said[:5] == ["mini", "1.5", "kB", "Apache-2.0", "yes"]
-    assert said[5].split() == ["trained", "on", "synthetic", "music", "bundled"]
+    assert said[5].split() == ["trained", "on", "rendered", "audio", "bundled"]
     assert "unknown" in rows["musicfm-msd"]
 
 

@@ -20,7 +20,7 @@ from songeval_task.features.extraction import (
 )
 from songeval_task.features.store import Entry, FeatureStore
 
-STATES = (HiddenState("muq", 2),)
+STATES = (HiddenState("muq", 3),)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_originals_are_what_the_model_makes_of_each_file(songs, store, model):
     assert [error for _, error in outcomes] == [None] * 12
     for job in jobs[:3]:
         expected = features(model, load_audio(job.path))
-        fused, state = store.load(job.song.name, "original", ("fused", "muq_02"))
+        fused, state = store.load(job.song.name, "original", ("fused", "muq_03"))
         torch.testing.assert_close(fused.float(), expected.fused[0], rtol=1e-3, atol=1e-3)
         torch.testing.assert_close(
             state.float(), expected.states[STATES[0]][0], rtol=1e-3, atol=1e-3
@@ -170,12 +170,12 @@ def test_the_estimate_is_what_the_files_take(songs, tmp_path, model, dtype):
 
 
 def test_the_middle_state_of_muq_is_the_baselines(model):
-    assert str(middle_state(model)) == "muq_02"  # of 4 layers; of the published 12 muq_06
+    assert str(middle_state(model)) == "muq_03"  # of 6 layers; of the published 12 muq_06
 
 
 def test_the_identity_is_what_decides_the_numbers(model):
     made = fingerprint(model, STATES, "float16")
-    assert made["states"] == ["muq_02"]
+    assert made["states"] == ["muq_03"]
     assert made["precision"] == "float32"
     assert made["length_rule"] == "librosa"
     assert set(made["encoders"]) == {"musicfm", "muq"}

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 import hear_aesthetics
+from hear_aesthetics.checkpoints import CHECKPOINTS
 from songeval_task.features.store import FeatureStore
 
-MINI = Path(hear_aesthetics.__file__).parent / "weights/mini-0.1"
+MINI = Path(hear_aesthetics.__file__).parent / "weights" / CHECKPOINTS["mini"].newest
 KILLED_IN_THE_MIDDLE = """
 import os, signal, sys
 from contextlib import contextmanager
@@ -60,9 +61,9 @@ def test_every_song_is_stored_and_indexed(command, prepared, whole):
     index = FeatureStore(whole).index()
     assert len(index) == 12
     assert set(index["version"]) == {"original"}
-    fused, state = FeatureStore(whole).load("mp3/0.mp3", "original", ("fused", "muq_02"))
-    assert fused.shape[1:] == (512,)
-    assert state.shape[1:] == (128,)
+    fused, state = FeatureStore(whole).load("mp3/0.mp3", "original", ("fused", "muq_03"))
+    assert fused.shape[1:] == (1280,)
+    assert state.shape[1:] == (160,)
     again = command("songeval", "features", prepared, "--out", whole, "--model", "mini")
     assert again.code == 0
     assert again.notes[-1] == "12 files stored"
@@ -114,7 +115,7 @@ def test_too_small_a_disk_is_said_before_anything_is_computed(command, prepared,
     outcome = command("songeval", "features", prepared, "--out", out, "--model", "mini")
     assert outcome.code == 1
     assert len(outcome.errors) == 1
-    assert "needs 4" in outcome.errors[0]
+    assert "needs 1.01 MB" in outcome.errors[0]
     assert "kB are free" in outcome.errors[0]
     assert files(out) == {}
 
@@ -156,7 +157,7 @@ def test_a_store_of_other_features_is_not_touched(command, prepared, whole):
         *("songeval", "features", prepared, "--out", whole, "--model", "mini"), "--states", "none"
     )
     assert outcome.code == 2
-    assert "states was ['muq_02'], now []" in outcome.errors[0]
+    assert "states was ['muq_03'], now []" in outcome.errors[0]
     assert files(whole) == before
 
 
@@ -200,7 +201,7 @@ def test_the_published_versions_come_with_a_warning(command, prepared, tmp_path)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--states", "muq_09"], "hidden states [9] asked for; there are 0 to 4"),
+        (["--states", "muq_09"], "hidden states [9] asked for; there are 0 to 6"),
         (["--states", "song"], "'song'"),
         (["--model", "nowhere"], "nowhere"),
         (["--versions", "published", "--augmentations", "0"], "make at least one"),
