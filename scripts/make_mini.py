@@ -9,7 +9,7 @@ The commands that made ``mini-0.2``, in their order; the two runs side by side, 
     hear-aesthetics pretrain --source musicfm --objective multitask=1,masked=0.2 $options
     hear-aesthetics pretrain --source muq --objective multitask=1,distil=1,masked=0.2 $options
     python -m benchmarks.representation.choice --model RUN --tasks TASKS_DIR  # states and pooling
-    python scripts/make_mini.py RUN --layer 2,5 --pooling mean+std
+    python scripts/make_mini.py RUN --layer 2,5 --pooling mean+std --standardize
 """
 
 import argparse

@@ -145,7 +145,7 @@ def test_no_gradients_are_kept(mini):
 
 def test_options_change_sizes_and_values(mini):
     audio = noise(1, 2)
-    stats = load_model(pooling="mean+std", layer=[3, 4])  # as many as the bundled ones, others
+    stats = load_model(pooling="mean+std", layer=[3, 4])  # others: not standardized
     assert stats.scene_embedding_size == 2 * mini.timestamp_embedding_size
     frames = get_timestamp_embeddings(audio, stats)[0]
     scene = get_scene_embeddings(audio, stats)
