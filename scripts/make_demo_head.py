@@ -25,7 +25,7 @@ def main(run: Path, directory: Path) -> None:
         {
             "status": "demo",
             "model": "mini",
-            "model_sha256": known["features"]["weights_sha256"],
+            "model_sha256": {k: v["sha256"] for k, v in known["features"]["encoders"].items()},
             "training": known["training"],
             "data": "composed songs with simulated ratings: its scores say nothing about music",
             "license": "apache-2.0",

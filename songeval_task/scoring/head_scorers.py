@@ -151,7 +151,7 @@ class HeadScorer(BatchScorer):
             raise InputError(
                 f"head {self.name} takes {read} features {self.head.feature_dim} wide, model "
                 f"{model.name} makes them {width} wide; choose the model it was trained on "
-                "(the published heads: large; the demo head: mini)"
+                "(the published heads: large; heads of mini before 0.2.0: mini-0.1)"
             )
         if self.calibration and self.calibration_file:
             self.calibration.check(self.calibration_file, self.calibrated_for(model))

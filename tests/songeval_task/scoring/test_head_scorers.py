@@ -20,6 +20,7 @@ from hear_aesthetics.checkpoints import CHECKPOINTS
 from hear_aesthetics.errors import CheckpointError, WeightsUnavailableError
 from hear_aesthetics.scorers import load_scorer, scorer_names
 from songeval_task.dimensions import TRACKS
+from songeval_task.features.extraction import fingerprint
 from songeval_task.scoring.feature_scorer import load_heads
 from songeval_task.scoring.head_scorers import NAMED_HEADS, load_demo, load_head_scorer
 
@@ -131,13 +132,14 @@ def test_the_demo_head_was_trained_on_the_features_of_the_bundled_pair() -> None
 def test_the_script_makes_a_demo_head_of_a_run(tmp_path) -> None:
     run, made = tmp_path / "run", tmp_path / "demo"
     head = AestheticHead(AestheticHeadConfig(feature_dim=16, projection_dim=32, dim=16, ffn_dim=16))
-    known = {"features": {"weights_sha256": {"muq": "ab"}}, "training": {"seed": 4}}
+    model = load_model("mini")
+    known = {"features": fingerprint(model, (), "float16"), "training": {"seed": 4}}
     head.save_pretrained(run, {"status": "trained", **known})
     script = ROOT / "scripts" / "make_demo_head.py"
     subprocess.run([sys.executable, str(script), str(run), str(made)], check=True, cwd=ROOT)
     again = AestheticHead.from_pretrained(made)
     assert again.provenance["status"] == "demo"
-    assert again.provenance["model_sha256"] == {"muq": "ab"}
+    assert again.provenance["model_sha256"] == model.provenance()["weights_sha256"]
     for name, tensor in again.state_dict().items():
         torch.testing.assert_close(tensor, head.state_dict()[name], rtol=0, atol=0)
 
