@@ -32,9 +32,14 @@ def short_names(paths: Sequence[str]) -> list[str]:
 
 
 def axis_limits(values: np.ndarray) -> tuple[float, float]:
-    """Return whole half points around all values, at least one point apart."""
+    """Return whole half points around all values, at least one point apart.
+
+    They are moved apart within the scale, which begins at 1 and may end at the highest value.
+    """
     low, high = np.floor(2 * np.nanmin(values)) / 2, np.ceil(2 * np.nanmax(values)) / 2
-    return (low, high) if high - low >= 1 else (low - 0.5, high + 0.5)
+    if high - low >= 1:
+        return low, high
+    return (high - 1, high) if high >= 2 else (low, low + 1)
 
 
 def interval_ends(row: ScoreRow, columns: Sequence[str]) -> tuple[np.ndarray, np.ndarray] | None:

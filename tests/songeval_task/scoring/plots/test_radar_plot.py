@@ -5,7 +5,7 @@ import pytest
 
 from hear_aesthetics.plotting.style import save
 from songeval_task.scoring.plots.radar_plot import score_figure
-from songeval_task.scoring.plots.song_rows import MAX_SONGS, short_names
+from songeval_task.scoring.plots.song_rows import MAX_SONGS, axis_limits, short_names
 
 FIVE = ["Coherence", "Musicality", "Memorability", "Clarity", "Naturalness"]
 SEVEN = ["Melody", "Arrangement", "Musicality", "Vocal", "Instrumental", "Mixing", "Structure"]
@@ -137,3 +137,11 @@ def test_names_with_dollar_signs_are_no_formulas(tmp_path) -> None:
     songs[0]["path"] = r"$\frac$ and $x$.wav"
     save(score_figure(songs, FIVE), tmp_path / "radar.png")  # a formula so wrong would raise
     assert (tmp_path / "radar.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("values", "limits"),
+    [([4.6, 4.9], (4, 5)), ([1.1, 1.2], (1, 2)), ([2.3, 4.1], (2, 4.5)), ([-0.2, 0.3], (-0.5, 0.5))],
+)
+def test_the_axis_of_near_scores_stays_within_their_scale(values, limits) -> None:
+    assert axis_limits(np.array(values)) == limits
