@@ -29,7 +29,7 @@ SBATCH = Path(__file__).parents[3] / "deploy/slurm/score.sbatch"
 def songs(tmp_path, write_clip, monkeypatch) -> Path:
     """Five songs in a folder, and another file that is none, in the working directory."""
     for seed, name in enumerate(NAMES):
-        write_clip(tmp_path / "songs" / name, seed=seed)
+        write_clip(tmp_path / "songs" / name, seconds=5, seed=seed)  # shorter ones round otherwise
     (tmp_path / "songs/z.wav").write_bytes(b"no audio at all")
     monkeypatch.chdir(tmp_path)
     return Path("songs")
