@@ -92,7 +92,7 @@ def test_the_installed_scorer_reads_the_folder_that_the_variable_names(
     monkeypatch.setenv(VARIABLE, str(run))
     scorer = load_scorer("musiceval")
     assert list(scorer.columns) == COLUMNS
-    assert hidden_states(reads_of(scorer)) == (HiddenState("muq", 4),)
+    assert hidden_states(reads_of(scorer)) == (HiddenState("muq", 6),)
     monkeypatch.delenv(VARIABLE)
     with pytest.raises(InputError, match=f"set {VARIABLE} to its folder"):
         load_default()
@@ -100,15 +100,15 @@ def test_the_installed_scorer_reads_the_folder_that_the_variable_names(
 
 def test_each_prompt_is_encoded_once(run: Path) -> None:
     scorer = load_run_scorer(run)
-    features = Features(torch.empty(1, 0, 0), {HiddenState("muq", 4): torch.randn(1, 20, 128)})
+    features = Features(torch.empty(1, 0, 0), {HiddenState("muq", 6): torch.randn(1, 20, 160)})
     for prompt in ("a", "b", "a"):
         scorer(features, {"path": "x", "prompt": prompt})
     assert scorer.text.encoded == 2
 
 
 def test_states_of_another_model_are_refused(run: Path) -> None:
-    features = Features(torch.empty(1, 0, 0), {HiddenState("muq", 4): torch.randn(1, 20, 64)})
-    with pytest.raises(InputError, match=r"x: states 64 wide, .* takes 128; choose model mini"):
+    features = Features(torch.empty(1, 0, 0), {HiddenState("muq", 6): torch.randn(1, 20, 64)})
+    with pytest.raises(InputError, match=r"x: states 64 wide, .* takes 160; choose model mini"):
         load_run_scorer(run)(features, {"path": "x", "prompt": "a"})
 
 
