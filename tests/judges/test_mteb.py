@@ -64,7 +64,7 @@ def test_a_batch_of_mixed_lengths_equals_one_by_one(mteb, encoder, noise, judge)
     together = encode(dataset, 32)
     alone = np.concatenate([encode(dataset.select([n]), 1) for n in range(len(noise))])
     assert together.dtype == np.float32
-    assert together.shape == (len(noise), 1024)
+    assert together.shape == (len(noise), 2560)
     difference = np.abs(together - alone).max()
     assert difference <= 1e-5, difference
 

@@ -67,7 +67,7 @@ def test_the_song_is_heard(demo: Path) -> None:
 
 def test_the_embeddings_cover_the_song_and_say_what_made_them(demo: Path) -> None:
     embedding, timestamps, meta = read_embedding(demo / "song.wav.npz")
-    assert embedding.shape == (750, 512)
+    assert embedding.shape == (750, 1280)
     assert timestamps[-1] == 749 * 40
     assert (meta["kind"], meta["model"]["model"]) == ("timestamps", "mini")
     assert meta["model"]["status"] == load_model().config.status

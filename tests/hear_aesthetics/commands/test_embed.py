@@ -66,7 +66,7 @@ def test_each_file_gets_its_embedding_and_where_it_came_from(embed, songs, tmp_p
     assert list(made(tmp_path / "out")) == ["live/song.flac.npz", "song.wav.npz"]
     embedding, timestamps, meta = read_embedding(tmp_path / "out" / "live" / "song.flac.npz")
     frames = () if kind == "scene" else (18,)  # 0.7 s at 25 per second, begun ones included
-    assert embedding.shape == (*frames, 512 if frames else 1024)
+    assert embedding.shape == (*frames, 1280 if frames else 2560)
     assert timestamps.tolist() == [40.0 * i for i in range(sum(frames))]
     assert embedding.dtype == timestamps.dtype == np.float32
     assert meta["path"] == str(songs / "live" / "song.flac")
@@ -174,8 +174,8 @@ def test_a_torn_file_is_made_again(embed, songs, tmp_path) -> None:
     ("options", "difference"),
     [
         (["--kind", "features"], "kind was scene, now features"),
-        (["--layer", "3"], "layer was 2, now 3"),
-        (["--layer", "2,4"], r"layer was 2, now \[2, 4\]"),
+        (["--layer", "3"], r"layer was \[2, 5\], now 3"),
+        (["--layer", "2,4"], r"layer was \[2, 5\], now \[2, 4\]"),
         (["--sources", "muq"], r"sources was \['musicfm', 'muq'\], now \['muq'\]"),
         (["--pooling", "mean"], "pooling was mean[+]std, now mean"),
         (["--precision", "bfloat16"], "precision was float32, now bfloat16"),
@@ -329,7 +329,7 @@ def test_options_reach_the_model(embed, songs, tmp_path) -> None:
     options = ["--sources", "muq,musicfm", "--views", "track", "--layer", "2"]
     embed(songs / "song.wav", "--out", tmp_path, "--pooling", "mean+std", *options)
     embedding, _, meta = read_embedding(tmp_path / "song.wav.npz")
-    assert embedding.shape == (2 * 2 * 128,)
+    assert embedding.shape == (2 * 2 * 160,)
     assert meta["model"]["sources"] == ["muq", "musicfm"]
     assert meta["model"]["views"] == ["track"]
     assert meta["model"]["layer"] == 2
