@@ -56,7 +56,7 @@ def test_runner_takes_the_task_and_keeps_the_ratings(embeddings, tasks, track) -
     assert (stored / ".done.embeddings").exists()
     for split, count in COUNTS.items():
         rows, dim = json.loads((stored / f"{split}.embedding-dimensions.json").read_text())
-        assert (rows, dim) == (count, 1024)
+        assert (rows, dim) == (count, 2560)
         expected = json.loads((task / f"{split}.json").read_text())
         labels = pickle.loads((stored / f"{split}.target-labels.pkl").read_bytes())
         assert sorted(labels) == sorted(expected.values())
