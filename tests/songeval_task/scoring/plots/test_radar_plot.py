@@ -141,7 +141,12 @@ def test_names_with_dollar_signs_are_no_formulas(tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("values", "limits"),
-    [([4.6, 4.9], (4, 5)), ([1.1, 1.2], (1, 2)), ([2.3, 4.1], (2, 4.5)), ([-0.2, 0.3], (-0.5, 0.5))],
+    [
+        ([4.6, 4.9], (4, 5)),
+        ([1.1, 1.2], (1, 2)),
+        ([2.3, 4.1], (2, 4.5)),
+        ([-0.2, 0.3], (-0.5, 0.5)),
+    ],
 )
 def test_the_axis_of_near_scores_stays_within_their_scale(values, limits) -> None:
     assert axis_limits(np.array(values)) == limits
