@@ -16,7 +16,7 @@ from benchmarks.representation.contenders import outcomes_of
 from hear_aesthetics.features.fusion import parse_layer
 from hear_aesthetics.markdown import markdown_table
 
-STATES = "2 3 4 5 6 2,4 3,5 3,6 4,6"
+STATES = "2 3 4 5 6 1,4 1,5 2,4 2,5 2,6 3,5 3,6 4,6"
 
 
 def main(model: Path, tasks: Path | None, cache: Path, states: str) -> None:

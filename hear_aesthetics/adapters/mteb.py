@@ -39,20 +39,13 @@ __all__ = ["embed_clips", "load_encoder", "model_meta", "require_mteb"]
 BENCHMARK = "MAEB(v1, audio-only)"
 ORGANISATION = "hear-aesthetics"
 # Parameters of all layers; embeddings take fewer. Bytes are those of the weight files.
-FACTS: dict[str, dict[str, Any]] = {
-    "mini": {  # mini-0.2
-        "n_parameters": 5_604_672,
-        "memory_usage_mb": 11,
-        "embed_dim": 2560,
-        "license": "apache-2.0",
-        "public_training_data": True,  # rendered by this package
-    },
+_FACTS: dict[str, dict[str, Any]] = {
     "mini-0.1": {
         "n_parameters": 2_357_504,
         "memory_usage_mb": 9,
         "embed_dim": 1024,
         "license": "apache-2.0",
-        "public_training_data": True,
+        "public_training_data": True,  # rendered by this package
     },
     "mini-0.2": {
         "n_parameters": 5_604_672,
@@ -70,6 +63,7 @@ FACTS: dict[str, dict[str, Any]] = {
         "reference": "https://huggingface.co/OpenMuQ/MuQ-large-msd-iter",
     },
 }
+FACTS = {"mini": _FACTS[by_name("mini").newest], **_FACTS}
 UNKNOWN = dict.fromkeys(
     ("n_parameters", "memory_usage_mb", "embed_dim", "license", "public_training_data")
 )
